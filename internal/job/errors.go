@@ -1,0 +1,84 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sentinels. Adapters wrap them around their library's errors; each edge has one table that reads them.
+var (
+	// ErrNotFound: there is no such job, or it belongs to somebody else.
+	ErrNotFound = errors.New("job not found")
+	// ErrDuplicateKey: the user already has a job under this idempotency key.
+	ErrDuplicateKey = errors.New("idempotency key already used")
+	// ErrKeyReused: the idempotency key belongs to a job that was asked for differently.
+	ErrKeyReused = errors.New("this Idempotency-Key was used with a different request")
+	// ErrFenced: the chunk is not the caller's any more, or its job is over. Stop, touch nothing.
+	ErrFenced = errors.New("chunk is held by another worker or over")
+	// ErrStoreUnavailable: the database cannot be reached or is read-only; nothing was changed that matters.
+	ErrStoreUnavailable = errors.New("the database is not available")
+	// ErrQueueUnavailable: Redis cannot be reached.
+	ErrQueueUnavailable = errors.New("the queue is not available")
+	// ErrSchema: the database's schema is older or newer than this program needs.
+	ErrSchema = errors.New("the database schema is not current")
+)
+
+// FieldError says what is wrong with one field of a request.
+type FieldError struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// ValidationError lists every bad field of a request at once.
+type ValidationError struct{ Fields []FieldError }
+
+func (e *ValidationError) Error() string {
+	if len(e.Fields) == 1 {
+		return e.Fields[0].Field + " " + e.Fields[0].Message
+	}
+	return fmt.Sprintf("%d fields are invalid", len(e.Fields))
+}
+
+// BatchLimitError: the count is above what one job may ask for.
+type BatchLimitError struct{ Count, Max int64 }
+
+func (e *BatchLimitError) Error() string {
+	return fmt.Sprintf("count must be at most %d", e.Max)
+}
+
+// LimitError: the user's slots of this tier are taken, or its cooldown runs.
+type LimitError struct {
+	Tier       Tier
+	Limit      int
+	InUse      int
+	Cooldown   bool          // true: the slots are free, the cooldown is not over
+	RetryAfter time.Duration // exact for a cooldown, an estimate otherwise; ≥ 1 s
+	Jobs       []string      // the jobs that hold the slots
+}
+
+func (e *LimitError) Error() string {
+	if e.Cooldown {
+		return fmt.Sprintf("%s cooldown is active", e.Tier)
+	}
+	return fmt.Sprintf("%s concurrency limit reached. Max allowed = %d", e.Tier, e.Limit)
+}
+
+// StateError: the job's present status does not allow the move.
+type StateError struct {
+	Action string // "cancel", …
+	Status Status
+}
+
+func (e *StateError) Error() string {
+	return fmt.Sprintf("cannot %s a job that is %s", e.Action, e.Status)
+}
+
+// WaitError: the source cannot deliver now, and this is not the chunk's fault: give the chunk back and take it
+// up again after Wait. Reason is safe to show.
+type WaitError struct {
+	Wait   time.Duration
+	Reason string
+}
+
+func (e *WaitError) Error() string { return e.Reason }

@@ -1,0 +1,135 @@
+// Package job holds what every part of Muster says about an import job: its life, its tier, its progress and
+// the errors around it. It imports the standard library only.
+package job
+
+import (
+	"math"
+	"time"
+)
+
+// The sources an import can take its users from.
+const (
+	SourceFaker      = "faker"
+	SourceRandomUser = "randomuser"
+)
+
+// Job is an import as its owner sees it. Rows of the job are numbered from 0; row n becomes the user with id
+// FirstID + n, so the users of a job are a primary-key range.
+type Job struct {
+	ID        string   `json:"id"` // UUIDv7, lower case
+	UserID    string   `json:"userId"`
+	Source    string   `json:"source"`
+	Tier      Tier     `json:"tier"`
+	Status    Status   `json:"status"`
+	Version   int64    `json:"version"`   // grows by one with every move of Status; orders copies of the job
+	Requested int64    `json:"requested"` // rows asked for
+	Processed int64    `json:"processed"` // rows stored, never attempts
+	Rejected  int64    `json:"rejected"`  // rows the source delivered but that failed validation
+	Chunks    int      `json:"chunks"`
+	FirstID   int64    `json:"firstId"`
+	Seed      int64    `json:"seed"`
+	Nat       []string `json:"nat,omitempty"` // RandomUser nationalities, lower case
+
+	ErrorCode string `json:"errorCode,omitempty"` // set when FAILED
+	Message   string `json:"message,omitempty"`   // safe to show
+
+	IdempotencyKey string `json:"-"`
+	RequestHash    string `json:"-"`
+
+	CreatedAt  time.Time `json:"createdAt"`
+	StartedAt  time.Time `json:"startedAt,omitzero"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+}
+
+// LastID is the id of the user made from the job's last row.
+func (j *Job) LastID() int64 { return j.FirstID + j.Requested - 1 }
+
+// Percent is the progress in whole percent: rows stored or rejected over rows requested. It says 100 only when
+// the job is COMPLETED.
+func (j *Job) Percent() int {
+	if j.Status == Completed {
+		return 100
+	}
+	if j.Requested <= 0 {
+		return 0
+	}
+	return int(min(99, (j.Processed+j.Rejected)*100/j.Requested))
+}
+
+// Rate is the mean number of rows stored per second since the job started, 0 before that.
+func (j *Job) Rate(now time.Time) int64 {
+	if j.StartedAt.IsZero() {
+		return 0
+	}
+	if !j.FinishedAt.IsZero() {
+		now = j.FinishedAt
+	}
+	seconds := now.Sub(j.StartedAt).Seconds()
+	// Below a tenth of a second the quotient says more about clock skew than about speed.
+	return int64(float64(j.Processed) / math.Max(seconds, 0.1))
+}
+
+// ETA is how long the job still takes at its present rate; ok is false while that cannot be told.
+func (j *Job) ETA(now time.Time) (eta time.Duration, ok bool) {
+	if j.Status.Terminal() {
+		return 0, true
+	}
+	left := j.Requested - j.Processed - j.Rejected
+	if j.Source == SourceRandomUser {
+		// The upstream allows 20,000 users per five minutes; see internal/source.
+		windows := (left + upstreamUsers - 1) / upstreamUsers
+		return time.Duration(max(windows-1, 0)) * upstreamWindow, true
+	}
+	rate := j.Rate(now)
+	if rate == 0 {
+		return 0, false
+	}
+	return time.Duration(float64(left) / float64(rate) * float64(time.Second)), true
+}
+
+// RandomUser's published allowance: 20,000 users per 5 minutes and address.
+const (
+	upstreamUsers  = 20_000
+	upstreamWindow = 5 * time.Minute
+)
+
+// Spec is a request for an import, as the caller stated it.
+type Spec struct {
+	UserID         string
+	Source         string
+	Count          int64
+	Seed           *int64   // nil: chosen at random
+	Nat            []string // RandomUser only; nil: the source's default
+	IdempotencyKey string   // empty: none
+}
+
+// Chunk is a contiguous part of a job's rows, the unit that one worker claims. Row numbers count from the
+// start of the job.
+type Chunk struct {
+	JobID    string
+	No       int
+	FirstRow int64
+	Rows     int64
+	Done     int64 // rows stored or rejected so far; the next batch starts at FirstRow + Done
+	Rejected int64
+	Claims   int64 // how often the chunk was claimed; names the bells of one claim
+	Stalls   int   // claims in a row without a committed batch
+}
+
+// Left is the number of rows that are still to come.
+func (c *Chunk) Left() int64 { return c.Rows - c.Done }
+
+// Claim is a chunk held by one worker under a lease, with the job it belongs to as it stood at the claim.
+type Claim struct {
+	Job   Job
+	Chunk Chunk
+}
+
+// Filter picks jobs of one user, newest first.
+type Filter struct {
+	UserID string
+	Status Status // empty: any
+	Tier   Tier   // empty: any
+	Limit  int
+	After  string // id of the last job of the page before; empty: the first page
+}

@@ -1,0 +1,87 @@
+package job
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Tier is the size class of a job. Limits count per user and tier.
+type Tier string
+
+// TierLimit is one row of the tier table.
+type TierLimit struct {
+	Tier       Tier
+	MaxCount   int64 // largest job of the tier; 0: no bound
+	Concurrent int   // jobs of this tier one user may have at once
+	Cooldown   time.Duration
+}
+
+// Tiers is the tier table, smallest first.
+type Tiers []TierLimit
+
+// DefaultTiers is the table in the form ParseTiers takes.
+const DefaultTiers = "SMALL:100:10,MEDIUM:10000:5,LARGE:100000:3,XL:0:1:30s"
+
+// For is the smallest tier that a job of count users fits in.
+func (t Tiers) For(count int64) TierLimit {
+	for _, l := range t {
+		if l.MaxCount == 0 || count <= l.MaxCount {
+			return l
+		}
+	}
+	return t[len(t)-1]
+}
+
+// Limit is the row of the named tier.
+func (t Tiers) Limit(tier Tier) (TierLimit, bool) {
+	for _, l := range t {
+		if l.Tier == tier {
+			return l, true
+		}
+	}
+	return TierLimit{}, false
+}
+
+// tierNames are fixed, because each tier has a queue and a weight of its own.
+var tierNames = []Tier{"SMALL", "MEDIUM", "LARGE", "XL"}
+
+// ParseTiers reads "NAME:max users:concurrent jobs[:cooldown]" rows joined by commas, smallest tier first, the
+// four tiers SMALL, MEDIUM, LARGE and XL, max users 0 in the last one for "no bound".
+func ParseTiers(s string) (Tiers, error) {
+	var tiers Tiers
+	for i, row := range strings.Split(s, ",") {
+		f := strings.Split(strings.TrimSpace(row), ":")
+		if len(f) < 3 || len(f) > 4 {
+			return nil, fmt.Errorf("tier %q: want NAME:max:concurrent[:cooldown]", row)
+		}
+		if i >= len(tierNames) || Tier(f[0]) != tierNames[i] {
+			return nil, fmt.Errorf("tier %q: the tiers are SMALL, MEDIUM, LARGE, XL in this order", f[0])
+		}
+		l := TierLimit{Tier: Tier(f[0])}
+		var err error
+		if l.MaxCount, err = strconv.ParseInt(f[1], 10, 64); err != nil || l.MaxCount < 0 {
+			return nil, fmt.Errorf("tier %s: max users %q is not a whole number ≥ 0", f[0], f[1])
+		}
+		if l.Concurrent, err = strconv.Atoi(f[2]); err != nil || l.Concurrent < 1 {
+			return nil, fmt.Errorf("tier %s: concurrent jobs %q is not a whole number ≥ 1", f[0], f[2])
+		}
+		if len(f) == 4 {
+			if l.Cooldown, err = time.ParseDuration(f[3]); err != nil || l.Cooldown < 0 {
+				return nil, fmt.Errorf("tier %s: cooldown %q is not a duration such as 30s", f[0], f[3])
+			}
+		}
+		if last := i == len(tierNames)-1; last != (l.MaxCount == 0) {
+			return nil, fmt.Errorf("tier %s: max users is 0 (no bound) in XL and only there", f[0])
+		}
+		if i > 0 && l.MaxCount != 0 && l.MaxCount <= tiers[i-1].MaxCount {
+			return nil, fmt.Errorf("tier %s: max users must grow from tier to tier", f[0])
+		}
+		tiers = append(tiers, l)
+	}
+	if len(tiers) != len(tierNames) {
+		return nil, fmt.Errorf("want the four tiers SMALL, MEDIUM, LARGE, XL, got %d", len(tiers))
+	}
+	return tiers, nil
+}
