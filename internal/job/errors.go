@@ -18,6 +18,8 @@ var (
 	ErrFenced = errors.New("chunk is held by another worker or over")
 	// ErrStoreUnavailable: the database cannot be reached or is read-only; nothing was changed that matters.
 	ErrStoreUnavailable = errors.New("the database is not available")
+	// ErrUncertain: the connection was lost during COMMIT; the change may have been made.
+	ErrUncertain = errors.New("the outcome of the commit is unknown")
 	// ErrQueueUnavailable: Redis cannot be reached.
 	ErrQueueUnavailable = errors.New("the queue is not available")
 	// ErrSchema: the database's schema is older or newer than this program needs.

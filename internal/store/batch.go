@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
+)
+
+// MaxStalls is how many claims in a row a chunk may have without one committed batch before it counts as poison.
+const MaxStalls = 3
+
+// ClaimChunk takes a chunk for one lease. It answers nil when somebody else holds it, it is over, or it is poison:
+// there is nothing to do then.
+func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Claim, error) {
+	now := s.dialect.now
+	rows, err := s.exec(ctx, "claim chunk", `
+		UPDATE job_chunks
+		   SET lease_until = `+now+` + ?, stalls = stalls + 1, claims = claims + 1
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND lease_until < `+now+` AND stalls < ?`,
+		s.lease.Milliseconds(), jobID, no, MaxStalls)
+	if err != nil || rows == 0 {
+		return nil, err
+	}
+	var c job.Claim
+	if c.Job, err = s.Job(ctx, jobID); err != nil {
+		return nil, err
+	}
+	var row chunkRow
+	err = s.w.GetContext(ctx, &row, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ?`, jobID, no)
+	if err != nil {
+		return nil, translate("claim chunk", err)
+	}
+	c.Chunk = row.chunk()
+	return &c, nil
+}
+
+// errMoved is the guard's answer inside a transaction: the chunk does not stand where the caller believes.
+var errMoved = errors.New("the guard matched no row")
+
+// CommitBatch stores users, the next rows of the claimed chunk, of which rejected more were left out by the
+// source, and moves the claim on. Rows and checkpoint commit together: the guarded UPDATE is lock, fence,
+// checkpoint, lease renewal and counter in one statement. The answer is job.ErrFenced when the chunk is not the
+// caller's any more; any other error leaves the chunk where it stood, and wraps job.ErrStoreUnavailable when
+// trying later may help.
+func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int) error {
+	unknown := false
+	for n := 1; ; n++ {
+		err := s.tryBatch(ctx, c, users, rejected, unknown)
+		switch k := classify(err); {
+		case err == nil:
+			c.Chunk.Done += int64(len(users) + rejected)
+			c.Chunk.Rejected += int64(rejected)
+			if c.Job.Status == job.Pending {
+				c.Job.Status, c.Job.Version = job.InProgress, c.Job.Version+1
+			}
+			return nil
+		case errors.Is(err, errMoved):
+			return job.ErrFenced
+		case k != conflict && k != unavailable || n == attempts || ctx.Err() != nil:
+			return translate("commit batch", err)
+		case k == unavailable:
+			// The connection was lost, perhaps during COMMIT. Whether it took effect shows in the next run of the
+			// same transaction, whose guard waits for the first one's lock; a plain SELECT would not wait.
+			unknown = true
+		}
+		if err := backoff(ctx, n); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int, unknown bool) error {
+	guard, err := s.inserts.get(ctx, s.guardSQL())
+	if err != nil {
+		return err
+	}
+	var full *sqlx.Stmt
+	if len(users) >= insertRows {
+		if full, err = s.inserts.get(ctx, fullInsert); err != nil {
+			return err
+		}
+	}
+	return s.once(ctx, func(tx *sqlx.Tx) error {
+		// Before the chunk, as in Cancel: one order of locks, no deadlock.
+		if c.Job.Status == job.Pending {
+			if err := s.start(ctx, tx, c.Job.ID); err != nil {
+				return err
+			}
+		}
+		n := int64(len(users) + rejected)
+		rows, err := changed(tx.StmtxContext(ctx, guard).ExecContext(ctx,
+			n, n, rejected, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Done))
+		if err != nil {
+			return err
+		}
+		if rows == 0 {
+			return s.moved(ctx, tx, c, n, unknown)
+		}
+		return s.insertUsers(ctx, tx, full, users)
+	})
+}
+
+// guardSQL sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
+func (s *Store) guardSQL() string {
+	return `
+		UPDATE job_chunks
+		   SET state = CASE WHEN rows_done + ? >= row_count THEN 'DONE' ELSE state END,
+		       rows_done = rows_done + ?, rows_rejected = rows_rejected + ?,
+		       lease_until = ` + s.dialect.now + ` + ?, stalls = 0
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND rows_done = ?`
+}
+
+// start moves the job to IN_PROGRESS with its first batch; no row matches when another chunk was first.
+func (s *Store) start(ctx context.Context, tx *sqlx.Tx, id string) error {
+	_, err := tx.ExecContext(ctx, `
+		UPDATE jobs SET status = 'IN_PROGRESS', version = version + 1, started_at = `+s.dialect.now+`
+		 WHERE id = ? AND status = 'PENDING'`, id)
+	return err
+}
+
+// moved tells the fence from a first commit that did take effect: after a lost connection, a checkpoint that
+// already stands at the batch's end is this batch's own.
+func (s *Store) moved(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, unknown bool) error {
+	if !unknown {
+		return errMoved
+	}
+	var done int64
+	err := tx.GetContext(ctx, &done, `SELECT rows_done FROM job_chunks WHERE job_id = ? AND chunk_no = ?`+s.dialect.forUpdate,
+		c.Chunk.JobID, c.Chunk.No)
+	if err != nil {
+		return err
+	}
+	if done == c.Chunk.Done+n {
+		return nil
+	}
+	return errMoved
+}
+
+// GiveBack ends a claim on purpose: the chunk may be claimed again after wait, and the claim does not count as a
+// stall. It does nothing when the chunk is not the caller's any more.
+func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, reason string) error {
+	_, err := s.exec(ctx, "give back chunk", `
+		UPDATE job_chunks
+		   SET lease_until = CASE WHEN ? > 0 THEN `+s.dialect.now+` + ? ELSE 0 END,
+		       stalls = CASE WHEN stalls > 0 AND stalls >= ? THEN stalls - 1 ELSE stalls END, last_error = ?
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ? AND rows_done = ?`,
+		wait.Milliseconds(), wait.Milliseconds(), c.Chunk.Stalls, cut(reason), c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims, c.Chunk.Done)
+	return err
+}
+
+// Stall ends a claim that failed by the chunk's own fault, a panic for one: the stall stays counted.
+func (s *Store) Stall(ctx context.Context, c *job.Claim, reason string) error {
+	_, err := s.exec(ctx, "stall chunk", `
+		UPDATE job_chunks SET lease_until = 0, last_error = ?
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ?`,
+		cut(reason), c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims)
+	return err
+}
+
+// cut keeps a text within the column; the rest of a long error says little.
+func cut(s string) string {
+	const most = 500
+	if r := []rune(s); len(r) > most {
+		return string(r[:most])
+	}
+	return s
+}

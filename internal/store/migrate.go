@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"database/sql"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+func openDB(c driver.Connector, name string) *sqlx.DB { return sqlx.NewDb(sql.OpenDB(c), name) }
+
+// Migrate brings the database at rawURL to this program's schema and returns how many steps that took. Several
+// replicas may call it at once: on MySQL one does the work under a lock table and the others wait; SQLite's own
+// lock does the same.
+func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
+	s, err := Open(rawURL, Options{MaxConns: 4})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	db := s.w
+	var opts []goose.ProviderOption
+	if s.dialect.name == "mysql" {
+		// A connection of its own without the workers' short wait_timeout: an index on a large table takes
+		// minutes, during which the lock's connection is silent.
+		u, err := url.Parse(rawURL)
+		if err != nil {
+			return 0, err
+		}
+		cfg, err := mysqlConfig(u)
+		if err != nil {
+			return 0, err
+		}
+		cfg.ReadTimeout, cfg.ClientFoundRows = 0, false
+		connector, err := mysql.NewConnector(cfg)
+		if err != nil {
+			return 0, err
+		}
+		db = openDB(connector, "mysql")
+		defer func() { _ = db.Close() }()
+		locker, err := lock.NewMySQLTableLocker(
+			lock.WithTableName("schema_lock"), lock.WithTableLockTimeout(500*time.Millisecond, 600))
+		if err != nil {
+			return 0, err
+		}
+		opts = append(opts, goose.WithLocker(locker))
+	}
+	p, err := s.provider(db, opts...)
+	if err != nil {
+		return 0, err
+	}
+	results, err := p.Up(ctx)
+	if err != nil {
+		return len(results), translate("migrate", err)
+	}
+	return len(results), nil
+}
+
+func (s *Store) provider(db *sqlx.DB, opts ...goose.ProviderOption) (*goose.Provider, error) {
+	dir, err := fs.Sub(migrations, "migrations/"+s.dialect.name)
+	if err != nil {
+		return nil, err
+	}
+	d := goose.DialectMySQL
+	if s.dialect.name == "sqlite" {
+		d = goose.DialectSQLite3
+	}
+	opts = append(opts, goose.WithTableName("schema_version"), goose.WithDisableGlobalRegistry(true))
+	return goose.NewProvider(d, db.DB, dir, opts...)
+}
+
+// SchemaCurrent answers job.ErrSchema when the database's schema is not the one this program was built for, with
+// a message that says how to mend it.
+func (s *Store) SchemaCurrent(ctx context.Context) error {
+	p, err := s.provider(s.w)
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	want := sources[len(sources)-1].Version
+	var have int64
+	// Not Provider.GetDBVersion: it creates the version table, and a check must change nothing.
+	err = s.r.GetContext(ctx, &have, `SELECT COALESCE(MAX(version_id), 0) FROM schema_version WHERE is_applied = 1`)
+	switch c := classify(err); {
+	case c == schema || s.dialect.name == "sqlite" && c == other && err != nil:
+		have = 0
+	case err != nil:
+		return translate("schema", err)
+	}
+	if have < want {
+		return fmt.Errorf("%w: it is at version %d, this program needs %d; run `muster migrate`", job.ErrSchema, have, want)
+	}
+	return nil
+}

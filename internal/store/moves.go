@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// from is the IN list of the statuses from which a job may move to s.
+func from(s job.Status) string {
+	var names []string
+	for _, f := range job.Sources(s) {
+		names = append(names, "'"+string(f)+"'")
+	}
+	return "(" + strings.Join(names, ", ") + ")"
+}
+
+// totals settles the counts of a job that ends, from its chunks.
+const totals = `
+	processed = (SELECT COALESCE(SUM(c.rows_done - c.rows_rejected), 0) FROM job_chunks c WHERE c.job_id = jobs.id),
+	rejected = (SELECT COALESCE(SUM(c.rows_rejected), 0) FROM job_chunks c WHERE c.job_id = jobs.id)`
+
+// FinishJob ends the job when all its chunks are over: COMPLETED when each is done, FAILED when one failed for
+// good. It reports whether this call made the move; exactly one call does. Call it after the commit that ended a
+// chunk, never inside: two last chunks that end at once must not both look before the other is visible.
+func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
+	// A look without locks first: the statements below lock the chunks that they read.
+	var open int
+	err := s.r.GetContext(ctx, &open, `SELECT COUNT(*) FROM job_chunks WHERE job_id = ? AND state = 'READY'`, id)
+	if err != nil || open > 0 {
+		return false, translate("finish job", err)
+	}
+	rows, err := s.exec(ctx, "finish job", `
+		UPDATE jobs
+		   SET status = 'COMPLETED', version = version + 1, message = '', finished_at = `+s.dialect.now+`,`+totals+`
+		 WHERE id = ? AND status IN `+from(job.Completed)+`
+		   AND NOT EXISTS (SELECT 1 FROM job_chunks c WHERE c.job_id = jobs.id AND c.state <> 'DONE')`, id)
+	if err != nil || rows == 1 {
+		return rows == 1, err
+	}
+	rows, err = s.exec(ctx, "finish job", `
+		UPDATE jobs
+		   SET status = 'FAILED', version = version + 1, error_code = 'chunk_failed',
+		       message = 'Some of the users could not be imported; those counted are stored.',
+		       finished_at = `+s.dialect.now+`,`+totals+`
+		 WHERE id = ? AND status IN `+from(job.Failed)+`
+		   AND EXISTS (SELECT 1 FROM job_chunks c WHERE c.job_id = jobs.id AND c.state = 'FAILED')
+		   AND NOT EXISTS (SELECT 1 FROM job_chunks c WHERE c.job_id = jobs.id AND c.state = 'READY')`, id)
+	return rows == 1, err
+}
+
+// FailPoison marks the chunks of a job that stalled too often as failed for good, and says how many.
+func (s *Store) FailPoison(ctx context.Context, id string) (int64, error) {
+	return s.exec(ctx, "fail poison", `
+		UPDATE job_chunks SET state = 'FAILED'
+		 WHERE job_id = ? AND state = 'READY' AND stalls >= ? AND lease_until < `+s.dialect.now, id, MaxStalls)
+}
+
+// Cancel ends the user's job. Every worker on it is stopped by the guard at its next batch, and no row of the job
+// appears afterwards. Cancelling a cancelled job answers it again; another finished job is a *job.StateError, an
+// unknown one or somebody else's is job.ErrNotFound.
+func (s *Store) Cancel(ctx context.Context, userID, id string) (job.Job, error) {
+	err := s.inTx(ctx, "cancel job", func(tx *sqlx.Tx) error {
+		rows, err := changed(tx.ExecContext(ctx, `
+			UPDATE jobs SET status = 'CANCELLED', version = version + 1, message = 'Cancelled.', finished_at = `+s.dialect.now+`
+			 WHERE id = ? AND user_id = ? AND status IN `+from(job.Cancelled), id, userID))
+		if err != nil {
+			return err
+		}
+		if rows == 0 {
+			return errMoved
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE job_chunks SET state = 'CANCELLED' WHERE job_id = ? AND state = 'READY'`, id); err != nil {
+			return err
+		}
+		// The batches in flight are over now, so the sum is final.
+		_, err = tx.ExecContext(ctx, `UPDATE jobs SET `+totals+` WHERE id = ?`, id)
+		return err
+	})
+	if err != nil && !errors.Is(err, errMoved) {
+		return job.Job{}, err
+	}
+	j, readErr := s.Job(ctx, id)
+	switch {
+	case readErr != nil:
+		return job.Job{}, readErr
+	case j.UserID != userID:
+		return job.Job{}, job.ErrNotFound
+	case j.Status != job.Cancelled:
+		return job.Job{}, &job.StateError{Action: "cancel", Status: j.Status}
+	}
+	return j, nil
+}
+
+// Say sets the message that a running job shows, such as why it waits; an empty one clears it.
+func (s *Store) Say(ctx context.Context, id, message string) error {
+	_, err := s.exec(ctx, "say", `UPDATE jobs SET message = ? WHERE id = ? AND finished_at = 0`, cut(message), id)
+	return err
+}
+
+// Unsettled answers up to limit jobs that need a keeper, by id from after on: those that run, and those that are
+// over but whose slot, cooldown and live progress were not seen to.
+func (s *Store) Unsettled(ctx context.Context, after string, limit int) ([]job.Job, error) {
+	return s.selectJobs(ctx, `WHERE settled_at = 0 AND id > ? AND status <> 'PAUSED' ORDER BY id LIMIT ?`, after, limit)
+}
+
+// Settle marks a job that is over as seen to.
+func (s *Store) Settle(ctx context.Context, id string) error {
+	_, err := s.exec(ctx, "settle job", `UPDATE jobs SET settled_at = `+s.dialect.now+`
+		 WHERE id = ? AND settled_at = 0 AND finished_at > 0`, id)
+	return err
+}
+
+// Unheld answers those of the job's first window open chunks that no worker holds: what a keeper rings for.
+func (s *Store) Unheld(ctx context.Context, id string, window int) ([]job.Chunk, error) {
+	return s.selectChunks(ctx, `
+		WHERE job_id = ? AND lease_until < `+s.dialect.now+` AND state = 'READY' AND chunk_no IN (
+			SELECT chunk_no FROM (
+				SELECT chunk_no FROM job_chunks WHERE job_id = ? AND state = 'READY' ORDER BY chunk_no LIMIT ?) AS first_open)
+		ORDER BY chunk_no`, id, id, window)
+}

@@ -1,0 +1,172 @@
+// Package store keeps users, jobs and chunks in MySQL, MariaDB or SQLite. It is the only home of SQL.
+//
+// The rows of jobs and job_chunks are the truth about every import; what Redis holds can be rebuilt from them.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+)
+
+// Options tunes a Store. The zero value takes the defaults.
+type Options struct {
+	// MaxConns bounds the connections to MySQL, or the readers of SQLite. Default 16.
+	MaxConns int
+	// Lease is how long a claimed chunk stays its worker's without a committed batch. Default 15 s. The server
+	// closes a connection that is silent for two thirds of it, so that the open transaction of a frozen worker
+	// does not block its successor.
+	Lease time.Duration
+}
+
+// Store is a handle on the database, safe for concurrent use. Close it when done.
+type Store struct {
+	w, r    *sqlx.DB // the same pool on MySQL; one writer beside many readers on SQLite
+	dialect dialect
+	lease   time.Duration
+	inserts statements
+}
+
+// dialect is where the engines differ.
+type dialect struct {
+	name      string // "mysql" or "sqlite", as the folders of migrations
+	now       string // the database's clock, ms since 1970
+	forUpdate string
+}
+
+var (
+	// SYSDATE, not NOW: NOW is the statement's start, which lies a lock wait behind the moment it stands for.
+	mysqlDialect = dialect{
+		name: "mysql", now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
+	}
+	sqliteDialect = dialect{name: "sqlite", now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)"}
+)
+
+// Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (MariaDB too; the query
+// takes go-sql-driver parameters such as tls=true) or sqlite:///path/to/file. It fails on a URL that it does not
+// understand, with a message that holds no password; use Ready to learn whether the database answers.
+func Open(rawURL string, o Options) (*Store, error) {
+	if o.MaxConns == 0 {
+		o.MaxConns = 16
+	}
+	if o.Lease == 0 {
+		o.Lease = 15 * time.Second
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		// url.Error repeats its input, password and all.
+		return nil, errors.New("the database address is no URL: want mysql://user:password@host:3306/db or sqlite:///path")
+	}
+	s := &Store{lease: o.Lease}
+	switch u.Scheme {
+	case "mysql":
+		err = s.openMySQL(u, o)
+	case "sqlite":
+		err = s.openSQLite(u, o)
+	default:
+		err = fmt.Errorf("the database address starts with %q: want mysql:// or sqlite://", u.Scheme)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.inserts.db = s.w
+	return s, nil
+}
+
+func (s *Store) openMySQL(u *url.URL, o Options) error {
+	cfg, err := mysqlConfig(u)
+	if err != nil {
+		return err
+	}
+	idle := max(o.Lease*2/3, time.Second)
+	cfg.Params["wait_timeout"] = fmt.Sprint(int(idle.Seconds()))
+	cfg.Params["innodb_lock_wait_timeout"] = "5"
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return fmt.Errorf("the database address: %w", err)
+	}
+	db := openDB(connector, "mysql")
+	db.SetMaxOpenConns(o.MaxConns)
+	db.SetMaxIdleConns(o.MaxConns)
+	db.SetConnMaxIdleTime(idle / 2)
+	s.w, s.r, s.dialect = db, db, mysqlDialect
+	return nil
+}
+
+// mysqlConfig reads the URL, without the settings that only the worker's connections carry.
+func mysqlConfig(u *url.URL) (*mysql.Config, error) {
+	name := strings.TrimPrefix(u.Path, "/")
+	if u.Host == "" || name == "" {
+		return nil, errors.New("the database address wants a host and a database: mysql://user:password@host:3306/db")
+	}
+	cfg, err := mysql.ParseDSN("tcp(" + u.Host + ")/" + url.PathEscape(name) + "?" + u.RawQuery)
+	if err != nil {
+		return nil, errors.New("the database address has a parameter that the MySQL driver does not take")
+	}
+	cfg.User = u.User.Username()
+	cfg.Passwd, _ = u.User.Password()
+	cfg.ClientFoundRows = true // "rows changed" means rows that matched, also when a value stays the same
+	cfg.Logger = &mysql.NopLogger{}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.ReadTimeout == 0 {
+		cfg.ReadTimeout = 30 * time.Second
+	}
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = 30 * time.Second
+	}
+	if cfg.Params == nil {
+		cfg.Params = map[string]string{}
+	}
+	cfg.Params["time_zone"] = "'+00:00'"
+	// Whatever the server's default: a value that does not fit is an error, never cut.
+	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+	return cfg, nil
+}
+
+func (s *Store) openSQLite(u *url.URL, o Options) error {
+	path := u.Host + u.Path // sqlite:///abs/path, and sqlite://relative/path
+	if path == "" {
+		return errors.New("the database address wants a file: sqlite:///path/to/file")
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("the folder of the SQLite file: %w", err)
+	}
+	// synchronous(FULL): a job that was accepted outlives a power failure here too.
+	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-65536)&_txlock=immediate"
+	var err error
+	if s.w, err = sqlx.Open("sqlite", "file:"+path+pragmas); err != nil {
+		return err
+	}
+	if s.r, err = sqlx.Open("sqlite", "file:"+path+pragmas); err != nil {
+		return errors.Join(err, s.w.Close())
+	}
+	s.w.SetMaxOpenConns(1) // SQLite has one writer; waiting for it here is fairer than its busy handler
+	s.r.SetMaxOpenConns(o.MaxConns)
+	s.dialect = sqliteDialect
+	return nil
+}
+
+// Close releases all connections.
+func (s *Store) Close() error {
+	s.inserts.close()
+	if s.w == s.r {
+		return s.w.Close()
+	}
+	return errors.Join(s.r.Close(), s.w.Close())
+}
+
+// Ping reports whether the database answers; the error wraps job.ErrStoreUnavailable when it does not.
+func (s *Store) Ping(ctx context.Context) error {
+	return translate("ping", s.r.PingContext(ctx))
+}

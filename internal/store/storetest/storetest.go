@@ -1,0 +1,97 @@
+// Package storetest gives each test a private, migrated database on every engine that is present.
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/testenv"
+)
+
+// Engine is a database server, or SQLite, on which tests run.
+type Engine struct {
+	Name   string // sqlite, mariadb or mysql
+	server string // DSN of the server; empty for SQLite
+}
+
+// Engines lists the engines that are present: SQLite always, others as internal/testenv finds or requires them.
+func Engines(t testing.TB) []Engine {
+	engines := []Engine{{Name: "sqlite"}}
+	for _, s := range testenv.MySQLServers(t) {
+		engines = append(engines, Engine{Name: s.Name, server: s.DSN})
+	}
+	return engines
+}
+
+// Each runs fn as a parallel subtest on every engine that is present, with the URL of an empty private database
+// that is at the current schema.
+func Each(t *testing.T, fn func(t *testing.T, url string)) {
+	t.Helper()
+	for _, e := range Engines(t) {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			fn(t, e.New(t))
+		})
+	}
+}
+
+// Open is a Store on the database at url, closed with the test.
+func Open(t testing.TB, url string, o store.Options) *store.Store {
+	t.Helper()
+	s, err := store.Open(url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// New makes a private database at the current schema, dropped with the test, and answers its URL.
+func (e Engine) New(t testing.TB) string {
+	t.Helper()
+	u := e.Empty(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if _, err := store.Migrate(ctx, u); err != nil {
+		t.Fatalf("migrate: %v", err)
+	}
+	return u
+}
+
+// Empty is New without the schema.
+func (e Engine) Empty(t testing.TB) string {
+	t.Helper()
+	if e.server == "" {
+		return "sqlite://" + filepath.Join(t.TempDir(), "muster.db")
+	}
+	cfg, err := mysql.ParseDSN(e.server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 6)
+	_, _ = rand.Read(b)
+	name := "t_" + hex.EncodeToString(b)
+	cfg.DBName, cfg.Logger = "", &mysql.NopLogger{}
+	db, err := sql.Open("mysql", cfg.FormatDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, _ = db.Exec("DROP DATABASE IF EXISTS " + name)
+		_ = db.Close()
+	})
+	if _, err := db.Exec("CREATE DATABASE " + name); err != nil {
+		t.Fatal(err)
+	}
+	u := url.URL{Scheme: "mysql", User: url.UserPassword(cfg.User, cfg.Passwd), Host: cfg.Addr, Path: "/" + name}
+	return u.String()
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// attempts bounds how often a transaction is run again after a lost race or a lost connection.
+const attempts = 8
+
+// backoff is the pause before attempt n (from 1): 10 ms doubling to about a second, half of it jitter.
+func backoff(ctx context.Context, n int) error {
+	d := 10 * time.Millisecond << min(n, 7)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d/2 + rand.N(d/2)):
+		return nil
+	}
+}
+
+// inTx runs fn in a transaction and commits it; any error rolls back explicitly, since error 1205 undoes only the
+// statement. After a lost race the whole of it runs again, so fn may run several times and must not keep state
+// from one run to the next. It does not retry lost connections: whether their COMMIT took effect is unknown, and
+// only the caller can tell: such an error wraps job.ErrUncertain.
+func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) error {
+	for n := 1; ; n++ {
+		err := s.once(ctx, fn)
+		if err == nil {
+			return nil
+		}
+		if classify(err) != conflict || n == attempts {
+			return translate(op, err)
+		}
+		if err := backoff(ctx, n); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
+	tx, err := s.w.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		_ = tx.Rollback() // the first error is the one that matters; a failed rollback closes the connection
+		return err
+	}
+	err = tx.Commit()
+	if classify(err) == unavailable {
+		return fmt.Errorf("%w: %w", job.ErrUncertain, err)
+	}
+	return err
+}
+
+// changed is the number of rows that a statement matched.
+func changed(res sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// exec runs one statement outside a transaction, again after a lost race, and says how many rows it matched.
+// Only for statements that are harmless to repeat.
+func (s *Store) exec(ctx context.Context, op, query string, args ...any) (int64, error) {
+	for n := 1; ; n++ {
+		rows, err := changed(s.w.ExecContext(ctx, query, args...))
+		if err == nil {
+			return rows, nil
+		}
+		if classify(err) != conflict || n == attempts {
+			return 0, translate(op, err)
+		}
+		if err := backoff(ctx, n); err != nil {
+			return 0, err
+		}
+	}
+}
