@@ -110,7 +110,7 @@ func parseNat(param string) []string {
 func People(seed string, page int, nat []string, n int) []Person {
 	codes := parseNat(strings.Join(nat, ","))
 	h := fnv.New128a()
-	fmt.Fprintf(h, "%s|%d|%s", seed, page, strings.Join(codes, ","))
+	_, _ = fmt.Fprintf(h, "%s|%d|%s", seed, page, strings.Join(codes, ","))
 	var key [32]byte
 	h.Sum(key[:0])
 	binary.BigEndian.PutUint64(key[16:], uint64(page))

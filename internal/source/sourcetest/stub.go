@@ -108,15 +108,15 @@ func (s *Stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case over || fault == Status429:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.WriteHeader(http.StatusTooManyRequests)
-		io.WriteString(w, `{"error": "Whoa, ease up there cowboy. You've requested a lot of users recently."}`)
+		_, _ = io.WriteString(w, `{"error": "Whoa, ease up there cowboy. You've requested a lot of users recently."}`)
 	case fault == Status500:
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
 	case fault == HTML:
 		w.Header().Set("Content-Type", "text/html")
-		io.WriteString(w, "<!DOCTYPE html><html><body>We will be back soon</body></html>")
+		_, _ = io.WriteString(w, "<!DOCTYPE html><html><body>We will be back soon</body></html>")
 	case fault == ErrorKey200:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		io.WriteString(w, `{"error": "Uh oh, something has gone wrong. Please tweet us @randomapi about the issue."}`)
+		_, _ = io.WriteString(w, `{"error": "Uh oh, something has gone wrong. Please tweet us @randomapi about the issue."}`)
 	case fault == Redirect:
 		http.Redirect(w, r, "/elsewhere", http.StatusFound)
 	default:
@@ -181,8 +181,10 @@ func (s *Stub) deliver(w http.ResponseWriter, r *http.Request, q query, fault Fa
 		body = append(body, strings.Repeat(" ", 11<<20)...)
 	case CutBody:
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		w.Write(body[:len(body)/2])
+		_, _ = w.Write(body[:len(body)/2])
+		// Unflushed, the client would see no answer at all, and net/http would silently ask again.
+		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
-	w.Write(body)
+	_, _ = w.Write(body)
 }
