@@ -28,7 +28,7 @@ const (
 	ErrorKey200 Fault = "error key 200" // {"error": …} with 200
 	BadJSON     Fault = "bad json"      // a syntax error behind the users
 	Huge        Fault = "huge"          // a right answer, padded to more than 10 MB
-	Redirect    Fault = "redirect"      // 302 to a place that nobody should follow
+	Redirect    Fault = "redirect"      // 302, which nobody should follow
 )
 
 // Faults lists every fault.
@@ -118,7 +118,7 @@ func (s *Stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		_, _ = io.WriteString(w, `{"error": "Uh oh, something has gone wrong. Please tweet us @randomapi about the issue."}`)
 	case fault == Redirect:
-		http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		http.Redirect(w, r, r.URL.RequestURI(), http.StatusFound) // whoever follows gets a right answer
 	default:
 		s.deliver(w, r, q, fault)
 	}
