@@ -1,0 +1,126 @@
+package export_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/internal/export"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakePager has the users 1 … rows, and fails at the page that starts behind failAfter.
+type fakePager struct {
+	rows      int64
+	failAfter int64 // < 0: never
+	pages     atomic.Int64
+}
+
+var errPage = errors.New("no page")
+
+func (p *fakePager) Page(ctx context.Context, after int64, limit int, row func([][]byte) error) (int64, int, error) {
+	p.pages.Add(1)
+	if p.failAfter >= 0 && after >= p.failAfter {
+		return after, 0, errPage
+	}
+	n := 0
+	for ; n < limit && after < p.rows; n++ {
+		if err := ctx.Err(); err != nil {
+			return after, n, err
+		}
+		after++
+		if err := row(ada("id", strconv.FormatInt(after, 10))); err != nil {
+			return after, n, err
+		}
+	}
+	return after, n, nil
+}
+
+func TestStreamWritesEveryUserOnce(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []int64{0, 1, 4999, 5000, 5001, 25_000} {
+		var out bytes.Buffer
+		n, err := export.Stream(t.Context(), &out, &fakePager{rows: rows, failAfter: -1}, false)
+		if err != nil || n != rows {
+			t.Errorf("Stream of %d users = %d, %v", rows, n, err)
+		}
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\r\n"), "\r\n")
+		if lines[0]+"\r\n" != export.CSVHeader || int64(len(lines)) != rows+1 {
+			t.Fatalf("%d users: header %q and %d lines", rows, lines[0], len(lines))
+		}
+		for i, line := range lines[1:] {
+			if id, _, _ := strings.Cut(line, ","); id != strconv.Itoa(i+1) {
+				t.Fatalf("line %d starts with id %s", i+1, id)
+			}
+		}
+	}
+}
+
+func TestStreamFailsBeforeTheFirstByte(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	n, err := export.Stream(t.Context(), &out, &fakePager{rows: 10, failAfter: 0}, false)
+	if !errors.Is(err, errPage) || n != 0 || out.Len() != 0 {
+		t.Errorf("Stream = %d, %v with %d bytes written, want the page's error and nothing written", n, err, out.Len())
+	}
+}
+
+func TestStreamFailsInTheMiddle(t *testing.T) {
+	t.Parallel()
+	n, err := export.Stream(t.Context(), io.Discard, &fakePager{rows: 20_000, failAfter: 10_000}, false)
+	if !errors.Is(err, errPage) || n != 10_000 {
+		t.Errorf("Stream = %d, %v, want 10000 and the page's error", n, err)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestStreamStopsWhenTheWriterFails(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("client gone")
+	users := &fakePager{rows: 1_000_000, failAfter: -1}
+	n, err := export.Stream(t.Context(), writerFunc(func([]byte) (int, error) { return 0, gone }), users, false)
+	if !errors.Is(err, gone) || n != 0 {
+		t.Errorf("Stream = %d, %v, want 0 and the writer's error", n, err)
+	}
+	if pages := users.pages.Load(); pages > 2 {
+		t.Errorf("read %d pages for a client that was gone, want at most 2", pages)
+	}
+}
+
+func TestStreamEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	users := &fakePager{rows: 1_000_000, failAfter: -1}
+	_, err := export.Stream(ctx, writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }), users, false)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Stream = %v, want context.Canceled", err)
+	}
+}
+
+// A slow writer must not make the reader run ahead: two pages are all that memory holds.
+func TestStreamReadsOnePageAhead(t *testing.T) {
+	t.Parallel()
+	users := &fakePager{rows: 50_000, failAfter: -1}
+	var written int64
+	_, err := export.Stream(t.Context(), writerFunc(func(p []byte) (int, error) {
+		if ahead := users.pages.Load() - written; ahead > 2 {
+			t.Errorf("%d pages read ahead, want at most 2", ahead)
+		}
+		written++
+		return len(p), nil
+	}), users, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
