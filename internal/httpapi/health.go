@@ -1,0 +1,57 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+const (
+	checkOK     = "ok"
+	checkFailed = "failed"
+	// checkWithin is how long a part may take to answer.
+	checkWithin = time.Second
+)
+
+// GetHealth answers GET /healthz.
+func (h handlers) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
+	return GetHealth200JSONResponse{Status: checkOK}, nil
+}
+
+// GetReadiness answers GET /readyz; the checks run side by side.
+func (h handlers) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) (GetReadinessResponseObject, error) {
+	results := make([]CheckResult, len(h.Checks))
+	var wg sync.WaitGroup
+	for i, check := range h.Checks {
+		wg.Go(func() { results[i] = h.check(ctx, check) })
+	}
+	wg.Wait()
+	for _, r := range results {
+		if r.Status != checkOK {
+			return GetReadiness503JSONResponse{Status: "unavailable", Checks: results}, nil
+		}
+	}
+	return GetReadiness200JSONResponse{Status: checkOK, Checks: results}, nil
+}
+
+// check asks one part. Its error may hold addresses and user names, so it goes to the log and not to the caller.
+func (s *Server) check(ctx context.Context, c Check) CheckResult {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	err := c.Ping(ctx)
+	if err == nil {
+		return CheckResult{Name: c.Name, Status: checkOK}
+	}
+	s.Log.WarnContext(ctx, "not ready", "check", c.Name, "err", err)
+	r := CheckResult{Name: c.Name, Status: checkFailed, Message: "does not answer"}
+	switch {
+	case errors.Is(err, job.ErrSchema):
+		r.Message = job.ErrSchema.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		r.Message = "no answer within " + checkWithin.String()
+	}
+	return r
+}

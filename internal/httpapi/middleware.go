@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+)
+
+// maxBody is the largest body a request may have.
+const maxBody = 1 << 20
+
+// echo makes an Echo with what every listener has: request ids, the access log, safe headers and the error form.
+func (s *Server) echo() *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	// Never from X-Forwarded-For: anybody can send one.
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = s.respondError
+	e.Use(s.accessLog, safeHeaders, s.recover())
+	return e
+}
+
+// requestID is the id in the response's X-Request-ID.
+func requestID(c echo.Context) string {
+	return c.Response().Header().Get(echo.HeaderXRequestID)
+}
+
+// accessLog gives the request its id and writes one line when it is over, also when its connection was cut. The line
+// has the route's pattern and no query, so that nothing personal gets into logs.
+func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
+	known := regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
+	return func(c echo.Context) error {
+		start := time.Now()
+		id := c.Request().Header.Get(echo.HeaderXRequestID)
+		if !known.MatchString(id) {
+			id = rand.Text()
+		}
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		cut := true
+		defer func() {
+			level := slog.LevelInfo
+			if path := c.Path(); path == "/healthz" || path == "/readyz" {
+				level = slog.LevelDebug
+			}
+			s.Log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(),
+				"status", c.Response().Status, "bytes", c.Response().Size, "ms", time.Since(start).Milliseconds(),
+				"request", id, "cut", cut)
+		}()
+		if err := next(c); err != nil {
+			c.Error(err) // here and not in Echo, or the line would not have its status
+		}
+		cut = false
+		return nil
+	}
+}
+
+// safeHeaders forbids browsers whatever an API does not need. Pages that need more set their own policy.
+func safeHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "no-store")
+		return next(c)
+	}
+}
+
+// recover turns a panic into an internal error. http.ErrAbortHandler passes: it is how a connection is cut.
+func (s *Server) recover() echo.MiddlewareFunc {
+	return middleware.RecoverWithConfig(middleware.RecoverConfig{
+		DisableErrorHandler: true,
+		LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
+			return &panicError{err: err, stack: string(stack)}
+		},
+	})
+}
+
+// panicError is a recovered panic; the error table logs it with its stack.
+type panicError struct {
+	err   error
+	stack string
+}
+
+func (e *panicError) Error() string { return "panic: " + e.err.Error() }
+
+func (s *Server) cors() echo.MiddlewareFunc {
+	return middleware.CORSWithConfig(middleware.CORSConfig{
+		AllowOrigins:  s.CORSOrigins,
+		AllowMethods:  []string{http.MethodGet, http.MethodPost},
+		AllowHeaders:  []string{"X-USER-ID", "Idempotency-Key", "Prefer", "Content-Type", "X-Request-ID"},
+		ExposeHeaders: []string{"Location", "Idempotent-Replayed", "Preference-Applied", "Retry-After", "X-Request-ID", "Content-Disposition"},
+		MaxAge:        3600,
+	})
+}
+
+// limitBody refuses bodies above maxBody. No route takes a body yet, so it also reads what is there: a body of
+// unknown length shows its size only so.
+func limitBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.ContentLength > maxBody {
+			c.Response().Header().Set("Connection", "close") // nobody will read the rest
+			return echo.ErrStatusRequestEntityTooLarge
+		}
+		if r.ContentLength != 0 {
+			c.Response().Header().Set("Connection", "close") // unless the body turns out to be small enough
+			body := http.MaxBytesReader(c.Response(), r.Body, maxBody)
+			if _, err := io.Copy(io.Discard, body); err != nil {
+				if _, large := errors.AsType[*http.MaxBytesError](err); large {
+					return echo.ErrStatusRequestEntityTooLarge
+				}
+				return echo.NewHTTPError(http.StatusBadRequest, "the body could not be read").SetInternal(err)
+			}
+			c.Response().Header().Del("Connection")
+		}
+		// The request is read. When its deadline passed while a handler runs, net/http would take the client for gone
+		// and end the context, so waits and streams would be cut short. It fails only without a connection, in tests.
+		_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
+		return next(c)
+	}
+}

@@ -1,0 +1,56 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+)
+
+// Public serves the API, its documentation and the health checks.
+func (s *Server) Public() http.Handler {
+	e := s.echo()
+	if len(s.CORSOrigins) > 0 {
+		e.Use(s.cors())
+	}
+	e.Use(limitBody)
+	w := ServerInterfaceWrapper{Handler: NewStrictHandler(handlers{s}, nil)}
+
+	for _, prefix := range []string{"/api/v1", "/api"} {
+		g := e.Group(prefix, s.validate)
+		g.POST("/users/import/async", w.ImportUsers)        // a client wants users
+		g.POST("/import/bulk", w.ImportBulk)                // the same, source faker
+		g.POST("/import/random-users", w.ImportRandomUsers) // the same, source randomuser
+		g.GET("/jobs", w.ListJobs)                          // a client looks for its jobs
+		g.GET("/jobs/:jobId", w.GetJob)                     // a client polls
+		g.POST("/jobs/:jobId/cancel", w.CancelJob)          // a client has changed its mind
+		g.GET("/export/stream", w.ExportUsers)              // a client wants them all as a file
+	}
+	e.GET("/healthz", w.GetHealth)     // orchestrator: restart me?
+	e.GET("/readyz", w.GetReadiness)   // load balancer: send me requests?
+	e.GET("/openapi.json", s.contract) // client generators, /docs
+	s.docs(e)                          // GET /docs, people
+	return e
+}
+
+// Admin serves what is not for the world; its listener is loopback unless configured otherwise.
+func (s *Server) Admin() http.Handler {
+	e := s.echo()
+	w := ServerInterfaceWrapper{Handler: NewStrictHandler(handlers{s}, nil)}
+	e.GET("/healthz", w.GetHealth)
+
+	g := e.Group("")
+	if s.AdminPassword != "" {
+		g.Use(middleware.BasicAuth(s.isAdmin))
+	}
+	g.GET("/debug/pprof/*", echo.WrapHandler(http.HandlerFunc(pprof.Index))) // go tool pprof
+	g.GET("/debug/pprof/cmdline", echo.WrapHandler(http.HandlerFunc(pprof.Cmdline)))
+	g.GET("/debug/pprof/profile", echo.WrapHandler(http.HandlerFunc(pprof.Profile)))
+	g.GET("/debug/pprof/symbol", echo.WrapHandler(http.HandlerFunc(pprof.Symbol)))
+	g.GET("/debug/pprof/trace", echo.WrapHandler(http.HandlerFunc(pprof.Trace)))
+	if s.Monitoring != nil {
+		s.Monitoring.mount(g.Group("/monitoring")) // asynqmon: the queues
+	}
+	return e
+}

@@ -1,0 +1,99 @@
+// Package httpapi is the only home of Echo: routes, handlers, the error table, the documentation and the admin pages.
+// The contract is api/openapi.yaml; api.gen.go is generated from it, and every request is checked against it.
+package httpapi
+
+//go:generate go tool -modfile=../../tools/go.mod oapi-codegen -config=../../api/oapi-codegen.yaml ../../api/openapi.yaml
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Submitter accepts imports. Errors: *job.ValidationError, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused,
+// job.ErrStoreUnavailable, job.ErrQueueUnavailable.
+type Submitter interface {
+	Submit(ctx context.Context, s job.Spec) (j job.Job, replayed bool, err error)
+}
+
+// LiveJobs is the quick copy of running jobs; it may be missing or unreachable at any time.
+type LiveJobs interface {
+	Get(ctx context.Context, id string) (j job.Job, ok bool, err error)
+	Put(ctx context.Context, j job.Job, chunks []job.Chunk) error
+}
+
+// JobStore is the truth about jobs. Processed and Rejected of its jobs are summed from their chunks.
+type JobStore interface {
+	Job(ctx context.Context, id string) (job.Job, error)
+	Chunks(ctx context.Context, id string) ([]job.Chunk, error)
+	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
+	// Cancel answers the cancelled job, also when it was cancelled before. Errors: job.ErrNotFound, *job.StateError.
+	Cancel(ctx context.Context, userID, id string) (job.Job, error)
+}
+
+// Slots are the places of a user in a tier. Releasing twice is harmless.
+type Slots interface {
+	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
+}
+
+// Exporter writes all users as CSV to w and answers how many; raw leaves out the guard against formulas. Nothing has been
+// written when the first users could not be read.
+type Exporter interface {
+	Stream(ctx context.Context, w io.Writer, raw bool) (rows int64, err error)
+}
+
+// Check is one line of /readyz. Ping's error is logged, not shown.
+type Check struct {
+	Name string
+	Ping func(ctx context.Context) error
+}
+
+// Config is what a Server is made of. Fields without a remark are required.
+type Config struct {
+	Submit Submitter
+	Live   LiveJobs
+	Store  JobStore
+	Slots  Slots
+	Export Exporter
+	Checks []Check
+	Tiers  job.Tiers
+	Log    *slog.Logger
+
+	MaxExports    int         // exports at once in this process; 0: 4
+	CORSOrigins   []string    // empty: no CORS
+	AdminPassword string      // of the user admin; empty: the admin pages ask for none
+	Monitoring    *Monitoring // nil: no /monitoring
+}
+
+// Server answers HTTP requests. Make one with New.
+type Server struct {
+	Config
+	spec     *openapi3.T
+	specJSON []byte
+	exports  chan struct{} // one token per running export
+	now      func() time.Time
+}
+
+// New makes a Server; it starts nothing.
+func New(c Config) (*Server, error) {
+	spec, err := GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("read the API contract: %w", err)
+	}
+	specJSON, err := spec.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("write the API contract: %w", err)
+	}
+	if c.MaxExports == 0 {
+		c.MaxExports = 4
+	}
+	return &Server{
+		Config: c, spec: spec, specJSON: specJSON, exports: make(chan struct{}, c.MaxExports), now: time.Now,
+	}, nil
+}

@@ -1,0 +1,126 @@
+package httpapi
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// validate checks the request against the contract and reports all that is wrong at once. Routes outside the
+// contract pass.
+func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		path, item, op := s.operation(c)
+		if op == nil {
+			return next(c)
+		}
+		params := make(map[string]string, len(c.ParamNames()))
+		for _, name := range c.ParamNames() {
+			params[name] = c.Param(name)
+		}
+		query, queryErr := url.ParseQuery(c.Request().URL.RawQuery)
+		fields := queryErrors(op, query, queryErr)
+		err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
+			Request: c.Request(), PathParams: params, QueryParams: query,
+			Route: &routers.Route{
+				// The parameters' schemas mean the same in 3.0. For 3.1 the filter would compile each of them anew on
+				// each request.
+				Spec: &openapi3.T{OpenAPI: "3.0.3"},
+				Path: path, PathItem: item, Method: c.Request().Method, Operation: op,
+			},
+			Options: &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true},
+		})
+		fields = append(fields, fieldErrors(err)...)
+		switch {
+		case slices.Contains(fields, job.FieldError{Field: "X-USER-ID", Message: required}):
+			return errNoUser{fields: fields}
+		case len(fields) > 0:
+			return &job.ValidationError{Fields: fields}
+		case err != nil:
+			return err
+		}
+		return next(c)
+	}
+}
+
+// operation finds the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
+func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem, op *openapi3.Operation) {
+	path = strings.TrimPrefix(strings.TrimPrefix(c.Path(), "/api"), "/v1")
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if name, ok := strings.CutPrefix(part, ":"); ok {
+			parts[i] = "{" + name + "}"
+		}
+	}
+	path = strings.Join(parts, "/")
+	if item = s.spec.Paths.Value(path); item == nil {
+		return "", nil, nil
+	}
+	return path, item, item.GetOperation(c.Request().Method)
+}
+
+// queryErrors finds what the contract's schemas cannot: parameters that the operation does not know (a typo would go
+// unnoticed) and parameters given twice (which one counts?).
+func queryErrors(op *openapi3.Operation, query url.Values, err error) []job.FieldError {
+	var fields []job.FieldError
+	if err != nil {
+		fields = append(fields, job.FieldError{Field: "query", Message: "is not well-formed"})
+	}
+	for name, values := range query {
+		switch {
+		case op.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
+			fields = append(fields, job.FieldError{Field: shorten(name), Message: "is not a parameter of this route"})
+		case len(values) > 1:
+			fields = append(fields, job.FieldError{Field: name, Message: "is given more than once"})
+		}
+	}
+	slices.SortFunc(fields, func(a, b job.FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return fields
+}
+
+const required = "is required"
+
+// fieldErrors translates the filter's errors. Its own texts repeat the value and the schema, so the contract has a
+// text beside each parameter.
+func fieldErrors(err error) []job.FieldError {
+	if err == nil {
+		return nil
+	}
+	all, ok := err.(openapi3.MultiError)
+	if !ok {
+		all = openapi3.MultiError{err}
+	}
+	var fields []job.FieldError
+	for _, err := range all {
+		e, ok := errors.AsType[*openapi3filter.RequestError](err)
+		if !ok || e.Parameter == nil {
+			continue
+		}
+		f := job.FieldError{Field: e.Parameter.Name, Message: "is not valid"}
+		if text, ok := e.Parameter.Extensions["x-message"].(string); ok {
+			f.Message = text
+		}
+		if errors.Is(err, openapi3filter.ErrInvalidRequired) || e.Parameter.In == "header" && e.Input.Request.Header.Get(e.Parameter.Name) == "" {
+			f.Message = required
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+// shorten keeps a caller's own text short in the answer.
+func shorten(s string) string {
+	const most = 40
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Timestamp is a time in JSON: RFC 3339 in UTC with milliseconds, null when zero.
+type Timestamp time.Time
+
+// MarshalJSON implements json.Marshaler.
+func (t Timestamp) MarshalJSON() ([]byte, error) {
+	if time.Time(t).IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Timestamp) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(b, (*time.Time)(t))
+}
+
+// view is the job as its owner sees it at the time now.
+func view(j job.Job, now time.Time) Job {
+	v := Job{
+		JobID: j.ID, Status: j.Status, Source: j.Source, Tier: j.Tier,
+		RequestedCount: j.Requested, ProcessedCount: j.Processed, RejectedCount: j.Rejected,
+		Progress: j.Percent(), RatePerSecond: j.Rate(now), Seed: j.Seed, FirstID: j.FirstID, LastID: j.LastID(),
+		CreatedAt: Timestamp(j.CreatedAt), StartedAt: Timestamp(j.StartedAt), FinishedAt: Timestamp(j.FinishedAt),
+		Message: message(j), ErrorCode: j.ErrorCode, Partial: j.Status == job.Failed,
+	}
+	if eta, ok := j.ETA(now); ok {
+		v.EtaSeconds = new(int64((eta + time.Second - 1) / time.Second))
+	}
+	return v
+}
+
+// started is what a client reads when its import is accepted.
+const started = "Import started. Use jobId to check status."
+
+// batchRows is how many users the message counts as a batch: what workers commit at once, unless configured otherwise.
+const batchRows = 1000
+
+func message(j job.Job) string {
+	if j.Message != "" {
+		return j.Message
+	}
+	switch j.Status {
+	case job.Pending:
+		return "Waiting for a worker."
+	case job.InProgress:
+		return fmt.Sprintf("Processing batch %d/%d...", (j.Processed+j.Rejected)/batchRows, (j.Requested+batchRows-1)/batchRows)
+	case job.Paused:
+		return "Paused."
+	case job.Completed:
+		return fmt.Sprintf("Completed: %d users stored.", j.Processed)
+	case job.Failed:
+		return "Failed; what was stored stays."
+	case job.Cancelled:
+		return "Cancelled."
+	}
+	return ""
+}
