@@ -63,9 +63,9 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 			return job.ErrFenced
 		case k != conflict && k != unavailable || n == attempts || ctx.Err() != nil:
 			return translate("commit batch", err)
-		case k == unavailable:
-			// The connection was lost, perhaps during COMMIT. Whether it took effect shows in the next run of the
-			// same transaction, whose guard waits for the first one's lock; a plain SELECT would not wait.
+		case errors.Is(err, job.ErrUncertain):
+			// Whether the COMMIT took effect shows in the next run of the same transaction: its guard waits for the
+			// first one's lock, which a plain SELECT would not do.
 			unknown = true
 		}
 		if err := backoff(ctx, n); err != nil {

@@ -48,6 +48,7 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 			return 0, err
 		}
 		cfg.ReadTimeout, cfg.ClientFoundRows = 0, false
+		cfg.ParseTime = true // goose's lock scans a time.Time; without this it retries for its whole timeout
 		connector, err := mysql.NewConnector(cfg)
 		if err != nil {
 			return 0, err

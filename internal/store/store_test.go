@@ -1,0 +1,413 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/store/storetest"
+	"github.com/musterhq/muster/internal/user"
+)
+
+func newJob(count int64) *job.Job {
+	return &job.Job{
+		ID: uuid.Must(uuid.NewV7()).String(), UserID: "ann", Source: job.SourceFaker, Tier: "MEDIUM", Requested: count, Seed: 7,
+		RequestHash: "h",
+	}
+}
+
+// rows makes the users of n rows of c's chunk from where it stands.
+func rows(c *job.Claim, n int) []user.User {
+	users := make([]user.User, n)
+	for i := range users {
+		id := c.Job.FirstID + c.Chunk.FirstRow + c.Chunk.Done + int64(i)
+		users[i] = user.User{
+			ID: id, FirstName: "Ada", LastName: "O'Neil", Email: fmt.Sprintf("ada.%d@example.com", id), City: "Zürich 😀", State: "ZH",
+			Age: 36, MobileNumber: fmt.Sprint(id), Gender: user.Female,
+		}
+	}
+	return users
+}
+
+func record(t *testing.T, s *store.Store, count, chunkRows int64) *job.Job {
+	t.Helper()
+	j := newJob(count)
+	if err := s.RecordJob(t.Context(), j, chunkRows); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func claim(t *testing.T, s *store.Store, id string, no int) *job.Claim {
+	t.Helper()
+	c, err := s.ClaimChunk(t.Context(), id, no)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func mustCommit(t *testing.T, s *store.Store, c *job.Claim, n int) {
+	t.Helper()
+	if err := s.CommitBatch(t.Context(), c, rows(c, n), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantRows(t *testing.T, s *store.Store, want int64) {
+	t.Helper()
+	n, distinct, err := s.Count(t.Context())
+	if err != nil || n != want || distinct != want {
+		t.Fatalf("users: %d rows, %d distinct ids, %v; want %d", n, distinct, err, want)
+	}
+}
+
+func TestImportToTheEnd(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		first := record(t, s, 10, 100)
+		j := record(t, s, 2500, 1200)
+		if j.FirstID != first.FirstID+10 || j.Chunks != 3 || j.Status != job.Pending || j.CreatedAt.IsZero() {
+			t.Fatalf("recorded job: %+v", j)
+		}
+		for no := range j.Chunks {
+			c := claim(t, s, j.ID, no)
+			for c.Chunk.Left() > 0 {
+				mustCommit(t, s, c, int(min(1000, c.Chunk.Left())))
+			}
+			done, err := s.FinishJob(t.Context(), j.ID)
+			if err != nil || done != (no == j.Chunks-1) {
+				t.Fatalf("finish after chunk %d: %v, %v", no, done, err)
+			}
+			if claim(t, s, j.ID, no) != nil {
+				t.Fatalf("chunk %d was claimed after its end", no)
+			}
+		}
+		wantRows(t, s, 2500)
+		got, err := s.Job(t.Context(), j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Status != job.Completed || got.Processed != 2500 || got.Version != 2 || got.StartedAt.IsZero() || got.FinishedAt.Before(got.StartedAt) {
+			t.Fatalf("finished job: %+v", got)
+		}
+		if again, err := s.FinishJob(t.Context(), j.ID); again || err != nil {
+			t.Fatalf("finishing twice: %v, %v", again, err)
+		}
+		unsettled(t, s, first.ID, j.ID)
+		if err := s.Settle(t.Context(), j.ID); err != nil {
+			t.Fatal(err)
+		}
+		unsettled(t, s, first.ID)
+	})
+}
+
+func unsettled(t *testing.T, s *store.Store, want ...string) {
+	t.Helper()
+	jobs, err := s.Unsettled(t.Context(), "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, j := range jobs {
+		got = append(got, j.ID)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("unsettled jobs (-want +got):\n%s", diff)
+	}
+}
+
+// A worker that lost its chunk is stopped by the guard, whatever it believes.
+func TestFence(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{Lease: time.Millisecond})
+		j := record(t, s, 100, 100)
+		frozen := claim(t, s, j.ID, 0)
+		var heir *job.Claim
+		within(t, func() bool { heir = claim(t, s, j.ID, 0); return heir != nil })
+		mustCommit(t, s, heir, 40)
+		if err := s.CommitBatch(t.Context(), frozen, rows(frozen, 40), 0); !errors.Is(err, job.ErrFenced) {
+			t.Fatalf("the frozen worker's batch: %v, want ErrFenced", err)
+		}
+		wantRows(t, s, 40)
+		if heir.Chunk.Claims != 2 || heir.Chunk.Done != 40 {
+			t.Fatalf("heir's chunk: %+v", heir.Chunk)
+		}
+		// The frozen worker's give-back must not open the heir's chunk either.
+		if err := s.GiveBack(t.Context(), frozen, 0, "late"); err != nil {
+			t.Fatal(err)
+		}
+		mustCommit(t, s, heir, 60)
+		wantRows(t, s, 100)
+	})
+}
+
+func within(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		if ok() {
+			return
+		}
+	}
+	t.Fatal("it did not happen within 5 s")
+}
+
+// Many claim one chunk at once: one gets it. Many batches at once: the rows are stored once.
+func TestClaimRace(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		j := record(t, s, 1000, 1000)
+		var claims atomic.Int32
+		var winner atomic.Pointer[job.Claim]
+		parallel(16, func() {
+			if c, err := s.ClaimChunk(context.Background(), j.ID, 0); err != nil {
+				t.Error(err)
+			} else if c != nil {
+				claims.Add(1)
+				winner.Store(c)
+			}
+		})
+		if claims.Load() != 1 {
+			t.Fatalf("%d claims of one chunk, want 1", claims.Load())
+		}
+		var stored atomic.Int32
+		parallel(8, func() {
+			mine := *winner.Load()
+			switch err := s.CommitBatch(context.Background(), &mine, rows(&mine, 500), 0); {
+			case err == nil:
+				stored.Add(1)
+			case !errors.Is(err, job.ErrFenced):
+				t.Error(err)
+			}
+		})
+		if stored.Load() != 1 {
+			t.Fatalf("one batch was stored %d times", stored.Load())
+		}
+		wantRows(t, s, 500)
+	})
+}
+
+func parallel(n int, fn func()) {
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(fn)
+	}
+	wg.Wait()
+}
+
+// Three claims in a row without a batch make a chunk poison; the others still count.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		j := record(t, s, 20, 10)
+		for n := range store.MaxStalls {
+			c := claim(t, s, j.ID, 0)
+			if c == nil || c.Chunk.Stalls != n+1 {
+				t.Fatalf("claim %d: %+v", n, c)
+			}
+			if err := s.Stall(t.Context(), c, "panic"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if claim(t, s, j.ID, 0) != nil {
+			t.Fatal("a poisoned chunk was claimed")
+		}
+		if n, err := s.FailPoison(t.Context(), j.ID); n != 1 || err != nil {
+			t.Fatalf("poison: %d, %v", n, err)
+		}
+		if done, err := s.FinishJob(t.Context(), j.ID); done || err != nil {
+			t.Fatalf("finished with an open chunk: %v", err)
+		}
+		mustCommit(t, s, claim(t, s, j.ID, 1), 10)
+		if done, err := s.FinishJob(t.Context(), j.ID); !done || err != nil {
+			t.Fatalf("finish: %v, %v", done, err)
+		}
+		got, err := s.Job(t.Context(), j.ID)
+		if err != nil || got.Status != job.Failed || got.Processed != 10 || got.ErrorCode != "chunk_failed" {
+			t.Fatalf("job: %+v, %v", got, err)
+		}
+	})
+}
+
+// A claim that is given back leaves no stall and can be taken at once, or after its wait.
+func TestGiveBack(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		j := record(t, s, 20, 20)
+		for range 5 {
+			c := claim(t, s, j.ID, 0)
+			if c == nil || c.Chunk.Stalls != 1 {
+				t.Fatalf("claim: %+v", c)
+			}
+			if err := s.GiveBack(t.Context(), c, 0, "drain"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := claim(t, s, j.ID, 0)
+		mustCommit(t, s, c, 5)
+		if err := s.GiveBack(t.Context(), c, time.Hour, "budget"); err != nil {
+			t.Fatal(err)
+		}
+		if claim(t, s, j.ID, 0) != nil {
+			t.Fatal("a waiting chunk was claimed")
+		}
+		if chunks, err := s.Unheld(t.Context(), j.ID, 8); len(chunks) != 0 || err != nil {
+			t.Fatalf("a waiting chunk is unheld: %v, %v", chunks, err)
+		}
+	})
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		j := record(t, s, 100, 50)
+		c := claim(t, s, j.ID, 0)
+		mustCommit(t, s, c, 20)
+		if _, err := s.Cancel(t.Context(), "bob", j.ID); !errors.Is(err, job.ErrNotFound) {
+			t.Fatalf("somebody else's cancel: %v", err)
+		}
+		for range 2 {
+			got, err := s.Cancel(t.Context(), "ann", j.ID)
+			if err != nil || got.Status != job.Cancelled || got.Processed != 20 {
+				t.Fatalf("cancel: %+v, %v", got, err)
+			}
+		}
+		if err := s.CommitBatch(t.Context(), c, rows(c, 20), 0); !errors.Is(err, job.ErrFenced) {
+			t.Fatalf("batch after cancel: %v", err)
+		}
+		wantRows(t, s, 20)
+		done := record(t, s, 1, 1)
+		mustCommit(t, s, claim(t, s, done.ID, 0), 1)
+		if ok, err := s.FinishJob(t.Context(), done.ID); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		var state *job.StateError
+		if _, err := s.Cancel(t.Context(), "ann", done.ID); !errors.As(err, &state) || state.Status != job.Completed {
+			t.Fatalf("cancel of a completed job: %v", err)
+		}
+	})
+}
+
+func TestIdempotencyKeyIsUniquePerUser(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		var stored, duplicates atomic.Int32
+		parallel(8, func() {
+			j := newJob(10)
+			j.IdempotencyKey = "k"
+			switch err := s.RecordJob(context.Background(), j, 10); {
+			case err == nil:
+				stored.Add(1)
+			case errors.Is(err, job.ErrDuplicateKey):
+				duplicates.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+		if stored.Load() != 1 || duplicates.Load() != 7 {
+			t.Fatalf("%d stored, %d duplicates; want 1, 7", stored.Load(), duplicates.Load())
+		}
+		other := newJob(10)
+		other.UserID, other.IdempotencyKey = "bob", "k"
+		if err := s.RecordJob(t.Context(), other, 10); err != nil {
+			t.Fatalf("another user's key: %v", err)
+		}
+		if j, err := s.JobByKey(t.Context(), "bob", "k"); err != nil || j.ID != other.ID {
+			t.Fatalf("by key: %v, %v", j.ID, err)
+		}
+	})
+}
+
+func TestMigrateRaceAndSchemaCheck(t *testing.T) {
+	t.Parallel()
+	for _, e := range storetest.Engines(t) {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			url := e.Empty(t)
+			s := storetest.Open(t, url, store.Options{})
+			if err := s.SchemaCurrent(t.Context()); !errors.Is(err, job.ErrSchema) {
+				t.Fatalf("empty database: %v, want ErrSchema", err)
+			}
+			if _, err := s.Job(t.Context(), "x"); e.Name != "sqlite" && !errors.Is(err, job.ErrSchema) {
+				t.Fatalf("read without tables: %v, want ErrSchema", err)
+			}
+			parallel(3, func() {
+				if _, err := store.Migrate(context.Background(), url); err != nil {
+					t.Error(err)
+				}
+			})
+			if err := s.SchemaCurrent(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		j := record(t, s, 25, 25)
+		mustCommit(t, s, claim(t, s, j.ID, 0), 25)
+		var got []string
+		after := int64(0)
+		for {
+			last, n, err := s.Page(t.Context(), after, 10, func(cols [][]byte) error {
+				got = append(got, string(cols[0]))
+				want := []string{"Ada", "O'Neil", fmt.Sprintf("ada.%s@example.com", cols[0]), "Zürich 😀", "ZH", "36", string(cols[0]), "Female"}
+				var have []string
+				for _, c := range cols[1:9] {
+					have = append(have, string(c))
+				}
+				if diff := cmp.Diff(want, have); diff != "" {
+					t.Errorf("columns (-want +got):\n%s", diff)
+				}
+				if cols[10] != nil {
+					t.Errorf("deleted_at = %q, want NULL", cols[10])
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if after = last; n < 10 {
+				break
+			}
+		}
+		if len(got) != 25 || got[0] != "1" || got[24] != "25" {
+			t.Fatalf("ids: %v", got)
+		}
+	})
+}
+
+func TestOpenRefusesBadURLs(t *testing.T) {
+	t.Parallel()
+	for _, u := range []string{"", "postgres://x", "mysql://u:secret@", "mysql://u:secret@h:1/db?nonsense=1;%zz", "sqlite://", "mysql://u:secret@h:bad/db"} {
+		s, err := store.Open(u, store.Options{})
+		if err == nil {
+			_ = s.Close()
+			t.Errorf("%q was taken", u)
+			continue
+		}
+		if got := err.Error(); len(got) < 20 || strings.Contains(got, "secret") {
+			t.Errorf("%q: message %q", u, got)
+		}
+	}
+}

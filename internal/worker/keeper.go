@@ -1,0 +1,210 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Jobs is the store's side of a job's moves.
+type Jobs interface {
+	Job(ctx context.Context, id string) (job.Job, error)
+	FinishJob(ctx context.Context, id string) (bool, error)
+	Settle(ctx context.Context, id string) error
+	Say(ctx context.Context, id, message string) error
+}
+
+// House is what the keeper reads and mends.
+type House interface {
+	Unsettled(ctx context.Context, after string, limit int) ([]job.Job, error)
+	Unheld(ctx context.Context, id string, window int) ([]job.Chunk, error)
+	FailPoison(ctx context.Context, id string) (int64, error)
+	Chunks(ctx context.Context, id string) ([]job.Chunk, error)
+}
+
+// Slots is the user's place in a tier.
+type Slots interface {
+	Renew(ctx context.Context, userID, jobID string, l job.TierLimit) (added bool, err error)
+	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
+}
+
+// Keeper repairs what any process left undone. It is level-triggered: each round derives everything from the store,
+// and every step compares and sets, so that any number of keepers may run at once. All fields are required.
+type Keeper struct {
+	Jobs     Jobs
+	House    House
+	Slots    Slots
+	Bells    Bells
+	Live     Live
+	Tiers    job.Tiers
+	Window   int
+	Interval time.Duration
+	Log      *slog.Logger
+}
+
+// Run makes a round each jittered interval until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(k.Interval*3/4 + rand.N(k.Interval/2)):
+		}
+		if err := k.Round(ctx); err != nil && ctx.Err() == nil {
+			k.Log.Warn("keeper's round cut short", "err", err)
+		}
+	}
+}
+
+// pageSize bounds what one read of the round holds; the round pages through all jobs, so that stuck ones do not hide
+// those behind them.
+const pageSize = 100
+
+// Round sees to every job once. An error of one job is logged and does not keep the others waiting; the error
+// returned is that of reading the list.
+func (k *Keeper) Round(ctx context.Context) error {
+	for after := ""; ; {
+		jobs, err := k.House.Unsettled(ctx, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range jobs {
+			if err := k.tend(ctx, jobs[i]); err != nil && ctx.Err() == nil {
+				k.Log.Warn("job not tended", "job", jobs[i].ID, "err", err)
+			}
+			after = jobs[i].ID
+		}
+		if len(jobs) < pageSize {
+			return nil
+		}
+	}
+}
+
+func (k *Keeper) tend(ctx context.Context, j job.Job) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if j.Status.Terminal() {
+		return k.settle(ctx, j)
+	}
+	poisoned, err := k.House.FailPoison(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	if poisoned > 0 {
+		k.Log.Error("chunks failed for good", "job", j.ID, "chunks", poisoned)
+	}
+	if err := k.finish(ctx, j.ID); err != nil {
+		return err
+	}
+	// The bells first: a Redis that refuses slots may still take them, and they are what moves the job.
+	chunks, err := k.House.Unheld(ctx, j.ID, k.Window)
+	if err != nil {
+		return err
+	}
+	for _, c := range chunks {
+		if err := k.Bells.Ring(ctx, j.Tier, j.ID, c.No, c.Claims); err != nil {
+			return err
+		}
+	}
+	if err := k.renew(ctx, j); err != nil {
+		return err
+	}
+	return k.refresh(ctx, j)
+}
+
+// renew extends the job's slot, and puts it back after Redis lost it. A slot that is put back may belong to a job that
+// ended since it was read, and whose slot was released just before: the look after the change tells, because a job's
+// end is committed before its slot is released.
+func (k *Keeper) renew(ctx context.Context, j job.Job) error {
+	limit := k.limit(j)
+	added, err := k.Slots.Renew(ctx, j.UserID, j.ID, limit)
+	if err != nil || !added {
+		return err
+	}
+	if j, err = k.Jobs.Job(ctx, j.ID); err != nil || j.Status.HoldsSlot() {
+		return err
+	}
+	return k.Slots.Release(ctx, j.UserID, j.ID, limit)
+}
+
+// refresh puts the live progress back when Redis lost it or shows an older state.
+func (k *Keeper) refresh(ctx context.Context, j job.Job) error {
+	live, ok, err := k.Live.Get(ctx, j.ID)
+	if err != nil || ok && live.Version >= j.Version {
+		return err
+	}
+	return k.put(ctx, j)
+}
+
+// put shows the job with all its chunks, since a hash without them would show less than there was.
+func (k *Keeper) put(ctx context.Context, j job.Job) error {
+	chunks, err := k.House.Chunks(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	return k.Live.Put(ctx, j, chunks)
+}
+
+// finish ends the job if all its chunks are over. Exactly one caller in the fleet makes the move.
+func (k *Keeper) finish(ctx context.Context, id string) error {
+	moved, err := k.Jobs.FinishJob(ctx, id)
+	if err != nil || !moved {
+		return err
+	}
+	j, err := k.Jobs.Job(ctx, id)
+	if err != nil {
+		return err
+	}
+	k.Log.Info("job over", "job", id, "status", j.Status, "processed", j.Processed, "rejected", j.Rejected,
+		"users/s", j.Rate(time.Now()), "elapsed", j.FinishedAt.Sub(j.StartedAt))
+	return k.settle(ctx, j)
+}
+
+// settle sees to what follows a job's end. Each step is harmless to repeat; the mark comes last.
+func (k *Keeper) settle(ctx context.Context, j job.Job) error {
+	if err := k.Slots.Release(ctx, j.UserID, j.ID, k.limit(j)); err != nil {
+		return err
+	}
+	if err := k.Live.Put(ctx, j, nil); err != nil {
+		return err
+	}
+	return k.Jobs.Settle(ctx, j.ID)
+}
+
+// started shows that the job runs, and takes back what it said while it waited.
+func (k *Keeper) started(ctx context.Context, j *job.Job) error {
+	if j.Message != "" {
+		if err := k.Jobs.Say(ctx, j.ID, ""); err != nil {
+			return err
+		}
+	}
+	now, err := k.Jobs.Job(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	*j = now
+	return k.put(ctx, now)
+}
+
+// say lets the job show why it waits.
+func (k *Keeper) say(ctx context.Context, id, message string) error {
+	if err := k.Jobs.Say(ctx, id, message); err != nil {
+		return err
+	}
+	j, err := k.Jobs.Job(ctx, id)
+	if err != nil {
+		return err
+	}
+	return k.put(ctx, j)
+}
+
+// limit is the job's row of the tier table; a job that was accepted under another table keeps the tier's name.
+func (k *Keeper) limit(j job.Job) job.TierLimit {
+	if l, ok := k.Tiers.Limit(j.Tier); ok {
+		return l
+	}
+	return job.TierLimit{Tier: j.Tier, Concurrent: 1}
+}

@@ -1,0 +1,77 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/musterhq/muster/internal/tasks"
+)
+
+// Server takes tasks from the queue and hands them to the Importer.
+type Server struct {
+	srv *asynq.Server
+	mux *asynq.ServeMux
+}
+
+// ServerConfig is what a Server needs. All fields are required.
+type ServerConfig struct {
+	Redis        asynq.RedisConnOpt // see tasks.SharedRedis
+	Importer     *Importer
+	Concurrency  int           // chunks at once in this process
+	DrainTimeout time.Duration // how long Shutdown waits for the batches in hand
+	Log          *slog.Logger
+}
+
+// NewServer prepares a Server; Start makes it take tasks.
+func NewServer(c ServerConfig) *Server {
+	s := &Server{
+		mux: asynq.NewServeMux(),
+		srv: asynq.NewServer(c.Redis, asynq.Config{
+			Concurrency: c.Concurrency,
+			Queues:      tasks.Queues(),
+			// The wait of an idle worker before it looks again. asynq's default of 1 s is felt by everyone who
+			// submits a small job; this costs about twenty Redis commands a second and worker.
+			TaskCheckInterval: 250 * time.Millisecond,
+			ShutdownTimeout:   c.DrainTimeout,
+			Logger:            asynqLog{c.Log.With("part", "asynq")},
+			LogLevel:          asynq.WarnLevel,
+		}),
+	}
+	// Every task handler of the fleet.
+	s.mux.HandleFunc(tasks.TypeChunk, func(ctx context.Context, t *asynq.Task) error { // rung by submit, Importer and Keeper
+		p, err := tasks.ParseChunk(t.Payload())
+		if err != nil {
+			return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+		}
+		c.Importer.Import(ctx, p.JobID, p.Chunk)
+		return nil
+	})
+	return s
+}
+
+// Start begins to take tasks; it does not block. It fails when Redis does not answer.
+func (s *Server) Start() error { return s.srv.Start(s.mux) }
+
+// Shutdown stops taking tasks and waits for the handlers, at most the drain timeout. Close the Importer's Drain
+// first: asynq does not tell handlers before its patience is over.
+func (s *Server) Shutdown() {
+	s.srv.Stop()
+	s.srv.Shutdown()
+}
+
+// asynqLog lets asynq log through slog.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
+func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
+func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
+func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLog) Fatal(args ...any) {
+	l.log.Error(fmt.Sprint(args...))
+	os.Exit(1)
+}

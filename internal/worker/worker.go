@@ -1,0 +1,224 @@
+// Package worker does the work: it claims chunks when a bell rings, imports them batch by batch, and keeps house.
+//
+// A handler answers nil for everything that the keeper mends; asynq's own retries and cancellation play no part in
+// correctness.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
+)
+
+// Next yields the users of the next at most n rows of a claimed chunk, in row order, in dst's memory, and how many
+// rows the source left out as invalid. Rows are a pure function of (seed, row number), so that any worker makes the
+// same batch again. A *job.WaitError means later; any other error is the chunk's own fault.
+type Next = func(ctx context.Context, dst []user.User, n int) (users []user.User, rejected int, err error)
+
+// Source is where the users of a job come from.
+type Source interface {
+	Open(ctx context.Context, c job.Claim) (Next, error)
+}
+
+// Chunks is the store's side of a claim.
+type Chunks interface {
+	ClaimChunk(ctx context.Context, jobID string, no int) (*job.Claim, error)
+	CommitBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int) error
+	GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, reason string) error
+	Stall(ctx context.Context, c *job.Claim, reason string) error
+}
+
+// Bells tells the fleet that a chunk may be ready.
+type Bells interface {
+	Ring(ctx context.Context, tier job.Tier, jobID string, chunk int, claims int64) error
+}
+
+// Live shows the progress of jobs.
+type Live interface {
+	Get(ctx context.Context, id string) (j job.Job, ok bool, err error)
+	Put(ctx context.Context, j job.Job, chunks []job.Chunk) error
+	Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error
+}
+
+// Importer imports chunks. All fields are required.
+type Importer struct {
+	Chunks    Chunks
+	Bells     Bells
+	Live      Live
+	Keeper    *Keeper
+	Sources   map[string]Source // by the name in a job's source
+	BatchRows int
+	Window    int           // bells of one job that may be in the queue
+	Lease     time.Duration // a claim's, by which a source must have delivered a batch
+	Drain     <-chan struct{}
+	Log       *slog.Logger
+}
+
+// Import works on one chunk until it is done, somebody else's, or to be given back.
+func (w *Importer) Import(ctx context.Context, jobID string, no int) {
+	log := w.Log.With("job", jobID, "chunk", no)
+	c, err := w.Chunks.ClaimChunk(ctx, jobID, no)
+	if err != nil {
+		if !errors.Is(err, job.ErrNotFound) { // a bell that outlived its job
+			log.Warn("chunk not claimed", "err", err)
+		}
+		return
+	}
+	if c == nil {
+		return
+	}
+	start, batches := time.Now(), 0
+	from := c.Chunk.Done
+	err = w.work(ctx, c, log, &batches)
+	elapsed := time.Since(start)
+	inserted := c.Chunk.Done - from
+	log = log.With("batches", batches, "inserted", inserted, "percent", c.Chunk.Done*100/c.Chunk.Rows,
+		"users/s", int64(float64(inserted)/max(elapsed.Seconds(), 0.001)), "elapsed", elapsed.Round(time.Millisecond))
+	if err == nil {
+		log.Info("chunk done")
+		w.done(ctx, c, log)
+		return
+	}
+	w.end(c, err, log)
+}
+
+// errDrain: this process is asked to stop.
+var errDrain = errors.New("the worker is stopping")
+
+// panicError is a panic of the source or the store while a chunk was worked on.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// work imports batches until the chunk is done.
+func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, batches *int) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	source, ok := w.Sources[c.Job.Source]
+	if !ok {
+		return fmt.Errorf("this worker has no source %q", c.Job.Source)
+	}
+	next, err := openInTime(ctx, w.Lease, source, c)
+	if err != nil {
+		return err
+	}
+	dst := make([]user.User, 0, w.BatchRows)
+	for c.Chunk.Left() > 0 {
+		select {
+		case <-w.Drain:
+			return errDrain
+		default:
+		}
+		users, rejected, err := w.nextInTime(ctx, next, dst, int(min(int64(w.BatchRows), c.Chunk.Left())))
+		if err != nil {
+			return err
+		}
+		before := c.Job
+		if err := w.Chunks.CommitBatch(ctx, c, users, rejected); err != nil {
+			return err
+		}
+		*batches++
+		w.show(ctx, c, before, log)
+		log.Debug("batch committed", "batch", *batches, "inserted", len(users), "rejected", rejected,
+			"percent", c.Chunk.Done*100/c.Chunk.Rows)
+	}
+	return nil
+}
+
+// The source has four fifths of the lease: past it, somebody else may claim the chunk and fetch the same again.
+func openInTime(ctx context.Context, lease time.Duration, s Source, c *job.Claim) (Next, error) {
+	in, cancel := context.WithTimeout(ctx, lease*4/5)
+	defer cancel()
+	next, err := s.Open(in, *c)
+	return next, late(ctx, in, err)
+}
+
+func (w *Importer) nextInTime(ctx context.Context, next Next, dst []user.User, n int) ([]user.User, int, error) {
+	in, cancel := context.WithTimeout(ctx, w.Lease*4/5)
+	defer cancel()
+	users, rejected, err := next(in, dst[:0], n)
+	return users, rejected, late(ctx, in, err)
+}
+
+// late turns a source's error after its time was up into a wait.
+func late(ctx, in context.Context, err error) error {
+	var wait *job.WaitError
+	if err == nil || errors.As(err, &wait) || in.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	return &job.WaitError{Wait: 5 * time.Second, Reason: "The source answers too slowly; trying again."}
+}
+
+// show updates the live progress after a batch. Its errors cost nothing but freshness: the keeper repairs it.
+func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var err error
+	if before.Status == job.Pending || before.Message != "" {
+		err = w.Keeper.started(ctx, &c.Job)
+	}
+	if err == nil {
+		err = w.Live.Chunk(ctx, c.Chunk.JobID, c.Chunk.No, c.Chunk.Done, c.Chunk.Rejected)
+	}
+	if err != nil {
+		log.Debug("progress not shown", "err", err)
+	}
+}
+
+// done rings for the chunk one window on, and finishes the job when this was the last.
+func (w *Importer) done(ctx context.Context, c *job.Claim, log *slog.Logger) {
+	if next := c.Chunk.No + w.Window; next < c.Job.Chunks {
+		if err := w.Bells.Ring(ctx, c.Job.Tier, c.Job.ID, next, 0); err != nil {
+			log.Warn("bell not rung; the keeper will", "err", err)
+		}
+	}
+	if err := w.Keeper.finish(ctx, c.Job.ID); err != nil {
+		log.Warn("job not finished yet; the keeper will", "err", err)
+	}
+}
+
+// end puts a chunk down that is not done. Only deaths, hangs, panics and the chunk's own errors keep their stall.
+func (w *Importer) end(c *job.Claim, cause error, log *slog.Logger) {
+	// A context of its own: asynq's is over when it has lost patience with the handler.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var wait *job.WaitError
+	var panicked *panicError
+	var err error
+	switch {
+	case errors.Is(cause, job.ErrFenced):
+		log.Info("chunk is somebody else's or over; stopped")
+	case errors.As(cause, &wait):
+		log.Info("chunk waits", "wait", wait.Wait.Round(time.Millisecond), "reason", wait.Reason)
+		err = errors.Join(w.Chunks.GiveBack(ctx, c, wait.Wait, wait.Reason), w.Keeper.say(ctx, c.Job.ID, wait.Reason))
+	case errors.Is(cause, errDrain), errors.Is(cause, context.Canceled):
+		log.Info("chunk given back")
+		if err = w.Chunks.GiveBack(ctx, c, 0, ""); err == nil {
+			err = w.Bells.Ring(ctx, c.Job.Tier, c.Job.ID, c.Chunk.No, c.Chunk.Claims)
+		}
+	case errors.Is(cause, job.ErrStoreUnavailable):
+		log.Warn("chunk given back: the database is in trouble", "err", cause)
+		err = w.Chunks.GiveBack(ctx, c, 0, "database trouble")
+	case errors.As(cause, &panicked):
+		log.Error("chunk stalled", "err", cause, "stalls", c.Chunk.Stalls, "stack", string(panicked.stack))
+		err = w.Chunks.Stall(ctx, c, "panic")
+	default:
+		log.Error("chunk stalled", "err", cause, "stalls", c.Chunk.Stalls)
+		err = w.Chunks.Stall(ctx, c, cause.Error())
+	}
+	if err != nil {
+		log.Warn("chunk left to its lease", "err", err)
+	}
+}
