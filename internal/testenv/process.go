@@ -1,0 +1,197 @@
+package testenv
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Process is a server that this package started. It dies with the process that started it.
+type Process struct {
+	Addr string // host:port
+	Dir  string // its data folder
+
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it ended
+}
+
+// Installed reports whether a server's binaries are on the PATH: "redis" or "mariadb".
+func Installed(name string) bool {
+	binaries := map[string][]string{"redis": {"redis-server"}, "mariadb": {"mariadbd", "mariadb-install-db"}}[name]
+	for _, b := range binaries {
+		if _, err := find(b); err != nil {
+			return false
+		}
+	}
+	return len(binaries) > 0
+}
+
+// find looks where Debian puts servers too, which is not on every user's PATH.
+func find(binary string) (string, error) {
+	if p, err := exec.LookPath(binary); err == nil {
+		return p, nil
+	}
+	return exec.LookPath(filepath.Join("/usr/sbin", binary))
+}
+
+// FreePort is a TCP port on loopback that was free a moment ago.
+func FreePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// StartRedis starts a Redis server with its data in dir; args add to or override its settings.
+func StartRedis(dir string, args ...string) (*Process, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	return startRedisAt(dir, port, args...)
+}
+
+func startRedisAt(dir string, port int, args ...string) (*Process, error) {
+	args = append([]string{
+		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir, "--daemonize", "no",
+	}, args...)
+	return start("redis-server", dir, port, args...)
+}
+
+// RestartRedis starts a server again on the port and data of p, which has ended.
+func RestartRedis(p *Process, args ...string) (*Process, error) {
+	_, port, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	return startRedisAt(p.Dir, n, args...)
+}
+
+// StartMariaDB starts a MariaDB server with its data in dir, made first when it is empty. root has no password and
+// every commit is flushed, as in production.
+func StartMariaDB(dir string, args ...string) (*Process, error) {
+	data := filepath.Join(dir, "data")
+	if _, err := os.Stat(data); errors.Is(err, os.ErrNotExist) {
+		install, err := find("mariadb-install-db")
+		if err != nil {
+			return nil, err
+		}
+		out, err := exec.Command(install, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db",
+			"--user="+user(), "--datadir="+data).CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("mariadb-install-db: %w: %s", err, out)
+		}
+	}
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	args = append([]string{
+		"--no-defaults", "--user=" + user(), "--datadir=" + data, "--port=" + strconv.Itoa(port), "--bind-address=127.0.0.1",
+		"--socket=" + filepath.Join(dir, "s.sock"), "--pid-file=" + filepath.Join(dir, "pid"), "--skip-name-resolve",
+		"--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M",
+		"--max-allowed-packet=64M", "--local-infile=1", "--max-connections=500",
+	}, args...)
+	return start("mariadbd", dir, port, args...)
+}
+
+func user() string {
+	if os.Getuid() == 0 {
+		return "root"
+	}
+	return os.Getenv("USER")
+}
+
+func start(binary, dir string, port int, args ...string) (*Process, error) {
+	path, err := find(binary)
+	if err != nil {
+		return nil, err
+	}
+	logName := filepath.Join(dir, binary+".log")
+	log, err := os.Create(logName)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// Its own group: a Ctrl-C of the terminal reaches the tests, which end it in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p := &Process{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Dir: dir, cmd: cmd, done: make(chan struct{})}
+	err = p.run()
+	_ = log.Close() // the child has its own handle
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ready(); err != nil {
+		_ = p.Kill()
+		text, _ := os.ReadFile(logName)
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		return nil, fmt.Errorf("%s: %w: %s", binary, err, strings.Join(lines[max(0, len(lines)-5):], "; "))
+	}
+	return p, nil
+}
+
+// run starts the command on a thread that stays alive until it ends: Pdeathsig follows the thread that forked.
+func (p *Process) run() error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	return <-started
+}
+
+func (p *Process) ready() error {
+	deadline := time.After(30 * time.Second)
+	for {
+		if c, err := net.DialTimeout("tcp", p.Addr, time.Second); err == nil {
+			return c.Close()
+		}
+		select {
+		case <-p.done:
+			return errors.New("it ended at once")
+		case <-deadline:
+			return errors.New("it does not listen after 30 s")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Stop asks the server to end and waits for it.
+func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
+
+// Kill ends the server at once, as a crash would, and waits for it.
+func (p *Process) Kill() error { return p.end(syscall.SIGKILL) }
+
+func (p *Process) end(sig syscall.Signal) error {
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(30 * time.Second):
+		return fmt.Errorf("process %d does not end", p.cmd.Process.Pid)
+	}
+}
