@@ -1,0 +1,220 @@
+// Package config is every setting of Muster's commands, from flags and the environment. The struct tags are read by
+// kong in cmd/internal/boot; this package says what they mean, checks them as a whole and prints them without secrets.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Config is the settings that cmd/api and cmd/worker share. Every field has a flag, an environment variable and a
+// default; secrets can also be read from the file that NAME_FILE names.
+type Config struct {
+	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db (MariaDB too), or sqlite:///path/to/file."`
+	Redis    string `env:"MUSTER_REDIS" default:"redis://127.0.0.1:6379/0" secret:"url" help:"redis://, rediss:// (TLS), several addresses joined by commas (a cluster), or redis-sentinel://host:port,host:port/name."`
+
+	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
+	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; empty: nowhere."`
+	AdminPassword      string   `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`
+	MonitoringReadOnly bool     `env:"MUSTER_MONITORING_READ_ONLY" default:"true" negatable:"" help:"Whether /monitoring only shows the queue, and cannot change it."`
+	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API."`
+	MaxExports         int      `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
+
+	Tiers    string `env:"MUSTER_TIERS" default:"${tiers}" help:"The tier table: NAME:max users:concurrent jobs[:cooldown], …"`
+	MaxCount int64  `env:"MUSTER_MAX_COUNT" default:"10000000" help:"Most users that one job may ask for."`
+
+	WorkerConcurrency int    `env:"MUSTER_WORKER_CONCURRENCY" default:"4" help:"Chunks that one worker process imports at once."`
+	BatchRows         int    `env:"MUSTER_BATCH_ROWS" default:"0" help:"Users in one transaction; 0: 1000, SQLite 12500."`
+	ChunkRows         int64  `env:"MUSTER_CHUNK_ROWS" default:"25000" help:"Users in one chunk, the unit that one worker claims."`
+	Window            int    `env:"MUSTER_WINDOW" default:"8" help:"Chunks of one job that may be in the queue at once."`
+	RandomUserURL     string `name:"randomuser-url" env:"MUSTER_RANDOMUSER_URL" default:"https://randomuser.me" help:"Where RandomUser.me or its stand-in answers."`
+
+	Lease            time.Duration `env:"MUSTER_LEASE" default:"15s" help:"How long a chunk stays its worker's without a committed batch."`
+	KeeperInterval   time.Duration `env:"MUSTER_KEEPER_INTERVAL" default:"2s" help:"How often each worker looks for what was left undone."`
+	SlotReserveLease time.Duration `env:"MUSTER_SLOT_RESERVE_LEASE" default:"60s" help:"How long a slot without a recorded job lives."`
+	SlotLease        time.Duration `env:"MUSTER_SLOT_LEASE" default:"15m" help:"How long a slot lives when the whole fleet is dead."`
+	DrainTimeout     time.Duration `env:"MUSTER_DRAIN_TIMEOUT" default:"8s" help:"How long a stopping process finishes what it has in hand."`
+	DBMaxConns       int           `name:"db-max-conns" env:"MUSTER_DB_MAX_CONNS" default:"16" help:"Connections to the database, per process."`
+
+	LogFormat string `env:"MUSTER_LOG_FORMAT" default:"auto" enum:"auto,text,json" help:"auto is text on a terminal, JSON elsewhere."`
+	LogLevel  string `env:"MUSTER_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"The least level that is logged."`
+}
+
+// TestProfile is the environment that makes leases and the keeper short, for tests that kill processes.
+func TestProfile() []string {
+	return []string{"MUSTER_LEASE=2s", "MUSTER_KEEPER_INTERVAL=250ms", "MUSTER_DRAIN_TIMEOUT=5s"}
+}
+
+// EffectiveBatchRows is BatchRows, or what suits the engine: each SQLite transaction rewrites index pages into its
+// log, so it gets fewer, larger ones.
+func (c *Config) EffectiveBatchRows() int {
+	switch {
+	case c.BatchRows > 0:
+		return c.BatchRows
+	case strings.HasPrefix(c.Database, "sqlite:"):
+		return 12_500
+	}
+	return 1000
+}
+
+// LoadSecrets fills each secret whose NAME_FILE is set in the environment from that file. Setting a secret both ways
+// is an error.
+func (c *Config) LoadSecrets(getenv func(string) string) error {
+	var errs []error
+	c.each(func(name string, f reflect.StructField, v reflect.Value) {
+		if f.Tag.Get("secret") == "" {
+			return
+		}
+		path := getenv(name + "_FILE")
+		switch {
+		case path == "":
+			return
+		case getenv(name) != "":
+			errs = append(errs, fmt.Errorf("%s and %s_FILE are both set: keep one", name, name))
+			return
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s_FILE: %w", name, err))
+			return
+		}
+		v.SetString(strings.TrimSpace(string(b)))
+	})
+	return errors.Join(errs...)
+}
+
+func (c *Config) each(fn func(name string, f reflect.StructField, v reflect.Value)) {
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		fn(f.Tag.Get("env"), f, v.Field(i))
+	}
+}
+
+// EnvNames lists the environment variables that Muster reads, with the _FILE variants of secrets.
+func EnvNames() []string {
+	var names []string
+	(&Config{}).each(func(name string, f reflect.StructField, _ reflect.Value) {
+		names = append(names, name)
+		if f.Tag.Get("secret") != "" {
+			names = append(names, name+"_FILE")
+		}
+	})
+	return names
+}
+
+// Check looks at all settings at once; the error says of each bad one how to mend it, and holds no secret.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(name+": "+format, args...))
+	}
+	if u, err := url.Parse(c.Database); err != nil || u.Scheme != "mysql" && u.Scheme != "sqlite" {
+		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db or sqlite:///path/to/file")
+	}
+	if !strings.HasPrefix(c.Redis, "redis://") && !strings.HasPrefix(c.Redis, "rediss://") && !strings.HasPrefix(c.Redis, "redis-sentinel://") {
+		bad("MUSTER_REDIS", "want redis://host:port/db, rediss://… or redis-sentinel://…")
+	}
+	if u, err := url.Parse(c.RandomUserURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		bad("MUSTER_RANDOMUSER_URL", "want http://host or https://host")
+	}
+	if _, err := job.ParseTiers(c.Tiers); err != nil {
+		bad("MUSTER_TIERS", "%w; the default is %s", err, job.DefaultTiers)
+	}
+	c.checkAddrs(bad)
+	for _, n := range []struct {
+		name         string
+		v, low, high int64
+	}{
+		{"MUSTER_MAX_COUNT", c.MaxCount, 1, 1_000_000_000},
+		{"MUSTER_WORKER_CONCURRENCY", int64(c.WorkerConcurrency), 1, 1000},
+		{"MUSTER_BATCH_ROWS", int64(c.BatchRows), 0, 100_000},
+		{"MUSTER_CHUNK_ROWS", c.ChunkRows, 1, 10_000_000},
+		{"MUSTER_WINDOW", int64(c.Window), 1, 1000},
+		{"MUSTER_MAX_EXPORTS", int64(c.MaxExports), 1, 1000},
+		{"MUSTER_DB_MAX_CONNS", int64(c.DBMaxConns), 2, 10_000},
+	} {
+		if n.v < n.low || n.v > n.high {
+			bad(n.name, "%d is not between %d and %d", n.v, n.low, n.high)
+		}
+	}
+	for _, d := range []struct {
+		name         string
+		v, low, high time.Duration
+	}{
+		{"MUSTER_LEASE", c.Lease, time.Second, time.Hour},
+		{"MUSTER_KEEPER_INTERVAL", c.KeeperInterval, 50 * time.Millisecond, time.Minute},
+		{"MUSTER_SLOT_RESERVE_LEASE", c.SlotReserveLease, time.Second, time.Hour},
+		{"MUSTER_SLOT_LEASE", c.SlotLease, 2 * c.KeeperInterval, 24 * time.Hour},
+		{"MUSTER_DRAIN_TIMEOUT", c.DrainTimeout, time.Second, 5 * time.Minute},
+	} {
+		if d.v < d.low || d.v > d.high {
+			bad(d.name, "%s is not between %s and %s", d.v, d.low, d.high)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkAddrs(bad func(name, format string, args ...any)) {
+	if _, _, err := net.SplitHostPort(c.HTTPAddr); err != nil {
+		bad("MUSTER_HTTP_ADDR", "want host:port or :port")
+	}
+	if c.AdminAddr == "" {
+		return
+	}
+	host, _, err := net.SplitHostPort(c.AdminAddr)
+	if err != nil {
+		bad("MUSTER_ADMIN_ADDR", "want host:port, or nothing for no admin listener")
+		return
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && c.AdminPassword == "" {
+		bad("MUSTER_ADMIN_ADDR", "%s is reachable from elsewhere: set MUSTER_ADMIN_PASSWORD, or listen on 127.0.0.1", c.AdminAddr)
+	}
+}
+
+// LogValue is the configuration for a log line: everything, without secrets.
+func (c *Config) LogValue() slog.Value {
+	var attrs []slog.Attr
+	c.each(func(_ string, f reflect.StructField, v reflect.Value) {
+		value := v.Interface()
+		switch f.Tag.Get("secret") {
+		case "url":
+			value = Redact(v.String())
+		case "whole":
+			if v.String() != "" {
+				value = "***"
+			}
+		}
+		attrs = append(attrs, slog.Any(f.Name, value))
+	})
+	return slog.GroupValue(attrs...)
+}
+
+// Redact hides the password and the parameters of a URL, or of several joined by commas.
+func Redact(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, p := range parts {
+		scheme, rest, ok := strings.Cut(p, "://")
+		if !ok {
+			scheme, rest = "", p
+		} else {
+			scheme += "://"
+		}
+		rest, _, _ = strings.Cut(rest, "?")
+		if at := strings.LastIndex(rest, "@"); at >= 0 {
+			user, _, _ := strings.Cut(rest[:at], ":")
+			rest = user + ":***" + rest[at:]
+		}
+		parts[i] = scheme + rest
+	}
+	return strings.Join(parts, ",")
+}

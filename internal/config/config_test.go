@@ -1,0 +1,87 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+func valid() Config {
+	return Config{
+		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
+		MaxExports: 4, Tiers: job.DefaultTiers, MaxCount: 10, WorkerConcurrency: 1, ChunkRows: 10, Window: 8, RandomUserURL: "https://x",
+		Lease: 15 * time.Second, KeeperInterval: time.Second, SlotReserveLease: time.Minute, SlotLease: time.Minute,
+		DrainTimeout: time.Second, DBMaxConns: 4, AdminPassword: "hunter2",
+	}
+}
+
+func TestCheckListsEverything(t *testing.T) {
+	t.Parallel()
+	c := valid()
+	if err := c.Check(); err != nil {
+		t.Fatalf("valid settings: %v", err)
+	}
+	c.Database, c.Redis, c.Tiers, c.AdminPassword, c.AdminAddr, c.Lease, c.Window = "pg://u:hunter2@h", "x", "A:1", "", "0.0.0.0:1", 0, 0
+	err := c.Check()
+	if err == nil {
+		t.Fatal("bad settings passed")
+	}
+	for _, name := range []string{"DATABASE", "REDIS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW"} {
+		if !strings.Contains(err.Error(), "MUSTER_"+name+": ") {
+			t.Errorf("no line for MUSTER_%s in:\n%v", name, err)
+		}
+	}
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a password in:\n%v", err)
+	}
+}
+
+func TestPrintedWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	c := valid()
+	c.Redis = "redis://a:hunter2@h:1,redis://:hunter2@h:2?password=hunter2"
+	got := fmt.Sprint((&c).LogValue())
+	if strings.Contains(got, "hunter2") || !strings.Contains(got, "u:***@h:3306/db") {
+		t.Errorf("printed: %s", got)
+	}
+}
+
+func TestSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	if err := os.WriteFile(path, []byte("mysql://u:p@h/db\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"MUSTER_DATABASE_FILE": path}
+	c := valid()
+	if err := c.LoadSecrets(func(k string) string { return env[k] }); err != nil || c.Database != "mysql://u:p@h/db" {
+		t.Fatalf("%q, %v", c.Database, err)
+	}
+	env["MUSTER_DATABASE"] = "x"
+	if err := c.LoadSecrets(func(k string) string { return env[k] }); err == nil {
+		t.Fatal("set both ways, and no error")
+	}
+	env = map[string]string{"MUSTER_REDIS_FILE": path + ".none"}
+	if err := c.LoadSecrets(func(k string) string { return env[k] }); err == nil {
+		t.Fatal("a missing file, and no error")
+	}
+}
+
+func TestEnvNames(t *testing.T) {
+	t.Parallel()
+	names := EnvNames()
+	for _, want := range []string{"MUSTER_DATABASE", "MUSTER_DATABASE_FILE", "MUSTER_TIERS", "MUSTER_ADMIN_PASSWORD_FILE"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if slices.Contains(names, "") || slices.Contains(names, "MUSTER_TIERS_FILE") {
+		t.Errorf("names: %v", names)
+	}
+}
