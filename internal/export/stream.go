@@ -23,6 +23,14 @@ type page struct {
 	err  error
 }
 
+// Users exports the users that Pager reads.
+type Users struct{ Pager Pager }
+
+// Stream is the function Stream on u's users.
+func (u Users) Stream(ctx context.Context, w io.Writer, raw bool) (rows int64, err error) {
+	return Stream(ctx, w, u.Pager, raw)
+}
+
 // Stream writes all users as CSV to w, one Write a page, and answers how many. The next page is read and encoded
 // while w takes the present one, so memory is two pages whatever the number of users, and no database connection is
 // held while w is slow. Nothing has been written when the first page could not be read. Its goroutine is over when

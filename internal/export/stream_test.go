@@ -67,7 +67,7 @@ func TestStreamWritesEveryUserOnce(t *testing.T) {
 func TestStreamFailsBeforeTheFirstByte(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	n, err := export.Stream(t.Context(), &out, &fakePager{rows: 10, failAfter: 0}, false)
+	n, err := export.Users{Pager: &fakePager{rows: 10, failAfter: 0}}.Stream(t.Context(), &out, false)
 	if !errors.Is(err, errPage) || n != 0 || out.Len() != 0 {
 		t.Errorf("Stream = %d, %v with %d bytes written, want the page's error and nothing written", n, err, out.Len())
 	}

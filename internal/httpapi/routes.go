@@ -14,11 +14,11 @@ func (s *Server) Public() http.Handler {
 	if len(s.CORSOrigins) > 0 {
 		e.Use(s.cors())
 	}
-	e.Use(limitBody)
+	e.Use(limitBody, s.validate)
 	w := ServerInterfaceWrapper{Handler: NewStrictHandler(handlers{s}, nil)}
 
 	for _, prefix := range []string{"/api/v1", "/api"} {
-		g := e.Group(prefix, s.validate)
+		g := e.Group(prefix)                                // no middleware of its own: Echo would answer 404 for 405
 		g.POST("/users/import/async", w.ImportUsers)        // a client wants users
 		g.POST("/import/bulk", w.ImportBulk)                // the same, source faker
 		g.POST("/import/random-users", w.ImportRandomUsers) // the same, source randomuser

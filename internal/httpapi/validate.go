@@ -51,9 +51,13 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// operation finds the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
+// operation finds, for the API, the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
 func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem, op *openapi3.Operation) {
-	path = strings.TrimPrefix(strings.TrimPrefix(c.Path(), "/api"), "/v1")
+	path, ok := strings.CutPrefix(c.Path(), "/api")
+	if !ok {
+		return "", nil, nil // health checks may carry any query
+	}
+	path = strings.TrimPrefix(path, "/v1")
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
 		if name, ok := strings.CutPrefix(part, ":"); ok {
@@ -108,7 +112,8 @@ func fieldErrors(err error) []job.FieldError {
 		if text, ok := e.Parameter.Extensions["x-message"].(string); ok {
 			f.Message = text
 		}
-		if errors.Is(err, openapi3filter.ErrInvalidRequired) || e.Parameter.In == "header" && e.Input.Request.Header.Get(e.Parameter.Name) == "" {
+		empty := e.Parameter.In == openapi3.ParameterInHeader && e.Input.Request.Header.Get(e.Parameter.Name) == ""
+		if e.Parameter.Required && (empty || errors.Is(err, openapi3filter.ErrInvalidRequired)) {
 			f.Message = required
 		}
 		fields = append(fields, f)

@@ -1,0 +1,212 @@
+package httpapi_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
+
+	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/job"
+)
+
+func TestContractIsValid(t *testing.T) {
+	t.Parallel()
+	spec, err := httpapi.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := spec.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			for _, p := range op.Parameters {
+				if _, ok := p.Value.Extensions["x-message"]; !ok && p.Value.Name != "Prefer" {
+					t.Errorf("%s %s: parameter %s has no x-message", method, path, p.Value.Name)
+				}
+			}
+		}
+	}
+}
+
+// Every route of the contract is served, the API's under both prefixes, and nothing else under /api.
+func TestRoutesAreThoseOfTheContract(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, newFakes(), nil)
+	served := map[string]bool{}
+	for _, r := range s.Public().(*echo.Echo).Routes() {
+		served[r.Method+" "+r.Path] = true
+	}
+	spec, err := httpapi.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range spec.Paths.Map() {
+		for method := range item.Operations() {
+			for _, prefix := range prefixes(spec, item) {
+				key := method + " " + prefix + strings.NewReplacer("{", ":", "}", "").Replace(path)
+				if !served[key] {
+					t.Errorf("%s is not served", key)
+				}
+				delete(served, key)
+			}
+		}
+	}
+	for key := range served {
+		if strings.Contains(key, " /api") && !strings.HasPrefix(key, echo.RouteNotFound) {
+			t.Errorf("%s is served but not in the contract", key)
+		}
+	}
+}
+
+func prefixes(spec *openapi3.T, item *openapi3.PathItem) []string {
+	servers := spec.Servers
+	if len(item.Servers) > 0 {
+		servers = item.Servers
+	}
+	var urls []string
+	for _, s := range servers {
+		urls = append(urls, strings.TrimSuffix(s.URL, "/"))
+	}
+	return urls
+}
+
+// call is one line of the table: a request, what stands behind the API, and the answer.
+type call struct {
+	request string
+	headers as
+	given   func(*fakes)
+	status  int
+	code    string // of an error
+}
+
+// failing makes everything behind the API answer err.
+func failing(err error) func(*fakes) {
+	return func(f *fakes) {
+		f.submitErr, f.storeErr, f.liveErr = err, err, err
+		f.stream = failingStream(err)
+	}
+}
+
+// calls lists every status of every route; the harness checks each answer against the contract.
+func calls() []call {
+	unknown, secret := as{"X-USER-ID", "bob"}, errors.New("dial tcp 10.1.2.3: password hunter2 refused")
+	has := func(s job.Status) func(*fakes) { return func(f *fakes) { f.stored[jobID] = sample(s) } }
+	var all []call
+	for _, route := range []string{"/users/import/async", "/import/bulk", "/import/random-users"} {
+		post := "POST /api/v1" + route + "?count=100000"
+		all = append(all,
+			call{post, append(as{"Prefer", "wait=5"}, ada...), func(f *fakes) { f.live[jobID] = sample(job.Completed) }, 201, ""},
+			call{post, append(as{"Prefer", "wait=0"}, ada...), nil, 202, ""},
+			call{post, ada, nil, 202, ""},
+			call{post, nil, nil, 400, "user_id_missing"},
+			call{post + "&count=2", ada, nil, 400, "validation_failed"},
+			call{post, ada, func(f *fakes) { f.submitErr = &job.BatchLimitError{Count: 100_000, Max: 10} }, 400, "batch_limit_exceeded"},
+			call{post, ada, func(f *fakes) { f.submitErr = job.ErrKeyReused }, 422, "idempotency_key_reused"},
+			call{post, ada, func(f *fakes) { f.submitErr = &job.LimitError{Tier: "XL", Limit: 1, InUse: 1, Jobs: []string{otherID}} }, 429, "tier_limit_reached"},
+			call{post, ada, func(f *fakes) {
+				f.submitErr = &job.LimitError{Tier: "XL", Limit: 1, Cooldown: true, RetryAfter: 1500 * time.Millisecond}
+			}, 429, "cooldown_active"},
+			call{post, ada, failing(fmt.Errorf("x: %w", job.ErrQueueUnavailable)), 503, "queue_unavailable"},
+			call{post, ada, failing(fmt.Errorf("x: %w", job.ErrUncertain)), 503, "store_unavailable"},
+			call{post, ada, failing(secret), 500, "internal_error"},
+		)
+	}
+	for _, request := range []string{"GET /api/v1/jobs", "GET /api/v1/jobs/" + jobID, "POST /api/v1/jobs/" + jobID + "/cancel", "GET /api/v1/export/stream"} {
+		all = append(all,
+			call{request, ada, has(job.InProgress), 200, ""},
+			call{request + "?what=1", ada, has(job.InProgress), 400, "validation_failed"},
+			call{request, ada, failing(fmt.Errorf("x: %w", job.ErrStoreUnavailable)), 503, "store_unavailable"},
+			call{request, ada, failing(fmt.Errorf("x: %w", job.ErrSchema)), 503, "store_unavailable"},
+			call{request, ada, failing(secret), 500, "internal_error"},
+		)
+	}
+	all = append(all,
+		call{"GET /api/v1/jobs", nil, nil, 400, "user_id_missing"},
+		call{"GET /api/v1/jobs/" + jobID, nil, nil, 400, "user_id_missing"},
+		call{"GET /api/v1/jobs/" + jobID, ada, nil, 404, "job_not_found"},
+		call{"GET /api/v1/jobs/" + jobID, unknown, has(job.InProgress), 404, "job_not_found"},
+		call{"GET /api/v1/jobs/17", ada, nil, 400, "validation_failed"},
+		call{"POST /api/v1/jobs/" + jobID + "/cancel", nil, nil, 400, "user_id_missing"},
+		call{"POST /api/v1/jobs/" + jobID + "/cancel", ada, nil, 404, "job_not_found"},
+		call{"POST /api/v1/jobs/" + jobID + "/cancel", unknown, has(job.InProgress), 404, "job_not_found"},
+		call{"POST /api/v1/jobs/17/cancel", ada, nil, 400, "validation_failed"},
+		call{"POST /api/v1/jobs/" + jobID + "/cancel", ada, func(f *fakes) {
+			f.stored[jobID] = sample(job.Completed)
+			f.cancelErr = &job.StateError{Action: "cancel", Status: job.Completed}
+		}, 409, "job_not_cancellable"},
+		call{"GET /api/v1/export/stream?csv=no", nil, nil, 400, "validation_failed"},
+		call{"GET /healthz", nil, nil, 200, ""},
+		call{"GET /readyz", nil, nil, 200, ""},
+	)
+	return all
+}
+
+func TestEveryStatusOfEveryRoute(t *testing.T) {
+	t.Parallel()
+	for _, c := range calls() {
+		for _, version := range []string{"/api/v1/", "/api/"} {
+			request := strings.Replace(c.request, "/api/v1/", version, 1)
+			t.Run(fmt.Sprint(request, " ", c.status, c.code), func(t *testing.T) {
+				t.Parallel()
+				f := newFakes()
+				if c.given != nil {
+					c.given(f)
+				}
+				a := newAPI(t, f, nil)
+				got := a.do(request, c.headers, nil)
+				if c.code == "" {
+					if got.StatusCode != c.status {
+						t.Fatalf("status = %d, want %d: %s", got.StatusCode, c.status, got.body)
+					}
+					return
+				}
+				a.failure(got, c.status, c.code)
+				if strings.Contains(string(got.body), "hunter2") {
+					t.Errorf("the answer shows the cause: %s", got.body)
+				}
+				if c.status == 500 && !strings.Contains(a.log.String(), "hunter2") {
+					t.Errorf("the log does not have the cause: %s", a.log)
+				}
+				if wait := got.Header.Get("Retry-After"); (c.status == 429 || c.status == 503) != (wait != "") || wait == "0" {
+					t.Errorf("status %d has Retry-After %q", c.status, wait)
+				}
+			})
+		}
+	}
+}
+
+func TestRoutesThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newFakes(), nil)
+	for _, request := range []string{"GET /", "GET /api", "GET /api/v1/nothing", "GET /api/v2/jobs", "GET /api/v1/jobs/", "GET /monitoring", "GET /debug/pprof/"} {
+		a.failure(a.do(request, ada, nil), 404, "route_not_found")
+	}
+	got := a.do("DELETE /api/v1/jobs", ada, nil)
+	a.failure(got, 405, "method_not_allowed")
+	if allow := got.Header.Get("Allow"); !strings.Contains(allow, "GET") {
+		t.Errorf("Allow = %q", allow)
+	}
+}
+
+func TestPanicIsAnInternalError(t *testing.T) {
+	t.Parallel()
+	s, logs := newServer(t, newFakes(), func(c *httpapi.Config) { c.Submit = nil })
+	rec := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/import/bulk?count=1", nil)
+	r.Header.Set("X-USER-ID", "ada")
+	s.Public().ServeHTTP(rec, r)
+	if rec.Code != 500 || !strings.Contains(rec.Body.String(), `"code":"internal_error"`) || strings.Contains(rec.Body.String(), "nil pointer") {
+		t.Errorf("answer %d %s", rec.Code, rec.Body)
+	}
+	if !strings.Contains(logs.String(), "nil pointer") || !strings.Contains(logs.String(), "submit.go") {
+		t.Errorf("the log has neither cause nor stack: %s", logs)
+	}
+}
