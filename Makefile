@@ -1,0 +1,51 @@
+# One command each; `make help` lists them. Only Go is needed, except where a line says otherwise.
+
+GO      ?= go
+LINT    := $(GO) tool -modfile=tools/go.mod golangci-lint
+# Private MariaDB and Redis servers beside the command; without them installed, the tests say what they skipped.
+TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test race lint check bench chaos generate servers
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## show every feature once, on a stack inside one process
+	$(GO) run ./cmd/muster demo
+
+run: ## serve the API and a worker on a stack inside one process
+	$(GO) run ./cmd/muster dev
+
+build: ## compile the commands into bin/
+	$(GO) build -o bin/ ./cmd/...
+
+test: servers ## run the tests with coverage, against real servers where they are installed
+	$(TESTENV) $(GO) test -timeout 10m -coverprofile=coverage.out ./...
+	@$(GO) tool cover -func=coverage.out | tail -n 1
+
+race: servers ## the same under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(TESTENV) $(GO) test -race -timeout 10m -coverprofile=coverage.out ./...
+	@$(GO) tool cover -func=coverage.out | tail -n 1
+
+# Generated files are formatted by their generator.
+lint: ## check formatting, go vet and golangci-lint
+	@unformatted=$$(find . -name '*.go' ! -name '*.gen.go' ! -path './.git/*' -exec gofmt -l {} +) || exit 1; \
+	if [ -n "$$unformatted" ]; then printf 'gofmt -w is needed for:\n%s\n' "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+check: lint test ## what to run before review
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+chaos: servers ## kill, pause and flush servers and workers while jobs run (MUSTER_CHAOS=short: the short set)
+	$(TESTENV) $(GO) test -count=1 -v -timeout 30m -run Chaos ./internal/integration/...
+
+generate: ## write the generated files anew
+	$(GO) generate ./...
+
+# A failed installation does not stop the tests: they skip loudly, or fail where MUSTER_TEST_REQUIRE asks for a server.
+servers:
+	@tools/install-servers.sh || echo 'warning: the test servers could not be installed' >&2
