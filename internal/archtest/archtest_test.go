@@ -1,0 +1,109 @@
+package archtest_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/musterhq/muster/internal/archtest"
+)
+
+// muster is the import rule of docs/architecture.md: imports point down only.
+var muster = archtest.Rules{
+	Module: "github.com/musterhq/muster",
+	May: map[string][]string{
+		// Commands take everything and join it.
+		"cmd":               {archtest.Any},
+		"internal/embedded": {archtest.Any},
+
+		// The edges reach adapters through interfaces of their own.
+		"internal/httpapi": {"internal/submit", "internal/job", "internal/user"},
+		"internal/worker":  {"internal/tasks", "internal/job", "internal/user"},
+		"internal/submit":  {"internal/job", "internal/user"},
+
+		// Adapters never import one another.
+		"internal/store":     {"internal/job", "internal/user"},
+		"internal/ratelimit": {"internal/job", "internal/user"},
+		"internal/progress":  {"internal/job", "internal/user"},
+		"internal/tasks":     {"internal/job", "internal/user"},
+		"internal/source":    {"internal/job", "internal/user"},
+		"internal/export":    {"internal/job", "internal/user"},
+
+		// Nouns and settings.
+		"internal/config": {"internal/job"},
+		"internal/job":    {},
+		"internal/user":   {},
+
+		// Helpers of tests.
+		"internal/archtest":          {},
+		"internal/integration":       {archtest.Any},
+		"internal/source/sourcetest": {archtest.Any},
+		"internal/store/storetest":   {archtest.Any},
+		"internal/testenv":           {},
+		"internal/zdeps":             {},
+	},
+	StandardOnly: []string{"internal/config", "internal/job", "internal/user"},
+	Homes: map[string][]string{
+		"github.com/labstack/echo":  {"internal/httpapi", "internal/zdeps"},
+		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi", "internal/zdeps"},
+		"github.com/redis/go-redis": {"internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/testenv", "internal/zdeps"},
+
+		"database/sql":                  {"internal/store"},
+		"github.com/go-sql-driver":      {"internal/store", "internal/zdeps"},
+		"github.com/jmoiron/sqlx":       {"internal/store", "internal/zdeps"},
+		"github.com/pressly/goose":      {"internal/store", "internal/zdeps"},
+		"modernc.org/sqlite":            {"internal/store", "internal/zdeps"},
+		"github.com/go-faker/faker":     {"internal/source", "internal/zdeps"},
+		"github.com/alicebob/miniredis": {"internal/embedded", "internal/zdeps"},
+	},
+	NotLinked: map[string][]string{
+		// Helpers of tests start servers and drop databases.
+		"cmd/api":    {"github.com/go-faker/faker", "internal/testenv", "internal/store/storetest"},
+		"cmd/worker": {"github.com/labstack/echo", "internal/testenv", "internal/store/storetest"},
+		"cmd/muster": {"internal/testenv", "internal/store/storetest"},
+	},
+	Untested: map[string]string{
+		"internal/store/storetest":     "runs in every test of internal/store",
+		"internal/testenv/cmd/testenv": "runs every test under make test; what it starts is tested in internal/testenv",
+		"internal/zdeps":               "temporary, without code",
+	},
+}
+
+func TestImportRule(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	watch(t, root)
+	graph, err := archtest.Load(t.Context(), root, "./...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if graph[muster.Module+"/internal/job"] == nil {
+		t.Fatal("the graph lacks internal/job: nothing was checked")
+	}
+	for _, broken := range muster.Check(graph) {
+		t.Error(broken)
+	}
+}
+
+// watch touches every Go file in the test's own process. Go caches a passing result until a file that the test itself
+// looked at changes; what the go command reads for it does not count.
+func watch(t *testing.T, root string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root:
+			return filepath.SkipDir
+		case strings.HasSuffix(path, ".go") || d.Name() == "go.mod":
+			_, err := os.Stat(path)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
