@@ -1,0 +1,51 @@
+package ratelimit
+
+import (
+	"context"
+	_ "embed" // for the script
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/take_budget.lua
+var takeBudget string
+
+// Budget is an allowance that the whole fleet shares, in fixed windows that start with the first taking.
+type Budget struct {
+	rdb    redis.UniversalClient
+	key    string
+	limit  int64
+	window time.Duration
+	take   *redis.Script
+}
+
+// NewBudget allows limit upstream users a window. rdb stays the caller's to close.
+func NewBudget(rdb redis.UniversalClient, limit int64, window time.Duration) *Budget {
+	return &Budget{rdb: rdb, key: upstreamKey, limit: limit, window: window, take: redis.NewScript(takeBudget)}
+}
+
+// Take takes n, all or nothing: wait is 0 when it did, else the time until the window ends. When an answer is lost
+// and go-redis runs the script again, n is taken twice: too little is asked of the upstream then, never too much.
+// n outside 1..limit is an error; others wrap job.ErrQueueUnavailable.
+func (b *Budget) Take(ctx context.Context, n int64) (wait time.Duration, err error) {
+	if n < 1 || n > b.limit {
+		return 0, fmt.Errorf("take %d from a budget of %d a window", n, b.limit)
+	}
+	return b.run(ctx, n)
+}
+
+// Exhaust marks the window as spent, because the upstream said so, and starts one if none runs. wait is the time
+// until it ends. Errors: job.ErrQueueUnavailable.
+func (b *Budget) Exhaust(ctx context.Context) (wait time.Duration, err error) {
+	return b.run(ctx, "all")
+}
+
+func (b *Budget) run(ctx context.Context, n any) (time.Duration, error) {
+	ms, err := b.take.Run(ctx, b.rdb, []string{b.key}, n, b.limit, b.window.Milliseconds()).Int64()
+	if err != nil {
+		return 0, unavailable("take from the budget", err)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}

@@ -1,0 +1,130 @@
+// Package ratelimit keeps what the whole fleet must agree on in Redis: how many jobs of a tier a user has at once,
+// and how much of an upstream's allowance is left. Each operation is one Lua script in lua/, one round trip, and
+// reads the server's clock, never a process's. The keys of a script share a hash tag, so they work in Redis Cluster.
+package ratelimit
+
+import (
+	"context"
+	_ "embed" // for the scripts
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+//go:embed lua/reserve_slot.lua
+var reserveSlot string
+
+//go:embed lua/renew_slot.lua
+var renewSlot string
+
+//go:embed lua/release_slot.lua
+var releaseSlot string
+
+// Options are the lengths of the leases; 0 takes the default.
+type Options struct {
+	ReserveLease time.Duration // between accepting a job and recording it; 60 s
+	RenewLease   time.Duration // while the job lives, from one renewal; 15 min
+}
+
+// Slots are the places of each user in each tier. A slot is a lease held by a job id, not a counter: what a crash
+// leaves behind frees itself.
+type Slots struct {
+	rdb                     redis.UniversalClient
+	opts                    Options
+	reserve, renew, release *redis.Script
+}
+
+// NewSlots keeps slots in rdb, which stays the caller's to close.
+func NewSlots(rdb redis.UniversalClient, o Options) *Slots {
+	if o.ReserveLease == 0 {
+		o.ReserveLease = time.Minute
+	}
+	if o.RenewLease == 0 {
+		o.RenewLease = 15 * time.Minute
+	}
+	return &Slots{
+		rdb: rdb, opts: o,
+		reserve: redis.NewScript(reserveSlot), renew: redis.NewScript(renewSlot), release: redis.NewScript(releaseSlot),
+	}
+}
+
+// Reserve takes one of l.Concurrent slots for the job, for Options.ReserveLease. A job that already holds one keeps
+// it: go-redis may run a script twice when an answer is lost. Errors: *job.LimitError, whose RetryAfter is exact for a
+// cooldown and 1 s otherwise; job.ErrQueueUnavailable.
+func (s *Slots) Reserve(ctx context.Context, userID, jobID string, l job.TierLimit) error {
+	keys, err := slotKeys(userID, l.Tier)
+	if err != nil {
+		return err
+	}
+	answer, err := s.reserve.Run(ctx, s.rdb, keys, jobID, l.Concurrent, s.opts.ReserveLease.Milliseconds()).Slice()
+	if err != nil {
+		return unavailable("reserve a slot", err)
+	}
+	return reserved(answer, l)
+}
+
+// reserved reads the answer of reserve_slot.lua.
+func reserved(answer []any, l job.TierLimit) error {
+	if len(answer) < 3 {
+		return fmt.Errorf("reserve a slot: %d parts in the script's answer", len(answer))
+	}
+	inUse, _ := answer[1].(int64)
+	wait, _ := answer[2].(int64)
+	refusal := &job.LimitError{Tier: l.Tier, Limit: l.Concurrent, InUse: int(inUse), RetryAfter: time.Second}
+	switch answer[0] {
+	case "taken":
+		return nil
+	case "full":
+		for _, id := range answer[3:] {
+			if id, ok := id.(string); ok {
+				refusal.Jobs = append(refusal.Jobs, id)
+			}
+		}
+		return refusal
+	case "cooldown":
+		refusal.Cooldown = true
+		refusal.RetryAfter = max(time.Second, time.Duration(wait)*time.Millisecond)
+		return refusal
+	default:
+		return fmt.Errorf("reserve a slot: the script answers %v", answer[0])
+	}
+}
+
+// Renew extends the job's lease to Options.RenewLease from now. added says that the slot was missing, or its lease
+// over, and that it was put back, above the limit if need be. Errors: job.ErrQueueUnavailable.
+func (s *Slots) Renew(ctx context.Context, userID, jobID string, l job.TierLimit) (added bool, err error) {
+	keys, err := slotKeys(userID, l.Tier)
+	if err != nil {
+		return false, err
+	}
+	added, err = s.renew.Run(ctx, s.rdb, keys[:1], jobID, s.opts.RenewLease.Milliseconds()).Bool()
+	if err != nil {
+		return false, unavailable("renew a slot", err)
+	}
+	return added, nil
+}
+
+// Release gives the job's slot back and starts l.Cooldown if the job held it. Releasing twice is harmless. Errors:
+// job.ErrQueueUnavailable.
+func (s *Slots) Release(ctx context.Context, userID, jobID string, l job.TierLimit) error {
+	return s.giveBack(ctx, userID, jobID, l.Tier, l.Cooldown)
+}
+
+// Undo gives the slot of a job back that never came to be, without a cooldown. Errors: job.ErrQueueUnavailable.
+func (s *Slots) Undo(ctx context.Context, userID, jobID string, l job.TierLimit) error {
+	return s.giveBack(ctx, userID, jobID, l.Tier, 0)
+}
+
+func (s *Slots) giveBack(ctx context.Context, userID, jobID string, tier job.Tier, cooldown time.Duration) error {
+	keys, err := slotKeys(userID, tier)
+	if err != nil {
+		return err
+	}
+	if err := s.release.Run(ctx, s.rdb, keys, jobID, cooldown.Milliseconds()).Err(); err != nil {
+		return unavailable("release a slot", err)
+	}
+	return nil
+}
