@@ -14,17 +14,17 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// errBusy: this process runs as many exports as it may.
-type errBusy struct{ limit int }
+// busyError: this process runs as many exports as it may.
+type busyError struct{ limit int }
 
-func (e errBusy) Error() string {
+func (e busyError) Error() string {
 	return fmt.Sprintf("%d exports are running here already, no more at once", e.limit)
 }
 
-// errNoUser: the request does not name its caller. Fields has this and whatever else is wrong.
-type errNoUser struct{ fields []job.FieldError }
+// noUserError: the request does not name its caller. Fields has this and whatever else is wrong.
+type noUserError struct{ fields []job.FieldError }
 
-func (errNoUser) Error() string { return "the header X-USER-ID is required" }
+func (noUserError) Error() string { return "the header X-USER-ID is required" }
 
 // problem is what a caller may know of an error.
 type problem struct {
@@ -41,7 +41,7 @@ const retrySoon = 2 * time.Second
 // explain is the table of errors, the first line that fits counts. What is not in it is a fault of ours: its cause is
 // logged and not shown.
 func explain(err error) problem {
-	if e, ok := errors.AsType[errNoUser](err); ok {
+	if e, ok := errors.AsType[noUserError](err); ok {
 		return problem{status: 400, code: "user_id_missing", message: e.Error(), details: &ErrorDetails{FieldErrors: e.fields}}
 	}
 	if e, ok := errors.AsType[*job.ValidationError](err); ok {
@@ -56,7 +56,7 @@ func explain(err error) problem {
 	if e, ok := errors.AsType[*job.StateError](err); ok {
 		return problem{status: 409, code: "job_not_" + able(e.Action), message: e.Error(), details: &ErrorDetails{Status: e.Status}}
 	}
-	if e, ok := errors.AsType[errBusy](err); ok {
+	if e, ok := errors.AsType[busyError](err); ok {
 		const wait = 5 * time.Second // an export of a million users takes about that long
 		return problem{status: 429, code: "too_many_requests", message: e.Error(), retry: wait,
 			details: &ErrorDetails{Limit: int64(e.limit), InUse: new(int64(e.limit)), RetryAfterSeconds: int64(wait.Seconds())}}

@@ -13,7 +13,7 @@ func (h handlers) ExportUsers(ctx context.Context, r ExportUsersRequestObject) (
 	case h.exports <- struct{}{}:
 		return &download{s: h.Server, ctx: ctx, raw: r.Params.Csv == "raw"}, nil
 	default:
-		return nil, errBusy{limit: cap(h.exports)}
+		return nil, busyError{limit: cap(h.exports)}
 	}
 }
 

@@ -25,7 +25,7 @@ func TestExport(t *testing.T) {
 	f := newFakes()
 	a := newAPI(t, f, nil)
 	got := a.do("GET /api/v1/export/stream", nil, nil)
-	if got.StatusCode != 200 || string(got.body) != "id,name\r\n1,Ada\r\n" {
+	if got.StatusCode != http.StatusOK || string(got.body) != "id,name\r\n1,Ada\r\n" {
 		t.Fatalf("answer %d %q", got.StatusCode, got.body)
 	}
 	if rows := got.Trailer.Get("X-Row-Count"); rows != "1" {
@@ -96,7 +96,7 @@ func TestExportsAtOnceAreLimited(t *testing.T) {
 	cancel() // the client goes, and its place is free again
 	<-first
 	f.stream = newFakes().stream
-	eventually(t, func() bool { return a.do("GET /api/v1/export/stream", nil, nil).StatusCode == 200 }, "a free place")
+	eventually(t, func() bool { return a.do("GET /api/v1/export/stream", nil, nil).StatusCode == http.StatusOK }, "a free place")
 }
 
 // Shutdown must not wait for an export that takes minutes.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -76,12 +77,12 @@ func TestGetJobAsksTheLiveCopyFirst(t *testing.T) {
 	f.live[jobID] = sample(job.InProgress)
 	f.storeErr = errors.New("the store must not be asked")
 	a := newAPI(t, f, nil)
-	if got := a.do("GET /api/v1/jobs/"+jobID, ada, nil); got.StatusCode != 200 {
+	if got := a.do("GET /api/v1/jobs/"+jobID, ada, nil); got.StatusCode != http.StatusOK {
 		t.Errorf("answer %d %s", got.StatusCode, got.body)
 	}
 	a.failure(a.do("GET /api/v1/jobs/"+jobID, as{"X-USER-ID", "bob"}, nil), 404, "job_not_found")
 	// UUIDs may be written in capitals.
-	if got := a.do("GET /api/v1/jobs/01950E6A-7D3C-7B1E-9C3F-2F6D1A8B4C5D", ada, nil); got.StatusCode != 200 {
+	if got := a.do("GET /api/v1/jobs/01950E6A-7D3C-7B1E-9C3F-2F6D1A8B4C5D", ada, nil); got.StatusCode != http.StatusOK {
 		t.Errorf("answer %d %s", got.StatusCode, got.body)
 	}
 }
@@ -95,7 +96,7 @@ func TestGetJobRebuildsTheLiveCopy(t *testing.T) {
 	if len(f.puts) != 0 {
 		t.Error("somebody else's request rebuilt the live copy")
 	}
-	if got := a.do("GET /api/v1/jobs/"+jobID, ada, nil); got.StatusCode != 200 {
+	if got := a.do("GET /api/v1/jobs/"+jobID, ada, nil); got.StatusCode != http.StatusOK {
 		t.Fatalf("answer %d %s", got.StatusCode, got.body)
 	}
 	if diff := cmp.Diff([]job.Job{sample(job.InProgress)}, f.puts); diff != "" {
@@ -107,7 +108,7 @@ func TestGetJobWithoutRedis(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
 	f.stored[jobID], f.liveErr = sample(job.InProgress), job.ErrQueueUnavailable
-	if got := newAPI(t, f, nil).do("GET /api/v1/jobs/"+jobID, ada, nil); got.StatusCode != 200 {
+	if got := newAPI(t, f, nil).do("GET /api/v1/jobs/"+jobID, ada, nil); got.StatusCode != http.StatusOK {
 		t.Errorf("answer %d %s", got.StatusCode, got.body)
 	}
 	if len(f.puts) != 0 {
@@ -152,7 +153,7 @@ func TestCancelFreesTheSlotAndShowsIt(t *testing.T) {
 		f.stored[jobID], f.liveErr, f.releaseErr = sample(job.InProgress), redis, redis
 		a := newAPI(t, f, nil)
 		got := a.do("POST /api/v1/jobs/"+jobID+"/cancel", ada, nil)
-		if v := decode[httpapi.Job](t, got); got.StatusCode != 200 || v.Status != job.Cancelled {
+		if v := decode[httpapi.Job](t, got); got.StatusCode != http.StatusOK || v.Status != job.Cancelled {
 			t.Errorf("answer %d %s", got.StatusCode, got.body)
 		}
 		if diff := cmp.Diff([]string{"ada " + jobID + " LARGE"}, f.released); diff != "" {

@@ -78,7 +78,7 @@ func safeHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) recover() echo.MiddlewareFunc {
 	return middleware.RecoverWithConfig(middleware.RecoverConfig{
 		DisableErrorHandler: true,
-		LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
+		LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
 			return &panicError{err: err, stack: string(stack)}
 		},
 	})

@@ -29,7 +29,7 @@ func TestReadiness(t *testing.T) {
 		}
 	})
 	got := a.do("GET /readyz?from=probe", nil, nil)
-	if got.StatusCode != 503 {
+	if got.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status = %d", got.StatusCode)
 	}
 	want := httpapi.Readiness{Status: "unavailable", Checks: []httpapi.CheckResult{
@@ -106,7 +106,7 @@ func TestDocs(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newFakes(), nil)
 	page := a.do("GET /docs", nil, nil)
-	if page.StatusCode != 200 || strings.Contains(string(page.body), "<script>") || strings.Contains(string(page.body), "//") {
+	if page.StatusCode != http.StatusOK || strings.Contains(string(page.body), "<script>") || strings.Contains(string(page.body), "//") {
 		t.Errorf("the page has an inline script or asks another host: %s", page.body)
 	}
 	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "script-src 'self';") {
@@ -121,7 +121,7 @@ func TestDocs(t *testing.T) {
 		"/openapi.json":              "application/json",
 	} {
 		got := a.do("GET "+path, nil, nil)
-		if got.StatusCode != 200 || !strings.HasPrefix(strings.Replace(got.Header.Get("Content-Type"), "application/javascript", "text/javascript", 1), kind) || len(got.body) < 100 {
+		if got.StatusCode != http.StatusOK || !strings.HasPrefix(strings.Replace(got.Header.Get("Content-Type"), "application/javascript", "text/javascript", 1), kind) || len(got.body) < 100 {
 			t.Errorf("%s: %d %s, %d bytes", path, got.StatusCode, got.Header.Get("Content-Type"), len(got.body))
 		}
 	}
@@ -153,7 +153,7 @@ func TestAdminPages(t *testing.T) {
 	t.Parallel()
 	a := adminAPI(t, "", false)
 	page := a.do("GET /monitoring", nil, nil)
-	if page.StatusCode != 200 || !strings.Contains(string(page.body), "<html") || page.Header.Get("Content-Security-Policy") != "" {
+	if page.StatusCode != http.StatusOK || !strings.Contains(string(page.body), "<html") || page.Header.Get("Content-Security-Policy") != "" {
 		t.Errorf("monitoring: %d, policy %q", page.StatusCode, page.Header.Get("Content-Security-Policy"))
 	}
 	if got := a.do("GET /monitoring/api/queues", nil, nil); !strings.Contains(string(got.body), `"queue":"small"`) {
@@ -167,7 +167,7 @@ func TestAdminPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if res.StatusCode != 404 {
+	if res.StatusCode != http.StatusNotFound {
 		t.Errorf("the API is on the admin listener: %d", res.StatusCode)
 	}
 }
@@ -186,7 +186,7 @@ func TestAdminPassword(t *testing.T) {
 		}
 		defer func() { _ = res.Body.Close() }()
 		_, _ = io.Copy(io.Discard, res.Body)
-		if res.StatusCode == 401 && res.Header.Get("WWW-Authenticate") == "" {
+		if res.StatusCode == http.StatusUnauthorized && res.Header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%s: 401 without WWW-Authenticate", path)
 		}
 		return res.StatusCode
@@ -210,14 +210,14 @@ func TestAdminPassword(t *testing.T) {
 func TestMonitoringIsReadOnlyUnlessConfigured(t *testing.T) {
 	t.Parallel()
 	const pause = "POST /monitoring/api/queues/small:pause"
-	if got := adminAPI(t, "", false).do(pause, nil, nil); got.StatusCode != 405 {
+	if got := adminAPI(t, "", false).do(pause, nil, nil); got.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("read-only: %d %s", got.StatusCode, got.body)
 	}
 	a := adminAPI(t, "", true)
-	if got := a.do(pause, as{"Origin", "https://evil.example"}, nil); got.StatusCode != 403 {
+	if got := a.do(pause, as{"Origin", "https://evil.example"}, nil); got.StatusCode != http.StatusForbidden {
 		t.Errorf("from another site: %d %s", got.StatusCode, got.body)
 	}
-	if got := a.do(pause, nil, nil); got.StatusCode != 204 {
+	if got := a.do(pause, nil, nil); got.StatusCode != http.StatusNoContent {
 		t.Errorf("writable: %d %s", got.StatusCode, got.body)
 	}
 }

@@ -28,7 +28,7 @@ func TestSubmitPassesTheSpecOn(t *testing.T) {
 		for _, prefix := range []string{"/api/v1", "/api"} {
 			f := newFakes()
 			got := newAPI(t, f, nil).do("POST "+prefix+path, as{"X-USER-ID", "a.B_c@d-1", "Idempotency-Key", "k1"}, nil)
-			if got.StatusCode != 202 {
+			if got.StatusCode != http.StatusAccepted {
 				t.Fatalf("%s: %d %s", path, got.StatusCode, got.body)
 			}
 			want.UserID, want.IdempotencyKey = "a.B_c@d-1", "k1"
@@ -126,7 +126,7 @@ func TestPreferWaitDuringAnOutage(t *testing.T) {
 	a := serve(t, s.Public(), logs, func(srv *http.Server) { srv.ReadTimeout = 100 * time.Millisecond })
 	start := time.Now()
 	got := a.do("POST /api/v1/import/bulk?count=5", append(as{"Prefer", "wait=1"}, ada...), nil)
-	if got.StatusCode != 202 || decode[httpapi.Job](t, got).Status != job.Pending {
+	if got.StatusCode != http.StatusAccepted || decode[httpapi.Job](t, got).Status != job.Pending {
 		t.Errorf("answer %d %s", got.StatusCode, got.body)
 	}
 	if waited := time.Since(start); waited < time.Second {
@@ -243,7 +243,7 @@ func TestLargeBody(t *testing.T) {
 	if len(f.specs) != 0 {
 		t.Error("a request with a large body was passed on")
 	}
-	if got := a.do(post, ada, strings.NewReader("{}")); got.StatusCode != 202 {
+	if got := a.do(post, ada, strings.NewReader("{}")); got.StatusCode != http.StatusAccepted {
 		t.Errorf("small body: %d %s", got.StatusCode, got.body)
 	}
 }

@@ -41,7 +41,7 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		fields = append(fields, fieldErrors(err)...)
 		switch {
 		case slices.Contains(fields, job.FieldError{Field: "X-USER-ID", Message: required}):
-			return errNoUser{fields: fields}
+			return noUserError{fields: fields}
 		case len(fields) > 0:
 			return &job.ValidationError{Fields: fields}
 		case err != nil:
@@ -98,8 +98,8 @@ func fieldErrors(err error) []job.FieldError {
 	if err == nil {
 		return nil
 	}
-	all, ok := err.(openapi3.MultiError)
-	if !ok {
+	all, many := errors.AsType[openapi3.MultiError](err)
+	if !many {
 		all = openapi3.MultiError{err}
 	}
 	var fields []job.FieldError
