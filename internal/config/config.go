@@ -25,6 +25,7 @@ type Config struct {
 	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
 	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; empty: nowhere."`
 	AdminPassword      string   `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`
+	HealthAddr         string   `env:"MUSTER_HEALTH_ADDR" help:"Where a worker answers /healthz and /readyz; empty: nowhere."`
 	MonitoringReadOnly bool     `env:"MUSTER_MONITORING_READ_ONLY" default:"true" negatable:"" help:"Whether /monitoring only shows the queue, and cannot change it."`
 	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API."`
 	MaxExports         int      `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
@@ -167,6 +168,9 @@ func (c *Config) Check() error {
 func (c *Config) checkAddrs(bad func(name, format string, args ...any)) {
 	if _, _, err := net.SplitHostPort(c.HTTPAddr); err != nil {
 		bad("MUSTER_HTTP_ADDR", "want host:port or :port")
+	}
+	if _, _, err := net.SplitHostPort(c.HealthAddr); c.HealthAddr != "" && err != nil {
+		bad("MUSTER_HEALTH_ADDR", "want host:port, or nothing for no health listener")
 	}
 	if c.AdminAddr == "" {
 		return

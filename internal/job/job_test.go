@@ -1,0 +1,87 @@
+package job
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The whole table of moves, written out: a new status or move must be decided here too.
+func TestLegalMoves(t *testing.T) {
+	t.Parallel()
+	legal := map[Status][]Status{
+		Pending:    {InProgress, Paused, Failed, Cancelled},
+		InProgress: {Paused, Completed, Failed, Cancelled},
+		Paused:     {Pending, Cancelled},
+	}
+	for _, from := range Statuses() {
+		var got []Status
+		for _, to := range Statuses() {
+			if CanMove(from, to) {
+				got = append(got, to)
+			}
+		}
+		if diff := cmp.Diff(legal[from], got); diff != "" {
+			t.Errorf("moves from %s (-want +got):\n%s", from, diff)
+		}
+		if from.Terminal() != (len(got) == 0) {
+			t.Errorf("%s: Terminal() = %v with %d moves", from, from.Terminal(), len(got))
+		}
+	}
+}
+
+func TestTiers(t *testing.T) {
+	t.Parallel()
+	tiers, err := ParseTiers(DefaultTiers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Tiers{{"SMALL", 100, 10, 0}, {"MEDIUM", 10_000, 5, 0}, {"LARGE", 100_000, 3, 0}, {"XL", 0, 1, 30 * time.Second}}
+	if diff := cmp.Diff(want, tiers); diff != "" {
+		t.Fatalf("default tiers (-want +got):\n%s", diff)
+	}
+	for count, tier := range map[int64]Tier{
+		1: "SMALL", 100: "SMALL", 101: "MEDIUM", 10_000: "MEDIUM", 10_001: "LARGE", 100_000: "LARGE", 100_001: "XL", 1e9: "XL",
+	} {
+		if got := tiers.For(count).Tier; got != tier {
+			t.Errorf("tier of %d users: %s, want %s", count, got, tier)
+		}
+	}
+	for _, bad := range []string{
+		"", "SMALL:1:1", "SMALL:100:10,MEDIUM:10:5,LARGE:100000:3,XL:0:1", "SMALL:0:10,MEDIUM:10:5,LARGE:100:3,XL:0:1",
+		"SMALL:1:0,MEDIUM:10:5,LARGE:100:3,XL:0:1", "SMALL:1:1,MEDIUM:10:5,LARGE:100:3,XL:9:1", "XL:0:1,SMALL:1:1,MEDIUM:2:1,LARGE:3:1",
+		"SMALL:1:1,MEDIUM:10:5,LARGE:100:3,XL:0:1:soon", "SMALL:1:1,MEDIUM:10:5,LARGE:100:3,XL:0:1,XXL:0:1",
+	} {
+		if _, err := ParseTiers(bad); err == nil {
+			t.Errorf("ParseTiers(%q) took it", bad)
+		}
+	}
+}
+
+func TestPercentRateETA(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	j := Job{Status: InProgress, Source: SourceFaker, Requested: 1000, Processed: 450, Rejected: 50, FirstID: 11, StartedAt: start}
+	now := start.Add(5 * time.Second)
+	eta, known := j.ETA(now)
+	if j.Percent() != 50 || j.Rate(now) != 90 || !known || eta.Round(time.Millisecond) != 5556*time.Millisecond || j.LastID() != 1010 {
+		t.Errorf("half-way: %d %%, %d users/s, eta %s %v, last id %d", j.Percent(), j.Rate(now), eta, known, j.LastID())
+	}
+	j.Processed = 950
+	if j.Percent() != 99 {
+		t.Errorf("all rows in, not COMPLETED: %d %%, want 99", j.Percent())
+	}
+	j.Status, j.FinishedAt = Completed, start.Add(10*time.Second)
+	if eta, known := j.ETA(now); j.Percent() != 100 || eta != 0 || !known || j.Rate(start.Add(time.Hour)) != 95 {
+		t.Errorf("completed: %d %%, eta %s, %d users/s", j.Percent(), eta, j.Rate(start.Add(time.Hour)))
+	}
+	waiting := Job{Status: Pending, Requested: 10}
+	if _, known := waiting.ETA(now); known || waiting.Rate(now) != 0 {
+		t.Error("a job that has not started has a rate or an ETA")
+	}
+	upstream := Job{Status: InProgress, Source: SourceRandomUser, Requested: 100_000}
+	if eta, known := upstream.ETA(now); !known || eta != 20*time.Minute {
+		t.Errorf("100,000 RandomUser users: %s, want 20 min after the first window", eta)
+	}
+}
