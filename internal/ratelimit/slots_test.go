@@ -127,16 +127,21 @@ func testUndo(t *testing.T, rdb redis.UniversalClient) {
 }
 
 func testLeaseExpires(t *testing.T, rdb redis.UniversalClient) {
-	brief := ratelimit.NewSlots(rdb, ratelimit.Options{ReserveLease: 30 * time.Millisecond})
+	brief := ratelimit.NewSlots(rdb, ratelimit.Options{ReserveLease: 30 * time.Millisecond, RenewLease: 30 * time.Millisecond})
 	s, user, l := ratelimit.NewSlots(rdb, ratelimit.Options{}), id(), job.TierLimit{Tier: "XL", Concurrent: 2, Cooldown: time.Hour}
 	held := take(t, s, user, l, 1)[0]
 	dead := take(t, brief, user, l, 1)[0]
 	next := id()
 	eventually(t, "the lease ends", func() bool { return s.Reserve(t.Context(), user, next, l) == nil })
-	members, err := rdb.ZRange(t.Context(), slotsKey(user, l), 0, -1).Result()
-	if diff := cmp.Diff(sorted(held, next), sorted(members...)); err != nil || diff != "" {
-		t.Errorf("err %v, members (-want +got):\n%s", err, diff)
+	members := func() []string { return sorted(rdb.ZRange(t.Context(), slotsKey(user, l), 0, -1).Val()...) }
+	if diff := cmp.Diff(sorted(held, next), members()); diff != "" {
+		t.Errorf("members after reserving (-want +got):\n%s", diff)
 	}
+	renew(t, brief, user, "dropped by the next renewal", l, true)
+	eventually(t, "a renewal drops the lease that ended", func() bool {
+		renew(t, s, user, held, l, false)
+		return cmp.Equal(sorted(held, next), members())
+	})
 	release(t, s, user, dead, l)
 	if got := cooldown(t, rdb, user); got != "" {
 		t.Errorf("the end of a job without a slot starts a cooldown until %s", got)
@@ -156,6 +161,10 @@ func testRenew(t *testing.T, rdb redis.UniversalClient) {
 	reserve(t, s, user, a, l)
 	if got := leaseEnd(t, rdb, user, l, a); !got.Equal(renewedTo) {
 		t.Errorf("reserving again moves the lease's end by %v", got.Sub(renewedTo))
+	}
+	renew(t, ratelimit.NewSlots(rdb, ratelimit.Options{RenewLease: time.Second}), user, a, l, false)
+	if got := leaseEnd(t, rdb, user, l, a); got.Before(renewedTo) {
+		t.Errorf("a shorter renewal cuts the lease by %v", renewedTo.Sub(got))
 	}
 	lost := id() // a job that the database has and Redis lost
 	renew(t, s, user, lost, l, true)
