@@ -20,7 +20,7 @@ type Server struct {
 
 // ServerConfig is what a Server needs. All fields are required.
 type ServerConfig struct {
-	Redis        asynq.RedisConnOpt // see tasks.SharedRedis
+	Redis        tasks.Redis
 	Importer     *Importer
 	Concurrency  int           // chunks at once in this process
 	DrainTimeout time.Duration // how long Shutdown waits for the batches in hand
@@ -31,7 +31,7 @@ type ServerConfig struct {
 func NewServer(c ServerConfig) *Server {
 	s := &Server{
 		mux: asynq.NewServeMux(),
-		srv: asynq.NewServer(c.Redis, asynq.Config{
+		srv: tasks.NewServer(c.Redis, asynq.Config{
 			Concurrency: c.Concurrency,
 			Queues:      tasks.Queues(),
 			// The wait of an idle worker before it looks again. asynq's default of 1 s is felt by everyone who

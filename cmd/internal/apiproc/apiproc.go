@@ -1,0 +1,101 @@
+// Package apiproc is an API process: what cmd/api runs alone and `muster dev` runs beside a worker.
+package apiproc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/cmd/internal/boot"
+	"github.com/musterhq/muster/internal/export"
+	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/progress"
+	"github.com/musterhq/muster/internal/ratelimit"
+	"github.com/musterhq/muster/internal/submit"
+	"github.com/musterhq/muster/internal/tasks"
+)
+
+// API is an API process that listens, and does not serve yet.
+type API struct {
+	stack         *boot.Stack
+	server        *httpapi.Server
+	public, admin net.Listener
+}
+
+// New opens the listeners.
+func New(s *boot.Stack) (*API, error) {
+	c := s.Config
+	slots := ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease})
+	live := progress.New(s.Redis)
+	server, err := httpapi.New(httpapi.Config{
+		Submit: &submit.Submitter{
+			Store: s.Store, Slots: slots, Bells: tasks.NewBells(s.Redis, 0), Live: live, Tiers: s.Tiers, MaxCount: c.MaxCount, ChunkRows: c.ChunkRows,
+			Window: c.Window, Log: s.Log,
+		},
+		Live: live, Store: s.Store, Slots: slots, Tiers: s.Tiers, Log: s.Log,
+		Export: export.Users{Pager: s.Store},
+		Checks: []httpapi.Check{
+			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},
+		},
+		MaxExports: c.MaxExports, CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
+		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly},
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &API{stack: s, server: server}
+	if a.public, err = net.Listen("tcp", c.HTTPAddr); err != nil {
+		return nil, fmt.Errorf("MUSTER_HTTP_ADDR: %w", err)
+	}
+	if c.AdminAddr != "" {
+		if a.admin, err = net.Listen("tcp", c.AdminAddr); err != nil {
+			return nil, errors.Join(fmt.Errorf("MUSTER_ADMIN_ADDR: %w", err), a.public.Close())
+		}
+	}
+	return a, nil
+}
+
+// Addr is where the API listens.
+func (a *API) Addr() net.Addr { return a.public.Addr() }
+
+// AdminAddr is where the admin pages listen; nil: nowhere.
+func (a *API) AdminAddr() net.Addr {
+	if a.admin == nil {
+		return nil
+	}
+	return a.admin.Addr()
+}
+
+// Serve answers requests until ctx ends, then finishes those in hand, at most for the drain timeout.
+func (a *API) Serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.serve(ctx, a.public, a.server.Public()) })
+	if a.admin != nil {
+		g.Go(func() error { return a.serve(ctx, a.admin, a.server.Admin()) })
+	}
+	a.stack.Log.Info("API listens", "addr", a.public.Addr().String())
+	return g.Wait()
+}
+
+func (a *API) serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := httpapi.NewHTTPServer(h, a.stack.Log)
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		drain, cancel := context.WithTimeout(context.Background(), a.stack.Config.DrainTimeout)
+		defer cancel()
+		if err := srv.Shutdown(drain); err != nil {
+			stopped <- errors.Join(fmt.Errorf("requests cut at shutdown: %w", err), srv.Close())
+			return
+		}
+		stopped <- nil
+	}()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}

@@ -1,0 +1,36 @@
+package workerproc
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/musterhq/muster/cmd/internal/boot"
+)
+
+// serveHealth answers /healthz and /readyz on MUSTER_HEALTH_ADDR, if that is set, until stop is called.
+func serveHealth(s *boot.Stack) (stop func(), err error) {
+	if s.Config.HealthAddr == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", s.Config.HealthAddr)
+	if err != nil {
+		return nil, fmt.Errorf("MUSTER_HEALTH_ADDR: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Ready(r.Context()); err != nil {
+			s.Log.Warn("not ready", "err", err)
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	srv := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	go func() { _ = srv.Serve(l) }()
+	return func() { _ = srv.Close() }, nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/cmd/internal/apiproc"
+	"github.com/musterhq/muster/cmd/internal/boot"
+	"github.com/musterhq/muster/cmd/internal/workerproc"
+	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/embedded"
+	"github.com/musterhq/muster/internal/source/sourcetest"
+	"github.com/musterhq/muster/internal/store"
+)
+
+type devCommand struct {
+	Addr      string `default:"127.0.0.1:8080" help:"Where the API listens."`
+	AdminAddr string `default:"127.0.0.1:9090" help:"Where /monitoring listens."`
+	Data      string `default:"data" type:"path" help:"The folder of the SQLite file."`
+	Offline   bool   `help:"Take RandomUser users from a built-in stand-in, without network."`
+}
+
+// Run runs the stack until it is told to stop.
+func (d *devCommand) Run(p *process) error {
+	var c config.Config // the other settings come from the environment
+	if _, err := boot.Parse("muster dev", "", &c, nil, io.Discard); err != nil {
+		return err
+	}
+	c.HTTPAddr, c.AdminAddr = d.Addr, d.AdminAddr
+	log := boot.Log(&c, os.Stderr)
+	return runEmbedded(p.ctx, &c, d.Data, d.Offline, log, func(_ context.Context, a *apiproc.API) error {
+		_, err := fmt.Fprintf(p.stdout, "Muster runs.\n  API         http://%[1]s/docs\n  queue       %[2]s\n  try         curl -X POST -H 'X-USER-ID: ann' 'http://%[1]s/api/v1/users/import/async?count=100000'\n",
+			a.Addr(), monitoring(a))
+		return err
+	})
+}
+
+func monitoring(a *apiproc.API) string {
+	if a.AdminAddr() == nil {
+		return "off"
+	}
+	return "http://" + a.AdminAddr().String() + "/monitoring"
+}
+
+// runEmbedded runs API and worker, the very packages of the real commands, on SQLite and an in-process Redis. It
+// calls up once the API listens, and ends when ctx does, or up fails.
+func runEmbedded(ctx context.Context, c *config.Config, dir string, offline bool, log *slog.Logger, up func(ctx context.Context, a *apiproc.API) error) (err error) {
+	redis, err := embedded.StartRedis()
+	if err != nil {
+		return err
+	}
+	defer redis.Close()
+	c.Redis, c.Database = redis.URL(), "sqlite://"+filepath.Join(dir, "muster.db")
+	if offline {
+		stub, err := serveStub()
+		if err != nil {
+			return err
+		}
+		defer stub.stop()
+		c.RandomUserURL = stub.url
+	}
+	if err := boot.Check(c); err != nil {
+		return err
+	}
+	if _, err := store.Migrate(ctx, c.Database); err != nil {
+		return err
+	}
+	s, err := boot.Open(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	a, err := apiproc.New(s)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.Serve(ctx) })
+	g.Go(func() error { return workerproc.Run(ctx, s) })
+	g.Go(func() error { return up(ctx, a) })
+	return g.Wait()
+}
+
+type stub struct {
+	url  string
+	stop func()
+}
+
+// serveStub serves the stand-in for RandomUser.me, with the real one's allowance.
+func serveStub() (*stub, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	srv := &http.Server{Handler: sourcetest.New(sourcetest.Config{}), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = srv.Serve(l) }()
+	return &stub{url: "http://" + l.Addr().String(), stop: func() { _ = srv.Close() }}, nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/musterhq/muster/cmd/internal/boot"
+	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/store"
+)
+
+// commands is the command line of muster.
+type commands struct {
+	Dev     devCommand     `cmd:"" help:"Run API, worker, SQLite and an in-process Redis in one process."`
+	Demo    demoCommand    `cmd:"" help:"Import a million users into a throw-away stack, export them, check the count."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
+	Health  healthCommand  `cmd:"" help:"Ask a health address; exit 0 when it answers 200. For container health checks."`
+}
+
+// process is what each command gets from the outside.
+type process struct {
+	ctx    context.Context
+	stdout io.Writer
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	var c commands
+	k, err := boot.Parse("muster", "Create, import and export users by the million.", &c, args, stdout)
+	if boot.IsHelp(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return k.Run(&process{ctx: ctx, stdout: stdout})
+}
+
+type migrateCommand struct {
+	config.Config
+}
+
+// Run migrates.
+func (m *migrateCommand) Run(p *process) error {
+	if err := boot.Check(&m.Config); err != nil {
+		return err
+	}
+	steps, err := store.Migrate(p.ctx, m.Database)
+	if err != nil {
+		return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(m.Database), err)
+	}
+	_, err = fmt.Fprintf(p.stdout, "The schema is current; %d migrations were applied.\n", steps)
+	return err
+}
+
+type healthCommand struct {
+	URL string `arg:"" help:"Such as http://127.0.0.1:8080/readyz."`
+}
+
+// Run asks once.
+func (h *healthCommand) Run(p *process) error {
+	ctx, cancel := context.WithTimeout(p.ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.URL, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", h.URL, resp.Status)
+	}
+	return nil
+}
+
+// interactive reports whether a person watches w.
+func interactive(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

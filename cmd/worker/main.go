@@ -1,0 +1,10 @@
+// Worker is one of Muster's fleet: it imports chunks and keeps house. Run as many as needed.
+package main
+
+import (
+	"os"
+
+	"github.com/musterhq/muster/cmd/internal/boot"
+)
+
+func main() { os.Exit(boot.Main("worker", run)) }

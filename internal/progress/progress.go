@@ -1,0 +1,116 @@
+// Package progress shows live progress: one Redis hash a job, written per chunk and read whole. It is a view of the
+// store's rows that may be lost at any time; see Keeper in internal/worker for how it comes back.
+package progress
+
+import (
+	"context"
+	_ "embed" // the scripts
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+//go:embed lua/put.lua
+var putLua string
+
+//go:embed lua/chunk.lua
+var chunkLua string
+
+// How long a job's hash lives after its end, and after the last sign of life of one that runs: nothing leaks, and
+// one that expired is rebuilt when somebody asks.
+const (
+	afterEnd = 24 * time.Hour
+	running  = 7 * 24 * time.Hour
+)
+
+// Live reads and writes the progress of jobs.
+type Live struct {
+	rdb        redis.UniversalClient
+	put, chunk *redis.Script
+}
+
+// New shows progress through rdb.
+func New(rdb redis.UniversalClient) *Live {
+	return &Live{rdb: rdb, put: redis.NewScript(putLua), chunk: redis.NewScript(chunkLua)}
+}
+
+func key(id string) string { return "muster:job:{" + id + "}" }
+
+// Put shows the job, unless a newer version of it is shown, and moves the given chunks forward. A hash that may be
+// missing must be given all chunks of the job. Errors wrap job.ErrQueueUnavailable.
+func (l *Live) Put(ctx context.Context, j job.Job, chunks []job.Chunk) error {
+	doc, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	expiry := running
+	if j.Status.Terminal() {
+		expiry = afterEnd
+	}
+	args := append(make([]any, 0, 3+4*len(chunks)), j.Version, doc, int(expiry.Seconds()))
+	for _, c := range chunks {
+		if c.Done > 0 {
+			args = append(args, strconv.Itoa(c.No), c.Done)
+		}
+		if c.Rejected > 0 {
+			args = append(args, "r"+strconv.Itoa(c.No), c.Rejected)
+		}
+	}
+	return unavailable(l.put.Run(ctx, l.rdb, []string{key(j.ID)}, args...).Err())
+}
+
+// Chunk shows that a chunk has done rows behind it, of which some were rejected. It does nothing when the job's hash
+// is missing. Errors wrap job.ErrQueueUnavailable.
+func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error {
+	n := strconv.Itoa(no)
+	return unavailable(l.chunk.Run(ctx, l.rdb, []string{key(jobID)}, n, done, "r"+n, rejected).Err())
+}
+
+// Get answers the job as it is shown, its counts summed over the chunks while it runs; ok is false when it is not
+// shown. Errors wrap job.ErrQueueUnavailable.
+func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err error) {
+	hash, err := l.rdb.HGetAll(ctx, key(jobID)).Result()
+	if err != nil {
+		return job.Job{}, false, unavailable(err)
+	}
+	doc, ok := hash["doc"]
+	if !ok {
+		return job.Job{}, false, nil
+	}
+	if err := json.Unmarshal([]byte(doc), &j); err != nil {
+		return job.Job{}, false, fmt.Errorf("live progress of job %s: %w", jobID, err)
+	}
+	if j.Status.Terminal() {
+		return j, true, nil
+	}
+	var done, rejected int64
+	for field, value := range hash {
+		if field == "doc" || field == "v" {
+			continue
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return job.Job{}, false, fmt.Errorf("live progress of job %s, field %s: %w", jobID, field, err)
+		}
+		if strings.HasPrefix(field, "r") {
+			rejected += n
+		} else {
+			done += n
+		}
+	}
+	j.Processed, j.Rejected = done-rejected, rejected
+	return j, true, nil
+}
+
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("live progress: %w: %w", job.ErrQueueUnavailable, err)
+}

@@ -1,0 +1,60 @@
+// Package tasks names the queue's tasks and rings the bells. A task is only a bell: it carries a job id and a chunk
+// number, and may be lost, late or doubled without harm.
+package tasks
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// TypeChunk is the task that says a chunk may be ready.
+const TypeChunk = "import:chunk"
+
+// ChunkPayload is the payload of TypeChunk. asynq rewrites payloads every few seconds: it stays tiny.
+type ChunkPayload struct {
+	JobID string `json:"job"`
+	Chunk int    `json:"chunk"`
+}
+
+// ParseChunk reads the payload of TypeChunk.
+func ParseChunk(payload []byte) (ChunkPayload, error) {
+	var p ChunkPayload
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return p, fmt.Errorf("payload of %s: %w", TypeChunk, err)
+	}
+	if p.JobID == "" || p.Chunk < 0 {
+		return p, fmt.Errorf("payload of %s names no chunk", TypeChunk)
+	}
+	return p, nil
+}
+
+// Queue is the queue of a tier's chunks.
+func Queue(t job.Tier) string { return strings.ToLower(string(t)) }
+
+// Queues is every queue with its weight: the share of a busy worker's attention. Small jobs pass large ones, and none
+// starves.
+func Queues() map[string]int {
+	return map[string]int{"small": 8, "medium": 4, "large": 2, "xl": 1}
+}
+
+// Redis is the client that the queue works with. It stays the caller's: nothing here closes it.
+type Redis = redis.UniversalClient
+
+// NewServer is an asynq server on a shared client.
+func NewServer(rdb Redis, c asynq.Config) *asynq.Server {
+	return asynq.NewServerFromRedisClient(rdb, c)
+}
+
+// SharedRedis hands a client to asynqmon, which must not be closed then.
+func SharedRedis(rdb Redis) asynq.RedisConnOpt { return shared{rdb} }
+
+type shared struct{ rdb Redis }
+
+// MakeRedisClient answers the client itself: asynqmon's pages look at its concrete type.
+func (s shared) MakeRedisClient() any { return s.rdb }
