@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ type Config struct {
 	Tiers    string `env:"MUSTER_TIERS" default:"${tiers}" help:"The tier table: NAME:max users:concurrent jobs[:cooldown], …"`
 	MaxCount int64  `env:"MUSTER_MAX_COUNT" default:"10000000" help:"Most users that one job may ask for."`
 
-	WorkerConcurrency int    `env:"MUSTER_WORKER_CONCURRENCY" default:"4" help:"Chunks that one worker process imports at once."`
+	WorkerConcurrency int    `env:"MUSTER_WORKER_CONCURRENCY" default:"2" help:"Chunks that one worker process imports at once."`
 	BatchRows         int    `env:"MUSTER_BATCH_ROWS" default:"0" help:"Users in one transaction; 0: 1000, SQLite 12500."`
 	ChunkRows         int64  `env:"MUSTER_CHUNK_ROWS" default:"25000" help:"Users in one chunk, the unit that one worker claims."`
 	Window            int    `env:"MUSTER_WINDOW" default:"8" help:"Chunks of one job that may be in the queue at once."`
@@ -203,22 +204,30 @@ func (c *Config) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Redact hides the password and the parameters of a URL, or of several joined by commas.
+// nextURL is where another URL begins in a list joined by commas: a bare comma may be part of a password.
+var nextURL = regexp.MustCompile(`,[a-z-]+://`)
+
+// Redact hides the password and the parameters of a URL, or of several joined by commas. It takes malformed ones too,
+// since those are what error messages show; where a password may end cannot be told, it hides the rest.
 func Redact(urls string) string {
-	parts := strings.Split(urls, ",")
-	for i, p := range parts {
-		scheme, rest, ok := strings.Cut(p, "://")
-		if !ok {
-			scheme, rest = "", p
-		} else {
-			scheme += "://"
-		}
-		rest, _, _ = strings.Cut(rest, "?")
-		if at := strings.LastIndex(rest, "@"); at >= 0 {
-			user, _, _ := strings.Cut(rest[:at], ":")
-			rest = user + ":***" + rest[at:]
-		}
-		parts[i] = scheme + rest
+	if at := nextURL.FindStringIndex(urls); at != nil {
+		return Redact(urls[:at[0]]) + "," + Redact(urls[at[0]+1:])
 	}
-	return strings.Join(parts, ",")
+	scheme, rest, ok := strings.Cut(urls, "://")
+	if !ok {
+		return "***"
+	}
+	query := strings.IndexAny(rest, "?#")
+	at := strings.LastIndex(rest, "@")
+	switch {
+	case query >= 0 && at > query:
+		return scheme + "://***"
+	case query >= 0:
+		rest = rest[:query]
+	}
+	if at >= 0 {
+		user, _, _ := strings.Cut(rest[:at], ":")
+		rest = user + ":***" + rest[at:]
+	}
+	return scheme + "://" + rest
 }

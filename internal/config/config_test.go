@@ -52,6 +52,26 @@ func TestPrintedWithoutSecrets(t *testing.T) {
 	}
 }
 
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"sqlite:///var/lib/muster.db":                    "sqlite:///var/lib/muster.db",
+		"redis://h:6379/0":                               "redis://h:6379/0",
+		"mysql://u:secret@h:3306/db?tls=secret":          "mysql://u:***@h:3306/db",
+		"mysql://u:sec,ret@h:3306/db":                    "mysql://u:***@h:3306/db",
+		"mysql://u:se@c/ret@h:3306/db":                   "mysql://u:***@h:3306/db",
+		"mysql://u:sec?ret@h:3306/db":                    "mysql://***",
+		"redis://h?password=sec@ret":                     "redis://***",
+		"redis://a:secret@h:1,rediss://:secret@h:2":      "redis://a:***@h:1,rediss://:***@h:2",
+		"redis-sentinel://u:secret@h:1,h:2/master?x=sec": "redis-sentinel://u:***@h:1,h:2/master",
+		"u:secret@tcp(h:3306)/db":                        "***",
+	} {
+		if got := Redact(in); got != want {
+			t.Errorf("Redact(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestSecretsFromFiles(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s")

@@ -29,6 +29,7 @@ type House interface {
 type Slots interface {
 	Renew(ctx context.Context, userID, jobID string, l job.TierLimit) (added bool, err error)
 	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
+	Undo(ctx context.Context, userID, jobID string, l job.TierLimit) error
 }
 
 // Keeper repairs what any process left undone. It is level-triggered: each round derives everything from the store,
@@ -127,7 +128,7 @@ func (k *Keeper) renew(ctx context.Context, j job.Job) error {
 	if j, err = k.Jobs.Job(ctx, j.ID); err != nil || j.Status.HoldsSlot() {
 		return err
 	}
-	return k.Slots.Release(ctx, j.UserID, j.ID, limit)
+	return k.Slots.Undo(ctx, j.UserID, j.ID, limit) // not Release: the cooldown began with the first one
 }
 
 // refresh puts the live progress back when Redis lost it or shows an older state.

@@ -64,7 +64,7 @@ func universal(o *redis.Options) *redis.UniversalOptions {
 		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
 		ContextTimeoutEnabled: true,
 		DialTimeout:           time.Second, ReadTimeout: 3 * time.Second, WriteTimeout: 3 * time.Second,
-		MaxRetries:      1,
+		MaxRetries: 1, DialerRetries: 1,
 		DisableIdentity: true, // CLIENT SETINFO is unknown to old servers and to the in-process one
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled, // asks every connection for a feature of hosted Redis

@@ -1,0 +1,261 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/store/storetest"
+	"github.com/musterhq/muster/internal/testenv"
+)
+
+// binaries is where TestMain built api, worker and muster.
+var binaries string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "muster-bin-")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		build := exec.Command("go", "build", "-o", dir, "github.com/musterhq/muster/cmd/...")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the commands: %v\n%s", err, out)
+			return 1
+		}
+		binaries = dir
+		return m.Run()
+	}())
+}
+
+// stack is a private database and Redis, and the processes that a test starts on them.
+type stack struct {
+	t        *testing.T
+	engine   string
+	database string
+	redis    *testenv.Process
+	rdb      *redis.Client
+	store    *store.Store
+	env      []string
+}
+
+// eachServer runs fn on every MySQL and MariaDB server that is present.
+func eachServer(t *testing.T, fn func(t *testing.T, s *stack)) {
+	t.Helper()
+	testenv.Redis(t) // skips, or fails, where there is none
+	for _, e := range storetest.Engines(t) {
+		if e.Name == "sqlite" {
+			continue // the embedded stack has a test of its own
+		}
+		t.Run(e.Name, func(t *testing.T) { fn(t, newStack(t, e)) })
+	}
+}
+
+func newStack(t *testing.T, e storetest.Engine) *stack {
+	t.Helper()
+	p, err := testenv.StartRedis(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill() })
+	s := &stack{t: t, engine: e.Name, database: e.New(t), redis: p}
+	s.rdb = redis.NewClient(&redis.Options{Addr: p.Addr})
+	t.Cleanup(func() { _ = s.rdb.Close() })
+	s.store = storetest.Open(t, s.database, store.Options{})
+	s.env = append(os.Environ(), config.TestProfile()...)
+	s.env = append(s.env, "MUSTER_DATABASE="+s.database, "MUSTER_REDIS=redis://"+p.Addr, "MUSTER_ADMIN_ADDR=", "MUSTER_LOG_LEVEL=debug")
+	return s
+}
+
+// proc is one of Muster's processes.
+type proc struct {
+	t    *testing.T
+	name string
+	cmd  *exec.Cmd
+	log  *buffer
+	done chan struct{}
+	base string // of an API, with /api/v1
+}
+
+// buffer is a log that is read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
+func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
+
+func (s *stack) start(binary string, env ...string) *proc {
+	s.t.Helper()
+	p := &proc{t: s.t, name: binary, log: &buffer{}, done: make(chan struct{})}
+	p.cmd = exec.Command(filepath.Join(binaries, binary))
+	p.cmd.Env = append(append([]string{}, s.env...), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Dir = s.t.TempDir()
+	if err := p.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() { _ = p.cmd.Wait(); close(p.done) }()
+	s.t.Cleanup(func() {
+		p.kill()
+		if s.t.Failed() {
+			s.t.Logf("the end of %s's log:\n%s", binary, tail(p.log.String(), 25))
+		}
+	})
+	return p
+}
+
+func tail(s string, n int) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+func (p *proc) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
+
+func (p *proc) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// api starts an API and waits until it is ready.
+func (s *stack) api(env ...string) *proc {
+	s.t.Helper()
+	port, err := testenv.FreePort()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	p := s.start("api", append([]string{"MUSTER_HTTP_ADDR=" + addr}, env...)...)
+	p.base = "http://" + addr + "/api/v1"
+	eventually(s.t, 15*time.Second, "the API is ready", func() bool {
+		resp, err := http.Get("http://" + addr + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	return p
+}
+
+func (s *stack) workers(n int, env ...string) []*proc {
+	s.t.Helper()
+	var all []*proc
+	for range n {
+		all = append(all, s.start("worker", env...))
+	}
+	for _, w := range all {
+		eventually(s.t, 15*time.Second, "the worker runs", func() bool { return strings.Contains(w.log.String(), "worker runs") })
+	}
+	return all
+}
+
+// eventually polls until ok, which must come within the deadline.
+func eventually(t *testing.T, deadline time.Duration, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(deadline); ; <-tick.C {
+		if ok() {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", deadline, what)
+		}
+	}
+}
+
+// view is a job or an error, as the API shows it.
+type view struct {
+	HTTP        int         `json:"-"`
+	Header      http.Header `json:"-"`
+	JobID       string      `json:"jobId"`
+	Status      any         `json:"status"` // a number in errors
+	Tier        string      `json:"tier"`
+	Requested   int64       `json:"requestedCount"`
+	Processed   int64       `json:"processedCount"`
+	Rejected    int64       `json:"rejectedCount"`
+	Progress    int         `json:"progress"`
+	Seed        int64       `json:"seed"`
+	FirstID     int64       `json:"firstId"`
+	Code        string      `json:"code"`
+	Message     string      `json:"message"`
+	ErrorCode   string      `json:"errorCode"`
+	FinishedAt  *time.Time  `json:"finishedAt"`
+	RawResponse string      `json:"-"`
+}
+
+func (v view) terminal() bool {
+	return v.Status == "COMPLETED" || v.Status == "FAILED" || v.Status == "CANCELLED"
+}
+
+// call makes a request; header holds name and value in turn. It does not fail the test when the API is gone.
+func (p *proc) call(method, path, user string, header ...string) (view, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, p.base+path, nil)
+	if err != nil {
+		return view{}, err
+	}
+	if user != "" {
+		req.Header.Set("X-USER-ID", user)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return view{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return view{}, err
+	}
+	v := view{HTTP: resp.StatusCode, Header: resp.Header, RawResponse: string(body)}
+	return v, json.Unmarshal(body, &v)
+}
+
+func (p *proc) must(method, path, user string, want int, header ...string) view {
+	p.t.Helper()
+	v, err := p.call(method, path, user, header...)
+	if err != nil {
+		p.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if v.HTTP != want {
+		p.t.Fatalf("%s %s: %d, want %d: %s", method, path, v.HTTP, want, v.RawResponse)
+	}
+	return v
+}
+
+// follow polls a job to its end and checks that its progress only grows.
+func (p *proc) follow(id, user string, deadline time.Duration) view {
+	p.t.Helper()
+	var last view
+	eventually(p.t, deadline, "job "+id+" ends", func() bool {
+		v := p.must(http.MethodGet, "/jobs/"+id, user, http.StatusOK)
+		if v.Processed < last.Processed || v.Progress < last.Progress {
+			p.t.Fatalf("progress went back from %d (%d %%) to %d (%d %%)", last.Processed, last.Progress, v.Processed, v.Progress)
+		}
+		last = v
+		return v.terminal()
+	})
+	return last
+}

@@ -1,0 +1,120 @@
+package progress
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/testenv"
+)
+
+// each runs fn on the in-process Redis and on a real one.
+func each(t *testing.T, fn func(t *testing.T, l *Live, rdb *redis.Client)) {
+	for name, addr := range map[string]func(t *testing.T) string{
+		"miniredis": func(t *testing.T) string { return miniredis.RunT(t).Addr() },
+		"redis":     func(t *testing.T) string { return testenv.Redis(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rdb := redis.NewClient(&redis.Options{Addr: addr(t), DisableIdentity: true})
+			t.Cleanup(func() { _ = rdb.Close() })
+			fn(t, New(rdb), rdb)
+		})
+	}
+}
+
+func newJob() job.Job {
+	return job.Job{
+		ID: uuid.NewString(), UserID: "ann", Source: "faker", Tier: "XL", Status: job.Pending, Requested: 100, Chunks: 2, FirstID: 7,
+		Seed: 1<<53 - 1, Nat: []string{"us"}, CreatedAt: time.UnixMilli(1_700_000_000_123).UTC(),
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func shown(t *testing.T, l *Live, want job.Job) {
+	t.Helper()
+	got, ok, err := l.Get(t.Context(), want.ID)
+	check(t, err)
+	if diff := cmp.Diff(want, got); !ok || diff != "" {
+		t.Fatalf("shown %v (-want +got):\n%s", ok, diff)
+	}
+}
+
+func TestCountsAreTheSumOfTheChunks(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, l *Live, _ *redis.Client) {
+		j := newJob()
+		check(t, l.Put(t.Context(), j, nil))
+		shown(t, l, j)
+		check(t, l.Chunk(t.Context(), j.ID, 0, 30, 2))
+		check(t, l.Chunk(t.Context(), j.ID, 1, 10, 0))
+		j.Processed, j.Rejected = 38, 2
+		shown(t, l, j)
+	})
+}
+
+// Whatever is written late or twice, what is shown never goes back.
+func TestProgressNeverShrinks(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, l *Live, _ *redis.Client) {
+		j := newJob()
+		check(t, l.Put(t.Context(), j, nil))
+		var wg sync.WaitGroup
+		for done := range int64(50) {
+			wg.Go(func() {
+				if err := l.Chunk(t.Context(), j.ID, 0, done+1, 0); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		check(t, l.Chunk(t.Context(), j.ID, 0, 3, 0))
+		check(t, l.Put(t.Context(), j, []job.Chunk{{No: 0, Done: 5}}))
+		j.Processed = 50
+		shown(t, l, j)
+	})
+}
+
+func TestOlderVersionNeverReplacesNewer(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, l *Live, rdb *redis.Client) {
+		old := newJob()
+		over := old
+		over.Status, over.Version, over.Processed, over.FinishedAt = job.Completed, 2, 100, time.UnixMilli(1_700_000_009_000).UTC()
+		check(t, l.Put(t.Context(), over, nil))
+		check(t, l.Put(t.Context(), old, []job.Chunk{{No: 0, Done: 5}}))
+		shown(t, l, over)
+		if ttl := rdb.TTL(t.Context(), key(old.ID)).Val(); ttl <= 0 || ttl > afterEnd {
+			t.Errorf("a finished job's hash lives for %s, want at most %s", ttl, afterEnd)
+		}
+	})
+}
+
+// After a flush one chunk alone must not pass for the whole.
+func TestChunkWithoutJobIsDropped(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, l *Live, rdb *redis.Client) {
+		j := newJob()
+		check(t, l.Put(t.Context(), j, nil))
+		check(t, rdb.Del(t.Context(), key(j.ID)).Err())
+		check(t, l.Chunk(t.Context(), j.ID, 1, 10, 0))
+		if _, ok, err := l.Get(t.Context(), j.ID); ok || err != nil {
+			t.Fatalf("shown %v, %v", ok, err)
+		}
+		check(t, l.Put(t.Context(), j, []job.Chunk{{No: 0, Done: 40, Rejected: 1}, {No: 1, Done: 20}}))
+		j.Processed, j.Rejected = 59, 1
+		shown(t, l, j)
+	})
+}

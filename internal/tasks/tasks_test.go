@@ -1,0 +1,150 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/testenv"
+)
+
+// each runs fn on the in-process Redis and on a private real one.
+func each(t *testing.T, fn func(t *testing.T, rdb *redis.Client)) {
+	for name, addr := range map[string]func(t *testing.T) string{
+		"miniredis": func(t *testing.T) string { return miniredis.RunT(t).Addr() },
+		"redis": func(t *testing.T) string {
+			testenv.Redis(t) // skips, or fails, where there is none
+			p, err := testenv.StartRedis(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Kill() })
+			return p.Addr
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rdb := redis.NewClient(&redis.Options{Addr: addr(t), DisableIdentity: true})
+			t.Cleanup(func() { _ = rdb.Close() })
+			fn(t, rdb)
+		})
+	}
+}
+
+func ring(t *testing.T, b *Bells, chunk int, claims int64) {
+	t.Helper()
+	if err := b.Ring(t.Context(), "SMALL", "job-1", chunk, claims); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pending(t *testing.T, rdb Redis) int {
+	t.Helper()
+	info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo("small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Pending
+}
+
+// However often it is rung, a chunk has one bell in the queue until it is claimed.
+func TestBellsDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, rdb *redis.Client) {
+		b := NewBells(rdb, 0)
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { ring(t, b, 0, 0) })
+		}
+		wg.Wait()
+		ring(t, b, 1, 0)
+		if n := pending(t, rdb); n != 2 {
+			t.Fatalf("%d bells for two chunks", n)
+		}
+		ring(t, b, 0, 1)
+		if n := pending(t, rdb); n != 3 {
+			t.Fatalf("%d bells after the next claim, want 3", n)
+		}
+	})
+}
+
+// A task that a dead worker took before it claimed the chunk does not silence the chunk.
+func TestStuckTaskIsPassedBy(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, rdb *redis.Client) {
+		b := NewBells(rdb, 0)
+		taken, release := make(chan ChunkPayload), make(chan struct{})
+		srv := NewServer(rdb, asynq.Config{Concurrency: 1, Queues: Queues(), TaskCheckInterval: 20 * time.Millisecond, LogLevel: asynq.FatalLevel})
+		if err := srv.Start(asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error {
+			p, err := ParseChunk(task.Payload())
+			if err != nil {
+				t.Error(err)
+			}
+			taken <- p
+			<-release
+			return nil
+		})); err != nil {
+			t.Fatal(err)
+		}
+		ring(t, b, 3, 0)
+		if diff := cmp.Diff(ChunkPayload{JobID: "job-1", Chunk: 3}, <-taken); diff != "" {
+			t.Errorf("payload (-want +got):\n%s", diff)
+		}
+		ring(t, b, 3, 0)
+		if n := pending(t, rdb); n != 1 {
+			t.Errorf("%d bells beside the stuck one, want 1", n)
+		}
+		close(release)
+		<-taken
+		srv.Shutdown()
+		if err := rdb.Ping(t.Context()).Err(); err != nil {
+			t.Errorf("the server closed the shared client: %v", err)
+		}
+		ring(t, b, 3, 0) // the id is free again
+		if n := pending(t, rdb); n != 1 {
+			t.Errorf("%d bells after the end, want 1", n)
+		}
+	})
+}
+
+func TestRingWithoutRedis(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	t.Cleanup(func() { _ = rdb.Close() })
+	if err := NewBells(rdb, 0).Ring(t.Context(), "XL", "j", 0, 0); !errors.Is(err, job.ErrQueueUnavailable) {
+		t.Fatalf("%v, want ErrQueueUnavailable", err)
+	}
+}
+
+func TestEveryTierHasAQueue(t *testing.T) {
+	t.Parallel()
+	tiers, err := job.ParseTiers(job.DefaultTiers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weight := 1 << 30
+	for _, l := range tiers {
+		w, ok := Queues()[Queue(l.Tier)]
+		if !ok || w >= weight {
+			t.Errorf("queue of %s: weight %d after %d", l.Tier, w, weight)
+		}
+		weight = w
+	}
+}
+
+func TestParseChunk(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "{}", `{"job":"a","chunk":-1}`, `{"job":1}`} {
+		if _, err := ParseChunk([]byte(bad)); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}

@@ -1,0 +1,315 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/store/storetest"
+	"github.com/musterhq/muster/internal/user"
+)
+
+// redisSide stands for everything in Redis: which slots are held, what is shown, which bells rang.
+type redisSide struct {
+	mu    sync.Mutex
+	slots map[string]bool
+	shown map[string]job.Job
+	bells []string
+	down  bool
+}
+
+var errDown = errors.New("redis is down")
+
+func (r *redisSide) do(fn func()) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return errDown
+	}
+	fn()
+	return nil
+}
+
+func (r *redisSide) Renew(_ context.Context, _, id string, _ job.TierLimit) (added bool, err error) {
+	err = r.do(func() { added = !r.slots[id]; r.slots[id] = true })
+	return added, err
+}
+
+func (r *redisSide) Release(_ context.Context, _, id string, _ job.TierLimit) error {
+	return r.do(func() { delete(r.slots, id) })
+}
+
+func (r *redisSide) Undo(_ context.Context, _, id string, _ job.TierLimit) error {
+	return r.do(func() { delete(r.slots, id) })
+}
+
+func (r *redisSide) Ring(_ context.Context, _ job.Tier, _ string, chunk int, claims int64) error {
+	return r.do(func() { r.bells = append(r.bells, fmt.Sprintf("%d/%d", chunk, claims)) })
+}
+
+func (r *redisSide) Get(_ context.Context, id string) (j job.Job, ok bool, err error) {
+	err = r.do(func() { j, ok = r.shown[id] })
+	return j, ok, err
+}
+
+func (r *redisSide) Put(_ context.Context, j job.Job, _ []job.Chunk) error {
+	return r.do(func() { r.shown[j.ID] = j })
+}
+
+func (r *redisSide) Chunk(_ context.Context, id string, _ int, done, _ int64) error {
+	return r.do(func() { j := r.shown[id]; j.Processed = done; r.shown[id] = j })
+}
+
+// counting is a source whose user n has the age that n asks for; fail is asked before each batch.
+type counting struct {
+	fail func(row int64) error
+}
+
+func (s counting) Open(_ context.Context, c job.Claim) (Next, error) {
+	row := c.Chunk.FirstRow + c.Chunk.Done
+	return func(_ context.Context, dst []user.User, n int) ([]user.User, int, error) {
+		if s.fail != nil {
+			if err := s.fail(row); err != nil {
+				return nil, 0, err
+			}
+		}
+		for range n {
+			dst = append(dst, user.User{ID: c.Job.FirstID + row, FirstName: "Ada", Email: "a@example.com", Age: int(row%90) + 1, Gender: user.Female})
+			row++
+		}
+		return dst, 0, nil
+	}, nil
+}
+
+type fleet struct {
+	*Importer
+	store *store.Store
+	redis *redisSide
+	drain chan struct{}
+}
+
+func newFleet(t *testing.T, s Source) *fleet {
+	t.Helper()
+	st := storetest.Open(t, storetest.Engines(t)[0].New(t), store.Options{})
+	r := &redisSide{slots: map[string]bool{}, shown: map[string]job.Job{}}
+	tiers, err := job.ParseTiers(job.DefaultTiers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	k := &Keeper{Jobs: st, House: st, Slots: r, Bells: r, Live: r, Tiers: tiers, Window: 2, Interval: time.Millisecond, Log: log}
+	drain := make(chan struct{})
+	return &fleet{store: st, redis: r, drain: drain, Importer: &Importer{
+		Chunks: st, Bells: r, Live: r, Keeper: k, Sources: map[string]Source{"faker": s}, BatchRows: 10, Window: 2, Lease: 15 * time.Second,
+		Drain: drain, Log: log,
+	}}
+}
+
+// record makes a job of four chunks of 25 rows.
+func (f *fleet) record(t *testing.T) job.Job {
+	t.Helper()
+	j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), UserID: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
+	if err := f.store.RecordJob(t.Context(), &j, 25); err != nil {
+		t.Fatal(err)
+	}
+	f.redis.slots[j.ID] = true
+	return j
+}
+
+func (f *fleet) job(t *testing.T, id string) job.Job {
+	t.Helper()
+	j, err := f.store.Job(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func (f *fleet) round(t *testing.T) {
+	t.Helper()
+	if err := f.Keeper.Round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fleet) wantBells(t *testing.T, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, f.redis.bells); diff != "" {
+		t.Fatalf("bells chunk/claims (-want +got):\n%s", diff)
+	}
+	f.redis.bells = nil
+}
+
+func (f *fleet) settled(t *testing.T) bool {
+	t.Helper()
+	left, err := f.store.Unsettled(t.Context(), "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(left) == 0
+}
+
+func TestImportToTheEnd(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, counting{})
+	j := f.record(t)
+	for no := range j.Chunks {
+		f.Import(t.Context(), j.ID, no)
+	}
+	f.wantBells(t, "2/0", "3/0") // one window ahead of chunks 0 and 1
+	got := f.job(t, j.ID)
+	if got.Status != job.Completed || got.Processed != 100 || len(f.redis.slots) != 0 || !f.settled(t) {
+		t.Fatalf("job %+v, slots %v", got, f.redis.slots)
+	}
+	if s := f.redis.shown[j.ID]; s.Status != job.Completed || s.Processed != 100 {
+		t.Fatalf("shown: %+v", s)
+	}
+	f.Import(t.Context(), j.ID, 0) // a late bell
+	if rows, _, err := f.store.Count(t.Context()); rows != 100 || err != nil {
+		t.Fatalf("%d users, %v", rows, err)
+	}
+}
+
+// The keeper alone brings a job to its end whose bells were all lost, and rebuilds what Redis forgot.
+func TestKeeperRebuildsWhatRedisLost(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, counting{})
+	j := f.record(t)
+	delete(f.redis.slots, j.ID)
+	f.round(t)
+	f.wantBells(t, "0/0", "1/0")
+	if !f.redis.slots[j.ID] || f.redis.shown[j.ID].Requested != 100 {
+		t.Fatalf("slots %v, shown %v", f.redis.slots, f.redis.shown)
+	}
+	f.Import(t.Context(), j.ID, 0)
+	f.redis.bells = nil
+	f.round(t)
+	f.wantBells(t, "1/0", "2/0") // the window moved on
+}
+
+// The last chunk's worker died after its commit: the keeper finishes the job. Redis is down then: it tries again.
+func TestKeeperFinishesAndSettles(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, counting{})
+	j := f.record(t)
+	for no := range j.Chunks {
+		c, err := f.store.ClaimChunk(t.Context(), j.ID, no)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, _ := counting{}.Open(t.Context(), *c)
+		users, _, _ := next(t.Context(), nil, 25)
+		if err := f.store.CommitBatch(t.Context(), c, users, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.redis.down = true
+	f.round(t)
+	if got := f.job(t, j.ID); got.Status != job.Completed || f.settled(t) {
+		t.Fatalf("with Redis down: %s, settled %v", got.Status, f.settled(t))
+	}
+	f.redis.down = false
+	f.round(t)
+	if !f.settled(t) || len(f.redis.slots) != 0 || f.redis.shown[j.ID].Status != job.Completed {
+		t.Fatalf("slots %v, shown %v", f.redis.slots, f.redis.shown[j.ID].Status)
+	}
+}
+
+// One chunk that always panics fails after three claims; the others are stored.
+func TestPoisonChunk(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, counting{fail: func(row int64) error {
+		if row >= 25 && row < 50 {
+			panic("poison")
+		}
+		return nil
+	}})
+	j := f.record(t)
+	for range store.MaxStalls + 1 {
+		f.Import(t.Context(), j.ID, 1)
+	}
+	for _, no := range []int{0, 2, 3} {
+		f.Import(t.Context(), j.ID, no)
+	}
+	f.round(t)
+	got := f.job(t, j.ID)
+	if got.Status != job.Failed || got.ErrorCode != "chunk_failed" || got.Processed != 75 || len(f.redis.slots) != 0 {
+		t.Fatalf("job %+v, slots %v", got, f.redis.slots)
+	}
+}
+
+// An upstream that is spent costs no stall, and the job says why it waits until it moves again.
+func TestWaitIsNoFailure(t *testing.T) {
+	t.Parallel()
+	spent := true
+	f := newFleet(t, counting{fail: func(int64) error {
+		if spent {
+			return &job.WaitError{Reason: "The upstream's allowance is spent."}
+		}
+		return nil
+	}})
+	j := f.record(t)
+	for range 2 * store.MaxStalls {
+		f.Import(t.Context(), j.ID, 0)
+	}
+	if got := f.job(t, j.ID); got.Status != job.Pending || got.Message != "The upstream's allowance is spent." ||
+		f.redis.shown[j.ID].Message != got.Message {
+		t.Fatalf("job %+v, shown %+v", got, f.redis.shown[j.ID])
+	}
+	spent = false
+	f.Import(t.Context(), j.ID, 0)
+	if got := f.job(t, j.ID); got.Processed != 25 || got.Message != "" || f.redis.shown[j.ID].Message != "" {
+		t.Fatalf("job %+v, shown %+v", got, f.redis.shown[j.ID])
+	}
+}
+
+// A worker that is told to stop finishes its batch, gives the chunk back and rings for it.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	var f *fleet
+	var once sync.Once
+	f = newFleet(t, counting{fail: func(row int64) error {
+		if row == 10 {
+			once.Do(func() { close(f.drain) })
+		}
+		return nil
+	}})
+	j := f.record(t)
+	f.Import(t.Context(), j.ID, 0)
+	f.wantBells(t, "0/1")
+	if got := f.job(t, j.ID); got.Processed != 20 {
+		t.Fatalf("%d users stored, want the two batches begun", got.Processed)
+	}
+	c, err := f.store.ClaimChunk(t.Context(), j.ID, 0)
+	if err != nil || c == nil || c.Chunk.Stalls != 1 || c.Chunk.Done != 20 {
+		t.Fatalf("claim after the drain: %+v, %v", c, err)
+	}
+}
+
+// A source that hangs is cut before the lease ends, and waits.
+func TestHangingSource(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, hanging{})
+	f.Lease = 50 * time.Millisecond
+	j := f.record(t)
+	f.Import(t.Context(), j.ID, 0)
+	if got := f.job(t, j.ID); got.Message == "" {
+		t.Fatalf("job %+v", got)
+	}
+}
+
+type hanging struct{}
+
+func (hanging) Open(ctx context.Context, _ job.Claim) (Next, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
