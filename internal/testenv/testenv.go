@@ -47,7 +47,7 @@ func Redis(t testing.TB) string {
 		t.SkipNow()
 	}
 	addr, err := redisServer.get(func() (string, error) {
-		dir, err := os.MkdirTemp("", "muster-redis-")
+		dir, err := folder("muster-redis-")
 		if err != nil {
 			return "", err
 		}
@@ -75,7 +75,7 @@ func MySQLServers(t testing.TB) []Server {
 		missing(t, "mariadb")
 	default:
 		addr, err := mariaServer.get(func() (string, error) {
-			dir, err := os.MkdirTemp("", "muster-mariadb-")
+			dir, err := folder("muster-mariadb-")
 			if err != nil {
 				return "", err
 			}

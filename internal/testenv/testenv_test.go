@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -50,6 +52,34 @@ func command(t *testing.T, addr, line string) string {
 		t.Fatal(err)
 	}
 	return string(answer)
+}
+
+// What a test binary left behind goes when the next one starts; what one that lives uses stays.
+func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	used, err := folder("muster-x-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := folder("muster-x-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, _ := locks.LoadAndDelete(left)
+	_ = lock.(*os.File).Close() // as the end of its process would
+	hourAgo := time.Now().Add(-time.Hour)
+	for _, dir := range []string{used, left} {
+		if err := os.Chtimes(filepath.Join(dir, "lock"), hourAgo, hourAgo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sweep("muster-x-")
+	if _, err := os.Stat(used); err != nil {
+		t.Errorf("the folder in use: %v", err)
+	}
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("the folder that was left: %v", err)
+	}
 }
 
 func TestRequired(t *testing.T) {

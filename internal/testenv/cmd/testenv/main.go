@@ -61,11 +61,7 @@ func run(args []string) (code int, err error) {
 		defer func() { _ = p.Kill() }()
 		env = append(env, s.variable+"="+fmt.Sprintf(s.form, p.Addr))
 	}
-	// The command gets a terminal's interrupt too; this process waits for it and cleans up.
-	signal.Ignore(os.Interrupt, syscall.SIGTERM)
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, os.Stdin, os.Stdout, os.Stderr
-	err = cmd.Run()
+	err = command(args, env)
 	report(skips)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -75,6 +71,34 @@ func run(args []string) (code int, err error) {
 		return 1, err
 	}
 	return 0, nil
+}
+
+// command runs to its end even when this process is told to stop, so that the servers are stopped after it.
+func command(args, env []string) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, os.Stdin, os.Stdout, os.Stderr
+	// Caught, not ignored: the command would inherit that and be deaf to Ctrl-C, which a terminal sends to both.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				if s == syscall.SIGTERM {
+					_ = cmd.Process.Signal(s)
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return cmd.Wait()
 }
 
 // report says what did not run.
