@@ -37,26 +37,26 @@ var muster = archtest.Rules{
 		"internal/user":   {},
 
 		// Helpers of tests.
+		"deployments":                {},
 		"internal/archtest":          {},
 		"internal/integration":       {archtest.Any},
 		"internal/source/sourcetest": {archtest.Any},
 		"internal/store/storetest":   {archtest.Any},
 		"internal/testenv":           {},
-		"internal/zdeps":             {},
 	},
 	StandardOnly: []string{"internal/config", "internal/job", "internal/user"},
 	Homes: map[string][]string{
-		"github.com/labstack/echo":  {"internal/httpapi", "internal/zdeps"},
-		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi", "internal/zdeps"},
-		"github.com/redis/go-redis": {"internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/testenv", "internal/zdeps"},
+		"github.com/labstack/echo":  {"internal/httpapi"},
+		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},
+		"github.com/redis/go-redis": {"internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/testenv"},
 
 		"database/sql":                  {"internal/store"},
-		"github.com/go-sql-driver":      {"internal/store", "internal/zdeps"},
-		"github.com/jmoiron/sqlx":       {"internal/store", "internal/zdeps"},
-		"github.com/pressly/goose":      {"internal/store", "internal/zdeps"},
-		"modernc.org/sqlite":            {"internal/store", "internal/zdeps"},
-		"github.com/go-faker/faker":     {"internal/source", "internal/zdeps"},
-		"github.com/alicebob/miniredis": {"internal/embedded", "internal/zdeps"},
+		"github.com/go-sql-driver":      {"internal/store"},
+		"github.com/jmoiron/sqlx":       {"internal/store"},
+		"github.com/pressly/goose":      {"internal/store"},
+		"modernc.org/sqlite":            {"internal/store"},
+		"github.com/go-faker/faker":     {"internal/source"},
+		"github.com/alicebob/miniredis": {"internal/embedded"},
 	},
 	NotLinked: map[string][]string{
 		// Helpers of tests start servers and drop databases.
@@ -67,7 +67,6 @@ var muster = archtest.Rules{
 	Untested: map[string]string{
 		"internal/store/storetest":     "runs in every test of internal/store",
 		"internal/testenv/cmd/testenv": "runs every test under make test; what it starts is tested in internal/testenv",
-		"internal/zdeps":               "temporary, without code",
 	},
 }
 
