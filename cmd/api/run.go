@@ -25,7 +25,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	a, err := apiproc.New(s)
+	a, err := apiproc.New(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -62,12 +62,12 @@ func runEmbedded(ctx context.Context, c *config.Config, dir string, offline bool
 	defer redis.Close()
 	c.Redis, c.Database = redis.URL(), "sqlite://"+filepath.Join(dir, "muster.db")
 	if offline {
-		stub, err := serveStub()
+		stub, err := serveStub(ctx)
 		if err != nil {
 			return err
 		}
 		defer stub.stop()
-		c.RandomUserURL = stub.url
+		c.RandomUserURL, c.RandomUserUsers = stub.url, 1<<40 // the stand-in serves as fast as it can
 	}
 	if err := boot.Check(c); err != nil {
 		return err
@@ -80,7 +80,7 @@ func runEmbedded(ctx context.Context, c *config.Config, dir string, offline bool
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	a, err := apiproc.New(s)
+	a, err := apiproc.New(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -96,9 +96,10 @@ type stub struct {
 	stop func()
 }
 
-// serveStub serves the stand-in for RandomUser.me, with the real one's allowance.
-func serveStub() (*stub, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// serveStub serves the stand-in for RandomUser.me.
+func serveStub(ctx context.Context) (*stub, error) {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

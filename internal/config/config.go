@@ -40,6 +40,9 @@ type Config struct {
 	Window            int    `env:"MUSTER_WINDOW" default:"8" help:"Chunks of one job that may be in the queue at once."`
 	RandomUserURL     string `name:"randomuser-url" env:"MUSTER_RANDOMUSER_URL" default:"https://randomuser.me" help:"Where RandomUser.me or its stand-in answers."`
 
+	RandomUserUsers  int64         `name:"randomuser-users" env:"MUSTER_RANDOMUSER_USERS" default:"20000" help:"Users that the upstream allows the whole fleet per window; RandomUser.me's published allowance."`
+	RandomUserWindow time.Duration `name:"randomuser-window" env:"MUSTER_RANDOMUSER_WINDOW" default:"5m" help:"The window of that allowance."`
+
 	Lease            time.Duration `env:"MUSTER_LEASE" default:"15s" help:"How long a chunk stays its worker's without a committed batch."`
 	KeeperInterval   time.Duration `env:"MUSTER_KEEPER_INTERVAL" default:"2s" help:"How often each worker looks for what was left undone."`
 	SlotReserveLease time.Duration `env:"MUSTER_SLOT_RESERVE_LEASE" default:"60s" help:"How long a slot without a recorded job lives."`
@@ -53,7 +56,7 @@ type Config struct {
 
 // TestProfile is the environment that makes leases and the keeper short, for tests that kill processes.
 func TestProfile() []string {
-	return []string{"MUSTER_LEASE=2s", "MUSTER_KEEPER_INTERVAL=250ms", "MUSTER_DRAIN_TIMEOUT=5s"}
+	return []string{"MUSTER_LEASE=2s", "MUSTER_KEEPER_INTERVAL=250ms", "MUSTER_DRAIN_TIMEOUT=5s", "MUSTER_RANDOMUSER_WINDOW=5s"}
 }
 
 // EffectiveBatchRows is BatchRows, or what suits the engine: each SQLite transaction rewrites index pages into its
@@ -139,6 +142,7 @@ func (c *Config) Check() error {
 	}{
 		{"MUSTER_MAX_COUNT", c.MaxCount, 1, 1_000_000_000},
 		{"MUSTER_WORKER_CONCURRENCY", int64(c.WorkerConcurrency), 1, 1000},
+		{"MUSTER_RANDOMUSER_USERS", c.RandomUserUsers, 5000, 1 << 40}, // a page of a job is up to 5000
 		{"MUSTER_BATCH_ROWS", int64(c.BatchRows), 0, 100_000},
 		{"MUSTER_CHUNK_ROWS", c.ChunkRows, 1, 10_000_000},
 		{"MUSTER_WINDOW", int64(c.Window), 1, 1000},
@@ -154,6 +158,7 @@ func (c *Config) Check() error {
 		v, low, high time.Duration
 	}{
 		{"MUSTER_LEASE", c.Lease, time.Second, time.Hour},
+		{"MUSTER_RANDOMUSER_WINDOW", c.RandomUserWindow, time.Second, 24 * time.Hour},
 		{"MUSTER_KEEPER_INTERVAL", c.KeeperInterval, 50 * time.Millisecond, time.Minute},
 		{"MUSTER_SLOT_RESERVE_LEASE", c.SlotReserveLease, time.Second, time.Hour},
 		{"MUSTER_SLOT_LEASE", c.SlotLease, 2 * c.KeeperInterval, 24 * time.Hour},

@@ -34,7 +34,11 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
-		build := exec.Command("go", "build", "-o", dir, "github.com/musterhq/muster/cmd/...")
+		args := []string{"build", "-o", dir, "github.com/musterhq/muster/cmd/..."}
+		if raceDetector { // the processes are what races, not this test
+			args = append([]string{"build", "-race"}, args[1:]...)
+		}
+		build := exec.Command("go", args...)
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the commands: %v\n%s", err, out)
 			return 1

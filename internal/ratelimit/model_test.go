@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -96,7 +97,8 @@ func (m *machine) reserve(t *rapid.T) {
 	p, user, jobID, l := m.draw(t)
 	want := p.reserve(m.now, jobID, l)
 	err := m.slots.Reserve(t.Context(), user, jobID, l)
-	got, _ := err.(*job.LimitError)
+	var got *job.LimitError
+	errors.As(err, &got)
 	if diff := gocmp.Diff(want, got); diff != "" || err != nil && got == nil {
 		t.Fatalf("reserve: err %v (-want +got):\n%s", err, diff)
 	}

@@ -67,11 +67,11 @@ func (s *Server) Shutdown() {
 // asynqLog lets asynq log through slog.
 type asynqLog struct{ log *slog.Logger }
 
-func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
-func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
-func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
-func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLog) Debug(args ...any) { l.log.Debug("queue", "says", fmt.Sprint(args...)) }
+func (l asynqLog) Info(args ...any)  { l.log.Info("queue", "says", fmt.Sprint(args...)) }
+func (l asynqLog) Warn(args ...any)  { l.log.Warn("queue", "says", fmt.Sprint(args...)) }
+func (l asynqLog) Error(args ...any) { l.log.Error("queue", "says", fmt.Sprint(args...)) }
 func (l asynqLog) Fatal(args ...any) {
-	l.log.Error(fmt.Sprint(args...))
+	l.log.Error("queue", "says", fmt.Sprint(args...))
 	os.Exit(1)
 }

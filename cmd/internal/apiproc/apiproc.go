@@ -27,7 +27,7 @@ type API struct {
 }
 
 // New opens the listeners.
-func New(s *boot.Stack) (*API, error) {
+func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
 	slots := ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease})
 	live := progress.New(s.Redis)
@@ -48,11 +48,12 @@ func New(s *boot.Stack) (*API, error) {
 		return nil, err
 	}
 	a := &API{stack: s, server: server}
-	if a.public, err = net.Listen("tcp", c.HTTPAddr); err != nil {
+	var listen net.ListenConfig
+	if a.public, err = listen.Listen(ctx, "tcp", c.HTTPAddr); err != nil {
 		return nil, fmt.Errorf("MUSTER_HTTP_ADDR: %w", err)
 	}
 	if c.AdminAddr != "" {
-		if a.admin, err = net.Listen("tcp", c.AdminAddr); err != nil {
+		if a.admin, err = listen.Listen(ctx, "tcp", c.AdminAddr); err != nil {
 			return nil, errors.Join(fmt.Errorf("MUSTER_ADMIN_ADDR: %w", err), a.public.Close())
 		}
 	}

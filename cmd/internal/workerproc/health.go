@@ -1,6 +1,7 @@
 package workerproc
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,11 +11,12 @@ import (
 )
 
 // serveHealth answers /healthz and /readyz on MUSTER_HEALTH_ADDR, if that is set, until stop is called.
-func serveHealth(s *boot.Stack) (stop func(), err error) {
+func serveHealth(ctx context.Context, s *boot.Stack) (stop func(), err error) {
 	if s.Config.HealthAddr == "" {
 		return func() {}, nil
 	}
-	l, err := net.Listen("tcp", s.Config.HealthAddr)
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", s.Config.HealthAddr)
 	if err != nil {
 		return nil, fmt.Errorf("MUSTER_HEALTH_ADDR: %w", err)
 	}

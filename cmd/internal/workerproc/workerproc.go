@@ -4,7 +4,6 @@ package workerproc
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/job"
@@ -13,12 +12,6 @@ import (
 	"github.com/musterhq/muster/internal/source"
 	"github.com/musterhq/muster/internal/tasks"
 	"github.com/musterhq/muster/internal/worker"
-)
-
-// RandomUser.me's published allowance, which all workers behind one address share.
-const (
-	upstreamUsers  = 20_000
-	upstreamWindow = 5 * time.Minute
 )
 
 // Run works until ctx ends, then finishes the batches in hand and gives their chunks back.
@@ -44,12 +37,12 @@ func Run(ctx context.Context, s *boot.Stack) error {
 				job.SourceFaker: faker,
 				job.SourceRandomUser: source.NewRandomUser(source.RandomUserConfig{
 					BaseURL: c.RandomUserURL, Logger: s.Log, MaxElapsed: c.Lease * 3 / 4,
-					Budget: ratelimit.NewBudget(s.Redis, upstreamUsers, upstreamWindow),
+					Budget: ratelimit.NewBudget(s.Redis, c.RandomUserUsers, c.RandomUserWindow),
 				}),
 			},
 		},
 	})
-	stopHealth, err := serveHealth(s)
+	stopHealth, err := serveHealth(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func TestFaultsAndCounts(t *testing.T) {
 	client := srv.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	stub.FailOnceEach()
-	right := false
+	var right bool
 	for _, fault := range append(sourcetest.Faults(), "none") {
 		res, err := client.Get(srv.URL + "/api/1.4/?seed=1&page=1&results=10&inc=email")
 		if err != nil {

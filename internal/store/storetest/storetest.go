@@ -25,6 +25,7 @@ type Engine struct {
 
 // Engines lists the engines that are present: SQLite always, others as internal/testenv finds or requires them.
 func Engines(t testing.TB) []Engine {
+	t.Helper()
 	engines := []Engine{{Name: "sqlite"}}
 	for _, s := range testenv.MySQLServers(t) {
 		engines = append(engines, Engine{Name: s.Name, server: s.DSN})
