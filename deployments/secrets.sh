@@ -16,9 +16,6 @@ keep() {
 	mv "$dir/.new" "$dir/$1"
 }
 
-keep mysql_root_password "$(random)"
-keep mysql_password "$(random)"
-keep database_url "mysql://muster:$(cat "$dir/mysql_password")@mysql:3306/muster"
-keep redis_conf "requirepass $(random)"
-keep redis_url "redis://:$(sed -n 's/^requirepass //p' "$dir/redis_conf")@redis:6379/0"
-keep admin_password "$(random)"
+keep mysql_password.txt "$(random)"
+keep database_url.txt "mysql://muster:$(cat "$dir/mysql_password.txt")@mysql:3306/muster"
+keep admin_password.txt "$(random)"
