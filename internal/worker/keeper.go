@@ -160,7 +160,7 @@ func (k *Keeper) finish(ctx context.Context, id string) error {
 		return err
 	}
 	k.Log.Info("job over", "job", id, "status", j.Status, "processed", j.Processed, "rejected", j.Rejected,
-		"users/s", j.Rate(time.Now()), "elapsed", j.FinishedAt.Sub(j.StartedAt))
+		"users/s", j.Rate(time.Now()), "elapsed", j.FinishedAt.Sub(j.StartedAt).String())
 	return k.settle(ctx, j)
 }
 

@@ -79,7 +79,7 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	elapsed := time.Since(start)
 	inserted := c.Chunk.Done - from
 	log = log.With("batches", batches, "inserted", inserted, "percent", c.Chunk.Done*100/c.Chunk.Rows,
-		"users/s", int64(float64(inserted)/max(elapsed.Seconds(), 0.001)), "elapsed", elapsed.Round(time.Millisecond))
+		"users/s", int64(float64(inserted)/max(elapsed.Seconds(), 0.001)), "elapsed", elapsed.Round(time.Millisecond).String())
 	if err == nil {
 		log.Info("chunk done")
 		w.done(ctx, c, log)
@@ -201,7 +201,7 @@ func (w *Importer) end(c *job.Claim, cause error, log *slog.Logger) {
 	case errors.Is(cause, job.ErrFenced):
 		log.Info("chunk is somebody else's or over; stopped")
 	case errors.As(cause, &wait):
-		log.Info("chunk waits", "wait", wait.Wait.Round(time.Millisecond), "reason", wait.Reason)
+		log.Info("chunk waits", "wait", wait.Wait.Round(time.Millisecond).String(), "reason", wait.Reason)
 		err = errors.Join(w.Chunks.GiveBack(ctx, c, wait.Wait, wait.Reason), w.Keeper.say(ctx, c.Job.ID, wait.Reason))
 	case errors.Is(cause, errDrain), errors.Is(cause, context.Canceled):
 		log.Info("chunk given back")
