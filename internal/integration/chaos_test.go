@@ -76,13 +76,63 @@ func TestChaosDeadWorkersChunkGoesOn(t *testing.T) {
 			return api.must("GET", "/jobs/"+v.JobID, "ann", 200).Processed > 0
 		})
 		first.kill()
+		killed := time.Now()
+		before := s.done(v.JobID)
 		s.workers(1)
+		eventually(t, 5*time.Second, "a chunk of the dead worker goes on", func() bool {
+			now := s.done(v.JobID)
+			for no, done := range before {
+				if done > 0 && done < 25_000 && now[no] > done {
+					return true
+				}
+			}
+			return false
+		})
+		t.Logf("a dead worker's chunk went on after %s", time.Since(killed).Round(time.Millisecond))
 		end := api.follow(v.JobID, "ann", time.Minute)
 		if end.Status != "COMPLETED" || end.Processed != n {
 			t.Fatalf("the job ended: %s", end.RawResponse)
 		}
 		s.audit(api, fakerRow(t), v.JobID)
 	})
+}
+
+// done is the rows done of each chunk.
+func (s *stack) done(id string) []int64 {
+	s.t.Helper()
+	chunks, err := s.store.Chunks(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	done := make([]int64, len(chunks))
+	for i, c := range chunks {
+		done[i] = c.Done
+	}
+	return done
+}
+
+// R10: the database is killed in mid-import, perhaps during a COMMIT.
+func TestChaosKillDatabase(t *testing.T) {
+	s, database := ownDatabase(t)
+	api := s.api()
+	s.workers(2)
+	v := api.must("POST", "/import/bulk?count=300000", "ann", http.StatusAccepted)
+	for range rounds(2, 5) {
+		before := s.rdb.HGetAll(t.Context(), "muster:job:{"+v.JobID+"}").Val()
+		eventually(t, 20*time.Second, "the job moves", func() bool {
+			j := api.must("GET", "/jobs/"+v.JobID, "ann", 200)
+			return j.terminal() || fmt.Sprint(s.rdb.HGetAll(t.Context(), "muster:job:{"+v.JobID+"}").Val()) != fmt.Sprint(before)
+		})
+		if err := database.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		database = restart(t, database)
+	}
+	end := api.follow(v.JobID, "ann", 2*time.Minute)
+	if end.Status != "COMPLETED" {
+		t.Fatalf("the job ended: %s", end.RawResponse)
+	}
+	s.audit(api, fakerRow(t), v.JobID)
 }
 
 // R2: a frozen worker that wakes is stopped by the guard.

@@ -203,6 +203,64 @@ func TestOutages(t *testing.T) {
 	})
 }
 
+// ownDatabase is a stack on a MariaDB that the test may kill.
+func ownDatabase(t *testing.T) (*stack, *testenv.Process) {
+	t.Helper()
+	testenv.Redis(t)
+	if !testenv.Installed("mariadb") {
+		testenv.MySQLServers(t) // says so loudly, or fails
+		t.SkipNow()
+	}
+	p, err := testenv.StartMariaDB(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Kill() })
+	return newStack(t, storetest.Server("mariadb", "root@tcp("+p.Addr+")/")), p
+}
+
+// restart brings a killed database back.
+func restart(t *testing.T, p *testenv.Process) *testenv.Process {
+	t.Helper()
+	back, err := testenv.RestartMariaDB(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = back.Kill() })
+	return back
+}
+
+// With the database down nothing is half-stored: 503, and no slot without a job.
+func TestDatabaseOutage(t *testing.T) {
+	s, database := ownDatabase(t)
+	api := s.api()
+	s.workers(1)
+	before := api.must("POST", "/import/bulk?count=10", "ann", http.StatusAccepted)
+	api.follow(before.JobID, "ann", 30*time.Second)
+	if err := database.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		v := api.must("POST", "/import/bulk?count=200000", "ann", http.StatusServiceUnavailable)
+		if v.Code != "store_unavailable" || v.Header.Get("Retry-After") == "" {
+			t.Errorf("database down: %s", v.RawResponse)
+		}
+	}
+	if held := s.rdb.ZCard(t.Context(), "muster:{ann}:slots:XL").Val(); held != 0 {
+		t.Errorf("%d slots are held without a job", held)
+	}
+	api.must("GET", "/jobs/"+before.JobID, "ann", http.StatusOK) // what is shown needs no database
+	restart(t, database)
+	var again view
+	eventually(t, 10*time.Second, "the API accepts again", func() bool {
+		var err error
+		again, err = api.call("POST", "/import/bulk?count=1000", "ann")
+		return err == nil && again.HTTP == http.StatusAccepted
+	})
+	api.follow(again.JobID, "ann", 30*time.Second)
+	s.audit(api, fakerRow(t), before.JobID, again.JobID)
+}
+
 // A command that cannot work says why in one line and exits with 1.
 func TestBadStart(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {

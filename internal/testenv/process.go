@@ -70,15 +70,19 @@ func startRedisAt(dir string, port int, args ...string) (*Process, error) {
 
 // RestartRedis starts a server again on the port and data of p, which has ended.
 func RestartRedis(p *Process, args ...string) (*Process, error) {
+	port, err := p.port()
+	if err != nil {
+		return nil, err
+	}
+	return startRedisAt(p.Dir, port, args...)
+}
+
+func (p *Process) port() (int, error) {
 	_, port, err := net.SplitHostPort(p.Addr)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, err
-	}
-	return startRedisAt(p.Dir, n, args...)
+	return strconv.Atoi(port)
 }
 
 // StartMariaDB starts a MariaDB server with its data in dir, made first when it is empty. root has no password and
@@ -100,8 +104,21 @@ func StartMariaDB(dir string, args ...string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return startMariaDBAt(dir, port, args...)
+}
+
+// RestartMariaDB starts a server again on the port and data of p, which has ended.
+func RestartMariaDB(p *Process, args ...string) (*Process, error) {
+	port, err := p.port()
+	if err != nil {
+		return nil, err
+	}
+	return startMariaDBAt(p.Dir, port, args...)
+}
+
+func startMariaDBAt(dir string, port int, args ...string) (*Process, error) {
 	args = append([]string{
-		"--no-defaults", "--user=" + user(), "--datadir=" + data, "--port=" + strconv.Itoa(port), "--bind-address=127.0.0.1",
+		"--no-defaults", "--user=" + user(), "--datadir=" + filepath.Join(dir, "data"), "--port=" + strconv.Itoa(port), "--bind-address=127.0.0.1",
 		"--socket=" + filepath.Join(dir, "s.sock"), "--pid-file=" + filepath.Join(dir, "pid"), "--skip-name-resolve",
 		"--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M",
 		"--max-allowed-packet=64M", "--local-infile=1", "--max-connections=500",

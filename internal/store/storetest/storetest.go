@@ -33,6 +33,9 @@ func Engines(t testing.TB) []Engine {
 	return engines
 }
 
+// Server is an engine on a MySQL or MariaDB server of the test's own, which it may kill.
+func Server(name, dsn string) Engine { return Engine{Name: name, server: dsn} }
+
 // Each runs fn as a parallel subtest on every engine that is present, with the URL of an empty private database
 // that is at the current schema.
 func Each(t *testing.T, fn func(t *testing.T, url string)) {
