@@ -65,11 +65,8 @@ func (s *stack) audit(api *proc, row predict, ids ...string) {
 		if j.Status == job.Completed {
 			s.auditRows(j, row)
 		}
-		keys, err := s.rdb.Keys(ctx, "muster:{"+j.UserID+"}:slots:*").Result()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		for _, k := range keys {
+		for _, tier := range []string{"SMALL", "MEDIUM", "LARGE", "XL"} {
+			k := "muster:{" + j.UserID + "}:slots:" + tier
 			eventually(s.t, 5*time.Second, "no slot is held in "+k, func() bool { return s.rdb.ZCard(ctx, k).Val() == 0 })
 		}
 	}

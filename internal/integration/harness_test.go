@@ -54,7 +54,7 @@ type stack struct {
 	engine   string
 	database string
 	redis    *testenv.Process
-	rdb      *redis.Client
+	rdb      redis.UniversalClient
 	store    *store.Store
 	env      []string
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/musterhq/muster/internal/source/sourcetest"
 	"github.com/musterhq/muster/internal/store/storetest"
 	"github.com/musterhq/muster/internal/testenv"
@@ -291,6 +293,33 @@ func TestBadStart(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// The same processes on a Redis Cluster: slots, bells and progress spread over its nodes.
+func TestImportOnRedisCluster(t *testing.T) {
+	eachServer(t, func(t *testing.T, s *stack) {
+		addrs, err := testenv.StartRedisCluster(t.Context(), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		setting := "MUSTER_REDIS=redis://" + strings.Join(addrs, ",redis://")
+		s.env = append(s.env, setting)
+		s.rdb = redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+		t.Cleanup(func() { _ = s.rdb.Close() })
+		api := s.api()
+		s.workers(2)
+		var ids []string
+		for _, user := range []string{"ann", "bob", "eve"} {
+			v := api.must("POST", "/import/bulk?count=30000", user, http.StatusAccepted)
+			ids = append(ids, v.JobID)
+		}
+		for i, user := range []string{"ann", "bob", "eve"} {
+			if end := api.follow(ids[i], user, time.Minute); end.Status != "COMPLETED" {
+				t.Fatalf("the job ended: %s", end.RawResponse)
+			}
+		}
+		s.audit(api, fakerRow(t), ids...)
 	})
 }
 

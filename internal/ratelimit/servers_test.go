@@ -1,13 +1,10 @@
 package ratelimit_test
 
 import (
-	"context"
 	"flag"
 	"net"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -49,38 +46,12 @@ func connect(t *testing.T, addr string) redis.UniversalClient {
 	return rdb
 }
 
-// startCluster starts three masters with a replica each and answers once every node says that it is well.
+// startCluster answers once every node says that it is well.
 func startCluster(t *testing.T) redis.UniversalClient {
 	t.Helper()
-	var addrs []string
-	for range 6 {
-		// Its own bus port: the default, port + 10000, may not exist.
-		bus, err := testenv.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := t.TempDir()
-		p, err := testenv.StartRedis(dir, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
-			"--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "5000", "--repl-diskless-sync-delay", "0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = p.Kill() })
-		addrs = append(addrs, p.Addr)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	args := append([]string{"--cluster", "create"}, addrs...)
-	out, err := exec.CommandContext(ctx, "redis-cli", append(args, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
+	addrs, err := testenv.StartRedisCluster(t.Context(), t.TempDir())
 	if err != nil {
-		t.Fatalf("redis-cli --cluster create: %v: %s", err, out)
-	}
-	for _, addr := range addrs {
-		node := connect(t, addr)
-		eventually(t, "a node of the cluster is well", func() bool {
-			info, err := node.ClusterInfo(ctx).Result()
-			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:6")
-		})
+		t.Fatal(err)
 	}
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
 	t.Cleanup(func() { _ = rdb.Close() })
