@@ -2,19 +2,18 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
+	"github.com/google/uuid"
 
+	"github.com/musterhq/muster/client"
 	"github.com/musterhq/muster/cmd/internal/apiproc"
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/config"
@@ -40,7 +39,11 @@ func (d *demoCommand) Run(p *process) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	c.HTTPAddr, c.AdminAddr, c.LogLevel = "127.0.0.1:0", "", "warn"
 	err = runEmbedded(p.ctx, &c, dir, true, boot.Log(&c, os.Stderr), func(ctx context.Context, a *apiproc.API) error {
-		demo := demo{base: "http://" + a.Addr().String() + "/api/v1", out: p.stdout, count: d.Count, file: filepath.Join(dir, "users.csv")}
+		api, err := client.Open("http://" + a.Addr().String())
+		if err != nil {
+			return err
+		}
+		demo := demo{api: api, out: p.stdout, count: d.Count, file: filepath.Join(dir, "users.csv")}
 		if err := demo.run(ctx); err != nil {
 			return err
 		}
@@ -53,99 +56,58 @@ func (d *demoCommand) Run(p *process) error {
 }
 
 type demo struct {
-	base  string
+	api   *client.ClientWithResponses
 	out   io.Writer
 	count int64
 	file  string
 }
 
-type jobView struct {
-	JobID     string `json:"jobId"`
-	Status    string `json:"status"`
-	Message   string `json:"message"`
-	Processed int64  `json:"processedCount"`
-	Rate      int64  `json:"ratePerSecond"`
-}
+// demoUser is whom the demo calls as.
+const demoUser = "demo"
 
 func (d *demo) run(ctx context.Context) error {
 	start := time.Now()
-	var j jobView
-	if err := d.call(ctx, http.MethodPost, fmt.Sprintf("/users/import/async?count=%d", d.count), &j); err != nil {
+	r, err := d.api.ImportBulkWithResponse(ctx, &client.ImportBulkParams{UserID: demoUser, Count: d.count})
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "Submitted job %s: %d users, through the API, the queue and a worker, into SQLite.\n", j.JobID, d.count)
-	if err := d.watch(ctx, &j); err != nil {
+	if r.JSON202 == nil {
+		return client.Failure(r.HTTPResponse, r.Body)
+	}
+	accepted, err := r.JSON202.AsAccepted()
+	if err != nil {
 		return err
 	}
-	if j.Status != "COMPLETED" || j.Processed != d.count {
-		return fmt.Errorf("the job ended %s with %d of %d users: %s", j.Status, j.Processed, d.count, j.Message)
+	id, err := uuid.Parse(accepted.JobID)
+	if err != nil {
+		return err
 	}
-	imported := time.Since(start)
-	fmt.Fprintf(d.out, "Imported %d users in %.1f s.\n", j.Processed, imported.Seconds())
+	fmt.Fprintf(d.out, "Submitted job %s: %d users, through the API, the queue and a worker, into SQLite.\n", id, d.count)
+	j, err := follow(ctx, d.out, d.api, demoUser, id, d.count)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "Imported %d users in %.1f s.\n", j.ProcessedCount, time.Since(start).Seconds())
 
 	start = time.Now()
 	lines, size, err := d.export(ctx)
 	if err != nil {
 		return err
 	}
-	took := time.Since(start)
-	fmt.Fprintf(d.out, "Exported %d users, %d MB of CSV, in %.1f s.\n", lines, size>>20, took.Seconds())
-	if lines != d.count {
-		return fmt.Errorf("the export has %d users, want %d", lines, d.count)
+	fmt.Fprintf(d.out, "Exported %d users, %d MB of CSV, in %.1f s.\n", lines, size>>20, time.Since(start).Seconds())
+	if lines != d.count || j.ProcessedCount != d.count {
+		return fmt.Errorf("%d users were asked for, %d imported, %d exported", d.count, j.ProcessedCount, lines)
 	}
-	fmt.Fprintf(d.out, "The counts agree: %d requested, %d imported, %d exported.\n\n", d.count, j.Processed, lines)
+	fmt.Fprintf(d.out, "The counts agree: %d requested, %d imported, %d exported.\n\n", d.count, j.ProcessedCount, lines)
 	fmt.Fprint(d.out, "Where to look next:\n"+
 		"  make run     leaves the same stack up, with the API's pages at http://127.0.0.1:8080/docs\n"+
 		"  README.md    the real stack: MySQL or MariaDB, Redis, and as many workers as you like\n")
 	return nil
 }
 
-// watch follows the job to its end.
-func (d *demo) watch(ctx context.Context, j *jobView) error {
-	show, end := d.bar()
-	defer end()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if err := d.call(ctx, http.MethodGet, "/jobs/"+j.JobID, j); err != nil {
-			return err
-		}
-		show(j)
-		if j.Status == "COMPLETED" || j.Status == "FAILED" || j.Status == "CANCELLED" {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-}
-
-// bar draws the progress: a bar for a person, a line for each tenth in a pipe.
-func (d *demo) bar() (show func(*jobView), end func()) {
-	if interactive(d.out) {
-		p := mpb.New(mpb.WithOutput(d.out), mpb.WithWidth(40))
-		b := p.AddBar(d.count,
-			mpb.PrependDecorators(decor.CountersNoUnit("%d / %d users")),
-			mpb.AppendDecorators(decor.Percentage(), decor.Name("  "), decor.Elapsed(decor.ET_STYLE_GO)))
-		return func(j *jobView) { b.SetCurrent(j.Processed) }, func() {
-			b.Abort(false) // no effect on a bar that is full
-			p.Wait()
-		}
-	}
-	shown := int64(-1)
-	return func(j *jobView) {
-		if tenth := j.Processed * 10 / d.count; tenth > shown {
-			shown = tenth
-			fmt.Fprintf(d.out, "  %3d %%  %d users, %d users/s\n", tenth*10, j.Processed, j.Rate)
-		}
-	}, func() {}
-}
-
 // export streams everything into a file and counts the records after the header.
 func (d *demo) export(ctx context.Context) (records, size int64, err error) {
-	resp, err := d.do(ctx, http.MethodGet, "/export/stream")
+	resp, err := client.Check(d.api.ExportUsers(ctx, &client.ExportUsersParams{}))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -164,37 +126,6 @@ func (d *demo) export(ctx context.Context) (records, size int64, err error) {
 type lineCounter struct{ n int64 }
 
 func (l *lineCounter) Write(p []byte) (int, error) {
-	for _, b := range p {
-		if b == '\n' {
-			l.n++
-		}
-	}
+	l.n += int64(bytes.Count(p, []byte{'\n'}))
 	return len(p), nil
-}
-
-func (d *demo) call(ctx context.Context, method, path string, into any) error {
-	resp, err := d.do(ctx, method, path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	return json.NewDecoder(resp.Body).Decode(into)
-}
-
-func (d *demo) do(ctx context.Context, method, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, d.base+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("X-USER-ID", "demo")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode >= 300 {
-		defer func() { _ = resp.Body.Close() }()
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, body)
-	}
-	return resp, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
@@ -17,6 +16,8 @@ import (
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Run API, worker, SQLite and an in-process Redis in one process."`
 	Demo    demoCommand    `cmd:"" help:"Import a million users into a throw-away stack, export them, check the count."`
+	Import  importCommand  `cmd:"" help:"Import users, and watch."`
+	Jobs    jobsCommand    `cmd:"" help:"List, show and cancel jobs."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
 	Health  healthCommand  `cmd:"" help:"Ask a health address; exit 0 when it answers 200. For container health checks."`
 }
@@ -77,14 +78,4 @@ func (h *healthCommand) Run(p *process) error {
 		return fmt.Errorf("%s answers %s", h.URL, resp.Status)
 	}
 	return nil
-}
-
-// interactive reports whether a person watches w.
-func interactive(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -1,0 +1,94 @@
+// Package client calls Muster's HTTP API. client.gen.go is generated from the contract in api/openapi.yaml; the rest is
+// what every caller wants: errors as values, waiting for a job.
+package client
+
+//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config=../api/client.yaml ../api/openapi.yaml
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// APIError is an answer that is not a success.
+type APIError struct {
+	Status     int           // of HTTP
+	Answer     Error         // its body; only Message is set when the answer did not come from Muster
+	RetryAfter time.Duration // 0 when the server names none
+}
+
+func (e *APIError) Error() string {
+	text := e.Answer.Message
+	if d := e.Answer.Details; d != nil {
+		for _, f := range d.FieldErrors {
+			text += "; " + f.Field + " " + f.Message
+		}
+	}
+	if e.RetryAfter > 0 {
+		text += fmt.Sprintf(" (try again in %s)", e.RetryAfter)
+	}
+	return text
+}
+
+// Open is a client of the API at server, such as http://127.0.0.1:8080.
+func Open(server string, opts ...ClientOption) (*ClientWithResponses, error) {
+	return NewClientWithResponses(strings.TrimSuffix(server, "/")+"/api/v1", opts...)
+}
+
+// maxErrorBody bounds what is read of an answer that is not a success.
+const maxErrorBody = 1 << 20
+
+// Check answers the *APIError of a response that is not a success, and closes its body then. It takes the results of
+// the generated methods that leave the body to the caller.
+func Check(resp *http.Response, err error) (*http.Response, error) {
+	if err != nil || resp.StatusCode < 300 {
+		return resp, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer %s: %w", resp.Status, err)
+	}
+	return nil, Failure(resp, body)
+}
+
+// Failure is the error of an answer that was read and is not the one that was hoped for.
+func Failure(resp *http.Response, body []byte) error {
+	e := &APIError{Status: resp.StatusCode}
+	if json.Unmarshal(body, &e.Answer) != nil || e.Answer.Message == "" {
+		e.Answer = Error{Message: resp.Status}
+	}
+	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+		e.RetryAfter = time.Duration(s) * time.Second
+	}
+	return e
+}
+
+// Wait polls the job until it is over, and shows each state that it saw. The interval grows to a second, so that
+// thousands of waiting clients cost little.
+func (c *ClientWithResponses) Wait(ctx context.Context, userID string, jobID JobID, show func(*Job)) (*Job, error) {
+	for pause := 100 * time.Millisecond; ; pause = min(pause*5/4, time.Second) {
+		r, err := c.GetJobWithResponse(ctx, jobID, &GetJobParams{UserID: userID})
+		if err != nil {
+			return nil, err
+		}
+		if r.JSON200 == nil {
+			return nil, Failure(r.HTTPResponse, r.Body)
+		}
+		show(r.JSON200)
+		switch r.JSON200.Status {
+		case COMPLETED, FAILED, CANCELLED:
+			return r.JSON200, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// bar shows how far something is: drawn for a person, a line now and then in a pipe.
+type bar struct {
+	out   io.Writer
+	unit  string
+	total int64 // 0: unknown
+	start time.Time
+
+	drawn *mpb.Progress // nil in a pipe
+	line  *mpb.Bar
+	shown int64 // in a pipe: the last tenth, or second, that was printed
+}
+
+// newBar shows progress on out; total is 0 when it is not known.
+func newBar(out io.Writer, unit string, total int64) *bar {
+	b := &bar{out: out, unit: unit, total: total, start: time.Now(), shown: -1}
+	if !interactive(out) {
+		return b
+	}
+	b.drawn = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
+	count := decor.CountersNoUnit("%d / %d " + unit)
+	if total == 0 {
+		count = decor.CurrentNoUnit("%d " + unit)
+	}
+	b.line = b.drawn.AddBar(total, mpb.PrependDecorators(count),
+		mpb.AppendDecorators(decor.OnCondition(decor.Percentage(), total > 0), decor.Name("  "), decor.Elapsed(decor.ET_STYLE_GO)))
+	return b
+}
+
+// set shows that n are through.
+func (b *bar) set(n int64) {
+	if b.drawn != nil {
+		b.line.SetCurrent(n)
+		return
+	}
+	elapsed := time.Since(b.start)
+	rate := int64(float64(n) / max(elapsed.Seconds(), 0.001))
+	if b.total == 0 {
+		if second := int64(elapsed.Seconds()); second > b.shown {
+			b.shown = second
+			fmt.Fprintf(b.out, "  %d %s, %d a second\n", n, b.unit, rate)
+		}
+		return
+	}
+	if tenth := n * 10 / b.total; tenth > b.shown {
+		b.shown = tenth
+		fmt.Fprintf(b.out, "  %3d %%  %d %s, %d a second\n", tenth*10, n, b.unit, rate)
+	}
+}
+
+// end leaves the bar as it stands.
+func (b *bar) end() {
+	if b.drawn != nil {
+		b.line.Abort(false) // no effect on a bar that is full
+		b.drawn.Wait()
+	}
+}
+
+// interactive reports whether a person watches w.
+func interactive(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/musterhq/muster/client"
+)
+
+type importCommand struct {
+	remote
+	Count  int64    `arg:"" help:"How many users."`
+	Source string   `enum:"faker,randomuser" default:"faker" help:"faker or randomuser."`
+	Seed   *int64   `help:"The same seed makes the same users."`
+	Nat    []string `help:"Nationalities of RandomUser users, such as us,gb."`
+	Key    string   `help:"Idempotency key: a repeat with the same key gets the same job."`
+	Detach bool     `short:"d" help:"Print the job's id and do not wait for its end."`
+}
+
+// Run imports, and waits unless told otherwise.
+func (i *importCommand) Run(p *process) error {
+	c, err := i.open()
+	if err != nil {
+		return err
+	}
+	r, err := c.ImportUsersWithResponse(p.ctx, &client.ImportUsersParams{
+		UserID: i.User, Count: i.Count, Source: i.Source, Seed: i.Seed, Nat: i.Nat, IdempotencyKey: i.Key,
+	})
+	if err != nil {
+		return err
+	}
+	if r.JSON202 == nil {
+		return client.Failure(r.HTTPResponse, r.Body)
+	}
+	accepted, err := r.JSON202.AsAccepted()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, accepted.JobID)
+	if i.Detach {
+		return nil
+	}
+	id, err := uuid.Parse(accepted.JobID)
+	if err != nil {
+		return err
+	}
+	j, err := follow(p.ctx, p.stdout, c, i.User, id, i.Count)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "Imported %d users, ids %d to %d, %d a second.\n", j.ProcessedCount, j.FirstID, j.LastID, j.RatePerSecond)
+	return nil
+}
+
+type jobsCommand struct {
+	List   jobsListCommand   `cmd:"" default:"withargs" help:"List the latest jobs."`
+	Show   jobsShowCommand   `cmd:"" help:"Show one job."`
+	Cancel jobsCancelCommand `cmd:"" help:"Stop a job; what is stored stays."`
+}
+
+type jobsListCommand struct {
+	remote
+	Status string `help:"Only jobs in this status."`
+	Limit  int    `default:"20" help:"At most so many."`
+}
+
+// Run lists jobs, newest first.
+func (l *jobsListCommand) Run(p *process) error {
+	c, err := l.open()
+	if err != nil {
+		return err
+	}
+	r, err := c.ListJobsWithResponse(p.ctx, &client.ListJobsParams{UserID: l.User, Status: client.Status(l.Status), Limit: l.Limit})
+	if err != nil {
+		return err
+	}
+	if r.JSON200 == nil {
+		return client.Failure(r.HTTPResponse, r.Body)
+	}
+	return printJobs(p, r.JSON200.Content)
+}
+
+func printJobs(p *process, jobs []client.Job) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "JOB\tSTATUS\tTIER\tSOURCE\tUSERS\tDONE\t%\tCREATED")
+	for _, j := range jobs {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", j.JobID, j.Status, j.Tier, j.Source, j.RequestedCount, j.ProcessedCount, j.Progress,
+			j.CreatedAt.Local().Format(time.DateTime))
+	}
+	return w.Flush()
+}
+
+type jobsShowCommand struct {
+	remote
+	ID uuid.UUID `arg:"" help:"The job."`
+}
+
+// Run shows one job.
+func (s *jobsShowCommand) Run(p *process) error {
+	c, err := s.open()
+	if err != nil {
+		return err
+	}
+	r, err := c.GetJobWithResponse(p.ctx, s.ID, &client.GetJobParams{UserID: s.User})
+	if err != nil {
+		return err
+	}
+	if r.JSON200 == nil {
+		return client.Failure(r.HTTPResponse, r.Body)
+	}
+	if err := printJobs(p, []client.Job{*r.JSON200}); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, r.JSON200.Message)
+	return nil
+}
+
+type jobsCancelCommand struct {
+	remote
+	ID uuid.UUID `arg:"" help:"The job."`
+}
+
+// Run cancels.
+func (x *jobsCancelCommand) Run(p *process) error {
+	c, err := x.open()
+	if err != nil {
+		return err
+	}
+	r, err := c.CancelJobWithResponse(p.ctx, x.ID, &client.CancelJobParams{UserID: x.User})
+	if err != nil {
+		return err
+	}
+	if r.JSON200 == nil {
+		return client.Failure(r.HTTPResponse, r.Body)
+	}
+	return printJobs(p, []client.Job{*r.JSON200})
+}
