@@ -85,9 +85,9 @@ type AcceptedOrJob struct {
 
 // CheckResult defines model for CheckResult.
 type CheckResult struct {
-	Message string `json:"message,omitempty"`
-	Name    string `json:"name"`
-	Status  string `json:"status"`
+	Message *string `json:"message,omitempty"`
+	Name    string  `json:"name"`
+	Status  string  `json:"status"`
 }
 
 // Error defines model for Error.
@@ -118,19 +118,19 @@ type Error struct {
 // ErrorDetails What there is depends on the code.
 type ErrorDetails struct {
 	// FieldErrors Every bad field of the request (validation_failed, user_id_missing).
-	FieldErrors []FieldError `json:"fieldErrors,omitempty"`
+	FieldErrors *[]FieldError `json:"fieldErrors,omitempty"`
 
 	// InUse How many there are.
 	InUse *int64 `json:"inUse,omitempty"`
 
 	// Jobs The jobs that hold the slots.
-	Jobs []string `json:"jobs,omitempty"`
+	Jobs *[]string `json:"jobs,omitempty"`
 
 	// Limit How many or much is allowed.
-	Limit             int64  `json:"limit,omitempty"`
-	RetryAfterSeconds int64  `json:"retryAfterSeconds,omitempty"`
-	Status            Status `json:"status,omitempty"`
-	Tier              Tier   `json:"tier,omitempty"`
+	Limit             *int64  `json:"limit,omitempty"`
+	RetryAfterSeconds *int64  `json:"retryAfterSeconds,omitempty"`
+	Status            *Status `json:"status,omitempty"`
+	Tier              *Tier   `json:"tier,omitempty"`
 }
 
 // FieldError defines model for FieldError.
@@ -150,11 +150,11 @@ type Job struct {
 	CreatedAt Time `json:"createdAt"`
 
 	// ErrorCode Why it FAILED.
-	ErrorCode string `json:"errorCode,omitempty"`
+	ErrorCode *string `json:"errorCode,omitempty"`
 
 	// EtaSeconds How long it still takes; null while that cannot be told.
-	EtaSeconds *int64       `json:"etaSeconds"`
-	FinishedAt NullableTime `json:"finishedAt"`
+	EtaSeconds *int64        `json:"etaSeconds"`
+	FinishedAt *NullableTime `json:"finishedAt"`
 
 	// FirstID The id of the job's first user; its users have consecutive ids.
 	FirstID int64  `json:"firstId"`
@@ -163,7 +163,7 @@ type Job struct {
 	Message string `json:"message"`
 
 	// Partial true when it FAILED; what was stored stays.
-	Partial bool `json:"partial,omitempty"`
+	Partial *bool `json:"partial,omitempty"`
 
 	// ProcessedCount Users stored, never attempts.
 	ProcessedCount int64 `json:"processedCount"`
@@ -178,12 +178,12 @@ type Job struct {
 	RejectedCount int64 `json:"rejectedCount"`
 
 	// RequestedCount Users asked for.
-	RequestedCount int64        `json:"requestedCount"`
-	Seed           int64        `json:"seed"`
-	Source         string       `json:"source"`
-	StartedAt      NullableTime `json:"startedAt"`
-	Status         Status       `json:"status"`
-	Tier           Tier         `json:"tier"`
+	RequestedCount int64         `json:"requestedCount"`
+	Seed           int64         `json:"seed"`
+	Source         string        `json:"source"`
+	StartedAt      *NullableTime `json:"startedAt"`
+	Status         Status        `json:"status"`
+	Tier           Tier          `json:"tier"`
 }
 
 // JobID defines model for JobID.
@@ -270,7 +270,7 @@ type Unavailable = Error
 // ExportUsersParams defines parameters for ExportUsers.
 type ExportUsersParams struct {
 	// Csv `raw` leaves cells as they are, whatever they start with.
-	Csv string `form:"csv,omitempty" json:"csv,omitempty"`
+	Csv *string `form:"csv,omitempty" json:"csv,omitempty"`
 }
 
 // ImportBulkParams defines parameters for ImportBulk.
@@ -286,10 +286,10 @@ type ImportBulkParams struct {
 
 	// IdempotencyKey Makes repeating the request harmless: the same request under the same key is answered with the same job and
 	// `Idempotent-Replayed: true`, another request with 422. Refusals are not remembered.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// Prefer `wait=30` (RFC 7240): answer when the job is over, or after 30 s; at most 60.
-	Prefer Prefer `json:"Prefer,omitempty"`
+	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
 // ImportRandomUsersParams defines parameters for ImportRandomUsers.
@@ -301,27 +301,27 @@ type ImportRandomUsersParams struct {
 	Seed *Seed `form:"seed,omitempty" json:"seed,omitempty"`
 
 	// Nat Nationalities, for source randomuser only. Known codes: au, br, ca, ch, de, dk, es, fi, fr, gb, ie, in, ir, mx, nl, no, nz, rs, tr, ua, us.
-	Nat Nat `form:"nat,omitempty" json:"nat,omitempty"`
+	Nat *Nat `form:"nat,omitempty" json:"nat,omitempty"`
 
 	// UserID The caller.
 	UserID UserID `json:"X-USER-ID"`
 
 	// IdempotencyKey Makes repeating the request harmless: the same request under the same key is answered with the same job and
 	// `Idempotent-Replayed: true`, another request with 422. Refusals are not remembered.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// Prefer `wait=30` (RFC 7240): answer when the job is over, or after 30 s; at most 60.
-	Prefer Prefer `json:"Prefer,omitempty"`
+	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
-	Status Status `form:"status,omitempty" json:"status,omitempty"`
-	Tier   Tier   `form:"tier,omitempty" json:"tier,omitempty"`
-	Limit  int    `form:"limit,omitempty" json:"limit,omitempty"`
+	Status *Status `form:"status,omitempty" json:"status,omitempty"`
+	Tier   *Tier   `form:"tier,omitempty" json:"tier,omitempty"`
+	Limit  *int    `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// After The `nextCursor` of the page before.
-	After JobID `form:"after,omitempty" json:"after,omitempty"`
+	After *JobID `form:"after,omitempty" json:"after,omitempty"`
 
 	// UserID The caller.
 	UserID UserID `json:"X-USER-ID"`
@@ -342,24 +342,24 @@ type CancelJobParams struct {
 // ImportUsersParams defines parameters for ImportUsers.
 type ImportUsersParams struct {
 	// Count How many users; at most 10,000,000 as Muster comes, 100,000 with source randomuser.
-	Count  Count  `form:"count" json:"count"`
-	Source Source `form:"source,omitempty" json:"source,omitempty"`
+	Count  Count   `form:"count" json:"count"`
+	Source *Source `form:"source,omitempty" json:"source,omitempty"`
 
 	// Seed The same seed makes the same users. Chosen and reported when absent.
 	Seed *Seed `form:"seed,omitempty" json:"seed,omitempty"`
 
 	// Nat Nationalities, for source randomuser only. Known codes: au, br, ca, ch, de, dk, es, fi, fr, gb, ie, in, ir, mx, nl, no, nz, rs, tr, ua, us.
-	Nat Nat `form:"nat,omitempty" json:"nat,omitempty"`
+	Nat *Nat `form:"nat,omitempty" json:"nat,omitempty"`
 
 	// UserID The caller.
 	UserID UserID `json:"X-USER-ID"`
 
 	// IdempotencyKey Makes repeating the request harmless: the same request under the same key is answered with the same job and
 	// `Idempotent-Replayed: true`, another request with 422. Refusals are not remembered.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// Prefer `wait=30` (RFC 7240): answer when the job is over, or after 30 s; at most 60.
-	Prefer Prefer `json:"Prefer,omitempty"`
+	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
 // AsAccepted returns the union data inside the AcceptedOrJob as a Accepted
@@ -727,12 +727,16 @@ func NewExportUsersRequest(server string, params *ExportUsersParams) (*http.Requ
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "csv", params.Csv, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Csv != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "csv", *params.Csv, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -846,23 +850,27 @@ func NewImportBulkRequest(server string, params *ImportBulkParams) (*http.Reques
 
 		req.Header.Set("X-USER-ID", headerParam0)
 
-		var headerParam1 string
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
 
-		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
 		}
 
-		req.Header.Set("Idempotency-Key", headerParam1)
+		if params.Prefer != nil {
+			var headerParam2 string
 
-		var headerParam2 string
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
 
-		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Prefer", params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			req.Header.Set("Prefer", headerParam2)
 		}
-
-		req.Header.Set("Prefer", headerParam2)
 
 	}
 
@@ -919,7 +927,7 @@ func NewImportRandomUsersRequest(server string, params *ImportRandomUsersParams)
 
 		if params.Nat != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "nat", params.Nat, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "nat", *params.Nat, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -951,23 +959,27 @@ func NewImportRandomUsersRequest(server string, params *ImportRandomUsersParams)
 
 		req.Header.Set("X-USER-ID", headerParam0)
 
-		var headerParam1 string
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
 
-		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
 		}
 
-		req.Header.Set("Idempotency-Key", headerParam1)
+		if params.Prefer != nil {
+			var headerParam2 string
 
-		var headerParam2 string
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
 
-		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Prefer", params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			req.Header.Set("Prefer", headerParam2)
 		}
-
-		req.Header.Set("Prefer", headerParam2)
 
 	}
 
@@ -1002,36 +1014,52 @@ func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, e
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tier", params.Tier, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Tier != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tier", *params.Tier, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -1218,12 +1246,16 @@ func NewImportUsersRequest(server string, params *ImportUsersParams) (*http.Requ
 			}
 		}
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
 		if params.Seed != nil {
@@ -1240,7 +1272,7 @@ func NewImportUsersRequest(server string, params *ImportUsersParams) (*http.Requ
 
 		if params.Nat != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "nat", params.Nat, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "nat", *params.Nat, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1272,23 +1304,27 @@ func NewImportUsersRequest(server string, params *ImportUsersParams) (*http.Requ
 
 		req.Header.Set("X-USER-ID", headerParam0)
 
-		var headerParam1 string
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
 
-		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
 		}
 
-		req.Header.Set("Idempotency-Key", headerParam1)
+		if params.Prefer != nil {
+			var headerParam2 string
 
-		var headerParam2 string
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
 
-		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Prefer", params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-		if err != nil {
-			return nil, err
+			req.Header.Set("Prefer", headerParam2)
 		}
-
-		req.Header.Set("Prefer", headerParam2)
 
 	}
 
@@ -1415,7 +1451,7 @@ type ClientWithResponsesInterface interface {
 
 // ExportUsersResponse200Headers the declared response headers of an HTTP 200 response for ExportUsers
 type ExportUsersResponse200Headers struct {
-	ContentDisposition string
+	ContentDisposition *string
 }
 
 // ExportUsersResponse429Headers the declared response headers of an HTTP 429 response for ExportUsers
@@ -1546,16 +1582,16 @@ func (r GetHealthResponse) ContentType() string {
 
 // ImportBulkResponse201Headers the declared response headers of an HTTP 201 response for ImportBulk
 type ImportBulkResponse201Headers struct {
-	IdempotentReplayed string
-	Location           string
-	PreferenceApplied  string
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
 }
 
 // ImportBulkResponse202Headers the declared response headers of an HTTP 202 response for ImportBulk
 type ImportBulkResponse202Headers struct {
-	IdempotentReplayed string
-	Location           string
-	PreferenceApplied  string
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
 }
 
 // ImportBulkResponse429Headers the declared response headers of an HTTP 429 response for ImportBulk
@@ -1668,16 +1704,16 @@ func (r ImportBulkResponse) ContentType() string {
 
 // ImportRandomUsersResponse201Headers the declared response headers of an HTTP 201 response for ImportRandomUsers
 type ImportRandomUsersResponse201Headers struct {
-	IdempotentReplayed string
-	Location           string
-	PreferenceApplied  string
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
 }
 
 // ImportRandomUsersResponse202Headers the declared response headers of an HTTP 202 response for ImportRandomUsers
 type ImportRandomUsersResponse202Headers struct {
-	IdempotentReplayed string
-	Location           string
-	PreferenceApplied  string
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
 }
 
 // ImportRandomUsersResponse429Headers the declared response headers of an HTTP 429 response for ImportRandomUsers
@@ -2087,16 +2123,16 @@ func (r GetReadinessResponse) ContentType() string {
 
 // ImportUsersResponse201Headers the declared response headers of an HTTP 201 response for ImportUsers
 type ImportUsersResponse201Headers struct {
-	IdempotentReplayed string
-	Location           string
-	PreferenceApplied  string
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
 }
 
 // ImportUsersResponse202Headers the declared response headers of an HTTP 202 response for ImportUsers
 type ImportUsersResponse202Headers struct {
-	IdempotentReplayed string
-	Location           string
-	PreferenceApplied  string
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
 }
 
 // ImportUsersResponse429Headers the declared response headers of an HTTP 429 response for ImportUsers
@@ -2393,7 +2429,7 @@ func ParseExportUsersResponse(rsp *http.Response) (*ExportUsersResponse, error) 
 			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.ContentDisposition = value
+			headers.ContentDisposition = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
@@ -2527,21 +2563,21 @@ func ParseImportBulkResponse(rsp *http.Response) (*ImportBulkResponse, error) {
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.IdempotentReplayed = value
+			headers.IdempotentReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Location = value
+			headers.Location = &value
 		}
 		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.PreferenceApplied = value
+			headers.PreferenceApplied = &value
 		}
 		response.Headers201 = &headers
 	case rsp.StatusCode == 202:
@@ -2551,21 +2587,21 @@ func ParseImportBulkResponse(rsp *http.Response) (*ImportBulkResponse, error) {
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.IdempotentReplayed = value
+			headers.IdempotentReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Location = value
+			headers.Location = &value
 		}
 		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.PreferenceApplied = value
+			headers.PreferenceApplied = &value
 		}
 		response.Headers202 = &headers
 	case rsp.StatusCode == 429:
@@ -2673,21 +2709,21 @@ func ParseImportRandomUsersResponse(rsp *http.Response) (*ImportRandomUsersRespo
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.IdempotentReplayed = value
+			headers.IdempotentReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Location = value
+			headers.Location = &value
 		}
 		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.PreferenceApplied = value
+			headers.PreferenceApplied = &value
 		}
 		response.Headers201 = &headers
 	case rsp.StatusCode == 202:
@@ -2697,21 +2733,21 @@ func ParseImportRandomUsersResponse(rsp *http.Response) (*ImportRandomUsersRespo
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.IdempotentReplayed = value
+			headers.IdempotentReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Location = value
+			headers.Location = &value
 		}
 		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.PreferenceApplied = value
+			headers.PreferenceApplied = &value
 		}
 		response.Headers202 = &headers
 	case rsp.StatusCode == 429:
@@ -3074,21 +3110,21 @@ func ParseImportUsersResponse(rsp *http.Response) (*ImportUsersResponse, error) 
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.IdempotentReplayed = value
+			headers.IdempotentReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Location = value
+			headers.Location = &value
 		}
 		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.PreferenceApplied = value
+			headers.PreferenceApplied = &value
 		}
 		response.Headers201 = &headers
 	case rsp.StatusCode == 202:
@@ -3098,21 +3134,21 @@ func ParseImportUsersResponse(rsp *http.Response) (*ImportUsersResponse, error) 
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.IdempotentReplayed = value
+			headers.IdempotentReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Location = value
+			headers.Location = &value
 		}
 		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.PreferenceApplied = value
+			headers.PreferenceApplied = &value
 		}
 		response.Headers202 = &headers
 	case rsp.StatusCode == 429:

@@ -24,8 +24,9 @@ type APIError struct {
 
 func (e *APIError) Error() string {
 	text := e.Answer.Message
-	if d := e.Answer.Details; d != nil {
-		for _, f := range d.FieldErrors {
+	// The message of a single bad field names it already.
+	if d := e.Answer.Details; d != nil && d.FieldErrors != nil && len(*d.FieldErrors) > 1 {
+		for _, f := range *d.FieldErrors {
 			text += "; " + f.Field + " " + f.Message
 		}
 	}

@@ -32,14 +32,14 @@ func TestErrorsAreValues(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusTooManyRequests)
-		_, _ = w.Write([]byte(`{"code":"tier_limit_reached","message":"XL is full","details":{"fieldErrors":[{"field":"count","message":"is much"}]}}`))
+		_, _ = w.Write([]byte(`{"code":"tier_limit_reached","message":"XL is full","details":{"fieldErrors":[{"field":"count","message":"is much"},{"field":"nat","message":"is odd"}]}}`))
 	})
 	_, err := client.Check(c.ImportBulk(t.Context(), &client.ImportBulkParams{UserID: "ann", Count: 1}))
 	var api *client.APIError
 	if !errors.As(err, &api) {
 		t.Fatalf("%v is no APIError", err)
 	}
-	want := "XL is full; count is much (try again in 7s)"
+	want := "XL is full; count is much; nat is odd (try again in 7s)"
 	if api.Status != 429 || api.Answer.Code != "tier_limit_reached" || api.RetryAfter != 7*time.Second || err.Error() != want {
 		t.Errorf("%+v, text %q, want %q", api, err, want)
 	}

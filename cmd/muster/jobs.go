@@ -27,7 +27,7 @@ func (i *importCommand) Run(p *process) error {
 		return err
 	}
 	r, err := c.ImportUsersWithResponse(p.ctx, &client.ImportUsersParams{
-		UserID: i.User, Count: i.Count, Source: i.Source, Seed: i.Seed, Nat: i.Nat, IdempotencyKey: i.Key,
+		UserID: i.User, Count: i.Count, Source: &i.Source, Seed: i.Seed, Nat: list(i.Nat), IdempotencyKey: given(i.Key),
 	})
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (l *jobsListCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.ListJobsWithResponse(p.ctx, &client.ListJobsParams{UserID: l.User, Status: client.Status(l.Status), Limit: l.Limit})
+	r, err := c.ListJobsWithResponse(p.ctx, &client.ListJobsParams{UserID: l.User, Status: given(client.Status(l.Status)), Limit: given(l.Limit)})
 	if err != nil {
 		return err
 	}

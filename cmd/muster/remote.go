@@ -29,3 +29,20 @@ func follow(ctx context.Context, out io.Writer, c *client.ClientWithResponses, u
 	}
 	return j, nil
 }
+
+// given is nil for a zero value: a parameter that is not sent.
+func given[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+// list is nil for an empty list.
+func list[T any](v []T) *[]T {
+	if len(v) == 0 {
+		return nil
+	}
+	return &v
+}
