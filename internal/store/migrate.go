@@ -26,8 +26,8 @@ var migrations embed.FS
 func openDB(c driver.Connector, name string) *sqlx.DB { return sqlx.NewDb(sql.OpenDB(c), name) }
 
 // Migrate brings the database at rawURL to this program's schema and returns how many steps that took. Several
-// replicas may call it at once: on MySQL one does the work under a lock table and the others wait; SQLite's own
-// lock does the same.
+// replicas may call it at once: on MySQL one does the work under a lock table and the others wait; on SQLite those that
+// lose a race look again.
 func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 	s, err := Open(rawURL, Options{MaxConns: 4})
 	if err != nil {
@@ -66,11 +66,18 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	results, err := p.Up(ctx)
-	if err != nil {
-		return len(results), translate("migrate", err)
+	for n := 1; ; n++ {
+		results, err := p.Up(ctx)
+		steps += len(results)
+		if err == nil {
+			return steps, nil
+		}
+		// SQLite has no lock that spans goose's look and its step. Its DDL is transactional, so a step that another
+		// process took meanwhile fails whole, and the next look sees it taken.
+		if s.dialect.name != "sqlite" || n == attempts || backoff(ctx, n) != nil {
+			return steps, translate("migrate", err)
+		}
 	}
-	return len(results), nil
 }
 
 func (s *Store) provider(db *sqlx.DB, opts ...goose.ProviderOption) (*goose.Provider, error) {
