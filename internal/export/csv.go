@@ -1,41 +1,70 @@
-// Package export writes users as files. It reads them as raw columns, in the order of user.Columns, and never holds
-// more than two pages of them.
 package export
 
-import "bytes"
-
-// CSVHeader is the first line of a CSV export.
-const CSVHeader = "id,name,age,gender,city,state,email,mobile\r\n"
-
-// The places of user.Columns that a CSV export reads.
-const (
-	colID = iota
-	colFirstName
-	colLastName
-	colEmail
-	colCity
-	colState
-	colAge
-	colMobile
-	colGender
+import (
+	"bytes"
+	"strings"
+	"time"
 )
 
-// AppendCSV appends one user as a line of RFC 4180 (CR LF at its end) to dst and returns it, as append does; it
+// CSVHeader is the first line of a CSV export of all fields.
+const CSVHeader = "id,name,age,gender,city,state,email,mobile\r\n"
+
+// stampForm is RFC 3339 with milliseconds, as the API writes times.
+const stampForm = "2006-01-02T15:04:05.000Z07:00"
+
+func csvHeader(fields []field) string { return strings.Join(names(fields), ",") + "\r\n" }
+
+// appendCSV appends one user as a line of RFC 4180 (CR LF at its end) to dst and returns it, as append does; it
 // allocates nothing else. cols are the columns of user.Columns, NULL being nil, an empty cell.
 //
 // A text cell that starts with = + - @ TAB CR or LF gets a leading ', or a spreadsheet would run it as a formula
 // (OWASP "CSV Injection"); raw turns that off.
-func AppendCSV(dst []byte, cols [][]byte, raw bool) []byte {
-	dst = append(dst, cols[colID]...)
-	dst = append(dst, ',')
-	dst = appendName(dst, cols[colFirstName], cols[colLastName], raw)
-	dst = append(dst, ',')
-	dst = append(dst, cols[colAge]...)
-	for _, col := range [...]int{colGender, colCity, colState, colEmail, colMobile} {
-		dst = append(dst, ',')
-		dst = appendCell(dst, cols[col], raw)
+func appendCSV(dst []byte, fields []field, cols [][]byte, raw bool) ([]byte, error) {
+	start := len(dst)
+	for i := range fields {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		f := &fields[i]
+		col := cols[f.col]
+		switch f.kind {
+		case text:
+			dst = appendCell(dst, col, raw)
+		case name:
+			dst = appendName(dst, cols[colFirstName], cols[colLastName], raw)
+		case flag:
+			dst = appendBool(dst, col)
+		case stamp:
+			if col == nil {
+				continue
+			}
+			var err error
+			if dst, err = appendStamp(dst, col); err != nil {
+				return dst, err
+			}
+		default:
+			dst = append(dst, col...)
+		}
 	}
-	return append(dst, '\r', '\n')
+	if len(dst) == start { // a lone empty cell: readers pass over empty lines
+		dst = append(dst, '"', '"')
+	}
+	return append(dst, '\r', '\n'), nil
+}
+
+func appendBool(dst, col []byte) []byte {
+	if set(col) {
+		return append(dst, "true"...)
+	}
+	return append(dst, "false"...)
+}
+
+func appendStamp(dst, col []byte) ([]byte, error) {
+	ms, err := integer(col)
+	if err != nil {
+		return dst, err
+	}
+	return time.UnixMilli(ms).UTC().AppendFormat(dst, stampForm), nil
 }
 
 // appendName joins the names in dst itself: first quoted or not together, because the quotes go around both.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/musterhq/muster/internal/export"
+	"github.com/musterhq/muster/internal/user"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,12 +23,14 @@ type fakePager struct {
 	rows      int64
 	failAfter int64 // < 0: never
 	pages     atomic.Int64
+	filter    atomic.Pointer[user.Filter]
 }
 
 var errPage = errors.New("no page")
 
-func (p *fakePager) Page(ctx context.Context, after int64, limit int, row func([][]byte) error) (int64, int, error) {
+func (p *fakePager) Page(ctx context.Context, f user.Filter, after int64, limit int, row func([][]byte) error) (int64, int, error) {
 	p.pages.Add(1)
+	p.filter.Store(&f)
 	if p.failAfter >= 0 && after >= p.failAfter {
 		return after, 0, errPage
 	}
@@ -44,11 +47,15 @@ func (p *fakePager) Page(ctx context.Context, after int64, limit int, row func([
 	return after, n, nil
 }
 
+func stream(ctx context.Context, w io.Writer, p export.Pager, s user.ExportSpec) (int64, error) {
+	return export.Users{Pager: p}.Stream(ctx, w, s)
+}
+
 func TestStreamWritesEveryUserOnce(t *testing.T) {
 	t.Parallel()
 	for _, rows := range []int64{0, 1, 4999, 5000, 5001, 25_000} {
 		var out bytes.Buffer
-		n, err := export.Stream(t.Context(), &out, &fakePager{rows: rows, failAfter: -1}, false)
+		n, err := stream(t.Context(), &out, &fakePager{rows: rows, failAfter: -1}, user.ExportSpec{})
 		if err != nil || n != rows {
 			t.Errorf("Stream of %d users = %d, %v", rows, n, err)
 		}
@@ -67,7 +74,7 @@ func TestStreamWritesEveryUserOnce(t *testing.T) {
 func TestStreamFailsBeforeTheFirstByte(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	n, err := export.Users{Pager: &fakePager{rows: 10, failAfter: 0}}.Stream(t.Context(), &out, false)
+	n, err := stream(t.Context(), &out, &fakePager{rows: 10, failAfter: 0}, user.ExportSpec{})
 	if !errors.Is(err, errPage) || n != 0 || out.Len() != 0 {
 		t.Errorf("Stream = %d, %v with %d bytes written, want the page's error and nothing written", n, err, out.Len())
 	}
@@ -75,7 +82,7 @@ func TestStreamFailsBeforeTheFirstByte(t *testing.T) {
 
 func TestStreamFailsInTheMiddle(t *testing.T) {
 	t.Parallel()
-	n, err := export.Stream(t.Context(), io.Discard, &fakePager{rows: 20_000, failAfter: 10_000}, false)
+	n, err := stream(t.Context(), io.Discard, &fakePager{rows: 20_000, failAfter: 10_000}, user.ExportSpec{})
 	if !errors.Is(err, errPage) || n != 10_000 {
 		t.Errorf("Stream = %d, %v, want 10000 and the page's error", n, err)
 	}
@@ -89,7 +96,7 @@ func TestStreamStopsWhenTheWriterFails(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("client gone")
 	users := &fakePager{rows: 1_000_000, failAfter: -1}
-	n, err := export.Stream(t.Context(), writerFunc(func([]byte) (int, error) { return 0, gone }), users, false)
+	n, err := stream(t.Context(), writerFunc(func([]byte) (int, error) { return 0, gone }), users, user.ExportSpec{})
 	if !errors.Is(err, gone) || n != 0 {
 		t.Errorf("Stream = %d, %v, want 0 and the writer's error", n, err)
 	}
@@ -102,7 +109,7 @@ func TestStreamEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	users := &fakePager{rows: 1_000_000, failAfter: -1}
-	_, err := export.Stream(ctx, writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }), users, false)
+	_, err := stream(ctx, writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }), users, user.ExportSpec{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Stream = %v, want context.Canceled", err)
 	}
@@ -113,13 +120,13 @@ func TestStreamReadsOnePageAhead(t *testing.T) {
 	t.Parallel()
 	users := &fakePager{rows: 50_000, failAfter: -1}
 	var written int64
-	_, err := export.Stream(t.Context(), writerFunc(func(p []byte) (int, error) {
+	_, err := stream(t.Context(), writerFunc(func(p []byte) (int, error) {
 		if ahead := users.pages.Load() - written; ahead > 2 {
 			t.Errorf("%d pages read ahead, want at most 2", ahead)
 		}
 		written++
 		return len(p), nil
-	}), users, false)
+	}), users, user.ExportSpec{})
 	if err != nil {
 		t.Fatal(err)
 	}

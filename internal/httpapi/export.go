@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/musterhq/muster/internal/user"
 )
 
 // ExportUsers answers GET /export/stream.
@@ -36,7 +38,7 @@ func (d *download) VisitExportUsersResponse(w http.ResponseWriter) error {
 		h.Set("Content-Disposition", `attachment; filename="users-`+d.s.now().UTC().Format("20060102T150405Z")+`.csv"`)
 		h.Set("Trailer", "X-Row-Count")
 	}
-	rows, err := d.s.Export.Stream(ctx, out, d.raw)
+	rows, err := d.s.Export.Stream(ctx, out, user.ExportSpec{Raw: d.raw})
 	if err != nil {
 		return err
 	}

@@ -12,12 +12,13 @@ import (
 
 	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/user"
 )
 
-type streamFunc = func(ctx context.Context, w io.Writer, raw bool) (int64, error)
+type streamFunc = func(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error)
 
 func failingStream(err error) streamFunc {
-	return func(context.Context, io.Writer, bool) (int64, error) { return 0, err }
+	return func(context.Context, io.Writer, user.ExportSpec) (int64, error) { return 0, err }
 }
 
 func TestExport(t *testing.T) {
@@ -36,8 +37,8 @@ func TestExport(t *testing.T) {
 		t.Errorf("Content-Disposition = %q", h)
 	}
 	var sawRaw bool
-	f.stream = func(_ context.Context, w io.Writer, raw bool) (int64, error) {
-		sawRaw = raw
+	f.stream = func(_ context.Context, w io.Writer, spec user.ExportSpec) (int64, error) {
+		sawRaw = spec.Raw
 		_, err := io.WriteString(w, export.CSVHeader)
 		return 0, err
 	}
@@ -51,7 +52,7 @@ func TestExportThatBreaksCutsTheConnection(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{100, 300_000} { // within net/http's buffer and beyond
 		f := newFakes()
-		f.stream = func(_ context.Context, w io.Writer, _ bool) (int64, error) {
+		f.stream = func(_ context.Context, w io.Writer, _ user.ExportSpec) (int64, error) {
 			_, _ = io.WriteString(w, strings.Repeat("x", size))
 			return 0, errors.New("database gone")
 		}
@@ -72,7 +73,7 @@ func TestExportsAtOnceAreLimited(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
 	begun := make(chan struct{})
-	f.stream = func(ctx context.Context, _ io.Writer, _ bool) (int64, error) {
+	f.stream = func(ctx context.Context, _ io.Writer, _ user.ExportSpec) (int64, error) {
 		close(begun)
 		<-ctx.Done()
 		return 0, ctx.Err()
@@ -104,7 +105,7 @@ func TestShutdownEndsExports(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
 	begun := make(chan struct{})
-	f.stream = func(ctx context.Context, w io.Writer, _ bool) (int64, error) {
+	f.stream = func(ctx context.Context, w io.Writer, _ user.ExportSpec) (int64, error) {
 		_, _ = io.WriteString(w, strings.Repeat("x", 100_000))
 		close(begun)
 		<-ctx.Done()
@@ -134,7 +135,7 @@ func TestShutdownEndsExports(t *testing.T) {
 // endless has users as long as somebody reads them.
 type endless struct{}
 
-func (endless) Page(ctx context.Context, after int64, limit int, row func([][]byte) error) (int64, int, error) {
+func (endless) Page(ctx context.Context, _ user.Filter, after int64, limit int, row func([][]byte) error) (int64, int, error) {
 	cols := make([][]byte, 11)
 	for i := range cols {
 		cols[i] = []byte("0123456789")
@@ -151,8 +152,8 @@ func TestExportStopsWhenTheClientGoes(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
 	ended := make(chan error, 1)
-	f.stream = func(ctx context.Context, w io.Writer, raw bool) (int64, error) {
-		n, err := export.Users{Pager: endless{}}.Stream(ctx, w, raw)
+	f.stream = func(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error) {
+		n, err := export.Users{Pager: endless{}}.Stream(ctx, w, spec)
 		ended <- err
 		return n, err
 	}
@@ -176,7 +177,7 @@ func TestExportStopsWhenTheClientGoes(t *testing.T) {
 func TestExportOutlivesTheServersTimeouts(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
-	f.stream = func(ctx context.Context, w io.Writer, _ bool) (int64, error) {
+	f.stream = func(ctx context.Context, w io.Writer, _ user.ExportSpec) (int64, error) {
 		for range 6 {
 			select {
 			case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 )
 
 const (
@@ -55,13 +56,13 @@ type fakes struct {
 	released   []string
 	releaseErr error
 
-	stream func(ctx context.Context, w io.Writer, raw bool) (int64, error)
+	stream func(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error)
 }
 
 func newFakes() *fakes {
 	return &fakes{
 		submitted: sample(job.Pending), live: map[string]job.Job{}, stored: map[string]job.Job{},
-		stream: func(_ context.Context, w io.Writer, _ bool) (int64, error) {
+		stream: func(_ context.Context, w io.Writer, _ user.ExportSpec) (int64, error) {
 			_, err := io.WriteString(w, "id,name\r\n1,Ada\r\n")
 			return 1, err
 		},
@@ -133,6 +134,6 @@ func (f *fakes) Release(_ context.Context, userID, jobID string, l job.TierLimit
 	return f.releaseErr
 }
 
-func (f *fakes) Stream(ctx context.Context, w io.Writer, raw bool) (int64, error) {
-	return f.stream(ctx, w, raw)
+func (f *fakes) Stream(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error) {
+	return f.stream(ctx, w, spec)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 )
 
 // Submitter accepts imports. Errors: *job.ValidationError, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused,
@@ -42,10 +43,10 @@ type Slots interface {
 	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
 }
 
-// Exporter writes all users as CSV to w and answers how many; raw leaves out the guard against formulas. Nothing has been
+// Exporter writes the users that s asks for to w and answers how many. Nothing has been
 // written when the first users could not be read.
 type Exporter interface {
-	Stream(ctx context.Context, w io.Writer, raw bool) (rows int64, err error)
+	Stream(ctx context.Context, w io.Writer, s user.ExportSpec) (rows int64, err error)
 }
 
 // Check is one line of /readyz. Ping's error is logged, not shown.

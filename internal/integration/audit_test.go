@@ -81,7 +81,7 @@ func (s *stack) auditRows(j job.Job, row predict) {
 	s.t.Helper()
 	next, bad := j.FirstID, 0
 	for next <= j.LastID() && bad < 3 {
-		last, n, err := s.store.Page(s.t.Context(), next-1, 10_000, func(cols [][]byte) error {
+		last, n, err := s.store.Page(s.t.Context(), user.Filter{}, next-1, 10_000, func(cols [][]byte) error {
 			if next > j.LastID() {
 				return nil
 			}

@@ -369,7 +369,7 @@ func TestPage(t *testing.T) {
 		var got []string
 		after := int64(0)
 		for {
-			last, n, err := s.Page(t.Context(), after, 10, func(cols [][]byte) error {
+			last, n, err := s.Page(t.Context(), user.Filter{}, after, 10, func(cols [][]byte) error {
 				got = append(got, string(cols[0]))
 				want := []string{"Ada", "O'Neil", fmt.Sprintf("ada.%s@example.com", cols[0]), "Zürich 😀", "ZH", "36", string(cols[0]), "Female"}
 				var have []string

@@ -4,12 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"strconv"
+
+	"github.com/musterhq/muster/internal/user"
 )
 
 // Page reads up to limit users with an id above after, in id order, and calls row for each with the columns of
 // user.Columns as the database gives them (NULL is nil). The slices are valid during the call only. It answers the
 // last id and how many rows there were; fewer than limit means the end. The connection is free again on return.
-func (s *Store) Page(ctx context.Context, after int64, limit int, row func(cols [][]byte) error) (last int64, n int, err error) {
+func (s *Store) Page(ctx context.Context, f user.Filter, after int64, limit int, row func(cols [][]byte) error) (last int64, n int, err error) {
 	rows, err := s.r.QueryContext(ctx, `
 		SELECT id, first_name, last_name, email, city, state, age, mobile_number, gender, deleted, deleted_at
 		  FROM users

@@ -1,0 +1,26 @@
+package export
+
+import "github.com/musterhq/muster/internal/user"
+
+// PageRows is how many users one query reads.
+const PageRows = pageRows
+
+// Appender is what encodes a user of s, for tests.
+func Appender(s user.ExportSpec) func(dst []byte, cols [][]byte) ([]byte, error) {
+	fields, err := fieldsOf(s)
+	if err != nil {
+		panic(err)
+	}
+	return func(dst []byte, cols [][]byte) ([]byte, error) {
+		switch s.Format {
+		case user.Avro:
+			return appendAvro(dst, fields, cols)
+		case user.NDJSON, user.JSON:
+			return appendJSON(dst, fields, cols)
+		}
+		return appendCSV(dst, fields, cols, s.Raw)
+	}
+}
+
+// AppendString is appendString.
+func AppendString(dst, s []byte) []byte { return appendString(dst, s) }

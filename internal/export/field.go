@@ -1,0 +1,162 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/musterhq/muster/internal/user"
+)
+
+// kind is what a field holds, and so how each format writes it.
+type kind uint8
+
+const (
+	text  kind = iota
+	whole      // an integer that fits int32
+	long       // an integer that fits int64
+	flag       // 0 or 1
+	stamp      // milliseconds since 1970 UTC, or NULL
+	name       // the first and the last name, joined by a space
+)
+
+// field is a column of an export: its name there, and where user.Columns has it.
+type field struct {
+	name string
+	kind kind
+	col  int
+}
+
+// The places of user.Columns.
+const (
+	colID = iota
+	colFirstName
+	colLastName
+	colEmail
+	colCity
+	colState
+	colAge
+	colMobile
+	colGender
+	colDeleted
+	colDeletedAt
+)
+
+// csvFields are the fields of a CSV file; the first csvDefault of them stand there when none are asked for.
+var csvFields = []field{
+	{"id", long, colID}, {"name", name, 0}, {"age", whole, colAge}, {"gender", text, colGender}, {"city", text, colCity},
+	{"state", text, colState}, {"email", text, colEmail}, {"mobile", text, colMobile},
+	{"firstName", text, colFirstName}, {"lastName", text, colLastName}, {"deleted", flag, colDeleted}, {"deletedAt", stamp, colDeletedAt},
+}
+
+const csvDefault = 8
+
+// apiFields are the fields of the other formats, named as in the API.
+var apiFields = []field{
+	{"id", long, colID}, {"firstName", text, colFirstName}, {"lastName", text, colLastName}, {"email", text, colEmail},
+	{"city", text, colCity}, {"state", text, colState}, {"age", whole, colAge}, {"mobileNumber", text, colMobile},
+	{"gender", text, colGender}, {"deleted", flag, colDeleted}, {"deletedAt", stamp, colDeletedAt},
+}
+
+// Check says what is wrong with s as a *user.ValidationError that lists every bad setting.
+func (u Users) Check(s user.ExportSpec) error {
+	var bad user.ValidationError
+	add := func(field, format string, args ...any) {
+		bad.Fields = append(bad.Fields, user.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+	}
+	switch s.Format {
+	case "", user.CSV, user.NDJSON, user.JSON, user.Parquet, user.Avro:
+		if _, err := fieldsOf(s); err != nil {
+			add("fields", "%v", err)
+		}
+	default:
+		add("format", "must be csv, ndjson, json, parquet or avro")
+	}
+	switch s.Compress {
+	case "", gzipped, zstandard:
+	default:
+		add("compress", "must be gzip or zstd")
+	}
+	if len(bad.Fields) > 0 {
+		return &bad
+	}
+	return nil
+}
+
+// fieldsOf picks the fields that s asks for, in its order.
+func fieldsOf(s user.ExportSpec) ([]field, error) {
+	known, all := apiFields, len(apiFields)
+	if s.Format == "" || s.Format == user.CSV {
+		known, all = csvFields, csvDefault
+	}
+	if len(s.Fields) == 0 {
+		return known[:all], nil
+	}
+	var picked []field
+	var unknown, twice []string
+	for _, want := range s.Fields {
+		i := slices.IndexFunc(known, func(f field) bool { return f.name == want })
+		switch {
+		case i < 0:
+			unknown = append(unknown, shorten(want))
+		case slices.Contains(picked, known[i]):
+			twice = append(twice, want)
+		default:
+			picked = append(picked, known[i])
+		}
+	}
+	switch {
+	case unknown != nil:
+		return nil, fmt.Errorf("%s: not among %s", some(unknown), strings.Join(names(known), ", "))
+	case twice != nil:
+		return nil, fmt.Errorf("%s: more than once", some(twice))
+	}
+	return picked, nil
+}
+
+func names(fields []field) []string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = f.name
+	}
+	return out
+}
+
+// some and shorten keep an error short whatever was sent.
+func some(names []string) string { return strings.Join(names[:min(len(names), 10)], ", ") }
+
+func shorten(s string) string {
+	if len(s) > 40 {
+		s = s[:40] + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// errNumber does not show the value, which may be anything.
+var errNumber = errors.New("export: a stored number cannot be read")
+
+// integer reads a column of digits without the string that strconv.ParseInt would want.
+func integer(digits []byte) (n int64, err error) {
+	negative := len(digits) > 0 && digits[0] == '-'
+	if negative {
+		digits = digits[1:]
+	}
+	if len(digits) == 0 || len(digits) > 18 { // 18 digits always fit; ids end far below
+		return 0, errNumber
+	}
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, errNumber
+		}
+		n = n*10 + int64(d-'0')
+	}
+	if negative {
+		n = -n
+	}
+	return n, nil
+}
+
+// set reports whether a column of 0 or 1 is 1.
+func set(col []byte) bool { return len(col) == 1 && col[0] == '1' }

@@ -1,0 +1,134 @@
+package export
+
+import (
+	"io"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+)
+
+// groupRows bounds a row group, which the writer holds in memory: some 7 MB.
+const groupRows = 13 * pageRows
+
+// dictBytes is where a column whose values hardly repeat gives its dictionary up.
+const dictBytes = 256 << 10
+
+// parquetFile is a Parquet file of bounded row groups: https://parquet.apache.org/docs/file-format/
+type parquetFile struct {
+	fields  []field
+	file    *parquet.GenericWriter[any]
+	columns []*parquet.ColumnWriter
+	rows    int // of the present row group
+}
+
+func newParquet(w io.Writer, fields []field, compression string) *parquetFile {
+	codec := compress.Codec(&parquet.Snappy)
+	switch compression {
+	case gzipped:
+		codec = &parquet.Gzip
+	case zstandard:
+		codec = &parquet.Zstd
+	}
+	root := &ordered{Group: parquet.Group{}}
+	for _, f := range fields {
+		node := parquetNode(f)
+		root.Group[f.name] = node
+		root.order = append(root.order, f.name)
+	}
+	file := parquet.NewGenericWriter[any](w, parquet.NewSchema("user", root), parquet.Compression(codec),
+		parquet.DictionaryMaxBytes(dictBytes), parquet.CreatedBy("muster", "1", ""))
+	return &parquetFile{fields: fields, file: file, columns: file.ColumnWriters()}
+}
+
+// parquetNode is a required column, deletedAt excepted.
+func parquetNode(f field) parquet.Node {
+	switch f.kind {
+	case whole:
+		return parquet.Int(32)
+	case long:
+		return parquet.Int(64)
+	case flag:
+		return parquet.Leaf(parquet.BooleanType)
+	case stamp:
+		return parquet.Optional(parquet.Timestamp(parquet.Millisecond))
+	}
+	switch f.col {
+	case colLastName, colCity, colState, colGender:
+		return parquet.Encoded(parquet.String(), &parquet.RLEDictionary)
+	}
+	return parquet.String()
+}
+
+// ordered is a group whose fields stand in the order asked for; parquet.Group sorts them by name.
+type ordered struct {
+	parquet.Group
+	order []string
+}
+
+func (o *ordered) Fields() []parquet.Field {
+	sorted := o.Group.Fields()
+	fields := make([]parquet.Field, 0, len(sorted))
+	for _, name := range o.order {
+		for _, f := range sorted {
+			if f.Name() == name {
+				fields = append(fields, f)
+			}
+		}
+	}
+	return fields
+}
+
+func (f *parquetFile) row(p *page, cols [][]byte) error {
+	if p.vals == nil {
+		p.vals = make([][]parquet.Value, len(f.fields))
+	}
+	for i := range f.fields {
+		v, err := p.value(&f.fields[i], cols)
+		if err != nil {
+			return err
+		}
+		p.vals[i] = append(p.vals[i], v)
+	}
+	return nil
+}
+
+// value copies texts into p.buf: where that grows and moves, earlier values keep the old one.
+func (p *page) value(f *field, cols [][]byte) (parquet.Value, error) {
+	col := cols[f.col]
+	switch f.kind {
+	case text:
+		start := len(p.buf)
+		p.buf = append(p.buf, col...)
+		return parquet.ByteArrayValue(p.buf[start:]), nil
+	case flag:
+		return parquet.BooleanValue(set(col)), nil
+	case stamp:
+		if col == nil {
+			return parquet.NullValue(), nil
+		}
+	}
+	n, err := integer(col)
+	if f.kind == whole {
+		return parquet.Int32Value(int32(n)), err
+	}
+	v := parquet.Int64Value(n)
+	if f.kind == stamp {
+		v = v.Level(0, 1, 0) // present
+	}
+	return v, err
+}
+
+func (f *parquetFile) write(p *page) error {
+	for i, vals := range p.vals {
+		if _, err := f.columns[i].WriteRowValues(vals); err != nil {
+			return err
+		}
+	}
+	if f.rows += int(p.rows); f.rows < groupRows {
+		return nil
+	}
+	f.rows = 0
+	return f.file.Flush()
+}
+
+func (f *parquetFile) close() error { return f.file.Close() }
