@@ -34,6 +34,7 @@ type Store struct {
 	dialect dialect
 	lease   time.Duration
 	inserts statements
+	ids     ids
 }
 
 // dialect is where the engines differ.
@@ -41,15 +42,44 @@ type dialect struct {
 	name      string // "mysql" or "sqlite", as the folders of migrations
 	now       string // the database's clock, ms since 1970
 	forUpdate string
+	fullName  string // the names of a user, joined by a space
+
+	column   func(name string) string   // the column as indexes have it, with their collation
+	index    func(name string) string   // after the table's name: use this index
+	distinct func(column string) string // selects up to ? distinct values v of the column from its index
 }
 
 var (
 	// SYSDATE, not NOW: NOW is the statement's start, which lies a lock wait behind the moment it stands for.
 	mysqlDialect = dialect{
 		name: "mysql", now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
+		column:   func(name string) string { return name },
+		fullName: "CONCAT(first_name, ' ', last_name)",
+		index:    func(name string) string { return " FORCE INDEX (" + name + ")" },
+		distinct: func(column string) string { return "SELECT DISTINCT " + column + " AS v FROM users LIMIT ?" },
 	}
-	sqliteDialect = dialect{name: "sqlite", now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)"}
+	sqliteDialect = dialect{
+		name: "sqlite", now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+		fullName: "first_name || ' ' || last_name",
+		column:   sqliteColumn,
+		index:    func(name string) string { return " INDEXED BY " + name },
+		distinct: func(column string) string {
+			v := sqliteColumn(column)
+			return "WITH RECURSIVE d(v) AS (SELECT * FROM (SELECT " + column + " FROM users ORDER BY " + v + " LIMIT 1)" +
+				" UNION ALL SELECT (SELECT " + column + " FROM users WHERE " + v + " > d.v ORDER BY " + v + " LIMIT 1) FROM d WHERE d.v IS NOT NULL)" +
+				" SELECT v FROM d WHERE v IS NOT NULL LIMIT ?"
+		},
+	}
 )
+
+// sqliteColumn compares texts in any case, as the collation of MySQL's columns does there.
+func sqliteColumn(name string) string {
+	switch name {
+	case "id", "age", "deleted":
+		return name
+	}
+	return name + " COLLATE NOCASE"
+}
 
 // Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (MariaDB too; the query
 // takes go-sql-driver parameters such as tls=true) or sqlite:///path/to/file. It fails on a URL that it does not

@@ -3,51 +3,174 @@ package store
 import (
 	"context"
 	"database/sql"
-	"strconv"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/musterhq/muster/internal/user"
 )
 
-// Page reads up to limit users with an id above after, in id order, and calls row for each with the columns of
-// user.Columns as the database gives them (NULL is nil). The slices are valid during the call only. It answers the
-// last id and how many rows there were; fewer than limit means the end. The connection is free again on return.
-func (s *Store) Page(ctx context.Context, f user.Filter, after int64, limit int, row func(cols [][]byte) error) (last int64, n int, err error) {
-	rows, err := s.r.QueryContext(ctx, `
-		SELECT id, first_name, last_name, email, city, state, age, mobile_number, gender, deleted, deleted_at
-		  FROM users
-		 WHERE id > ? AND deleted = FALSE
-		 ORDER BY id
-		 LIMIT ?`, after, limit)
-	if err != nil {
-		return after, 0, translate("read users", err)
-	}
-	defer func() { _ = rows.Close() }()
-	raw := make([]sql.RawBytes, 11)
-	dest, cols := make([]any, len(raw)), make([][]byte, len(raw))
-	for i := range raw {
-		dest[i] = &raw[i]
-	}
-	last = after
-	for rows.Next() {
-		if err := rows.Scan(dest...); err != nil {
-			return last, n, translate("read users", err)
-		}
-		for i := range raw {
-			cols[i] = raw[i]
-		}
-		if err := row(cols); err != nil {
-			return last, n, err
-		}
-		if last, err = strconv.ParseInt(string(raw[0]), 10, 64); err != nil {
-			return last, n, err
-		}
-		n++
-	}
-	return last, n, translate("read users", rows.Err())
+// idBlock is how many ids a process takes at once for the users that it creates one by one; those that it has not
+// given away when it ends stay unused.
+const idBlock = 100
+
+// ids gives ids to single users, so that creating one does not wait for the row that every import locks.
+type ids struct {
+	mu        sync.Mutex
+	next, end int64
 }
 
-// Count is the number of users that are not deleted. It reads the whole table: for the demo and for tests.
-func (s *Store) Count(ctx context.Context) (rows, distinct int64, err error) {
-	err = s.r.QueryRowxContext(ctx, `SELECT COUNT(*), COUNT(DISTINCT id) FROM users WHERE deleted = FALSE`).Scan(&rows, &distinct)
-	return rows, distinct, translate("count users", err)
+type userRow struct {
+	ID        int64         `db:"id"`
+	FirstName string        `db:"first_name"`
+	LastName  string        `db:"last_name"`
+	Email     string        `db:"email"`
+	City      string        `db:"city"`
+	State     string        `db:"state"`
+	Age       int           `db:"age"`
+	Mobile    string        `db:"mobile_number"`
+	Gender    string        `db:"gender"`
+	Deleted   bool          `db:"deleted"`
+	DeletedAt sql.NullInt64 `db:"deleted_at"`
+}
+
+func (r *userRow) user() user.User {
+	u := user.User{
+		ID: r.ID, FirstName: r.FirstName, LastName: r.LastName, Email: r.Email, City: r.City, State: r.State, Age: r.Age,
+		MobileNumber: r.Mobile, Gender: r.Gender, Deleted: r.Deleted,
+	}
+	if r.DeletedAt.Valid {
+		u.DeletedAt = time.UnixMilli(r.DeletedAt.Int64).UTC()
+	}
+	return u
+}
+
+var selectUsers = `SELECT ` + strings.Join(user.Columns, ", ") + ` FROM users `
+
+// User answers the user, or user.ErrNotFound, also when it is deleted.
+func (s *Store) User(ctx context.Context, id int64) (user.User, error) {
+	u, err := getUser(ctx, s.r, selectUsers+`WHERE id = ? AND deleted = FALSE`, id)
+	return u, translate("read user", err)
+}
+
+func getUser(ctx context.Context, q sqlx.QueryerContext, query string, id int64) (user.User, error) {
+	var row userRow
+	err := sqlx.GetContext(ctx, q, &row, query, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return user.User{}, user.ErrNotFound
+	}
+	return row.user(), err
+}
+
+// CreateUser stores u under a new id, which it fills in.
+func (s *Store) CreateUser(ctx context.Context, u *user.User) (err error) {
+	if u.ID, err = s.nextID(ctx); err != nil {
+		return err
+	}
+	return s.inTx(ctx, "create user", func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, insertSQL(1),
+			u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, u.Age, u.MobileNumber, u.Gender)
+		return err
+	})
+}
+
+func (s *Store) nextID(ctx context.Context) (id int64, err error) {
+	s.ids.mu.Lock()
+	defer s.ids.mu.Unlock()
+	if s.ids.next == s.ids.end {
+		var first int64
+		err := s.inTx(ctx, "reserve ids", func(tx *sqlx.Tx) error {
+			first, err = reserveIDs(ctx, tx, idBlock)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		s.ids.next, s.ids.end = first, first+idBlock
+	}
+	id = s.ids.next
+	s.ids.next++
+	return id, nil
+}
+
+// ChangeUser changes what p gives of the user and nothing else, so that two patches of different fields both last. check,
+// if any, sees the user as it is while nobody else can change it; its error ends the change. It answers the changed
+// user, or user.ErrNotFound, also when it is deleted.
+func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (u user.User, err error) {
+	err = s.inTx(ctx, "change user", func(tx *sqlx.Tx) error {
+		if u, err = getUser(ctx, tx, selectUsers+`WHERE id = ? AND deleted = FALSE`+s.dialect.forUpdate, id); err != nil {
+			return err
+		}
+		if check != nil {
+			if err := check(u); err != nil {
+				return err
+			}
+		}
+		if p.Empty() {
+			return nil
+		}
+		p.Apply(&u)
+		set, args := assignments(p)
+		_, err := tx.ExecContext(ctx, `UPDATE users SET `+set+` WHERE id = ?`, append(args, id)...)
+		return err
+	})
+	if err != nil {
+		return user.User{}, err
+	}
+	return u, nil
+}
+
+// assignments is the SET list of what p gives.
+func assignments(p user.Patch) (set string, args []any) {
+	var list []string
+	text := func(column string, v *string) {
+		if v != nil {
+			list, args = append(list, column+" = ?"), append(args, *v)
+		}
+	}
+	text("first_name", p.FirstName)
+	text("last_name", p.LastName)
+	text("email", p.Email)
+	text("city", p.City)
+	text("state", p.State)
+	text("mobile_number", p.MobileNumber)
+	text("gender", p.Gender)
+	if p.Age != nil {
+		list, args = append(list, "age = ?"), append(args, *p.Age)
+	}
+	return strings.Join(list, ", "), args
+}
+
+// DeleteUser marks the user as deleted; it answers user.ErrNotFound when it is unknown or deleted before.
+func (s *Store) DeleteUser(ctx context.Context, id int64) error {
+	return s.inTx(ctx, "delete user", func(tx *sqlx.Tx) error {
+		rows, err := changed(tx.ExecContext(ctx,
+			`UPDATE users SET deleted = TRUE, deleted_at = `+s.dialect.now+` WHERE id = ? AND deleted = FALSE`, id))
+		if err == nil && rows == 0 {
+			return user.ErrNotFound
+		}
+		return err
+	})
+}
+
+// ReactivateUser undoes DeleteUser and answers the user. Errors: user.ErrNotFound, user.ErrActive.
+func (s *Store) ReactivateUser(ctx context.Context, id int64) (u user.User, err error) {
+	err = s.inTx(ctx, "reactivate user", func(tx *sqlx.Tx) error {
+		if u, err = getUser(ctx, tx, selectUsers+`WHERE id = ?`+s.dialect.forUpdate, id); err != nil {
+			return err
+		}
+		if !u.Deleted {
+			return user.ErrActive
+		}
+		u.Deleted, u.DeletedAt = false, time.Time{}
+		_, err := tx.ExecContext(ctx, `UPDATE users SET deleted = FALSE, deleted_at = NULL WHERE id = ?`, id)
+		return err
+	})
+	if err != nil {
+		return user.User{}, err
+	}
+	return u, nil
 }
