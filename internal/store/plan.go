@@ -20,13 +20,14 @@ const (
 
 // plan is how a search finds its users.
 type plan struct {
-	empty    bool    // nobody can match
+	empty    bool        // nobody can match
 	driver   *accessPath // nil: walk
-	ordered  bool    // merge the driver's probes, instead of collecting them
+	ordered  bool        // merge the driver's probes, instead of collecting them
 	fallback *accessPath // of a walk by id that found too few users within bound
 	bound    int64
-	first    int64 // least id
-	last     int64 // greatest id
+	within   []probe // values of the column to sort by that a walk keeps to
+	first    int64   // least id
+	last     int64   // greatest id
 }
 
 // accessPath is a filter that an index serves: the values of its columns that match.
@@ -72,6 +73,9 @@ func (sr *search) plan(ctx context.Context) (plan, error) {
 	for _, d := range drivers {
 		if d.many || d.count > maxProbes {
 			continue
+		}
+		if len(d.probes) == 1 && d.probes[0].column == sr.column {
+			p.within = append(p.within, d.probes[0])
 		}
 		all := rows * d.share
 		if all < least {
@@ -166,7 +170,10 @@ func (sr *search) matching(ctx context.Context, column string, on ...conditions)
 		flags, args = flags+", "+c.String(), append(args, c.args...)
 		drivers[i], dest[i+1] = &accessPath{probes: []probe{{column: column}}}, &match[i]
 	}
-	rows, err := sr.s.r.QueryContext(ctx, `SELECT v`+flags+` FROM (`+sr.s.dialect.distinct(column)+`) AS d`, append(args, maxDistinct+1)...)
+	query := `SELECT v` + flags + ` FROM (` + sr.s.dialect.distinct(column) + `) AS d`
+	args = append(args, maxDistinct+1)
+	sr.trace(query, args)
+	rows, err := sr.s.r.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +221,9 @@ func (sr *search) named(ctx context.Context, name string) (*accessPath, error) {
 	}
 	sum := &accessPath{}
 	add := func(d *accessPath, share float64) {
-		sum.probes, sum.count = append(sum.probes, d.probes...), sum.count+d.count
+		if d.count > 0 {
+			sum.probes, sum.count = append(sum.probes, d.probes...), sum.count+d.count
+		}
 		sum.share, sum.many = sum.share+share, sum.many || d.many
 	}
 	add(firsts[0], firsts[0].share)
@@ -224,7 +233,8 @@ func (sr *search) named(ctx context.Context, name string) (*accessPath, error) {
 		switch {
 		case both == 0:
 			continue
-		case lasts[i].share < less.share:
+		case sr.column == "first_name":
+		case sr.column == "last_name", lasts[i].share < less.share:
 			less = lasts[i]
 		}
 		add(less, both)

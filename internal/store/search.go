@@ -15,9 +15,9 @@ import (
 // Users answers a slice of the list that q describes, and whether more users follow. It never counts them: it looks for
 // the Size+1 ids by the plan that reads the fewest rows, then fetches those users.
 func (s *Store) Users(ctx context.Context, q user.Query) (users []user.User, more bool, err error) {
-	sr := search{s: s, q: q, want: q.Offset + q.Size + 1, where: s.where(q.Filter)}
-	if sr.column = sortColumns[q.Sort.By]; sr.column == "" {
-		return nil, false, fmt.Errorf("list users: cannot sort by %q", q.Sort.By)
+	sr, err := s.search(q)
+	if err != nil {
+		return nil, false, err
 	}
 	found, err := sr.run(ctx)
 	if err != nil {
@@ -70,6 +70,15 @@ type search struct {
 	column string // to sort by
 	want   int    // how many ids
 	where  conditions
+	traced func(query string, args []any) // sees each statement; nil: nobody
+}
+
+func (s *Store) search(q user.Query) (*search, error) {
+	column := sortColumns[q.Sort.By]
+	if column == "" {
+		return nil, fmt.Errorf("list users: cannot sort by %q", q.Sort.By)
+	}
+	return &search{s: s, q: q, column: column, want: q.Offset + q.Size + 1, where: s.where(q.Filter)}, nil
 }
 
 func (sr *search) run(ctx context.Context) ([]int64, error) {
@@ -93,16 +102,24 @@ func (sr *search) walk(ctx context.Context, p plan) ([]int64, error) {
 	if sr.column == "id" {
 		return sr.walkIDs(ctx, p)
 	}
+	c := sr.where
+	for _, w := range p.within {
+		in, values, err := sqlx.In(sr.s.dialect.column(w.column)+" IN (?)", w.values)
+		if err != nil {
+			return nil, err
+		}
+		c = c.and(in, values...)
+	}
 	after := sr.q.After
 	if after == nil {
-		return sr.ids(ctx, index, sr.where, sr.want)
+		return sr.ids(ctx, index, c, sr.want)
 	}
-	equal := sr.where.and(sr.s.dialect.column(sr.column)+" = ?", after.Value).and("id"+sr.beyond(), after.ID)
+	equal := c.and(sr.s.dialect.column(sr.column)+" = ?", after.Value).and("id"+sr.beyond(), after.ID)
 	found, err := sr.ids(ctx, index, equal, sr.want)
 	if err != nil || len(found) == sr.want {
 		return found, err
 	}
-	rest, err := sr.ids(ctx, index, sr.where.and(sr.s.dialect.column(sr.column)+sr.beyond(), after.Value), sr.want-len(found))
+	rest, err := sr.ids(ctx, index, c.and(sr.s.dialect.column(sr.column)+sr.beyond(), after.Value), sr.want-len(found))
 	return append(found, rest...), err
 }
 
@@ -111,7 +128,7 @@ func (sr *search) walk(ctx context.Context, p plan) ([]int64, error) {
 func (sr *search) walkIDs(ctx context.Context, p plan) ([]int64, error) {
 	near := sr.start()
 	if p.fallback == nil {
-		return sr.ids(ctx, "", near, sr.want)
+		return sr.ids(ctx, sr.s.dialect.primary, near, sr.want)
 	}
 	first := p.first
 	switch {
@@ -125,7 +142,7 @@ func (sr *search) walkIDs(ctx context.Context, p plan) ([]int64, error) {
 	} else {
 		near = near.and("id <= ?", first+p.bound)
 	}
-	found, err := sr.ids(ctx, "", near, sr.want)
+	found, err := sr.ids(ctx, sr.s.dialect.primary, near, sr.want)
 	if err != nil || len(found) == sr.want {
 		return found, err
 	}
@@ -155,6 +172,10 @@ func (sr *search) collect(ctx context.Context, d *accessPath) ([]int64, error) {
 	if after := sr.q.After; after != nil && sr.column != "id" {
 		c = c.and("("+sr.s.dialect.column(sr.column)+sr.beyond()+" OR "+sr.s.dialect.column(sr.column)+" = ? AND id"+sr.beyond()+")", after.Value, after.Value, after.ID)
 	}
+	columns := "id"
+	if sr.column != "id" {
+		columns += ", " + sr.column
+	}
 	var arms []string
 	var args []any
 	for _, p := range d.probes {
@@ -163,7 +184,7 @@ func (sr *search) collect(ctx context.Context, d *accessPath) ([]int64, error) {
 			return nil, err
 		}
 		arm := c.and(in, values...)
-		arms = append(arms, `SELECT id, `+sr.column+` FROM users`+sr.s.dialect.index("ix_users_"+p.column)+` WHERE `+arm.String())
+		arms = append(arms, `SELECT `+columns+` FROM users`+sr.s.dialect.index("ix_users_"+p.column)+` WHERE `+arm.String())
 		args = append(args, arm.args...)
 	}
 	query := fmt.Sprintf(`SELECT id FROM (%s) AS found ORDER BY %s LIMIT %d`, strings.Join(arms, " UNION "), sr.ordering(), sr.want)
@@ -183,6 +204,7 @@ func (sr *search) ids(ctx context.Context, index string, c conditions, want int)
 }
 
 func (sr *search) query(ctx context.Context, query string, args []any) (found []int64, err error) {
+	sr.trace(query, args)
 	err = sr.s.r.SelectContext(ctx, &found, query, args...)
 	return found, err
 }

@@ -45,6 +45,8 @@ type dialect struct {
 	fullName  string // the names of a user, joined by a space
 
 	column   func(name string) string   // the column as indexes have it, with their collation
+	explain  string                     // before a statement
+	primary  string                     // after the table's name: go by id
 	index    func(name string) string   // after the table's name: use this index
 	distinct func(column string) string // selects up to ? distinct values v of the column from its index
 }
@@ -55,6 +57,8 @@ var (
 		name: "mysql", now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
 		column:   func(name string) string { return name },
 		fullName: "CONCAT(first_name, ' ', last_name)",
+		explain:  "EXPLAIN ",
+		primary:  " FORCE INDEX (PRIMARY)",
 		index:    func(name string) string { return " FORCE INDEX (" + name + ")" },
 		distinct: func(column string) string { return "SELECT DISTINCT " + column + " AS v FROM users LIMIT ?" },
 	}
@@ -62,6 +66,8 @@ var (
 		name: "sqlite", now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 		fullName: "first_name || ' ' || last_name",
 		column:   sqliteColumn,
+		explain:  "EXPLAIN QUERY PLAN ",
+		primary:  " NOT INDEXED",
 		index:    func(name string) string { return " INDEXED BY " + name },
 		distinct: func(column string) string {
 			v := sqliteColumn(column)

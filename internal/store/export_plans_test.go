@@ -1,0 +1,43 @@
+package store
+
+import (
+	"context"
+
+	"github.com/musterhq/muster/internal/user"
+)
+
+// EachWay finds the users of q in every way that there is, whatever each costs.
+func (s *Store) EachWay(ctx context.Context, q user.Query) (map[string][]int64, error) {
+	sr, err := s.search(q)
+	if err != nil {
+		return nil, err
+	}
+	p, err := sr.plan(ctx)
+	if err != nil || p.empty {
+		return nil, err
+	}
+	p.driver, p.fallback = nil, nil
+	ways := map[string][]int64{}
+	if ways["walk"], err = sr.walk(ctx, p); err != nil {
+		return nil, err
+	}
+	paths, err := sr.drivers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range paths {
+		if ways["collect by "+d.probes[0].column], err = sr.collect(ctx, d); err != nil {
+			return nil, err
+		}
+		if sr.column == "id" && d.count <= maxArms {
+			if ways["merge by "+d.probes[0].column], err = sr.merge(ctx, d); err != nil {
+				return nil, err
+			}
+		}
+		p.fallback, p.bound = d, 7
+		if ways["walk, then "+d.probes[0].column], err = sr.walk(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return ways, nil
+}

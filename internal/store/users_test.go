@@ -1,0 +1,207 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/store/storetest"
+	"github.com/musterhq/muster/internal/user"
+)
+
+func ada() user.User {
+	return user.User{
+		FirstName: "Ada \U0001F469", LastName: "بايرون", Email: "ada@example.com", City: "Łódź", State: "", Age: 36,
+		MobileNumber: "+442079460000", Gender: user.Female,
+	}
+}
+
+func TestUserFromBirthToReactivation(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		ctx := t.Context()
+		u := ada()
+		if err := s.CreateUser(ctx, &u); err != nil || u.ID == 0 {
+			t.Fatalf("create: %v, id %d", err, u.ID)
+		}
+		if got, err := s.User(ctx, u.ID); err != nil || got != u {
+			t.Fatalf("got %+v, %v, want %+v", got, err, u)
+		}
+		if _, err := s.ReactivateUser(ctx, u.ID); !errors.Is(err, user.ErrActive) {
+			t.Errorf("reactivate an active user: %v", err)
+		}
+		before := time.Now().Add(-time.Minute)
+		if err := s.DeleteUser(ctx, u.ID); err != nil {
+			t.Fatal(err)
+		}
+		city := "London"
+		for what, err := range map[string]error{
+			"read":         second(s.User(ctx, u.ID)),
+			"change":       second(s.ChangeUser(ctx, u.ID, user.Patch{City: &city}, nil)),
+			"delete again": s.DeleteUser(ctx, u.ID),
+			"delete none":  s.DeleteUser(ctx, 1<<40),
+			"reactivate":   second(s.ReactivateUser(ctx, 1<<40)),
+		} {
+			if !errors.Is(err, user.ErrNotFound) {
+				t.Errorf("%s: %v, want not found", what, err)
+			}
+		}
+		gone, _, err := s.Users(ctx, user.Query{Filter: user.Filter{Deleted: true}, Size: 10})
+		if err != nil || len(gone) != 1 || !gone[0].Deleted || gone[0].DeletedAt.Before(before) {
+			t.Errorf("deleted users %+v, %v", gone, err)
+		}
+		if got, err := s.ReactivateUser(ctx, u.ID); err != nil || got != u {
+			t.Errorf("reactivated %+v, %v", got, err)
+		}
+		if got, err := s.User(ctx, u.ID); err != nil || got != u {
+			t.Errorf("after all %+v, %v", got, err)
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestUsersGetIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		var mu sync.Mutex
+		seen := map[int64]bool{}
+		var wg sync.WaitGroup
+		for range 2 { // two processes
+			s := storetest.Open(t, url, store.Options{})
+			for range 4 {
+				wg.Go(func() {
+					for range 40 { // beyond one block
+						u := ada()
+						if err := s.CreateUser(t.Context(), &u); err != nil {
+							t.Error(err)
+							return
+						}
+						mu.Lock()
+						if seen[u.ID] {
+							t.Errorf("id %d twice", u.ID)
+						}
+						seen[u.ID] = true
+						mu.Unlock()
+					}
+				})
+			}
+		}
+		wg.Wait()
+		if len(seen) != 320 {
+			t.Errorf("%d users", len(seen))
+		}
+	})
+}
+
+// Two who change different fields of one user at once must both find their change there.
+func TestPatchesAtOnceLoseNothing(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		u := ada()
+		if err := s.CreateUser(t.Context(), &u); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for i := range 15 {
+			last, city, age := fmt.Sprintf("last%d", i), fmt.Sprintf("city%d", i), 20+i
+			for _, p := range []user.Patch{{LastName: &last}, {City: &city}, {Age: &age}} {
+				wg.Go(func() {
+					got, err := s.ChangeUser(t.Context(), u.ID, p, nil)
+					want := got
+					p.Apply(&want)
+					if err != nil || got != want {
+						t.Errorf("answer %+v, %v", got, err)
+					}
+				})
+			}
+		}
+		wg.Wait()
+		got, err := s.User(t.Context(), u.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(got.LastName, "last") || !strings.HasPrefix(got.City, "city") || got.Age == u.Age {
+			t.Errorf("a change was lost: %+v", got)
+		}
+		got.LastName, got.City, got.Age = u.LastName, u.City, u.Age
+		if got != u {
+			t.Errorf("a field that nobody gave changed: %+v", got)
+		}
+	})
+}
+
+func TestChangeIsChecked(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		u := ada()
+		if err := s.CreateUser(t.Context(), &u); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		done := 0
+		for i := range 10 { // each has seen age 36
+			age := 40 + i
+			wg.Go(func() {
+				_, err := s.ChangeUser(t.Context(), u.ID, user.Patch{Age: &age}, func(now user.User) error {
+					if now != u {
+						return user.ErrChanged
+					}
+					return nil
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					done++
+				case !errors.Is(err, user.ErrChanged):
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if done != 1 {
+			t.Errorf("%d of 10 changed what all saw first", done)
+		}
+	})
+}
+
+// No search may read the whole table: each statement seeks by an index, or walks one and stops.
+func TestSearchesUseIndexes(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		stored(t, s, people(500))
+		one := map[string]user.Filter{
+			"none": {}, "name": {Name: "ann b"}, "city": {City: "san"}, "state": {State: "tex"}, "email": {Email: "a1@example.com"},
+			"gender": {Gender: user.Male}, "age": {Age: 20}, "ages": {MinAge: 20, MaxAge: 22}, "deleted": {Deleted: true},
+		}
+		for a, f := range one {
+			for b, g := range one {
+				both := f
+				both.Name, both.City, both.State, both.Email = f.Name+g.Name, f.City+g.City, f.State+g.State, f.Email+g.Email
+				both.Gender, both.Age, both.MinAge = max(f.Gender, g.Gender), max(f.Age, g.Age), max(f.MinAge, g.MinAge)
+				both.Deleted = f.Deleted || g.Deleted
+				for _, sort := range []user.Sort{{}, {Desc: true}, {By: user.SortCity}, {By: user.SortAge, Desc: true}} {
+					lines, err := s.Explain(t.Context(), user.Query{Filter: both, Sort: sort, Size: 10})
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, line := range lines {
+						if strings.Contains(line, "users type=ALL") || line == "SCAN users" && sort.By != "" {
+							t.Errorf("%s and %s by %q: %s", a, b, sort.By, line)
+						}
+					}
+				}
+			}
+		}
+	})
+}
