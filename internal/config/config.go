@@ -35,7 +35,7 @@ type Config struct {
 	MaxCount int64  `env:"MUSTER_MAX_COUNT" default:"10000000" help:"Most users that one job may ask for."`
 
 	WorkerConcurrency int    `env:"MUSTER_WORKER_CONCURRENCY" default:"2" help:"Chunks that one worker process imports at once."`
-	BatchRows         int    `env:"MUSTER_BATCH_ROWS" default:"0" help:"Users in one transaction; 0: 1000, SQLite 12500."`
+	BatchRows         int    `env:"MUSTER_BATCH_ROWS" default:"0" help:"Users in one transaction; 0: 1000, SQLite 25000."`
 	ChunkRows         int64  `env:"MUSTER_CHUNK_ROWS" default:"25000" help:"Users in one chunk, the unit that one worker claims."`
 	Window            int    `env:"MUSTER_WINDOW" default:"8" help:"Chunks of one job that may be in the queue at once."`
 	RandomUserURL     string `name:"randomuser-url" env:"MUSTER_RANDOMUSER_URL" default:"https://randomuser.me" help:"Where RandomUser.me or its stand-in answers."`
@@ -66,7 +66,7 @@ func (c *Config) EffectiveBatchRows() int {
 	case c.BatchRows > 0:
 		return c.BatchRows
 	case strings.HasPrefix(c.Database, "sqlite:"):
-		return 12_500
+		return 25_000
 	}
 	return 1000
 }

@@ -80,8 +80,8 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, r
 		return err
 	}
 	var full *sqlx.Stmt
-	if len(users) >= insertRows {
-		if full, err = s.inserts.get(ctx, fullInsert); err != nil {
+	if len(users) >= s.dialect.insertRows {
+		if full, err = s.inserts.get(ctx, insertSQL(s.dialect.insertRows)); err != nil {
 			return err
 		}
 	}

@@ -13,10 +13,6 @@ import (
 
 const insertColumns = 9
 
-// insertRows is the height of the prepared INSERT: 1000 rows of nine columns stay below MySQL's 65,535 and
-// SQLite's 32,766 placeholders a statement, and taller ones were not faster.
-const insertRows = 1000
-
 // statements prepares the few statements of the batch transaction once; database/sql keeps them per connection.
 type statements struct {
 	db *sqlx.DB
@@ -56,13 +52,12 @@ func insertSQL(rows int) string {
 		strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?,?),", rows), ",")
 }
 
-var fullInsert = insertSQL(insertRows)
-
 // insertUsers stores users in tx by multi-row statements.
 func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, users []user.User) error {
-	args := make([]any, 0, min(len(users), insertRows)*insertColumns)
+	height := s.dialect.insertRows
+	args := make([]any, 0, min(len(users), height)*insertColumns)
 	for len(users) > 0 {
-		n := min(len(users), insertRows)
+		n := min(len(users), height)
 		args = args[:0]
 		for i := range users[:n] {
 			u := &users[i]
@@ -70,7 +65,7 @@ func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, u
 		}
 		var rows int64
 		var err error
-		if n == insertRows {
+		if n == height {
 			rows, err = changed(tx.StmtxContext(ctx, full).ExecContext(ctx, args...))
 		} else {
 			rows, err = changed(tx.ExecContext(ctx, insertSQL(n), args...))
