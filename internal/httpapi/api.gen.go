@@ -19,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -67,7 +68,7 @@ type Error struct {
 
 // ErrorDetails What there is depends on the code.
 type ErrorDetails struct {
-	// FieldErrors Every bad field of the request (validation_failed, user_id_missing).
+	// FieldErrors Every bad field of the request (validation_failed, user_id_missing), at most 100.
 	FieldErrors []FieldError `json:"fieldErrors,omitempty"`
 
 	// InUse How many there are.
@@ -163,14 +164,95 @@ type Tier = job.Tier
 // Time RFC 3339 in UTC with milliseconds.
 type Time = Timestamp
 
+// User defines model for User.
+type User struct {
+	Age          int          `json:"age"`
+	City         string       `json:"city"`
+	Deleted      bool         `json:"deleted"`
+	DeletedAt    NullableTime `json:"deletedAt"`
+	Email        string       `json:"email"`
+	FirstName    string       `json:"firstName"`
+	Gender       string       `json:"gender"`
+	ID           int64        `json:"id"`
+	LastName     string       `json:"lastName"`
+	MobileNumber string       `json:"mobileNumber"`
+	State        string       `json:"state"`
+}
+
+// UserFields defines model for UserFields.
+type UserFields = user.Patch
+
+// UserPage defines model for UserPage.
+type UserPage struct {
+	Content []User `json:"content"`
+	HasNext bool   `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next slice; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+
+	// Page The page that was asked for; 0 with `after`.
+	Page int `json:"page"`
+
+	// Size How many users were asked for.
+	Size int `json:"size"`
+}
+
+// UserPatch defines model for UserPatch.
+type UserPatch = user.Patch
+
 // Count Examples: 100000
 type Count = int64
+
+// Direction defines model for Direction.
+type Direction = string
+
+// FilterAge Examples: 36
+type FilterAge = int
+
+// FilterCity Examples: london
+type FilterCity = string
+
+// FilterDeleted defines model for FilterDeleted.
+type FilterDeleted = bool
+
+// FilterEmail Examples: ada@example.com
+type FilterEmail = string
+
+// FilterGender defines model for FilterGender.
+type FilterGender = string
+
+// FilterMaxAge Examples: 65
+type FilterMaxAge = int
+
+// FilterMinAge Examples: 18
+type FilterMinAge = int
+
+// FilterName Examples: ada by
+type FilterName = string
+
+// FilterState Examples: england
+type FilterState = string
+
+// ID Examples: 1
+type ID = int64
 
 // IdempotencyKey Examples: import-2026-02-16
 type IdempotencyKey = string
 
+// IfMatch Examples: "PPIxvExZL0c1c1TvZ9gJ"
+type IfMatch = string
+
 // Nat Examples: ["us","ca","au","gb","in"]
 type Nat = []string
+
+// PageAfter defines model for PageAfter.
+type PageAfter = string
+
+// PageNumber defines model for PageNumber.
+type PageNumber = int
+
+// PageSize defines model for PageSize.
+type PageSize = int
 
 // Prefer Examples: wait=30
 type Prefer = string
@@ -178,14 +260,23 @@ type Prefer = string
 // Seed Examples: 42
 type Seed = int64
 
+// SortBy defines model for SortBy.
+type SortBy = string
+
 // Source defines model for Source.
 type Source = string
 
 // UserID Examples: ada
 type UserID = string
 
+// BadList defines model for BadList.
+type BadList = Error
+
 // BadRequest defines model for BadRequest.
 type BadRequest = Error
+
+// BadUser defines model for BadUser.
+type BadUser = Error
 
 // Conflict defines model for Conflict.
 type Conflict = Error
@@ -205,6 +296,9 @@ type KeyReused = Error
 // NotFound defines model for NotFound.
 type NotFound = Error
 
+// PreconditionFailed defines model for PreconditionFailed.
+type PreconditionFailed = Error
+
 // TooLarge defines model for TooLarge.
 type TooLarge = Error
 
@@ -213,6 +307,12 @@ type TooMany = Error
 
 // Unavailable defines model for Unavailable.
 type Unavailable = Error
+
+// UnsupportedMediaType defines model for UnsupportedMediaType.
+type UnsupportedMediaType = Error
+
+// UserNotFound defines model for UserNotFound.
+type UserNotFound = Error
 
 // ExportUsersParams defines parameters for ExportUsers.
 type ExportUsersParams struct {
@@ -286,6 +386,44 @@ type CancelJobParams struct {
 	UserID UserID `json:"X-USER-ID"`
 }
 
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`.
+	Page *PageNumber `form:"page,omitempty" json:"page,omitempty"`
+	Size PageSize    `form:"size,omitempty" json:"size,omitempty"`
+
+	// After The `nextCursor` of the slice before, with the same conditions and order. Not together with `page`.
+	After PageAfter `form:"after,omitempty" json:"after,omitempty"`
+
+	// SortBy Users with equal values follow by id.
+	SortBy    SortBy    `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+	Direction Direction `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
+	// themselves.
+	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// City Contained, in any case.
+	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
+
+	// State Contained, in any case.
+	State FilterState `form:"state,omitempty" json:"state,omitempty"`
+	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
+
+	// MinAge This age or older.
+	MinAge FilterMinAge `form:"minAge,omitempty" json:"minAge,omitempty"`
+
+	// MaxAge This age or younger.
+	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
+	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
+
+	// Email The whole address, in any case.
+	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
+
+	// Deleted `true`: only the deleted users, otherwise only the others.
+	Deleted FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+}
+
 // ImportUsersParams defines parameters for ImportUsers.
 type ImportUsersParams struct {
 	// Count How many users; at most 10,000,000 as Muster comes, 100,000 with source randomuser.
@@ -308,6 +446,80 @@ type ImportUsersParams struct {
 	// Prefer `wait=30` (RFC 7240): answer when the job is over, or after 30 s; at most 60.
 	Prefer Prefer `json:"Prefer,omitempty"`
 }
+
+// SearchUsersParams defines parameters for SearchUsers.
+type SearchUsersParams struct {
+	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`.
+	Page *PageNumber `form:"page,omitempty" json:"page,omitempty"`
+	Size PageSize    `form:"size,omitempty" json:"size,omitempty"`
+
+	// After The `nextCursor` of the slice before, with the same conditions and order. Not together with `page`.
+	After PageAfter `form:"after,omitempty" json:"after,omitempty"`
+
+	// SortBy Users with equal values follow by id.
+	SortBy    SortBy    `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+	Direction Direction `form:"direction,omitempty" json:"direction,omitempty"`
+
+	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
+	// themselves.
+	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// City Contained, in any case.
+	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
+
+	// State Contained, in any case.
+	State FilterState `form:"state,omitempty" json:"state,omitempty"`
+	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
+
+	// MinAge This age or older.
+	MinAge FilterMinAge `form:"minAge,omitempty" json:"minAge,omitempty"`
+
+	// MaxAge This age or younger.
+	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
+	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
+
+	// Email The whole address, in any case.
+	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
+
+	// Deleted `true`: only the deleted users, otherwise only the others.
+	Deleted FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+}
+
+// DeleteUserParams defines parameters for DeleteUser.
+type DeleteUserParams struct {
+	// IfMatch Not for this method. Refused, rather than ignored.
+	IfMatch string `json:"If-Match,omitempty"`
+}
+
+// GetUserParams defines parameters for GetUser.
+type GetUserParams struct {
+	// IfNoneMatch ETags that the caller has; 304 when one of them still stands.
+	IfNoneMatch string `json:"If-None-Match,omitempty"`
+}
+
+// PatchUserParams defines parameters for PatchUser.
+type PatchUserParams struct {
+	// IfMatch The user's ETag as the caller last saw it; 412 when the user has changed since.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaceUserParams defines parameters for ReplaceUser.
+type ReplaceUserParams struct {
+	// IfMatch The user's ETag as the caller last saw it; 412 when the user has changed since.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = UserFields
+
+// PatchUserJSONRequestBody defines body for PatchUser for application/json ContentType.
+type PatchUserJSONRequestBody = UserPatch
+
+// PatchUserApplicationMergePatchPlusJSONRequestBody defines body for PatchUser for application/merge-patch+json ContentType.
+type PatchUserApplicationMergePatchPlusJSONRequestBody = UserPatch
+
+// ReplaceUserJSONRequestBody defines body for ReplaceUser for application/json ContentType.
+type ReplaceUserJSONRequestBody = UserFields
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -335,9 +547,33 @@ type ServerInterface interface {
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
+	// ListUsers A slice of the users
+	// (GET /users)
+	ListUsers(ctx echo.Context, params ListUsersParams) error
+	// CreateUser Create a user
+	// (POST /users)
+	CreateUser(ctx echo.Context) error
 	// ImportUsers Import users
 	// (POST /users/import/async)
 	ImportUsers(ctx echo.Context, params ImportUsersParams) error
+	// SearchUsers Search users
+	// (GET /users/search)
+	SearchUsers(ctx echo.Context, params SearchUsersParams) error
+	// DeleteUser Delete a user
+	// (DELETE /users/{id})
+	DeleteUser(ctx echo.Context, id ID, params DeleteUserParams) error
+	// GetUser One user
+	// (GET /users/{id})
+	GetUser(ctx echo.Context, id ID, params GetUserParams) error
+	// PatchUser Change some fields of a user
+	// (PATCH /users/{id})
+	PatchUser(ctx echo.Context, id ID, params PatchUserParams) error
+	// ReplaceUser Replace a user
+	// (PUT /users/{id})
+	ReplaceUser(ctx echo.Context, id ID, params ReplaceUserParams) error
+	// ReactivateUser Bring a deleted user back
+	// (POST /users/{id}/reactivate)
+	ReactivateUser(ctx echo.Context, id ID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -670,6 +906,124 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	return err
 }
 
+// ListUsers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", ctx.QueryParams(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// ------------- Optional query parameter "sortBy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sortBy", ctx.QueryParams(), &params.SortBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sortBy: %s", err))
+	}
+
+	// ------------- Optional query parameter "direction" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direction", ctx.QueryParams(), &params.Direction, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter direction: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "city" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "city", ctx.QueryParams(), &params.City, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter city: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "age" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "age", ctx.QueryParams(), &params.Age, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter age: %s", err))
+	}
+
+	// ------------- Optional query parameter "minAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "minAge", ctx.QueryParams(), &params.MinAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter minAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "maxAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "maxAge", ctx.QueryParams(), &params.MaxAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter maxAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "gender" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "gender", ctx.QueryParams(), &params.Gender, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gender: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "deleted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deleted", ctx.QueryParams(), &params.Deleted, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deleted: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUsers(ctx, params)
+	return err
+}
+
+// CreateUser converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateUser(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateUser(ctx)
+	return err
+}
+
 // ImportUsers converts echo context to params.
 func (w *ServerInterfaceWrapper) ImportUsers(ctx echo.Context) error {
 	var err error
@@ -758,6 +1112,275 @@ func (w *ServerInterfaceWrapper) ImportUsers(ctx echo.Context) error {
 	return err
 }
 
+// SearchUsers converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchUsers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchUsersParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", ctx.QueryParams(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter size: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// ------------- Optional query parameter "sortBy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sortBy", ctx.QueryParams(), &params.SortBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sortBy: %s", err))
+	}
+
+	// ------------- Optional query parameter "direction" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "direction", ctx.QueryParams(), &params.Direction, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter direction: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "city" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "city", ctx.QueryParams(), &params.City, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter city: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "age" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "age", ctx.QueryParams(), &params.Age, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter age: %s", err))
+	}
+
+	// ------------- Optional query parameter "minAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "minAge", ctx.QueryParams(), &params.MinAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter minAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "maxAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "maxAge", ctx.QueryParams(), &params.MaxAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter maxAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "gender" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "gender", ctx.QueryParams(), &params.Gender, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gender: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "deleted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deleted", ctx.QueryParams(), &params.Deleted, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deleted: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchUsers(ctx, params)
+	return err
+}
+
+// DeleteUser converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteUserParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteUser(ctx, id, params)
+	return err
+}
+
+// GetUser converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUserParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUser(ctx, id, params)
+	return err
+}
+
+// PatchUser converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchUserParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchUser(ctx, id, params)
+	return err
+}
+
+// ReplaceUser converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceUserParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceUser(ctx, id, params)
+	return err
+}
+
+// ReactivateUser converts echo context to params.
+func (w *ServerInterfaceWrapper) ReactivateUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReactivateUser(ctx, id)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -805,6 +1428,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.GET(options.BaseURL+"/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
+	router.POST(options.BaseURL+"/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
+	router.GET(options.BaseURL+"/users/search", wrapper.SearchUsers, options.OperationMiddlewares["searchUsers"]...)
+	router.DELETE(options.BaseURL+"/users/:id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
+	router.GET(options.BaseURL+"/users/:id", wrapper.GetUser, options.OperationMiddlewares["getUser"]...)
+	router.PATCH(options.BaseURL+"/users/:id", wrapper.PatchUser, options.OperationMiddlewares["patchUser"]...)
+	router.PUT(options.BaseURL+"/users/:id", wrapper.ReplaceUser, options.OperationMiddlewares["replaceUser"]...)
+	router.POST(options.BaseURL+"/users/:id/reactivate", wrapper.ReactivateUser, options.OperationMiddlewares["reactivateUser"]...)
 	router.POST(options.BaseURL+"/users/import/async", wrapper.ImportUsers, options.OperationMiddlewares["importUsers"]...)
 	router.POST(options.BaseURL+"/import/bulk", wrapper.ImportBulk, options.OperationMiddlewares["importBulk"]...)
 	router.POST(options.BaseURL+"/import/random-users", wrapper.ImportRandomUsers, options.OperationMiddlewares["importRandomUsers"]...)
@@ -817,7 +1448,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 }
 
+type BadListJSONResponse Error
+
 type BadRequestJSONResponse Error
+
+type BadUserJSONResponse Error
 
 type ConflictJSONResponse Error
 
@@ -849,6 +1484,8 @@ type KeyReusedJSONResponse Error
 
 type NotFoundJSONResponse Error
 
+type PreconditionFailedJSONResponse Error
+
 type TooLargeJSONResponse Error
 
 type TooManyResponseHeaders struct {
@@ -868,6 +1505,10 @@ type UnavailableJSONResponse struct {
 
 	Headers UnavailableResponseHeaders
 }
+
+type UnsupportedMediaTypeJSONResponse Error
+
+type UserNotFoundJSONResponse Error
 
 type ExportUsersRequestObject struct {
 	Params ExportUsersParams
@@ -1568,6 +2209,190 @@ func (response GetReadiness503JSONResponse) VisitGetReadinessResponse(w http.Res
 	return err
 }
 
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse UserPage
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400JSONResponse struct{ BadListJSONResponse }
+
+func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListUsers413JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListUsers500JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListUsers503JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserRequestObject struct {
+	Body *CreateUserJSONRequestBody
+}
+
+type CreateUserResponseObject interface {
+	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateUser201JSONResponse struct {
+	Body    User
+	Headers CreateUser201ResponseHeaders
+}
+
+func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400JSONResponse struct{ BadUserJSONResponse }
+
+func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response CreateUser413JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateUser415JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateUser500JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateUser503JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportUsersRequestObject struct {
 	Params ImportUsersParams
 }
@@ -1696,6 +2521,657 @@ func (response ImportUsers503JSONResponse) VisitImportUsersResponse(w http.Respo
 	return err
 }
 
+type SearchUsersRequestObject struct {
+	Params SearchUsersParams
+}
+
+type SearchUsersResponseObject interface {
+	VisitSearchUsersResponse(w http.ResponseWriter) error
+}
+
+type SearchUsers200JSONResponse UserPage
+
+func (response SearchUsers200JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers400JSONResponse struct{ BadListJSONResponse }
+
+func (response SearchUsers400JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response SearchUsers413JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers500JSONResponse struct{ InternalJSONResponse }
+
+func (response SearchUsers500JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response SearchUsers503JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteUserParams
+}
+
+type DeleteUserResponseObject interface {
+	VisitDeleteUserResponse(w http.ResponseWriter) error
+}
+
+type DeleteUser204Response struct {
+}
+
+func (response DeleteUser204Response) VisitDeleteUserResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteUser400JSONResponse struct{ BadUserJSONResponse }
+
+func (response DeleteUser400JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser404JSONResponse struct{ UserNotFoundJSONResponse }
+
+func (response DeleteUser404JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response DeleteUser413JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteUser500JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteUser503JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserRequestObject struct {
+	ID     ID `json:"id"`
+	Params GetUserParams
+}
+
+type GetUserResponseObject interface {
+	VisitGetUserResponse(w http.ResponseWriter) error
+}
+
+type GetUser200ResponseHeaders struct {
+	ETag string
+}
+
+type GetUser200JSONResponse struct {
+	Body    User
+	Headers GetUser200ResponseHeaders
+}
+
+func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser304ResponseHeaders struct {
+	ETag string
+}
+
+type GetUser304Response struct {
+	Headers GetUser304ResponseHeaders
+}
+
+func (response GetUser304Response) VisitGetUserResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetUser400JSONResponse struct{ BadUserJSONResponse }
+
+func (response GetUser400JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404JSONResponse struct{ UserNotFoundJSONResponse }
+
+func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetUser413JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetUser500JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetUser503JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUserRequestObject struct {
+	ID                                ID `json:"id"`
+	Params                            PatchUserParams
+	JSONBody                          *PatchUserJSONRequestBody
+	ApplicationMergePatchPlusJSONBody *PatchUserApplicationMergePatchPlusJSONRequestBody
+}
+
+type PatchUserResponseObject interface {
+	VisitPatchUserResponse(w http.ResponseWriter) error
+}
+
+type PatchUser200ResponseHeaders struct {
+	ETag string
+}
+
+type PatchUser200JSONResponse struct {
+	Body    User
+	Headers PatchUser200ResponseHeaders
+}
+
+func (response PatchUser200JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser400JSONResponse struct{ BadUserJSONResponse }
+
+func (response PatchUser400JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser404JSONResponse struct{ UserNotFoundJSONResponse }
+
+func (response PatchUser404JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser412JSONResponse struct{ PreconditionFailedJSONResponse }
+
+func (response PatchUser412JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response PatchUser413JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response PatchUser415JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser500JSONResponse struct{ InternalJSONResponse }
+
+func (response PatchUser500JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PatchUser503JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUserRequestObject struct {
+	ID     ID `json:"id"`
+	Params ReplaceUserParams
+	Body   *ReplaceUserJSONRequestBody
+}
+
+type ReplaceUserResponseObject interface {
+	VisitReplaceUserResponse(w http.ResponseWriter) error
+}
+
+type ReplaceUser200ResponseHeaders struct {
+	ETag string
+}
+
+type ReplaceUser200JSONResponse struct {
+	Body    User
+	Headers ReplaceUser200ResponseHeaders
+}
+
+func (response ReplaceUser200JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser400JSONResponse struct{ BadUserJSONResponse }
+
+func (response ReplaceUser400JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser404JSONResponse struct{ UserNotFoundJSONResponse }
+
+func (response ReplaceUser404JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser412JSONResponse struct{ PreconditionFailedJSONResponse }
+
+func (response ReplaceUser412JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ReplaceUser413JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ReplaceUser415JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser500JSONResponse struct{ InternalJSONResponse }
+
+func (response ReplaceUser500JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReplaceUser503JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUserRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ReactivateUserResponseObject interface {
+	VisitReactivateUserResponse(w http.ResponseWriter) error
+}
+
+type ReactivateUser200ResponseHeaders struct {
+	ETag string
+}
+
+type ReactivateUser200JSONResponse struct {
+	Body    User
+	Headers ReactivateUser200ResponseHeaders
+}
+
+func (response ReactivateUser200JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser400JSONResponse Error
+
+func (response ReactivateUser400JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser404JSONResponse struct{ UserNotFoundJSONResponse }
+
+func (response ReactivateUser404JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ReactivateUser413JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser500JSONResponse struct{ InternalJSONResponse }
+
+func (response ReactivateUser500JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReactivateUser503JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ExportUsers All users as CSV, streamed while they are read
@@ -1722,9 +3198,33 @@ type StrictServerInterface interface {
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
+	// ListUsers A slice of the users
+	// (GET /users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// CreateUser Create a user
+	// (POST /users)
+	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
 	// ImportUsers Import users
 	// (POST /users/import/async)
 	ImportUsers(ctx context.Context, request ImportUsersRequestObject) (ImportUsersResponseObject, error)
+	// SearchUsers Search users
+	// (GET /users/search)
+	SearchUsers(ctx context.Context, request SearchUsersRequestObject) (SearchUsersResponseObject, error)
+	// DeleteUser Delete a user
+	// (DELETE /users/{id})
+	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
+	// GetUser One user
+	// (GET /users/{id})
+	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
+	// PatchUser Change some fields of a user
+	// (PATCH /users/{id})
+	PatchUser(ctx context.Context, request PatchUserRequestObject) (PatchUserResponseObject, error)
+	// ReplaceUser Replace a user
+	// (PUT /users/{id})
+	ReplaceUser(ctx context.Context, request ReplaceUserRequestObject) (ReplaceUserResponseObject, error)
+	// ReactivateUser Bring a deleted user back
+	// (POST /users/{id}/reactivate)
+	ReactivateUser(ctx context.Context, request ReactivateUserRequestObject) (ReactivateUserResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -1937,6 +3437,77 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 	return nil
 }
 
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) error {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx.Request().Context(), request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		return validResponse.VisitListUsersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateUser operation middleware
+func (sh *strictHandler) CreateUser(ctx echo.Context) error {
+	var request CreateUserRequestObject
+
+	var body CreateUserJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUser(ctx.Request().Context(), request.(CreateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
+		return validResponse.VisitCreateUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ImportUsers operation middleware
 func (sh *strictHandler) ImportUsers(ctx echo.Context, params ImportUsersParams) error {
 	var request ImportUsersRequestObject
@@ -1962,93 +3533,359 @@ func (sh *strictHandler) ImportUsers(ctx echo.Context, params ImportUsersParams)
 	return nil
 }
 
+// SearchUsers operation middleware
+func (sh *strictHandler) SearchUsers(ctx echo.Context, params SearchUsersParams) error {
+	var request SearchUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SearchUsers(ctx.Request().Context(), request.(SearchUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SearchUsers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SearchUsersResponseObject); ok {
+		return validResponse.VisitSearchUsersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteUser operation middleware
+func (sh *strictHandler) DeleteUser(ctx echo.Context, id ID, params DeleteUserParams) error {
+	var request DeleteUserRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUser(ctx.Request().Context(), request.(DeleteUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
+		return validResponse.VisitDeleteUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUser operation middleware
+func (sh *strictHandler) GetUser(ctx echo.Context, id ID, params GetUserParams) error {
+	var request GetUserRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUser(ctx.Request().Context(), request.(GetUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUserResponseObject); ok {
+		return validResponse.VisitGetUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchUser operation middleware
+func (sh *strictHandler) PatchUser(ctx echo.Context, id ID, params PatchUserParams) error {
+	var request PatchUserRequestObject
+
+	request.ID = id
+	request.Params = params
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body PatchUserJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/merge-patch+json") {
+		var body PatchUserApplicationMergePatchPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.ApplicationMergePatchPlusJSONBody = &body
+
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchUser(ctx.Request().Context(), request.(PatchUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchUserResponseObject); ok {
+		return validResponse.VisitPatchUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceUser operation middleware
+func (sh *strictHandler) ReplaceUser(ctx echo.Context, id ID, params ReplaceUserParams) error {
+	var request ReplaceUserRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ReplaceUserJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceUser(ctx.Request().Context(), request.(ReplaceUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceUserResponseObject); ok {
+		return validResponse.VisitReplaceUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReactivateUser operation middleware
+func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
+	var request ReactivateUserRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReactivateUser(ctx.Request().Context(), request.(ReactivateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReactivateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReactivateUserResponseObject); ok {
+		return validResponse.VisitReactivateUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fx5byM3lv8qb2sHyAyGkkrykWk1AsTtthN3bKfHx6S3216bqnqSaFeRCsmyrBje//d77CfbT7LgUYek",
-	"klzuC0g2AYK2Sizy8R2/d/BRD0Ek0ongyLUK+g/BGGmM0v55EGM6ERq5PsFJQmcYm6cxqkiyiWaCB/3g",
-	"WssMr2E6Rg6UA1KZMJQg8dcMlYaMxyhBj5mCYrZo1voJZ5DSGEGPEW7EoB2QQEVjTKlZAXmWBv0PgZk6",
-	"uCSBnk0w6AdKS8ZHweMjCQ5FRB0Bi/T8MkZZTAtMLcx8T9NJgsrM3qET1rnrdm7EQHXC7outELdp69t4",
-	"I2p9O+hi60W0MWz1httxl/5jsBltxfWkvJU4RIk8wp3JJGF1PDobI0yKYaDHVMOUKhgLLjKJ8Woap5Tp",
-	"7zbC+pVPUMvZzlCjrGODSBAURoLHCjKuWQJMA1MwFVKPQcsZ4yOgI8q4Wd7Ii0lDvGF6lZyUcZYaeXQL",
-	"GhjXOEIZPBoqJlTSFLVXmV2Rcb1Mzo9iCinlM8gUSvUSqIZUKA3dkISh/R+ogqNMaZQQiRQVga7/Ysr0",
-	"GJTIZIQgKY9FaiYxRDMz9a8ZyllAAk5TQ1tkCVi3oQp/u6H575IEQyFTqt3WtjcDsnbXJLhvpagUHZnH",
-	"aaY0DBAoTC3PeZYOUMJQihS6ZnBF73/C2TJvjugtKpA4QaqNTIzu5uYzpjJNUKm+fapoikuW5R/f4sxI",
-	"l3I1RYmx41rxrbEFyuMLfl3adCs36j5YGyZAudDjivHaOTZ7vTac4DBTNFFAJQIXGiSmaPaJcfuC56Jw",
-	"0FHKYsHiV2o5SydC6lYv7G23wl6ru230fUK1Rmmm/c8P/9b6r8uHLultbT3+JVgyhXp5dEEL6G1twR1T",
-	"bJAg7JzuHhxANKaSRlZdH0nwRgwOXhtyLP0Tqscl9TdicBCv1aS/SBwG/eDfOyWCdty3quNmXqkr5+fu",
-	"22NaYy3HFttowjQzhjAUcln/QfBk1oafuJhyiESMqg80IzCQBCJKIBoTiJFAfEvATsIIDCWB0YAAQwKM",
-	"E2CSQHpPgCcEuCDAfyMgFQEtCWSUQGbRE+8niYgx6A9porDe6jjVq6T7IchUQIKIBiSgWUCC0cDpy+Ul",
-	"CZjG1OJGVdo7rfe09dvlQ69e2Cm9P3Cv9brWUP2n0lKplHS2ivd6KloJagc0sWHNjWAcYxjMDPKk1CqG",
-	"Q/Uad+cR+Rr+erK/C9/2NsO/9b3VOSdYuh4QdygJCAnUgDRshFCBvu2wvcpu/OIf5RROcZUHskCgEGNI",
-	"LeIU4GAxuQ27Y6GsE48NGAmpDYpYtz5QyPUqwDUzriJ1s1eHrQt4asQ0Ei3ztKVu2aQlJk79WxNhxkiv",
-	"ec1wVwxhexMGTFsxnlqzKQx8kXT3bZX4GIc0Swy1Q3pricuDkfxzaYLLAqhs5Ul8svMZ5ahM+EiCc4XS",
-	"QdKyBCOaJBXPt6g271rnp3snrYPXTd1fQGO6CLXO+MLWi/bV9y0DutubqzB3JFp+ZU/0GiDe3gRndIpA",
-	"zEZMK7P1NlzB99CyiitRTQRXaOHgFY1PnBMynyLBjcMyf1ITY7nYr3OjXADod+RGGqAK7mjCYjvoakhZ",
-	"YhU0Rk1ZYmcfMkziPSmFiVk++M+V2KGxc798JAGaeYK+IRlymqtT2Elh/UTEuZ5+EZNak+w4v9ihasYj",
-	"L1NU+sCQuvXuzb/+2fuP7fevNn765y/fHm4e9Y6NImuqMxX0N8OQBJqlqDRNJ0E/KH3rWTfsh1v9jbDd",
-	"7W28N5Js5tAsv1zIt6yZecRg4ksp+KgPSyIgFmeuWHyVMqVMoCMkDKiOxlcJS5m+wvsIMTbR8CMJdgUf",
-	"Jiz6OPHfiMEVF/oqojzCJKGDBOcVIGdTsPvz0dvDvbM964tzSRZrz4mRchP3uCmBWoi3gTxTUM6yJMjG",
-	"yUXHzfxcMb/4qmK+EYNvFLjVIRaobCxIk0RMgWlivAt4NrfdKCvMA6vHO1GEE+28U3ORuiisHzRK0KoC",
-	"c4saYo0na8O5svQfxAaOojFGt5CTWDI0eLt3/Prg+Ifm/Mp39bN8Iwar+OYM2cbnfrh1s1OWJAYUYsGx",
-	"Db+YaPva+f5r650dVNjYXZnsTWbcUluboreqOXodxf6tTk1Wv5BRr3u7GDeX+rYque+6t5eTZcsxJ6t9",
-	"xpkaN1KQxjH40xIxQdpLG027fCeXwB+T0Sae4jT5bCxeCRc7YAMpE4+5tP4b1Qfml7+yUNuGA60goplC",
-	"IwjmYudEjCq5bQGGFkh+wtkJZuozqshauFusWA0wEXykDIAspMp9YOXYq1ucXUlLp6X6WOh9kfGvQ7S0",
-	"vOQCVBaNDXbYBMSVfpRIcSDiGWCi0Mgjd5RDQ56l9UyIQypH+HUYbIlhChKzpBE45dCFo1d9mNBZImh8",
-	"pYW4st/m1B1RPvuooEAzlD7SkEij8WJQyPi5QptFGp9touOmNUE7qX1TFhW5U1d5C/rdHrFLm/j8sBpl",
-	"nAkBZjN50KjmvNe7Q4gEjzJpbHgGdgnwdLfhiN47r4sxfPdF4sfe1wssjoUGLqZ9WJYQgUiIJBZTfkUj",
-	"ze7Q6LJRiZRyY2KOcQtIbcuiraIuug4lKxVUS9g5p3eUuYDxixvAsdBjEwZPqYJoTPkI4z4oLSReZSUd",
-	"Zse/ZpjNPfxcOy6EZ6epBmg0jpnLwt9KMUGpmUnMfAVoUnlURGgPZaKfZSwOmubGhc4/LOeYuTqu5/Cp",
-	"G+WSyDzt/VDU7/wk5Upl2i4GNxhps9J8GGcYwGc/D2122CT6Cx5Jg1Dkcp4HBslMqmNi0RNUtuzwLM6v",
-	"Y53LzNfyNK9siNuABD5PbljSWGC1XayYuo6/zgqetz0H3MvF0dQXr24Zj018YRH1pYnmvWks7bkC80+a",
-	"6ms/9hllKcw3t+zhfjw7e5snTIzDVMhY1ZJYkeX8LPtCwgTFZMXWHPDXyLmC9g+rM/ZvFFy/a3kX1Dp4",
-	"fV27SKkza3fYDuoOSypuZD37z1iKS6pVvl2xZMdw4jSk5B3JK/jl3lfq4utSJdaq5OKxGtVG91yUFeME",
-	"eaxAuMjVUGNYMK/Fc8WmRQbu3aGcwYDGYIcZba4e//z16SrK32w5MC+jr2PvfkGIlcpCqdyHPysP7tym",
-	"qbQ7/IwlXRdsPdQXG5QrsYxFErtydSKcuy82/HE+Z3HzPoJbuXkhITXhtEngXdjVhAuPtQHhw3MPG5/n",
-	"BPNo8ylTswFAjXFUtOR5aO2LqA/BMzz8gq27KdY46nl53ohBu0JuVelc5OsPlkxgPGJ6nA3akUg7qU1H",
-	"x7/6Pzp5Utq5seUCEvyINHGg+ozt17rVj/Oma9xoHpyso6ua+kikGuMdvS6CJwFqWuYrJBj6Oox5jWdJ",
-	"Yp5I50lcdvScglxC/Zv2qL2a4ryVIkJXCbZlYNjc6nTDsN32GGq+xNg3FGxu2bcnUowkKpOhbJFAUo1v",
-	"c9MK+tvd3samYaXhVvFmWLiD4lFOiz266m/2SH4SVJ76+LLhSs5tbm2/r9YND46v3p78/MPJ3ulpUCR8",
-	"hzsnP+xZJz0f15RSaeIQvbvbrY2GfhnPTHK/v3NwuPe61ndXhVsHcIngIzOF0ixJQNNbVC/BiB2mY5b4",
-	"bhVf/R4gaJGsA78PFR9gJgkun+ELqoq3njPHmSvr5xwqFLTOkbDCr7r6tR1s/ehLYFq5808Y0zvjwrnC",
-	"KLOpJnORWgOU/8QMKDeRhyZrrYv5J1Rq5op781zQMkN3llvoykuY5m1INueMTQw3q4ZwAyESpNzr75w1",
-	"Ls5/bjno5iHA8Q4lUK0xneimPCwtu76VaYIyQq5fQjcMfbXW7Kc4ejHLpPTe+1GLNLlXDWs98zx2rNsR",
-	"UN9IRUykR+9Q0hGCYq6XC90RQ+OAYA6c6pfVPsrMuz5iTNid7eqhPPbtY+gbcYZMgxaO0sY0zMNhPRFU",
-	"3WIMQyEbzqp840GTocWp/Oc4XK9A9fNA44sGVmsrEUXjgZ1ySSJLBreoNxVzWdTkOcAneXdGjo8F2JCK",
-	"F6qycA6E15dMit6pRdSrthOErRe0Ndxp7V8+/OOxVf24+ZyP3RW9QG/E4K1Hw2cVFoq6XqPMyRZvlrOG",
-	"MVXHeK8rUFyBTI73ejeTqq4w8INABYxrAde2M+jatngZgzdvwYSO0Ltgn1kaoYHglQrAh9IqnulmF3Qz",
-	"50W5nTna6wQ/Z0dV+cdUY8sk7PNKcHERG3leXMQXF7H/58z905/75+KibcZuPL7/S6ONGv9elAdsQyyN",
-	"GfdOpHGMPMbo1vWB+G6WmGo6oAqr8Z24tSW+Mnrlouj6YnrMOHRV2YkjMWaq+rqvrj1eVp5V6rk1MaKn",
-	"qqGGVmuINZq6ouZXpeCTUhWS01unLqdLi+eH7GQhbH67c35qmyiqDRUuXDEPd4539w7N30/QavLC05yw",
-	"z5QTnnnsz7dwerRzeBiQ4Gjv9cH5UUB8rE+Cd4dNyDtjKD8ncWlNanCyvwsbGxsvgHE4P9t1p9spSxLm",
-	"28LnHPuXsN36/VdM9tEWnoZimXjXEeD6jW/EQPVBZYOUWRQkMBGJbWcfzGwAz2KSN+YwDWwIHDGGAbZh",
-	"xwb3toCkis5LqlxVxxaYqJkyQqDqghuoNR7ZpwtMgmK/oSv5KPirlTn873//j41BbdZAwCmAf2qb2cGq",
-	"Qj7OPXp3CHQg7vBv7Qt+wa+LTr1r4EU523f3wen8Ka3v3TZQo2wfyNBsMmaxDf/wniltJ3WlRJsqwpgq",
-	"wyjjVlLXlWOjSQsWsOfO3nfAdkNC0b/vAksKUmQay+6eWy6mrrPcTe76vVWWplTOgn6wa+MIRXxLhbIx",
-	"Kt67v11qNbDlQ6d7wl430Ewb9A1ca0BAgjuUykm+2w7bocENMUFOJyzoBxvtbjv01V0LJB03f0dpiTQ1",
-	"T0ao65M/LQ30SlvlFtOWjZ+uYcTuPNfLtlHfBnvgUkW3Agwk0lvlG3jNc5c8DmYaiS/6co6RWfCCMwVR",
-	"5trmRab9cE4TiMYZvyWgRM5jNTaTD01+7bKlRIhb5Rp+2nBonBgg9138uydwuP8SKERoMvQx1RfcRmzK",
-	"d6x8B3+HFnx/TeBs5xUx44WEw30YoREHJNYtjuD6m+uSBi5ATSTSWI0Rtcv7jWKZSIRaxckS6mRt/JKt",
-	"Qdu6z55ljM0RgvnbHx+WmqUlnV6b5Q2zDfFWgfUYZ8auic1A7e7tI7slu6OVdzvUXe09IUmnn9aLK+mU",
-	"GMMyasGtl57rRu2F4ULYqPFedww51VaDgMXEUEroCMkIeYySREzPiPGSSDClLCGpGLAEL+QF75KdmMKr",
-	"mRScbGyTfUxpguRQ8FhwssdHCeUxoTH93i9gfAH55u+bm73w2xeb22EYhmaaOY4seuvarguPXAY844WT",
-	"5F23xdZrpiZCsforVuUJnFVgD8JOfM7XrL7QRLWm0Ti1mbx52/Dru4vAkmQvgIQ9W2YLtzbC9+1I3V0E",
-	"dX3uZmObTip1YVEhvU6lkdi80t14+pWiBca80HvR6IUjf5a71YSmognLvtCAompbgj2zL8B3J0k8xlIF",
-	"u6f/IuAg0bbuu+qdMzYwpm6Al46sHBy8BZdmus7YFrx/q+DovMn/gNrXxJ80jI/vk/Ar1LWSJewO227n",
-	"KO9yrMlkEvSDjguqC46cjZkCnz678xp2h5WNFztTweXKCQ1TfPPMIEtubVgmlF5zr4IquK7purmeu71m",
-	"qxztJUR1sc4rs9ASoNZxrBzS8Y33q7oPKiMXbqE1eMPfQmkw0hUlGgy0l1Nq4LXbwGjmW0QfSdALe01f",
-	"q7RpfCXYaEBa2cz4OwAa302d0hhb2cRhTsWq7CmuAxOv/q6S13IDP5P9zN/+rDOiEztiRXDyR7Slp8cd",
-	"U/2nyf2OTc65d3+AVeo3GM/FIqw3wryrotadHzKl35gBn2AhtdfpivJ2I4dfFtbrQnKTvooh+FIRgUql",
-	"iIArFJHy9If4Uy0CZZVoFZm+5t6MSFfPX0uiLQvkhQCf/ZuMfyUBrtuk9tZhL1x5ivVpF9FBC+iGoaVp",
-	"GYKvy4rvda5qEzpCGODQnyvVbcRmxcFnuRGdF78dETU0NMnKPummiD1HqL3IYKkQQ1svan8tPPvaaFPe",
-	"L3UlJ0WA4xSVdhWP1TDTebDHW4/rsoc3YvBssMnVpTEqfWH9WHMn7qOVItx8+pXi9sjvQYscptsSYH5C",
-	"aSzHXpd8WoXyO5Arw8Vf/IXLuY4F2HXXPO3vmfg6cIJxfgk//wmN5ZDRvfdH1s05Znw9LQ0bBFbFJdvf",
-	"g1rvVm791quxRBrP1lZQysPJL6gL5SI1GmFPCNydE6btGUn+ezHOrXkmfXlCTkWKC3SUl4ktQR9V7Yko",
-	"h1jYYuRUyNuPKfrU3JuqgFFdxvn/I9d0/Sp/ZqV/ZqXVrLQGChesa6EN0VhrftJHctNzVxZrMpPyJ69E",
-	"plEV52q0dg6rTp6cFafJxCVD1RsWWrjTPm5PQspfflI19OR9cfbgQlXG+2L68hv7vq1HcLSHeyAz7q9D",
-	"V16voNPj5eP/BQAA//8=",
+	"7H39chs58tirdCaX2rvckCL1tWe6tupkWfZqV9LqZ8m/3dhyRHCmScKaAbgAKIrrUv7PE+QF8iZ5kzxJ",
+	"Cg3MB8kZamRLys973qotiyQG02j0N7obn4JIphMpUBgd9D4FY2QxKvrz4JyN7L8x6kjxieFSBL1gf8zE",
+	"CDXMxijwGhWYMcJUo4JYon4OQ6mgfzhsHTMTjfvAREwfT6RA/107CAMdjTFldna8YekkQR303gcXwenp",
+	"4c31wc27o07Ujbrn1++ejX66CIIPYWDmEwx6gTaKi1FwexsGhzGmE2lQmDc4Sdgc41Vo+0ZNsU/AAhOA",
+	"TCUcFSj8fYrawFTEtAKuIZ8tmrd+xjmkLEZa20c5WIJYTFMLrZ26GrIjGTEHwDI8v45R5dMC1/W42GAT",
+	"vnHd3fgoB3qj032208Fd1vo+3opa3w+62HoWbQ1bm8PduMv+MdiOduJqUE4VDlGhiHBvMkl4FY7OxwiT",
+	"fBiYMTMwYxrGUsipwrgexhnj5oetTvWb36BR872hQVWFBpkgaIykiDVMheEJcANcw0wqMwaj5lyMgI0Y",
+	"F/b1dr+4ssBbpJfBSbngqd2Pbg4DFwZHqIJbC8WEKZai8SS9L6fCrILzo5xBysSc6Fg/B2YgldpAtxN2",
+	"OvQ/MA3HU21QQSRT1CF0/Q8zbsag5VRFCIqJWKZ2Egs0t1P/PkU1D8JAsNTCFhEA6xZUwm+3Y//7EAZD",
+	"qVJm3NJ2t4Nw7arD4KaVotZsZL9Op9rAAIHBjHAupukAFQyVTKFrB7/kCqOMWKtAjvMBZTBjHLJpYmFi",
+	"OgrCnCncJ4veVaqwkI1ka4lUauDVEUgFNNFtGLziiUG1Z4dUQ2mfrkHj1u6HMEjZjcfYTufB8AdGQnen",
+	"UwC4z828QmRKYRgXGIfArRiaQ8Q01pKInaOO4xIpYikCt6AjFCMzDnqWFIO7sTpm11gi7Q5EY6ZYRLyR",
+	"r+AlJmjqJWkPpEjmJMBiN9LxTAjSjFHNuMZiBH2l69bpn6+mqiFLNOaLGkiZIBN1e2Mhs8RCDxVLOUgZ",
+	"T6rFndtLFscKtW60K0iT1W0Li9k//ed2JNOl/dnc2bn3/mzu7FTuz2u0KquOC0bu1yptdcwSyyGvMLV/",
+	"fBFv2qksvv1cOWzH7MZz6DLGuQY2omfmcipG9fIxdVPU4Hl358k4+ZiLO9cik3jNStwEdaL9H0+2khOC",
+	"p5lMog+WdYdcaQN2KflXCcu/kcp+OZBmDB+lnQQGc2CgJyzCNvT/Sz+E/qW3/f5rH1Jk4kKYMaYak2vU",
+	"7QtRgzT6Zw2TwWC+zFud7v15q9Ot5K0zwwx+qfjWNEndGlCMEibiRxHghy9zsTBhZlyAxOPGFscjGxsl",
+	"I/tnrNCUx+wKNSicIDPWALR0l9nqY6bSBLXu0beapbhixvuvr3BuTUkm9AwVxs5Ey3+1hjcT8YXoFw5E",
+	"K/MgeqRM+iEwQdorfwXNsb252YY3OJxqlmhgCkFIAwpTtOvEuETYzo8q9mDJvaglEJ5OpDKtzc7mbquz",
+	"2eruWlKZMGNQ2Wn/+/v/1PofHz51w82dndu/BE2oZoBOKFiNcs01HyQIe2f7h4fL5DMk96xaYVol/50G",
+	"6xJaU9giM2JJgsqJBc1mwM1z2O5uOl8rdwrHTNv3iBHGoLmICr5ZwZD3GR/CO6xGg4WelvqTHNQyy0c5",
+	"OFzPL39ROAx6wX/eKDznDfer3nAz17LF27fu1xNW4YWckM/IEm64dTCsI73iV5Bx1YafhZwJiGSMugds",
+	"GsJAhRCxEKJxCDGGEF+FQJPwEIYqhNEgBE6yPASuQkhvQhBJCEKGIP4IwVpwRoUwZSFMyWTDm0kiY8xN",
+	"sWpxbep2630w1UEYRCwIAzYNwmA0cBv/4UMYcIMp+WNlwt5rvWOtPz582qym65TdHLrHNrskk/ynQigx",
+	"pdi81kacyVaCxjlwsUVNobkimaaMCOOUjbDGZbVc0Bd4Y/anSkvVBzl0MiXhEcIAh1JhuCRqrHvL7fOa",
+	"dKFU1l6AE2nAyBGSfKEH+hM2wn6dRmEE0ILTW9Z/HWc75LqkITNYIIvlVK0mQ8gJSfFVjLyyYr3TBgs8",
+	"/J//BZr/gfB//+f/9m5zDwY4lyJ2AYWRBCn8amlBtcudLLtyuVNQNpI6K7qoZMG29BWftOTE8VNrIu0Y",
+	"5Un5Hjqrk6HgjP9R63naZVfD2+2Ubbxsox7MyOt0HHwUuqlw2Hx0pg9/ffNqH77f3O78reeVYiGkXRgK",
+	"5DUqsutob2CrA6UwyG6nVmj7l39WgOgM66JRxDwaMYaUDIKcocjXbMP+WGoK6MXWVpDKuqEuxDfQKEyt",
+	"aYZL7mYJ1O3NKtPnUUlMDmF3GwbckOg5k8q8qDCJ3tolO8bB36csgWuWTFHDUCaJnFnxxePaBbs5q+M2",
+	"ZBVm3iF9IKP/xJngVq37P7OAhDdsHXs6f/iL3Egeh5C/MoTsjSHYF4ZA7wszX8u9j/BkVWItM7pfq1c8",
+	"ZFe0idmis8+Fev2yBdF8FtjShLch7aAzN1Yp3RlRtez1W+vt2cGb1uHLpga8dZKWLUanWDutZ+3Lf7as",
+	"7bi7XWc6jmTLv9kDvcae3N0Gp1B1CDEfcaPt0ttwCf+EFjG4Qj2RQiOp+hcsPuKazJ5ICmt02z/ZZJJw",
+	"Fyzf+KhdENIvx420FkhwzRIe06DLIeMJcXGMhvGEph5yTOIDpaSyKPCfyy740gqs0W7ZcSCvEXzE4TYs",
+	"nvMaqHhqQcNZz6LwwayeK+k2Ep8/XEw7na2o0K70GYPbD7dhgBbOoGfxAW+cc7Hwrk0gMJx7wQUtPQid",
+	"kdrLTwVIEG5oZIoMZu+lHFrod3776d//bfO/7b57sfXzv/36/dH28eaJZ9+pDnrb5GvyFLVh6cS+MHc1",
+	"zrudXment9Vpdze33lmKaGb0EupduH2VwjMHimuYKSlGPVjZzbZ91QsWZ+h4QhLJ4vGNfdgmW0iTwvqJ",
+	"anbUuX8bTM9F9NXva0j6+pLHlynX2vrzUsHA+niXCU+5ucSbCDEuCMAKnafc/SIEXdo8Jrx80GgWxILg",
+	"0ZUPUBXDuSZxwhzXWp3OwAv+4klWJYUyOUrBuiZktXUPydD9ExCPVJCyxNpkGF/avS+s1oGMKcQjJPx0",
+	"9ssJ0c++FMOER58nPj7KwaWQ5jJiIsIkYQMKlpdIKMNUsP/L8enRwfkB+fHZluXvrqAkNyUwMrXJF+Ia",
+	"illWNrDxge+Gm/m+O/3sSXf6oxx8p8G9nTIEHLuQ7cpNaK188Ghuu1G0mYckB/eiCCf+NKr5lroITi9o",
+	"dGhe3jD3Ugus9Sja8FYT/IexZdNojNEVZCAWCA1OD05eHp68bo6vbFW/qJ/koA5vThGQseGHk7sz40li",
+	"JUcsBbbhV3KnnQ/WJ8ZwqoZCnBq4ATUVBG0praMi6lkHsX9qoyLTYinLYd3T+biFdIRWKR9h3dOrCQyE",
+	"MbdXr7jgetyIQBrH7+7eEessP3fHnLPyDvw5EW39WsGSB0NxrbjYA3LUrA51qRbf6R5w//pLErVtODQa",
+	"IjbVZIdnJ1NyVDoCyIUhCZKfcf4Gp/oBSWStuFvOIhpgIsVIWwGydKLQA16MvbzC+aUiOAnqE2leyal4",
+	"GqAVelWqp9HYyg53wEekrmWKpGwx0Wj3I1OUQwte21NaHud85YyvJ0E1hcO9+TWzajU7QADN5roHkxJc",
+	"maMBr9HYlTGBMwL+XMojpkb4NCBnZktiX2mplQnowvGLHkzYPJEsvjRSXtKvGXTHTMw/y6IxHJU3sxWy",
+	"aLxsE3PxViPFIa3BEfTeB02TzGhSelLlKV5nLpUr6HU3Q3p10At+OyqbSOdSgl1MZtrqBdX72xFEUkRT",
+	"ZQXQHOgV4OFuwzG7cSYDxvDDozhPm09nFZ1IA0LOerC6QyFEUiaxnIlLFhl+TZEvSxIpE1Y+OMQtqRnK",
+	"s2vlpxbrRHwpJY8AeyvYNePO2n10BjiRZmx9wFlxItgDbaTCy2kBh13x71OcLnz5kCvW04mLGB9jzNk5",
+	"xcCejPfHTOd6ILXvBzOfYA+mBViX9P2l/b6dRQ/voQ5WBQH54LnIDgqOtIT4yn9XcCKJVStTs+EP419u",
+	"P6XXsajRLMQllead/h4sIqZNIUs/u3152flgsdMjLDlVcoLKcNT5yeik9FXufXwqDhOmU/LTm8WV8434",
+	"tBqfzbC5HjFnbpQLwGYh4/f5ubafpHhTEfKWg48YGfumRRfFIkDMfxlS7KSJZ0PBjzvN7A+LOLCKzrrx",
+	"1s96g5pC9vfC/DrUCZ8EtQan2amAvArCwEeRGh4HLKE6y2JyU1fh1xHv/Zbn2Hk1aSD1B2RXXFD8idj7",
+	"ufVUveRcWXPJCriTw176sfc4+sJscatC8Mfz89MsGMAFzKSKdSWIpb1cOnSWCiYoJzVLc8KqYp9LwupT",
+	"fUDqOw3931reQmkdvuxXvqSgmbUrbAdVZ7wlKbge/ec8xRXSKp4ucbJDeOgopMBdmGW2FGuvpcWXBUms",
+	"JcnlNH5mLO05eRvjBEWsQTqvzEJjUbBIxQuh2GUEHlyjmsOAxUU0tZwB9te7I8x/C8uHM3SuluWarMP1",
+	"qxwq2qKlfBJvKtdWDTgMMEXLfcAzZGeYf6qOqmkXSxzLJPaZG9KZhvmCP08BLS/eW/u1i5cKUqtluc5M",
+	"9CZYuK10Hj7dN/nwfhox80zu4jsyFis4pUQl9xPd/hzgU3APdb/E+G6KNVp7cT8/ykG7BG6Z6JyX5LOv",
+	"rGU34mY8HbQjmW6kFHcZ/+7/2MiiLxsfKS4WBj8iS5yEvcfyK3Xs56nWNTo1s1TWwVW2jhUyg/GeWWeN",
+	"hgEaVvi2YTD0AUf7mJgmiU+asGrFedL3iTwnzD9JdT5lI/xUyQjdkRmdl8H2zoaVZ20vUO2PGPtqpu0d",
+	"enqi5Eihttb2ThgoZvA0Y62gt9vd3Nq2qLTYyp/s5Loh/yqDhXJletubYZZSUaRP+Ph4Lea2d3bflQPk",
+	"hyeXp29+ef3m4OwsyIMDR3tvXh+Qxl40copdaaIdve7brzSNfh3Prcn/au/w6OBlpSIvb26VgEukGNkp",
+	"tOFJAoZdoX4OdtthNuaJL5UrDgyNTNYJv/clHWAnCT7cQxeUCW89Zk6m7vwqw1BOoFWKhOdK1h3UuLx/",
+	"q1SfAzfaJVy5xPNICo3RlMIS3JltDaT8F7pDGYt8avKudQ7AhCnDWUU5EBUP0cFiTivPXTxxxrSLT8TW",
+	"oJuX7blSQdIyN1bnb7l5QnAls8wYTCemKQ4Lzq6uo5ygilCY51QT4I4l7HryM0b7mnIe4to0ytsV2bFu",
+	"RcB8FWdozT52jYqN0CV6O6vEyorGBsGCcKp+rfEmZ5YaHWPCrynLn2WppjP0iflDbsBIB2ljGBbFYTUQ",
+	"TF9hDEOpGs6qfaZjk6F5ettDZKmVRPX9hMajGlZrwxJ5Bh9NubIjKwy3TDcldlmm5AWBH2bpoJl8zIVN",
+	"WNJCZRQuCOH18ZO8wGBZ6pXz8jqtZ6w13Gu9+vDpH7et8sft+3zs1iTM/yQHp14a3ivKkIcXG3lOFMlZ",
+	"9RrGTJ/gjSmJ4pLILBLjVhnstUQNXBiZpYlTHUSWrE655l4Fy1JZmhSlcMD7givuqWaXaDPDRbGcBdir",
+	"Nn6Bj8r7HzODLeu9LxLBxUVs9/PiIr64iP0/5+6f3sI/FxdtO3br9t1fGi3U6vc8VkDV+CzmwiuRxjby",
+	"GKMrlzKVFe0ywwZMY9m+k1cU7yusVyHzNHNuxlxAVxcprQpjrsuP+1Db7YfSd6XYf4WN6KFqSKHlgGIF",
+	"pdYEAMsQfJGrEmbwVpHL2crLs2yScMlsPt17e0bZQuXMIWeu2C/3TvYPjuzfd8Bq/cKzDLAH8gnPvezP",
+	"lnB2vHd0FITB8cHLw7fHQeht/TD47agJeOcc1UMCV1X9+ubVPmxtbT0DLuDt+b5L40h5knDfk2JBsT8G",
+	"71avf4Fls2zIptxKzLe16xP2e8GR6xUQ5mmORRCPPhc+rEuu762UsZdLAnrBXsyCMCsx72WV5GHAnfOb",
+	"Vwz0ghdzRS9O5YAnef1Q8Pft7c3O98+2d62LmVcU9IIDXxS7wumLxnzJSop8n4WK0HbevmBV75TWfT9r",
+	"CLNOAivvK+Gn4tdRXqz/hVX4vKn5WGxCVbBpYTtqDkMaxKLWFYtkfRIqi0YWAAiLbgVFHm6xRVXi0nIE",
+	"RbX0g/DFl5H949H7ffoCZJxQXU2+YiGUiTknp2zP1resqKPNBRZYBqNUmLgVPiKDlOm+OSqWGaL05Nbm",
+	"ugcn4xML7rJa2fNH+9bUATmE8vzPYUQJHQJ9xCVtL6J8/Rtz1my6upX4sVrhUceUfg/uCChTU6NTX5/9",
+	"hbrZ5cd7fm7koyxkNXgH5f2fQeN9KLlKHtayd+SApXqkXid0paa9buf2S722t7407ancNiorfjy/LUNR",
+	"ZWczNir1NMsjN8+hs1KNXBGN8XW/69qFuXjTQkhopRFZnV/pa4d9wVljL9PxjW/W0JhxHI/ss3SgeLyq",
+	"j4nYvqmkbyrpMVXSE6uYWzq9H8pVvLj6AVdL9VEOdA/0dJByEkkhTGRCDQkHczoF4XGYlfFwA3wIAjGG",
+	"AbZhz3c5kVSX5TMPmHbigU7pmZ0ysgKCWiBR1qdHN1euopTOzTX8lRxn30Ghk/VVc150qa9CCORPZ+Pc",
+	"V78duXLWv7UvxIXo53XDfdr4csOWNpwt5nT7hjh65iLbdnncQMxjiqHjDdeGJnXJGXTeRnmMlmwsv7oa",
+	"HgrJk3aBA5epvwdUmw15B0YnhRkoOTVY1AJdCTlz7Xrc5K6Jjp6mKVMksCgYq0NfgOFaaeCN+9tJ4IHr",
+	"N0cOvKSGkYYbK/UCV0gQhME1Ku12vtvutKlxgpygYBMe9IKtdrfd8fkyJPU23Pwb2ihkxFUjNNX6xSjG",
+	"E1SUNyRnLQpC94mxHNaLYn/fvODQnbe5N8BAIbvSvu1C0XlrMDcY+jQaIVz/xQvBNURT14tITo0fLlgC",
+	"0XgqrkLQMsOxHtvJhzxBf+SUSHmlXXlQG464QA0ofGuk/Tdw9Oo5MIgwSWiGC0Fhb993oP8D/B1a8M9+",
+	"COd7L0I7Xio4egUjtNsBCcUWR9D/rl/AICToiUIW6zGicYenlrCsXcCIcKYJc3tt9Q1l9dDh+QEhhg5a",
+	"gsX+ne9XWlwoNuvb11tkW+C1b040t3wd0jFe1qN27s6iaEW1rRf1dWXvPMVmX9YZQLFZaBnLkoUgq2+h",
+	"Nn6z01my4gzemA0LTjmlN+BxSA3Y2AhDp6dC6pXgWiWQzgydgL9QF6Ib7sUMyDINt3ZDp79CZyOH3gIN",
+	"lwzg8LsFk9VOs4CR5cBAbWWGDovWFKXU7X23xNZLridS8+omuUVOIxGwF8Ju+1zArr4lLTOGReOUjkPt",
+	"0xZfP1yQbtHUVauzSbkKnZ2tzrt2pK+ruwvbhW27Xamyo/Pd2yiVrdtHult3P5LXnNgHNp81euDYZ8fu",
+	"NIEpL9miBxpAVK4DoCzoXPjuJYmXsUzD/tm/h+BEIjVccSkQjtnAsroVvGzkGt0RFzulvzGmrKE/SnJ0",
+	"keVfo/GJRXcyxudn5/s3VBWeJfwaff43qutM1kyV9RA33MlEjhFqAOnPIF3SG7/G0sLzlWlnJFVOaJHi",
+	"q1UG0+SKjBupzZpuOExDv6LMpb/Qf5iOitsrEtXZOi/si1YEahXGiiEbvg1IXT53aeRSa78GT/jeQQ1G",
+	"upPdBgOppVCFeO02YJrFgtLbMNjsbDZ9rJT4/kRiowFoRenjVyBofO11ymJsTSdO5pS4ilJhnTDx5O/S",
+	"IVpu4APxz2L/7iomekMjaoyTPyMv3T3uhJlvLPcVs5xT7z4LsKBvsJqLR1jNhFlqeqU6P+La/GQHfAGH",
+	"1LXWdTlCjRR+kZ1UZZL7qIc/bw+hdNwegjttD4sUutCnBoZQHLXXgekTl5oB6ZKi1oJIYYEsEOC9f+vx",
+	"1wLgUvYre6BtdmpTAR+kIyHB1KxxJgVmXafJ5p0vP7v3anW7yxIMTbyyL+orQQcdlW0PCAo5pHhR+6nk",
+	"2VNLm6LbnQs56RAEzlAbF/GoFzMbnyhH8Had9/CTHNxb2GTk0lgqPTJ9rOmg89lE0dm++5G8uPhroCIn",
+	"0ykEmKV5up5bH4kC7iChrGNSrbn4q2/PtJD2DfuuKRTdSOPjwAnGWevUrC/5qsnonvsz0+YCMp6OSjsN",
+	"DKu8JdfXQNb7pR5h1WSskMXztRGUIsPzEWmheEkFRdAJgWvywA2dkWRN+J1a80h6fEDOZIpLcBStxwig",
+	"z4r2RExALCkYOZPq6nOCPrm7WnmesJck5Z7hVHZjJJ0utaHc18BIw5IeUKNJu8xIaqMhlXS3GBNFK+/n",
+	"0Penyn1qiwOzses7TjWrdKJgn2rD6+X+3DVNTPtNepz3LN4dTPk4ZujqjBgnZhy6CximRUVHJFNq/TGS",
+	"dFuIiy0K5ASrHvOhASGVvxmifLmQ751u8ZJlHLgTFHdY5g9dKo4ZrJPyeX58qSd6E888ax/ecKxvVtLA",
+	"P3fNnRuMLK74ajC4dGlM49F07VXj0e6alcbDs+68jQb7a3uajy+6/zYa769fajz+wLetbjg8u33rUfV5",
+	"nnVVo9RJcNxLmVNj569Bz+75Cw68+7ccZXSfKZvCm4dLBh0dRVPyVF6Y9ELG8wfdGp/geruYNWTUFG+r",
+	"g2wP9uY6ghA4gywoWnE/6Lr+SzSm4Y2YvqHb3VdiZi2IvvDcLkuCu38osLvThAgrOk39/zAtiWazrsSr",
+	"tJ5bJYvt00ouUlUc/F8jAu5KEb/Fyr/Fysux8moHbaEj/7qEofw46vXBObjH+quxgzOa6JuB+s1A/Wag",
+	"/gsZqI7taw3TQtB84i4i7iob6i/to6DFgNJzIsOvGTU2p1104czyLb7Wid7ubK8KI7fr3u5dm5F3Io33",
+	"w7mGFM1Yxv7GRIxDUMzHHpgAPhLSXy7e/DrAUqbxXTdm+oDA6dtzikuc7p3v/0jNMapod3sNAouWkfci",
+	"udy6bBLdXGjy+TXQqaOIeqsyrA1TNqEiuqixaPXhb5ocM/0ctjrbrrtJKWvd9+fRhvnK3TqCOpECn+iS",
+	"yceWj+tyLz/bT7NTbt3FDD71Ww6hv4BSF2D8ond/4y3LW78IrGer+1mC/mhoUn2x6x5dngIpqhECjfFX",
+	"BW492/1bzzVB8g3WKXHZnYf5myW4DqEvpknSB0wnhiNl8GcVWq6BYxv2qdGzBjm8EDEf0gUDJr/HxhTh",
+	"YcNTKoSgurCqeC0VhlQLj7uQ4C+2dTz5OEEbV7Zi97E8D2G2RZj9++fP2SAO9JXIlifi7wbOZ8WlBX/+",
+	"SBDxIl3pkHFgcV1VpayZVriwvyxwuNfS2VXYTkwMkI5zrFiYrxqTdLNJhP9hWfk+8ddvfPeN7+7kO0/w",
+	"TUKw1qvbKFy1+ijsm3zM5/HRy6/YQt1uBGjNRQhc+6s1grsv3Mst3uyB6qsQyhv2H/rWvfKNOYu3IORY",
+	"eQ7+EJ3HPtXAZXnW3dr557TAX6iK4MiARVdVzLuU77HUXXTMNWS1p2GWDOLopyJXNjeHqUZW55WerHIO",
+	"4mEPz/JMZ1yMkrwUj4kYEq6NLhd6e7/YLWQVFl8hHboE33IfdiNdBauIS9NQKHx1lqxhJhXj6dJ4XyC2",
+	"+sQrT4FSIBWsgpoKfyFY6fFSxs3th9v/FwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -90,7 +90,7 @@ type call struct {
 // failing makes everything behind the API answer err.
 func failing(err error) func(*fakes) {
 	return func(f *fakes) {
-		f.submitErr, f.storeErr, f.liveErr = err, err, err
+		f.submitErr, f.storeErr, f.liveErr, f.userErr = err, err, err, err
 		f.stream = failingStream(err)
 	}
 }
@@ -151,7 +151,7 @@ func calls() []call {
 
 func TestEveryStatusOfEveryRoute(t *testing.T) {
 	t.Parallel()
-	for _, c := range calls() {
+	for _, c := range append(calls(), userCalls()...) {
 		for _, version := range []string{"/api/v1/", "/api/"} {
 			request := strings.Replace(c.request, "/api/v1/", version, 1)
 			t.Run(fmt.Sprint(request, " ", c.status, c.code), func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 )
 
 // busyError: this process runs as many exports as it may.
@@ -47,6 +48,9 @@ func explain(err error) problem {
 	if e, ok := errors.AsType[*job.ValidationError](err); ok {
 		return problem{status: 400, code: "validation_failed", message: e.Error(), details: &ErrorDetails{FieldErrors: e.Fields}}
 	}
+	if p, ok := explainUser(err); ok {
+		return p
+	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
 		return problem{status: 400, code: "batch_limit_exceeded", message: e.Error(), details: &ErrorDetails{Limit: e.Max}}
 	}
@@ -69,7 +73,7 @@ func explain(err error) problem {
 	case errors.Is(err, job.ErrQueueUnavailable):
 		return problem{status: 503, code: "queue_unavailable", message: job.ErrQueueUnavailable.Error(), retry: retrySoon}
 	case errors.Is(err, job.ErrUncertain):
-		return problem{status: 503, code: "store_unavailable", message: job.ErrUncertain.Error() + "; repeat the request with an Idempotency-Key", retry: retrySoon}
+		return problem{status: 503, code: "store_unavailable", message: job.ErrUncertain.Error() + "; look before repeating it, or repeat an import under its Idempotency-Key", retry: retrySoon}
 	case errors.Is(err, job.ErrStoreUnavailable), errors.Is(err, job.ErrSchema),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem{status: 503, code: "store_unavailable", message: job.ErrStoreUnavailable.Error(), retry: retrySoon}
@@ -78,6 +82,22 @@ func explain(err error) problem {
 		return httpProblem(e)
 	}
 	return problem{status: 500, code: "internal_error", message: "something went wrong here; the log has it under the requestId"}
+}
+
+// explainUser is the part of the table about single users.
+func explainUser(err error) (problem, bool) {
+	if e, ok := errors.AsType[malformedError](err); ok {
+		return problem{status: 400, code: "malformed_json", message: e.Error()}, true
+	}
+	switch {
+	case errors.Is(err, user.ErrNotFound):
+		return problem{status: 404, code: "user_not_found", message: user.ErrNotFound.Error()}, true
+	case errors.Is(err, user.ErrActive):
+		return problem{status: 400, code: "user_is_active", message: user.ErrActive.Error()}, true
+	case errors.Is(err, user.ErrChanged):
+		return problem{status: 412, code: "precondition_failed", message: user.ErrChanged.Error() + "; get it anew"}, true
+	}
+	return problem{}, false
 }
 
 func limitProblem(e *job.LimitError) problem {
@@ -111,6 +131,8 @@ func httpProblem(e *echo.HTTPError) problem {
 		p.code, p.message = "route_not_found", "there is no such route; see /docs"
 	case http.StatusMethodNotAllowed:
 		p.message = "the route has other methods, see Allow"
+	case http.StatusUnsupportedMediaType:
+		p.message = "the body has to be JSON, and Content-Type to say so; see /docs"
 	case http.StatusRequestEntityTooLarge:
 		p.code, p.message = "payload_too_large", fmt.Sprintf("the body is larger than %d bytes", maxBody)
 	}

@@ -34,6 +34,14 @@ func sample(s job.Status) job.Job {
 	return j
 }
 
+// byron is the user 1.
+func byron() user.User {
+	return user.User{
+		ID: 1, FirstName: "Ada", LastName: "Byron", Email: "ada@example.com", City: "London", State: "England", Age: 36,
+		MobileNumber: "+442079460000", Gender: user.Female,
+	}
+}
+
 // fakes stand in for everything behind the API. Each error, when set, is what the fake answers.
 type fakes struct {
 	mu sync.Mutex
@@ -56,12 +64,20 @@ type fakes struct {
 	released   []string
 	releaseErr error
 
+	users   map[int64]user.User
+	userErr error // of everything about users
+	queries []user.Query
+	slice   []user.User
+	more    bool
+	patches []user.Patch
+
 	stream func(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error)
 }
 
 func newFakes() *fakes {
 	return &fakes{
 		submitted: sample(job.Pending), live: map[string]job.Job{}, stored: map[string]job.Job{},
+		users: map[int64]user.User{1: byron()},
 		stream: func(_ context.Context, w io.Writer, _ user.ExportSpec) (int64, error) {
 			_, err := io.WriteString(w, "id,name\r\n1,Ada\r\n")
 			return 1, err
@@ -136,4 +152,84 @@ func (f *fakes) Release(_ context.Context, userID, jobID string, l job.TierLimit
 
 func (f *fakes) Stream(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error) {
 	return f.stream(ctx, w, spec)
+}
+
+func (f *fakes) User(_ context.Context, id int64) (user.User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.user(id)
+}
+
+func (f *fakes) user(id int64) (user.User, error) {
+	u, ok := f.users[id]
+	switch {
+	case f.userErr != nil:
+		return user.User{}, f.userErr
+	case !ok || u.Deleted:
+		return user.User{}, user.ErrNotFound
+	}
+	return u, nil
+}
+
+func (f *fakes) Users(_ context.Context, q user.Query) ([]user.User, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queries = append(f.queries, q)
+	return f.slice, f.more, f.userErr
+}
+
+func (f *fakes) CreateUser(_ context.Context, u *user.User) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.userErr != nil {
+		return f.userErr
+	}
+	u.ID = int64(len(f.users)) + 1
+	f.users[u.ID] = *u
+	return nil
+}
+
+func (f *fakes) ChangeUser(_ context.Context, id int64, p user.Patch, check func(user.User) error) (user.User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u, err := f.user(id)
+	if err == nil && check != nil {
+		err = check(u)
+	}
+	if err != nil {
+		return user.User{}, err
+	}
+	f.patches = append(f.patches, p)
+	p.Apply(&u)
+	f.users[id] = u
+	return u, nil
+}
+
+func (f *fakes) DeleteUser(_ context.Context, id int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u, err := f.user(id)
+	if err != nil {
+		return err
+	}
+	u.Deleted, u.DeletedAt = true, time.Date(2026, 2, 16, 10, 5, 30, 0, time.UTC)
+	f.users[id] = u
+	return nil
+}
+
+func (f *fakes) ReactivateUser(_ context.Context, id int64) (user.User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u, ok := f.users[id]
+	switch {
+	case f.userErr != nil:
+		return user.User{}, f.userErr
+	case !ok:
+		return user.User{}, user.ErrNotFound
+	case !u.Deleted:
+		return user.User{}, user.ErrActive
+	}
+	u.Deleted, u.DeletedAt = false, time.Time{}
+	f.users[id] = u
+	return u, nil
 }

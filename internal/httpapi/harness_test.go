@@ -58,7 +58,7 @@ func newServer(t *testing.T, f *fakes, change func(*httpapi.Config)) (*httpapi.S
 	}
 	logs := &logBuffer{}
 	c := httpapi.Config{
-		Submit: f, Live: f, Store: f, Slots: f, Export: f, Tiers: tiers,
+		Submit: f, Live: f, Store: f, Slots: f, Users: f, UserStore: f, Export: f, Tiers: tiers,
 		Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
@@ -98,17 +98,22 @@ func serve(t *testing.T, h http.Handler, logs *logBuffer, change func(*http.Serv
 		_ = srv.Close()
 		<-done
 	})
-	spec, err := httpapi.GetSpec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	router, err := gorillamux.NewRouter(spec)
+	router, err := contract()
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return &api{t: t, url: "http://" + l.Addr().String(), srv: srv, client: client, log: logs, router: router}
 }
+
+// contract finds the operation of a request, for all tests at once: making it takes longer than most of them.
+var contract = sync.OnceValues(func() (routers.Router, error) {
+	spec, err := httpapi.GetSpec()
+	if err != nil {
+		return nil, err
+	}
+	return gorillamux.NewRouter(spec)
+})
 
 // answer is a response, read whole.
 type answer struct {
@@ -121,10 +126,14 @@ type as []string
 
 var ada = as{"X-USER-ID", "ada"}
 
-// do sends "METHOD /path" and checks the answer against the contract, if the contract has the route.
+// do sends "METHOD /path", or "METHOD /path JSON", and checks the answer against the contract, if that has the route.
 func (a *api) do(request string, headers as, body io.Reader) answer {
 	a.t.Helper()
 	method, path, _ := strings.Cut(request, " ")
+	path, text, _ := strings.Cut(path, " ")
+	if text != "" {
+		headers, body = append(as{"Content-Type", "application/json"}, headers...), strings.NewReader(text)
+	}
 	r, err := http.NewRequestWithContext(a.t.Context(), method, a.url+path, body)
 	if err != nil {
 		a.t.Fatal(err)

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"crypto/rand"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -13,9 +11,6 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 )
 
-// maxBody is the largest body a request may have.
-const maxBody = 1 << 20
-
 // echo makes an Echo with what every listener has: request ids, the access log, safe headers and the error form.
 func (s *Server) echo() *echo.Echo {
 	e := echo.New()
@@ -23,6 +18,7 @@ func (s *Server) echo() *echo.Echo {
 	// Never from X-Forwarded-For: anybody can send one.
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = s.respondError
+	e.Binder = bodyBinder{}
 	e.Use(s.accessLog, safeHeaders, s.recover())
 	return e
 }
@@ -94,34 +90,15 @@ func (e *panicError) Error() string { return "panic: " + e.err.Error() }
 
 func (s *Server) cors() echo.MiddlewareFunc {
 	return middleware.CORSWithConfig(middleware.CORSConfig{
-		AllowOrigins:  s.CORSOrigins,
-		AllowMethods:  []string{http.MethodGet, http.MethodPost},
-		AllowHeaders:  []string{"X-USER-ID", "Idempotency-Key", "Prefer", "Content-Type", "X-Request-ID"},
-		ExposeHeaders: []string{"Location", "Idempotent-Replayed", "Preference-Applied", "Retry-After", "X-Request-ID", "Content-Disposition"},
-		MaxAge:        3600,
+		AllowOrigins: s.CORSOrigins,
+		AllowMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowHeaders: []string{
+			"X-USER-ID", "Idempotency-Key", "Prefer", "Content-Type", "X-Request-ID", "If-Match", "If-None-Match", "Range", "If-Range",
+		},
+		ExposeHeaders: []string{
+			"Location", "Idempotent-Replayed", "Preference-Applied", "Retry-After", "X-Request-ID", "Content-Disposition", "ETag",
+			"X-Row-Count", "Accept-Ranges", "Content-Range",
+		},
+		MaxAge: 3600,
 	})
-}
-
-// limitBody refuses bodies above maxBody. No route takes a body yet, so it also reads what is there: a body of
-// unknown length shows its size only so.
-func limitBody(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if r.ContentLength > maxBody {
-			c.Response().Header().Set("Connection", "close") // nobody will read the rest
-			return echo.ErrStatusRequestEntityTooLarge
-		}
-		if r.ContentLength != 0 {
-			c.Response().Header().Set("Connection", "close") // unless the body turns out to be small enough
-			body := http.MaxBytesReader(c.Response(), r.Body, maxBody)
-			if _, err := io.Copy(io.Discard, body); err != nil {
-				if _, large := errors.AsType[*http.MaxBytesError](err); large {
-					return echo.ErrStatusRequestEntityTooLarge
-				}
-				return echo.NewHTTPError(http.StatusBadRequest, "the body could not be read").SetInternal(err)
-			}
-			c.Response().Header().Del("Connection")
-		}
-		return next(c)
-	}
 }

@@ -14,12 +14,20 @@ func (s *Server) Public() http.Handler {
 	if len(s.CORSOrigins) > 0 {
 		e.Use(s.cors())
 	}
-	e.Use(limitBody, s.validate)
+	e.Use(s.readBody, s.validate)
 	w := ServerInterfaceWrapper{Handler: NewStrictHandler(handlers{s}, nil)}
 
 	for _, prefix := range []string{"/api/v1", "/api"} {
 		g := e.Group(prefix)                                // no middleware of its own: Echo would answer 404 for 405
-		g.POST("/users/import/async", w.ImportUsers)        // a client wants users
+		g.GET("/users", w.ListUsers)                        // a client looks around
+		g.GET("/users/search", w.SearchUsers)               // the same, as the original named it
+		g.POST("/users", w.CreateUser)                      // a client has a user
+		g.GET("/users/:id", w.GetUser)                      // a client shows one
+		g.PUT("/users/:id", w.ReplaceUser)                  // a client saves its form
+		g.PATCH("/users/:id", w.PatchUser)                  // a client changes a field
+		g.DELETE("/users/:id", w.DeleteUser)                // a user goes
+		g.POST("/users/:id/reactivate", w.ReactivateUser)   // and comes back
+		g.POST("/users/import/async", w.ImportUsers)        // a client wants many users
 		g.POST("/import/bulk", w.ImportBulk)                // the same, source faker
 		g.POST("/import/random-users", w.ImportRandomUsers) // the same, source randomuser
 		g.GET("/jobs", w.ListJobs)                          // a client looks for its jobs

@@ -43,6 +43,27 @@ type Slots interface {
 	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
 }
 
+// UserReader reads users. Those that are deleted are not found, unless a filter asks for them.
+type UserReader interface {
+	// User answers user.ErrNotFound when there is no such user.
+	User(ctx context.Context, id int64) (user.User, error)
+	// Users answers at most q.Size users, and whether there are more.
+	Users(ctx context.Context, q user.Query) (users []user.User, more bool, err error)
+}
+
+// UserStore changes users one by one.
+type UserStore interface {
+	// CreateUser fills u.ID.
+	CreateUser(ctx context.Context, u *user.User) error
+	// ChangeUser changes what p gives, and answers the user as it is then. check, if not nil, sees the user before and
+	// refuses the change by its error; nothing comes between the two. Errors: user.ErrNotFound, check's.
+	ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (user.User, error)
+	// DeleteUser answers user.ErrNotFound also when the user is deleted already.
+	DeleteUser(ctx context.Context, id int64) error
+	// ReactivateUser undoes DeleteUser. Errors: user.ErrNotFound, user.ErrActive.
+	ReactivateUser(ctx context.Context, id int64) (user.User, error)
+}
+
 // Exporter writes the users that s asks for to w and answers how many. Nothing has been
 // written when the first users could not be read.
 type Exporter interface {
@@ -57,14 +78,16 @@ type Check struct {
 
 // Config is what a Server is made of. Fields without a remark are required.
 type Config struct {
-	Submit Submitter
-	Live   LiveJobs
-	Store  JobStore
-	Slots  Slots
-	Export Exporter
-	Checks []Check
-	Tiers  job.Tiers
-	Log    *slog.Logger
+	Submit    Submitter
+	Live      LiveJobs
+	Store     JobStore
+	Slots     Slots
+	Users     UserReader
+	UserStore UserStore
+	Export    Exporter
+	Checks    []Check
+	Tiers     job.Tiers
+	Log       *slog.Logger
 
 	MaxExports    int         // exports at once in this process; 0: 4
 	CORSOrigins   []string    // empty: no CORS

@@ -205,6 +205,22 @@ func TestBadInput(t *testing.T) {
 		{"GET /api/v1/jobs/01950e6a7d3c7b1e9c3f2f6d1a8b4c5d", ada, "validation_failed", []string{"jobId"}},
 		{"GET /api/v1/jobs?status=DONE&tier=XXL&limit=101&after=1", ada, "validation_failed", []string{"status", "tier", "limit", "after"}},
 		{"GET /api/v1/jobs?limit=0", ada, "validation_failed", []string{"limit"}},
+		{"GET /api/v1/users?size=0&page=-1&sortBy=password&direction=up&age=0&minAge=x&maxAge=151&gender=male&deleted=maybe", nil, "validation_failed",
+			[]string{"page", "size", "sortBy", "direction", "age", "minAge", "maxAge", "gender", "deleted"}},
+		{"GET /api/v1/users/search?size=1001&minAge=50&maxAge=20&page=10", nil, "validation_failed", []string{"size", "minAge", "page"}},
+		{"GET /api/v1/users?size=10&page=1001", nil, "validation_failed", []string{"page"}},
+		{"GET /api/v1/users?page=1001", nil, "validation_failed", []string{"page"}},
+		{"GET /api/v1/users?size=1000&page=9223372036854775807", nil, "validation_failed", []string{"page"}},
+		{"GET /api/v1/users?page=9223372036854775808", nil, "validation_failed", []string{"page"}},
+		{"GET /api/v1/users?page=0&after=AQ", nil, "validation_failed", []string{"after"}},
+		{"GET /api/v1/users?after=", nil, "validation_failed", []string{"after"}},
+		{"GET /api/v1/users?after=AQ%00", nil, "validation_failed", []string{"after"}},
+		{"GET /api/v1/users?after=" + long, nil, "validation_failed", []string{"after"}},
+		{"GET /api/v1/users?name=a%00b&city=%ff&state=%ed%a0%80&email=a&email=b", nil, "validation_failed", []string{"city", "email", "name", "state"}},
+		{"GET /api/v1/users?name=" + long + "&city=" + long + "&state=" + long + "&email=" + long, nil, "validation_failed", []string{"name", "city", "state", "email"}},
+		{"GET /api/v1/users?age=&gender=&sortBy=", nil, "validation_failed", []string{"sortBy", "age", "gender"}},
+		{"PUT /api/v1/users/abc {\"age\":0,\"nick\":1}", nil, "validation_failed", []string{"id", "nick", "age", "firstName", "email", "gender"}},
+		{"PATCH /api/v1/users/1?x=1 {\"deleted\":true,\"id\":2,\"phNum\":1}", nil, "validation_failed", []string{"x", "deleted", "id", "phNum"}},
 		{"GET /api/v1/export/stream?" + long + "=1", nil, "validation_failed", []string{long[:40] + "…"}},
 	}
 	f := newFakes()
@@ -223,8 +239,8 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%.80s: fields (-want +got):\n%s", test.request, diff)
 		}
 	}
-	if len(f.specs) != 0 {
-		t.Errorf("bad requests were passed on: %+v", f.specs)
+	if len(f.specs)+len(f.queries)+len(f.patches) != 0 {
+		t.Errorf("bad requests were passed on: %+v %+v %+v", f.specs, f.queries, f.patches)
 	}
 	if strings.Contains(a.log.String(), long) {
 		t.Error("the log repeats what a caller sent")

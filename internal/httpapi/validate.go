@@ -2,9 +2,13 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -12,10 +16,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 )
 
-// validate checks the request against the contract and reports all that is wrong at once. Routes outside the
-// contract pass.
+// validate checks the request against the contract, and what the contract cannot say, and reports all that is wrong
+// at once. Routes outside the contract pass.
 func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		path, item, op := s.operation(c)
@@ -26,6 +31,7 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		for _, name := range c.ParamNames() {
 			params[name] = c.Param(name)
 		}
+		joinHeaders(op, c.Request().Header)
 		query, queryErr := url.ParseQuery(c.Request().URL.RawQuery)
 		fields := queryErrors(op, query, queryErr)
 		err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
@@ -36,9 +42,17 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 				Spec: &openapi3.T{OpenAPI: "3.0.3"},
 				Path: path, PathItem: item, Method: c.Request().Method, Operation: op,
 			},
-			Options: &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true},
+			Options: &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true, ExcludeRequestBody: true},
 		})
-		fields = append(fields, fieldErrors(err)...)
+		fields = addNew(fields, fieldErrors(err))
+		fields = addNew(fields, together(query))
+		if op.RequestBody != nil {
+			wrong, err := understand(c, op)
+			if err != nil {
+				return err
+			}
+			fields = append(fields, wrong...)
+		}
 		switch {
 		case slices.Contains(fields, job.FieldError{Field: "X-USER-ID", Message: required}):
 			return noUserError{fields: fields}
@@ -49,6 +63,50 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// joinHeaders makes one line of each header that the operation knows: lists may come as many (RFC 9110, 5.3), and
+// generated code takes one only.
+func joinHeaders(op *openapi3.Operation, h http.Header) {
+	for _, p := range op.Parameters {
+		if values := h.Values(p.Value.Name); p.Value.In == openapi3.ParameterInHeader && len(values) > 1 {
+			h.Set(p.Value.Name, strings.Join(values, ", "))
+		}
+	}
+}
+
+// addNew adds what is not about a field that has its error already.
+func addNew(fields, more []job.FieldError) []job.FieldError {
+	for _, f := range more {
+		if !slices.ContainsFunc(fields, func(g job.FieldError) bool { return g.Field == f.Field }) {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// together finds parameters that are right one by one and not with each other.
+func together(query url.Values) []job.FieldError {
+	var fields []job.FieldError
+	number := func(name string, absent int) int {
+		n, err := strconv.Atoi(query.Get(name))
+		if err != nil {
+			return absent
+		}
+		return n
+	}
+	if number("minAge", 0) > number("maxAge", user.MaxAge) {
+		fields = append(fields, job.FieldError{Field: "minAge", Message: "must not be above maxAge"})
+	}
+	switch size := number("size", defaultSize); {
+	case query.Has("page") && query.Has("after"):
+		fields = append(fields, job.FieldError{Field: "after", Message: "cannot go together with page"})
+	case size > 0 && number("page", 0) > maxOffset/size:
+		fields = append(fields, job.FieldError{
+			Field: "page", Message: fmt.Sprintf("page × size is at most %d: go on with after=<nextCursor>", maxOffset),
+		})
+	}
+	return fields
 }
 
 // operation finds, for the API, the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
@@ -84,6 +142,8 @@ func queryErrors(op *openapi3.Operation, query url.Values, err error) []job.Fiel
 			fields = append(fields, job.FieldError{Field: shorten(name), Message: "is not a parameter of this route"})
 		case len(values) > 1:
 			fields = append(fields, job.FieldError{Field: name, Message: "is given more than once"})
+		case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
+			fields = append(fields, job.FieldError{Field: name, Message: "must be text without NUL"})
 		}
 	}
 	slices.SortFunc(fields, func(a, b job.FieldError) int { return strings.Compare(a.Field, b.Field) })

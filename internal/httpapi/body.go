@@ -1,0 +1,84 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
+)
+
+// maxBody is the largest body a request may have.
+const maxBody = 1 << 20
+
+// The places of a request's body in Echo's context, as it came and as it was understood.
+const (
+	bodyKey  = "muster.body"
+	patchKey = "muster.patch"
+)
+
+// readBody reads the body, so that one above maxBody is refused before anything is done, and keeps it for the routes
+// that take one. A body of unknown length shows its size only so.
+func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.ContentLength > maxBody {
+			c.Response().Header().Set("Connection", "close") // nobody will read the rest
+			return echo.ErrStatusRequestEntityTooLarge
+		}
+		if r.ContentLength == 0 {
+			return next(c)
+		}
+		var kept bytes.Buffer
+		to := io.Discard
+		if _, _, op := s.operation(c); op != nil && op.RequestBody != nil {
+			to = &kept
+		}
+		c.Response().Header().Set("Connection", "close") // unless the body turns out to be small enough
+		if _, err := io.Copy(to, http.MaxBytesReader(c.Response(), r.Body, maxBody)); err != nil {
+			if _, large := errors.AsType[*http.MaxBytesError](err); large {
+				return echo.ErrStatusRequestEntityTooLarge
+			}
+			return echo.NewHTTPError(http.StatusBadRequest, "the body could not be read").SetInternal(err)
+		}
+		c.Response().Header().Del("Connection")
+		c.Set(bodyKey, kept.Bytes())
+		return next(c)
+	}
+}
+
+// understand reads the body as the operation wants it and keeps it for bodyBinder. It answers what is wrong with its
+// fields; an error is about the body as a whole.
+func understand(c echo.Context, op *openapi3.Operation) ([]job.FieldError, error) {
+	kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	if err != nil || op.RequestBody.Value.Content[kind] == nil {
+		return nil, echo.ErrUnsupportedMediaType
+	}
+	c.Request().Header.Set(echo.HeaderContentType, kind) // generated code compares it as text
+	body, _ := c.Get(bodyKey).([]byte)
+	patch, fields, err := decodeUser(body, c.Request().Method != http.MethodPatch)
+	c.Set(patchKey, patch)
+	return fields, err
+}
+
+// bodyBinder hands generated code the body that understand has read: its own decoder would take any case of a name,
+// the last of two equal names, and U+FFFD for what is no text.
+type bodyBinder struct{}
+
+// Bind implements echo.Binder.
+func (bodyBinder) Bind(i any, c echo.Context) error {
+	to, ok := i.(*user.Patch)
+	from, read := c.Get(patchKey).(user.Patch)
+	if !ok || !read {
+		return fmt.Errorf("no body was read for a %T", i)
+	}
+	*to = from
+	return nil
+}

@@ -1,0 +1,197 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
+)
+
+// malformedError: the body is no JSON. Why says what is wrong without repeating any of it.
+type malformedError struct{ why string }
+
+func (e malformedError) Error() string { return "the body is not well-formed JSON: " + e.why }
+
+// maxFieldErrors keeps an answer short whatever was sent.
+const maxFieldErrors = 100
+
+// userDecoder reads the fields of a user one by one.
+type userDecoder struct {
+	user.Patch
+	mobile string // the name that the mobile number was given under
+	seen   map[string]int
+	fields []job.FieldError
+}
+
+// decodeUser reads a user, or with whole unset a merge patch of one, and lists all that is wrong with it.
+func decodeUser(body []byte, whole bool) (user.Patch, []job.FieldError, error) {
+	d := userDecoder{seen: map[string]int{}}
+	if err := d.object(body); err != nil {
+		return user.Patch{}, nil, err
+	}
+	if err, ok := errors.AsType[*user.ValidationError](d.Validate()); ok {
+		for _, f := range err.Fields {
+			if f.Field == "mobileNumber" {
+				f.Field = d.mobile
+			}
+			d.bad(f.Field, f.Message)
+		}
+	}
+	if whole {
+		for _, name := range []string{"firstName", "email", "age", "gender"} {
+			if d.seen[name] == 0 {
+				d.bad(name, required)
+			}
+		}
+		for _, text := range []**string{&d.LastName, &d.City, &d.State, &d.MobileNumber} {
+			if *text == nil {
+				*text = new("")
+			}
+		}
+	}
+	return d.Patch, d.fields[:min(len(d.fields), maxFieldErrors)], nil
+}
+
+func (d *userDecoder) bad(field, message string) {
+	d.fields = append(d.fields, job.FieldError{Field: field, Message: message})
+}
+
+// object reads the members of a JSON object.
+func (d *userDecoder) object(body []byte) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return malformedError{"it is empty"}
+	}
+	if !utf8.Valid(body) {
+		return malformedError{"it is not UTF-8"}
+	}
+	// This bounds the depth, too, and finds whatever follows the value.
+	if err := json.Unmarshal(body, new(json.RawMessage)); err != nil {
+		if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return malformedError{"see byte " + strconv.FormatInt(e.Offset, 10)}
+		}
+		return malformedError{"it cannot be read"}
+	}
+	tokens := json.NewDecoder(bytes.NewReader(body))
+	if t, _ := tokens.Token(); t != json.Delim('{') {
+		d.bad("body", "must be a JSON object")
+		return nil
+	}
+	for tokens.More() && len(d.fields) < maxFieldErrors {
+		name, err := tokens.Token()
+		if err != nil {
+			return malformedError{"it cannot be read"}
+		}
+		var value json.RawMessage
+		if err := tokens.Decode(&value); err != nil {
+			return malformedError{"it cannot be read"}
+		}
+		d.member(name.(string), value)
+	}
+	return nil
+}
+
+func (d *userDecoder) member(name string, value json.RawMessage) {
+	d.seen[name]++
+	switch d.seen[name] {
+	case 1:
+	case 2:
+		d.bad(shorten(name), "is given more than once")
+		return
+	default:
+		return
+	}
+	switch name {
+	case "firstName":
+		d.text(&d.FirstName, name, value, true)
+	case "lastName":
+		d.text(&d.LastName, name, value, false)
+	case "email":
+		d.text(&d.Email, name, value, true)
+	case "city":
+		d.text(&d.City, name, value, false)
+	case "state":
+		d.text(&d.State, name, value, false)
+	case "mobileNumber", "phNum":
+		if d.mobile != "" {
+			d.bad(name, "is given as "+d.mobile+" already: they are the same")
+			return
+		}
+		d.mobile = name
+		d.text(&d.MobileNumber, name, value, false)
+	case "age":
+		d.number(&d.Age, name, value)
+	case "gender":
+		d.text(&d.Gender, name, value, true)
+	case "id", "deleted", "deletedAt":
+		d.bad(name, "cannot be set")
+	default:
+		d.bad(shorten(name), "is not a field of a user")
+	}
+}
+
+// text reads a string; null empties one that is not needed.
+func (d *userDecoder) text(to **string, name string, value json.RawMessage, needed bool) {
+	var s string
+	switch {
+	case value[0] == 'n' && needed:
+		d.bad(name, "must not be null")
+	case value[0] == 'n':
+		*to = new("")
+	case value[0] != '"' || json.Unmarshal(value, &s) != nil:
+		d.bad(name, "must be text")
+	case halfCharacter(value):
+		d.bad(name, "has half of a character (\\uD800 to \\uDFFF alone)")
+	default:
+		*to = &s
+	}
+}
+
+// number reads a whole number, which JSON may write as 36, 36.0 or 3.6e1.
+func (d *userDecoder) number(to **int, name string, value json.RawMessage) {
+	f, err := strconv.ParseFloat(string(value), 64)
+	switch {
+	case value[0] == 'n':
+		d.bad(name, "must not be null")
+	case err != nil || f != math.Trunc(f):
+		d.bad(name, "must be a whole number")
+	default:
+		*to = new(int(max(-1, min(f, math.MaxInt32)))) // out of bounds stays out of bounds
+	}
+}
+
+// halfCharacter reports whether a valid JSON string escapes one half of a surrogate pair without the other.
+// encoding/json would put U+FFFD in its place.
+func halfCharacter(s []byte) bool {
+	var high rune // waits for its low half
+	for i := 0; i < len(s); i++ {
+		var r rune
+		if s[i] == '\\' {
+			i++
+			if s[i] == 'u' {
+				n, _ := strconv.ParseUint(string(s[i+1:i+5]), 16, 16)
+				r = rune(n)
+				i += 4
+			}
+		}
+		if high != 0 {
+			if utf16.DecodeRune(high, r) == utf8.RuneError {
+				return true
+			}
+			high = 0
+			continue
+		}
+		if utf16.IsSurrogate(r) {
+			if r >= 0xDC00 {
+				return true
+			}
+			high = r
+		}
+	}
+	return false
+}

@@ -1,0 +1,156 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/internal/user"
+)
+
+// fieldsOf lists the names in field errors, "!" when the body as a whole is bad.
+func fieldsOf(body string, whole bool) string {
+	_, bad, err := decodeUser([]byte(body), whole)
+	if err != nil {
+		return "!"
+	}
+	names := make([]string, len(bad))
+	for i, f := range bad {
+		names[i] = f.Field
+	}
+	return strings.Join(names, " ")
+}
+
+// Every bad field at once, and nothing that was sent repeated but the start of an unknown name.
+func TestBadBodies(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 300)
+	tests := []struct {
+		body       string
+		put, patch string
+	}{
+		{`{}`, "firstName email age gender", ""},
+		{` { "firstName" : "Ada" , "email":"a@b.c","age":1,"gender":"Male"}` + "\r\n\t ", "", ""},
+		{``, "!", "!"},
+		{" \n", "!", "!"},
+		{`{`, "!", "!"},
+		{`{}{}`, "!", "!"},
+		{`{"age":1,}`, "!", "!"},
+		{`{"age":01}`, "!", "!"},
+		{`{"age":NaN}`, "!", "!"},
+		{`{'age':1}`, "!", "!"},
+		{"{\"city\":\"a\nb\"}", "!", "!"},
+		{"{\"city\":\"\xff\"}", "!", "!"},
+		{"\xef\xbb\xbf{}", "!", "!"},
+		{`{"city":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`, "!", "!"},
+		{`[]`, "body firstName email age gender", "body"},
+		{`null`, "body firstName email age gender", "body"},
+		{`"firstName"`, "body firstName email age gender", "body"},
+		{`{"firstName":null,"email":null,"age":null,"gender":null}`, "firstName email age gender", "firstName email age gender"},
+		{`{"city":null,"state":null,"lastName":null,"mobileNumber":null}`, "firstName email age gender", ""},
+		{`{"FIRSTNAME":"Ada","firstname":"Ada"}`, "FIRSTNAME firstname firstName email age gender", "FIRSTNAME firstname"},
+		{`{"id":1,"deleted":true,"deletedAt":null}`, "id deleted deletedAt firstName email age gender", "id deleted deletedAt"},
+		{`{"age":1,"age":2,"age":3}`, "age firstName email gender", "age"},
+		{`{"age":1,"\u0061ge":2}`, "age firstName email gender", "age"},
+		{`{"mobileNumber":"1","phNum":"1"}`, "phNum firstName email age gender", "phNum"},
+		{`{"phNum":"` + long + `"}`, "phNum firstName email age gender", "phNum"},
+		{`{"firstName":1,"email":true,"age":"36","gender":[],"city":{"a":{}},"state":2}`, "firstName email age gender city state", "firstName email age gender city state"},
+		{`{"age":1.5,"firstName":"Al","gender":"male","email":"Ada <a@b.c>","lastName":"` + long + `"}`, "age firstName lastName email gender", "age firstName lastName email gender"},
+		{`{"age":1e400}`, "age firstName email gender", "age"},
+		{`{"age":9223372036854775808}`, "age firstName email gender", "age"},
+		{`{"age":-1e99}`, "age firstName email gender", "age"},
+		{`{"city":"\u0000"}`, "city firstName email age gender", "city"},
+		{`{"city":"\ud83d"}`, "city firstName email age gender", "city"},
+		{`{"city":"\ude00\ud83d"}`, "city firstName email age gender", "city"},
+		{`{"city":"\ud83dx","state":"\ud83d\\ude00"}`, "city state firstName email age gender", "city state"},
+		{`{"` + long + `":1}`, long[:40] + "… firstName email age gender", long[:40] + "…"},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff([]string{test.put, test.patch}, []string{fieldsOf(test.body, true), fieldsOf(test.body, false)}); diff != "" {
+			t.Errorf("%.80s (-want +got):\n%s", test.body, diff)
+		}
+	}
+}
+
+// Names come in every script, and what was sent is what is stored.
+func TestBodiesKeepText(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		`"😀"`: "😀", `"\ud83d\ude00"`: "😀", `"\uD83D\uDE00x"`: "😀x", `"\\ud83d"`: `\ud83d`, `"مريم"`: "مريم", `"a\tb\"c\/"`: "a\tb\"c/",
+		`"\ufffd�"`: "��", `"=1+1"`: "=1+1", `"'; DROP TABLE users; --"`: "'; DROP TABLE users; --", `"e\u0301"`: "e\u0301", `""`: "",
+	} {
+		p, bad, err := decodeUser([]byte(`{"city":`+in+`}`), false)
+		if err != nil || len(bad) > 0 || p.City == nil || *p.City != want {
+			t.Errorf("%s: %v %v %v", in, p.City, bad, err)
+		}
+	}
+}
+
+func TestManyErrorsAreCut(t *testing.T) {
+	t.Parallel()
+	body := `{"x":1` + strings.Repeat(`,"y":1,"z":2`, 100)
+	for i := range 50_000 {
+		body += `,"` + string(rune('一'+i%20_000)) + `":1`
+		if len(body) > 2000 {
+			break
+		}
+	}
+	if _, bad, err := decodeUser([]byte(body+`}`), true); err != nil || len(bad) != maxFieldErrors {
+		t.Errorf("%d errors, %v, want %d", len(bad), err, maxFieldErrors)
+	}
+}
+
+// What is accepted keeps the rules, agrees with encoding/json and does not depend on the order of checks.
+func FuzzBody(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"firstName":"Ada","email":"a@b.c","age":36,"gender":"Female"}`, `{"phNum":null,"city":"\ud83d\ude00"}`, `[1]`,
+		`{"age":1,"age":2}`, `{"id":1,"nick":[{}]}`, `{"age":3.6e1}`, `{"city":"\ud83d"}`, `{"state":"\\u"}`, "{\"city\":\"\xff\"}",
+	} {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, whole bool) {
+		p, bad, err := decodeUser(body, whole)
+		if err != nil {
+			if _, ok := errors.AsType[malformedError](err); !ok || len(err.Error()) > 100 {
+				t.Fatalf("error %v", err)
+			}
+			if json.Valid(body) && utf8.Valid(body) {
+				t.Fatalf("%q is JSON: %v", body, err)
+			}
+			return
+		}
+		if !json.Valid(body) {
+			t.Fatalf("%q is no JSON and was taken", body)
+		}
+		for _, b := range bad {
+			if b.Field == "" && !strings.Contains(string(body), `""`) || b.Message == "" || len(b.Field) > 50 || !utf8.ValidString(b.Field) {
+				t.Errorf("field error %+v", b)
+			}
+		}
+		if len(bad) > 0 {
+			return
+		}
+		if err := p.Validate(); err != nil {
+			t.Errorf("%q was taken: %v", body, err)
+		}
+		var u user.User
+		if p.Apply(&u); whole && u.Validate() != nil {
+			t.Errorf("%q was taken as a whole user: %v", body, u.Validate())
+		}
+		var want map[string]any
+		if err := json.Unmarshal(body, &want); err != nil {
+			t.Fatal(err)
+		}
+		if city, given := want["city"].(string); given && (p.City == nil || *p.City != city) {
+			t.Errorf("city %v, want %q", p.City, city)
+		}
+		if age, given := want["age"].(float64); given && (p.Age == nil || float64(*p.Age) != age) {
+			t.Errorf("age %v, want %v", p.Age, age)
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/musterhq/muster/internal/user"
+)
+
+// ListUsers answers GET /users.
+func (h handlers) ListUsers(ctx context.Context, r ListUsersRequestObject) (ListUsersResponseObject, error) {
+	page, err := h.slice(ctx, r.Params)
+	if err != nil {
+		return nil, err
+	}
+	return ListUsers200JSONResponse(page), nil
+}
+
+// SearchUsers answers GET /users/search.
+func (h handlers) SearchUsers(ctx context.Context, r SearchUsersRequestObject) (SearchUsersResponseObject, error) {
+	page, err := h.slice(ctx, ListUsersParams(r.Params))
+	if err != nil {
+		return nil, err
+	}
+	return SearchUsers200JSONResponse(page), nil
+}
+
+const (
+	defaultSize = 10
+	// maxOffset bounds what a page costs: the database reads and drops all that lies before it.
+	maxOffset = 10_000
+)
+
+// slice reads the users that p asks for.
+func (s *Server) slice(ctx context.Context, p ListUsersParams) (UserPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	q := user.Query{
+		Filter: user.Filter{
+			Name: p.Name, City: p.City, State: p.State, Email: p.Email, Gender: p.Gender,
+			Age: p.Age, MinAge: p.MinAge, MaxAge: p.MaxAge, Deleted: p.Deleted,
+		},
+		Sort: user.Sort{By: p.SortBy, Desc: p.Direction == "desc"},
+		Size: p.Size,
+	}
+	if q.Sort.By == "" {
+		q.Sort.By = user.SortID
+	}
+	if q.Size == 0 {
+		q.Size = defaultSize
+	}
+	page := UserPage{Content: []User{}, Size: q.Size}
+	if p.Page != nil {
+		page.Page = *p.Page
+		q.Offset = page.Page * q.Size
+	}
+	if p.After != "" {
+		var err error
+		if q.After, err = decodeCursor(q.Filter, q.Sort, p.After); err != nil {
+			return UserPage{}, err
+		}
+	}
+	users, more, err := s.Users.Users(ctx, q)
+	if err != nil {
+		return UserPage{}, err
+	}
+	for i := range users {
+		page.Content = append(page.Content, userView(&users[i]))
+	}
+	if page.HasNext = more && len(users) > 0; page.HasNext {
+		page.NextCursor = new(encodeCursor(q.Filter, q.Sort, user.KeyOf(&users[len(users)-1], q.Sort)))
+	}
+	return page, nil
+}
+
+// GetUser answers GET /users/{id}.
+func (h handlers) GetUser(ctx context.Context, r GetUserRequestObject) (GetUserResponseObject, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	u, err := h.Users.User(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	a, err := answerUser(u, 200)
+	if err == nil && r.Params.IfNoneMatch != "" && lists(r.Params.IfNoneMatch, a.etag, true) {
+		a.status = 304
+	}
+	return a, err
+}
+
+// CreateUser answers POST /users.
+func (h handlers) CreateUser(ctx context.Context, r CreateUserRequestObject) (CreateUserResponseObject, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	var u user.User
+	r.Body.Apply(&u)
+	if err := h.UserStore.CreateUser(ctx, &u); err != nil {
+		return nil, err
+	}
+	return answerUser(u, 201)
+}
+
+// ReplaceUser answers PUT /users/{id}.
+func (h handlers) ReplaceUser(ctx context.Context, r ReplaceUserRequestObject) (ReplaceUserResponseObject, error) {
+	return h.change(ctx, r.ID, *r.Body, r.Params.IfMatch)
+}
+
+// PatchUser answers PATCH /users/{id}.
+func (h handlers) PatchUser(ctx context.Context, r PatchUserRequestObject) (PatchUserResponseObject, error) {
+	body := r.JSONBody
+	if body == nil {
+		body = r.ApplicationMergePatchPlusJSONBody
+	}
+	return h.change(ctx, r.ID, *body, r.Params.IfMatch)
+}
+
+func (s *Server) change(ctx context.Context, id int64, p user.Patch, ifMatch string) (*oneUser, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	var check func(user.User) error
+	if ifMatch != "" {
+		check = func(u user.User) error {
+			now, err := answerUser(u, 200)
+			if err == nil && !lists(ifMatch, now.etag, false) {
+				err = user.ErrChanged
+			}
+			return err
+		}
+	}
+	u, err := s.UserStore.ChangeUser(ctx, id, p, check)
+	if err != nil {
+		return nil, err
+	}
+	return answerUser(u, 200)
+}
+
+// DeleteUser answers DELETE /users/{id}.
+func (h handlers) DeleteUser(ctx context.Context, r DeleteUserRequestObject) (DeleteUserResponseObject, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := h.UserStore.DeleteUser(ctx, r.ID); err != nil {
+		return nil, err
+	}
+	return DeleteUser204Response{}, nil
+}
+
+// ReactivateUser answers POST /users/{id}/reactivate.
+func (h handlers) ReactivateUser(ctx context.Context, r ReactivateUserRequestObject) (ReactivateUserResponseObject, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	u, err := h.UserStore.ReactivateUser(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return answerUser(u, 200)
+}
