@@ -36,7 +36,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 			Store: s.Store, Slots: slots, Bells: tasks.NewBells(s.Redis, 0), Live: live, Tiers: s.Tiers, MaxCount: c.MaxCount, ChunkRows: c.ChunkRows,
 			Window: c.Window, Log: s.Log,
 		},
-		Live: live, Store: s.Store, Slots: slots, Tiers: s.Tiers, Log: s.Log,
+		Live: live, Store: s.Store, Slots: slots, Users: s.Store, UserStore: s.Store, Tiers: s.Tiers, Log: s.Log,
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},
