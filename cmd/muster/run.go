@@ -18,6 +18,7 @@ type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Import a million users into a throw-away stack, export them, check the count."`
 	Import  importCommand  `cmd:"" help:"Import users, and watch."`
 	Jobs    jobsCommand    `cmd:"" help:"List, show and cancel jobs."`
+	Users   usersCommand   `cmd:"" help:"Search and show users."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
 	Health  healthCommand  `cmd:"" help:"Ask a health address; exit 0 when it answers 200. For container health checks."`
 }
