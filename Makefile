@@ -38,8 +38,9 @@ lint: ## check formatting, go vet and golangci-lint
 
 check: lint test ## what to run before review
 
-bench: ## run the benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+# BENCH=P1,P3 picks figures, SCALE=0.1 shrinks them; a MySQL server joins in by MUSTER_TEST_MYSQL.
+bench: servers ## measure Muster against its yardsticks, and write docs/benchmarks
+	$(TESTENV) $(GO) run ./internal/bench
 
 # With MUSTER_CHAOS=short the short set; SEED=… repeats a run.
 chaos: servers ## kill, freeze and flush while jobs run, and audit every row

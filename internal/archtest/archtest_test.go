@@ -36,7 +36,11 @@ var muster = archtest.Rules{
 		"internal/job":    {},
 		"internal/user":   {},
 
-		// Helpers of tests.
+		// What others import: nothing of the inside.
+		"client": {},
+
+		// Helpers of tests and measurements.
+		"internal/bench":             {archtest.Any},
 		"deployments":                {},
 		"internal/archtest":          {},
 		"internal/integration":       {archtest.Any},
@@ -46,12 +50,12 @@ var muster = archtest.Rules{
 	},
 	StandardOnly: []string{"internal/config", "internal/job", "internal/user"},
 	Homes: map[string][]string{
-		"github.com/labstack/echo":  {"internal/httpapi"},
+		"github.com/labstack/echo":  {"internal/httpapi", "internal/bench"},
 		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},
-		"github.com/redis/go-redis": {"internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/testenv"},
+		"github.com/redis/go-redis": {"internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/testenv", "internal/bench"},
 
-		"database/sql":                  {"internal/store"},
-		"github.com/go-sql-driver":      {"internal/store"},
+		"database/sql":                  {"internal/store", "internal/bench"},
+		"github.com/go-sql-driver":      {"internal/store", "internal/bench"},
 		"github.com/jmoiron/sqlx":       {"internal/store"},
 		"github.com/pressly/goose":      {"internal/store"},
 		"modernc.org/sqlite":            {"internal/store"},

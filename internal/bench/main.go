@@ -1,40 +1,119 @@
-// Command bench measures Muster against what it is built on and prints the table of docs/benchmarks. Each figure is a
-// ratio of two measurements of one run, on servers of its own.
+// Command bench measures Muster against what it is built on, prints the table of design goals beside the measured
+// figures, and writes docs/benchmarks. Every figure is a ratio of two measurements that alternate in one run, on private
+// servers and with the binaries that are deployed.
 package main
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"os"
-	"time"
-
-	"github.com/musterhq/muster/internal/store"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 )
 
+// figure is one line of the table.
+type figure struct {
+	id, what, against, goal string
+	perEngine               bool // else on the first engine only
+	run                     func(ctx context.Context, l *lab) (result, error)
+}
+
+// result is what was measured.
+type result struct {
+	value   string // beside the goal
+	met     bool
+	details []string // lines that say how it came about
+	bars    []bar    // of the chart
+}
+
+var figures = []figure{
+	{"P1", "import of {1M} users through the API, one worker process", "LOAD DATA LOCAL of the same rows, 2 connections", "≥ 1.0", true, importAgainstLoader},
+	{"P2", "the same", "one INSERT a row, 1000 rows a transaction", "≥ 10", true, importAgainstInserts},
+	{"P3", "streamed CSV export of {3M} users", "mariadb --quick --batch of the same SELECT", "≥ 1.2", true, exportAgainstClient},
+	{"P4", "admission: reserve a slot", "a bare EVALSHA on as many connections", "≥ 0.7, p99 < 5 ms", false, admission},
+	{"P5", "peak memory, {5M} users in and out", "", "< 100 MiB each", false, memory},
+	{"P6", "time of {5M} users over time of a tenth", "", "≤ 11", false, growth},
+	{"P7", "generation alone, one core", "", "≥ 2,000,000 users/s", false, generation},
+	{"P8", "first page of any filter or pair, {3M} users", "", "p95 < 50 ms, no full scan", true, search},
+	{"P9", "workers over a database 20 ms away, 1, 2, 4", "one worker", "≥ 1.9, ≥ 3.6", false, scaling},
+	{"P10", "GET /jobs/{id}", "a bare Echo handler doing one HGETALL", "≥ 0.8", false, polling},
+}
+
 func main() {
-	url := flag.String("url", "sqlite:///tmp/bench3m.db", "")
-	rows := flag.Int64("rows", 3_000_000, "")
-	parallel := flag.Int("parallel", 1, "")
-	batch := flag.Int("batch", 1000, "")
-	explain := flag.Bool("explain", false, "")
-	flag.Parse()
-	ctx := context.Background()
-	if _, err := store.Migrate(ctx, *url); err != nil {
-		panic(err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if addr := os.Getenv(echoEnv); addr != "" {
+		fmt.Fprintln(os.Stderr, echoServer(addr))
+		return
 	}
-	s, err := store.Open(*url, store.Options{Lease: time.Minute})
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures the figures that BENCH names (all), at SCALE times the sizes of the goals (1).
+func run(ctx context.Context) (err error) {
+	scale := 1.0
+	if s := os.Getenv("SCALE"); s != "" {
+		if scale, err = strconv.ParseFloat(s, 64); err != nil || scale <= 0 || scale > 10 {
+			return errors.New("SCALE is a number above 0, at most 10")
+		}
+	}
+	wanted := strings.FieldsFunc(os.Getenv("BENCH"), func(r rune) bool { return r == ',' || r == ' ' })
+	for _, w := range wanted {
+		if !slices.ContainsFunc(figures, func(f figure) bool { return f.id == w }) {
+			return fmt.Errorf("BENCH: there is no figure %q", w)
+		}
+	}
+	engines, err := engines()
 	if err != nil {
-		panic(err)
+		return err
 	}
-	d, err := fill(ctx, s, *rows, *parallel, *batch)
+	binaries, cleanup, err := build(ctx)
 	if err != nil {
-		panic(err)
+		return err
 	}
-	if d > 0 {
-		fmt.Fprintf(os.Stderr, "filled in %.1f s\n", d.Seconds())
+	defer cleanup()
+	for i, e := range engines {
+		r := report{engine: e, scale: scale}
+		for _, f := range figures {
+			if len(wanted) > 0 && !slices.Contains(wanted, f.id) || i > 0 && !f.perEngine {
+				continue
+			}
+			f.what = sizes(scale).Replace(f.what)
+			fmt.Fprintf(os.Stderr, "%s on %s: %s …\n", f.id, e.name, f.what)
+			res, err := measure(ctx, f, e, scale, binaries)
+			if err != nil {
+				return fmt.Errorf("%s on %s: %w", f.id, e.name, err)
+			}
+			r.add(f, res)
+		}
+		r.print(os.Stdout)
+		if len(wanted) == 0 {
+			if err := r.write("docs/benchmarks"); err != nil {
+				return err
+			}
+		}
 	}
-	if err := searches(ctx, s, *explain); err != nil {
-		panic(err)
+	return nil
+}
+
+// sizes writes what a million is at the scale.
+func sizes(scale float64) *strings.Replacer {
+	at := func(n float64) string { return count(int64(n * scale)) }
+	return strings.NewReplacer("{1M}", at(1e6), "{3M}", at(3e6), "{5M}", at(5e6))
+}
+
+func measure(ctx context.Context, f figure, e engine, scale float64, binaries string) (res result, err error) {
+	l, err := newLab(ctx, e, scale, binaries)
+	if err != nil {
+		return result{}, err
 	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	return f.run(ctx, l)
 }

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/client"
+	"github.com/musterhq/muster/internal/source"
+	"github.com/musterhq/muster/internal/user"
+)
+
+const seed = 7
+
+// importUsers submits an import and waits for its end: users a second, as its user sees it.
+func importUsers(ctx context.Context, api *process, n int64) (rate float64, err error) {
+	c, err := client.Open(api.base)
+	if err != nil {
+		return 0, err
+	}
+	s := int64(seed)
+	began := time.Now()
+	// A user of its own for each, or the next one would wait for the cooldown.
+	caller := uuid.NewString()
+	r, err := c.ImportUsersWithResponse(ctx, &client.ImportUsersParams{UserID: caller, Count: n, Seed: &s})
+	if err != nil {
+		return 0, err
+	}
+	if r.JSON202 == nil {
+		return 0, client.Failure(r.HTTPResponse, r.Body)
+	}
+	accepted, err := r.JSON202.AsAccepted()
+	if err != nil {
+		return 0, err
+	}
+	id, err := uuid.Parse(accepted.JobID)
+	if err != nil {
+		return 0, err
+	}
+	j, err := c.Wait(ctx, caller, id, func(*client.Job) {})
+	if err != nil {
+		return 0, err
+	}
+	took := time.Since(began)
+	if j.Status != client.COMPLETED || j.ProcessedCount != n {
+		return 0, fmt.Errorf("the import ended %s with %d users: %s", j.Status, j.ProcessedCount, j.Message)
+	}
+	return float64(n) / took.Seconds(), nil
+}
+
+// fleet starts an API and workers.
+func (l *lab) fleet(ctx context.Context, workers int, env ...string) (api *process, all []*process, err error) {
+	if api, err = l.serve(ctx, env...); err != nil {
+		return nil, nil, err
+	}
+	for range workers {
+		w, err := l.start("worker", env...)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, w)
+	}
+	return api, all, nil
+}
+
+// ours empties the table and imports n users.
+func (l *lab) ours(ctx context.Context, api *process, n int64) func() (float64, error) {
+	return func() (float64, error) {
+		if err := l.empty(ctx); err != nil {
+			return 0, err
+		}
+		return importUsers(ctx, api, n)
+	}
+}
+
+func importAgainstLoader(ctx context.Context, l *lab) (result, error) {
+	n := l.size(1e6)
+	api, _, err := l.fleet(ctx, 1)
+	if err != nil {
+		return result{}, err
+	}
+	files, err := rendered(n, 50_000)
+	if err != nil {
+		return result{}, err
+	}
+	ours, theirs, err := alternate(3, l.ours(ctx, api, n), func() (float64, error) {
+		if err := l.empty(ctx); err != nil {
+			return 0, err
+		}
+		return l.loadData(ctx, n, files)
+	})
+	if err != nil {
+		return result{}, err
+	}
+	return ratio(ours, theirs, 1, "users/s", "Muster, one worker", "LOAD DATA LOCAL, 2 connections"), nil
+}
+
+// rendered is the first n users as LOAD DATA reads them, rows a file, made before the clock starts.
+func rendered(n int64, rows int) (files [][]byte, err error) {
+	f, err := source.NewFaker()
+	if err != nil {
+		return nil, err
+	}
+	var b []byte
+	for i := range n {
+		u := f.Row(seed, 1, i)
+		b = strconv.AppendInt(b, u.ID, 10)
+		for _, text := range []string{u.FirstName, u.LastName, u.Email, u.City, u.State, strconv.Itoa(u.Age), u.MobileNumber, u.Gender} {
+			b = append(append(b, '\t'), text...)
+		}
+		b = append(b, '\n')
+		if (i+1)%int64(rows) == 0 || i+1 == n {
+			files, b = append(files, b), nil
+		}
+	}
+	return files, nil
+}
+
+const columns = "id, first_name, last_name, email, city, state, age, mobile_number, gender"
+
+// loadData loads the files over two connections, each file a transaction as LOAD DATA has it.
+func (l *lab) loadData(ctx context.Context, n int64, files [][]byte) (rate float64, err error) {
+	began := time.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(2)
+	for i, file := range files {
+		g.Go(func() error {
+			name := l.name + strconv.Itoa(i)
+			mysql.RegisterReaderHandler(name, func() io.Reader { return bytes.NewReader(file) })
+			defer mysql.DeregisterReaderHandler(name)
+			_, err := l.db.ExecContext(ctx, "LOAD DATA LOCAL INFILE 'Reader::"+name+"' INTO TABLE users CHARACTER SET utf8mb4 ("+columns+")")
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, err
+	}
+	took := time.Since(began)
+	var rows int64
+	if err := l.db.QueryRow("SELECT COUNT(*) FROM users").Scan(&rows); err != nil || rows != n {
+		return 0, fmt.Errorf("LOAD DATA stored %d of %d users: %w", rows, n, err)
+	}
+	return float64(n) / took.Seconds(), nil
+}
+
+func importAgainstInserts(ctx context.Context, l *lab) (result, error) {
+	n := l.size(1e6)
+	api, _, err := l.fleet(ctx, 1)
+	if err != nil {
+		return result{}, err
+	}
+	ours, theirs, err := alternate(2, l.ours(ctx, api, n), func() (float64, error) {
+		if err := l.empty(ctx); err != nil {
+			return 0, err
+		}
+		return l.insertOneByOne(ctx, min(n/5, 100_000))
+	})
+	if err != nil {
+		return result{}, err
+	}
+	return ratio(ours, theirs, 10, "users/s", "Muster, one worker", "one INSERT a row, 1000 a transaction"), nil
+}
+
+// insertOneByOne is the original's way: a prepared INSERT for each row, on one connection. The first users only, into an
+// empty table: that is where it is fastest.
+func (l *lab) insertOneByOne(ctx context.Context, n int64) (rate float64, err error) {
+	f, err := source.NewFaker()
+	if err != nil {
+		return 0, err
+	}
+	users := make([]user.User, n)
+	for i := range users {
+		users[i] = f.Row(seed, 1, int64(i))
+	}
+	began := time.Now()
+	for len(users) > 0 {
+		batch := users[:min(1000, len(users))]
+		users = users[len(batch):]
+		if err := l.insertBatch(ctx, batch); err != nil {
+			return 0, err
+		}
+	}
+	return float64(n) / time.Since(began).Seconds(), nil
+}
+
+func (l *lab) insertBatch(ctx context.Context, users []user.User) error {
+	tx, err := l.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	st, err := tx.PrepareContext(ctx, "INSERT INTO users ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	for i := range users {
+		u := &users[i]
+		if _, err := st.ExecContext(ctx, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, u.Age, u.MobileNumber, u.Gender); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/client"
+	"github.com/musterhq/muster/internal/testenv"
+)
+
+// polling is P10: the job runs meanwhile, with no worker to move it.
+func polling(ctx context.Context, l *lab) (result, error) {
+	api, err := l.serve(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	c, err := client.Open(api.base)
+	if err != nil {
+		return result{}, err
+	}
+	const caller = "poller"
+	r, err := c.ImportUsersWithResponse(ctx, &client.ImportUsersParams{UserID: caller, Count: 100_000})
+	if err != nil {
+		return result{}, err
+	}
+	if r.JSON202 == nil {
+		return result{}, client.Failure(r.HTTPResponse, r.Body)
+	}
+	accepted, err := r.JSON202.AsAccepted()
+	if err != nil {
+		return result{}, err
+	}
+	// The yardstick reads a hash of as many fields as a job has.
+	for i := range 16 {
+		if err := l.rdb.HSet(ctx, "bench:job", fmt.Sprintf("field%d", i), "01950e6a-7d3c").Err(); err != nil {
+			return result{}, err
+		}
+	}
+	bare, err := l.bareEcho(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	n := int(l.size(30_000))
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = atOnce
+	ours, theirs, err := alternate(5,
+		func() (float64, error) { return poll(ctx, n, api.base+"/api/v1/jobs/"+accepted.JobID, caller) },
+		func() (float64, error) { return poll(ctx, n, bare+"/", caller) })
+	if err != nil {
+		return result{}, err
+	}
+	return ratio(ours, theirs, 0.8, "requests/s", "GET /jobs/{id}", "bare Echo and HGETALL"), nil
+}
+
+func poll(ctx context.Context, n int, url, caller string) (float64, error) {
+	rate, _, err := hammer(ctx, n, func(ctx context.Context, _ int) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		req.Header.Set("X-USER-ID", caller)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s: %w", resp.Status, err)
+		}
+		return nil
+	})
+	return rate, err
+}
+
+// echoEnv makes this program the yardstick of P10, in a process of its own as the API is.
+const echoEnv = "MUSTER_BENCH_ECHO"
+
+// bareEcho starts that process.
+func (l *lab) bareEcho(ctx context.Context) (base string, err error) {
+	port, err := testenv.FreePort()
+	if err != nil {
+		return "", err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	p := &process{cmd: exec.Command(self), done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), echoEnv+"="+addr, "MUSTER_REDIS="+l.redis.Addr)
+	p.cmd.Stderr = os.Stderr
+	if err := p.cmd.Start(); err != nil {
+		return "", err
+	}
+	go func() { _ = p.cmd.Wait(); close(p.done) }()
+	l.procs = append(l.procs, p)
+	base = "http://" + addr
+	for range 50 {
+		if _, err = poll(ctx, 1, base+"/", "x"); err == nil {
+			return base, nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return "", err
+}
+
+// echoServer is the least that a server on Echo and Redis can do.
+func echoServer(addr string) error {
+	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv("MUSTER_REDIS"), PoolSize: atOnce})
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.GET("/", func(c echo.Context) error {
+		job, err := rdb.HGetAll(c.Request().Context(), "bench:job").Result()
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, job)
+	})
+	return e.Start(addr)
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// scaling is P9: workers that wait for a database 20 ms away. Each has one chunk at a time, so that only their number
+// differs.
+func scaling(ctx context.Context, l *lab) (result, error) {
+	far, stop, err := l.away()
+	if err != nil {
+		return result{}, err
+	}
+	defer stop()
+	n := l.size(200_000)
+	rates := map[int]float64{}
+	var res result
+	for _, workers := range []int{1, 2, 4} {
+		if err := l.empty(ctx); err != nil {
+			return res, err
+		}
+		api, err := l.serve(ctx)
+		if err != nil {
+			return res, err
+		}
+		all := []*process{api}
+		for range workers {
+			w, err := l.start("worker", "MUSTER_DATABASE="+far, "MUSTER_WORKER_CONCURRENCY=1", "MUSTER_CHUNK_ROWS=5000")
+			if err != nil {
+				return res, err
+			}
+			all = append(all, w)
+		}
+		if rates[workers], err = importUsers(ctx, api, n); err != nil {
+			return res, err
+		}
+		for _, p := range all {
+			p.stop()
+		}
+		label := fmt.Sprintf("%d workers, 20 ms away", workers)
+		res.details = append(res.details, fmt.Sprintf("%s: %s users/s", label, count(int64(rates[workers]))))
+		res.bars = append(res.bars, bar{label, rates[workers]})
+	}
+	two, four := rates[2]/rates[1], rates[4]/rates[1]
+	res.value, res.met = fmt.Sprintf("%.2f, %.2f", two, four), two >= 1.9 && four >= 3.6
+	return res, nil
+}
+
+// away is the database's address behind a proxy that holds each answer back for 20 ms.
+func (l *lab) away() (address string, stop func(), err error) {
+	u, err := url.Parse(l.url)
+	if err != nil {
+		return "", nil, err
+	}
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(server, "database", "127.0.0.1:0", u.Host)
+	if err := proxy.Start(); err != nil {
+		return "", nil, err
+	}
+	const away = `{"type": "latency", "stream": "downstream", "attributes": {"latency": 20}}`
+	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(away)); err != nil {
+		proxy.Stop()
+		return "", nil, err
+	}
+	u.Host = proxy.Listen
+	return u.String(), proxy.Stop, nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// median of what was measured; list is not empty.
+func median(list []float64) float64 {
+	s := slices.Sorted(slices.Values(list))
+	return s[len(s)/2]
+}
+
+// quantile q of times; list is not empty.
+func quantile(list []time.Duration, q float64) time.Duration {
+	s := slices.Sorted(slices.Values(list))
+	return s[min(int(q*float64(len(s))), len(s)-1)]
+}
+
+// spread is the least and the greatest.
+func spread(list []float64) string {
+	return fmt.Sprintf("%s to %s", count(int64(slices.Min(list))), count(int64(slices.Max(list))))
+}
+
+// count writes a number with commas.
+func count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// alternate measures ours and theirs in turn, rounds times each, as users or calls a second.
+func alternate(rounds int, ours, theirs func() (float64, error)) (a, b []float64, err error) {
+	for range rounds {
+		x, err := theirs()
+		if err != nil {
+			return nil, nil, fmt.Errorf("yardstick: %w", err)
+		}
+		y, err := ours()
+		if err != nil {
+			return nil, nil, err
+		}
+		a, b = append(a, y), append(b, x)
+	}
+	return a, b, nil
+}
+
+// ratio makes the result of two series.
+func ratio(ours, theirs []float64, goal float64, unit, a, b string) result {
+	r := median(ours) / median(theirs)
+	return result{
+		value: fmt.Sprintf("%.2f", r), met: r >= goal,
+		details: []string{
+			fmt.Sprintf("%s: %s %s (%s)", a, count(int64(median(ours))), unit, spread(ours)),
+			fmt.Sprintf("%s: %s %s (%s)", b, count(int64(median(theirs))), unit, spread(theirs)),
+		},
+		bars: []bar{{a, median(ours)}, {b, median(theirs)}},
+	}
+}
