@@ -15,7 +15,8 @@ import (
 func (s *Store) Page(ctx context.Context, f user.Filter, after int64, limit int, row func(cols [][]byte) error) (last int64, n int, err error) {
 	where := s.where(f)
 	where.add(`id > ?`, after)
-	rows, err := s.r.QueryContext(ctx, selectUsers+`WHERE `+where.String()+` ORDER BY id LIMIT ?`, append(where.args, limit)...)
+	// By id and nothing else: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
+	rows, err := s.r.QueryContext(ctx, selectUsers+s.dialect.primary+` WHERE `+where.String()+` ORDER BY id LIMIT ?`, append(where.args, limit)...)
 	if err != nil {
 		return after, 0, translate("read users", err)
 	}
