@@ -277,11 +277,23 @@ type UserPatch struct {
 	State *string `json:"state,omitempty"`
 }
 
+// AcceptEncoding Examples: zstd, gzip;q=0.8
+type AcceptEncoding = string
+
+// CSV defines model for CSV.
+type CSV = string
+
+// Compress defines model for Compress.
+type Compress = string
+
 // Count Examples: 100000
 type Count = int64
 
 // Direction defines model for Direction.
 type Direction = string
+
+// Fields Examples: ["id","email"]
+type Fields = []string
 
 // FilterAge Examples: 36
 type FilterAge = int
@@ -310,6 +322,9 @@ type FilterName = string
 // FilterState Examples: england
 type FilterState = string
 
+// Format defines model for Format.
+type Format = string
+
 // ID Examples: 1
 type ID = int64
 
@@ -321,6 +336,12 @@ type IfMatch = string
 
 // Nat Examples: ["us","ca","au","gb","in"]
 type Nat = []string
+
+// OfJob defines model for OfJob.
+type OfJob = JobID
+
+// Caller Examples: ada
+type Caller = string
 
 // PageAfter defines model for PageAfter.
 type PageAfter = string
@@ -346,6 +367,9 @@ type Source = string
 // UserID Examples: ada
 type UserID = string
 
+// BadExport defines model for BadExport.
+type BadExport = Error
+
 // BadList defines model for BadList.
 type BadList = Error
 
@@ -370,6 +394,9 @@ type Internal = Error
 // KeyReused defines model for KeyReused.
 type KeyReused = Error
 
+// NotAcceptable defines model for NotAcceptable.
+type NotAcceptable = Error
+
 // NotFound defines model for NotFound.
 type NotFound = Error
 
@@ -382,6 +409,9 @@ type TooLarge = Error
 // TooMany defines model for TooMany.
 type TooMany = Error
 
+// TooManyExports defines model for TooManyExports.
+type TooManyExports = Error
+
 // Unavailable defines model for Unavailable.
 type Unavailable = Error
 
@@ -391,10 +421,109 @@ type UnsupportedMediaType = Error
 // UserNotFound defines model for UserNotFound.
 type UserNotFound = Error
 
+// ExportFileParams defines parameters for ExportFile.
+type ExportFileParams struct {
+	Format *Format `form:"format,omitempty" json:"format,omitempty"`
+
+	// Fields The fields wanted, in this order. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them.
+	Fields *Fields `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
+	Compress *Compress `form:"compress,omitempty" json:"compress,omitempty"`
+
+	// Csv `raw` leaves cells as they are, whatever they start with.
+	Csv *CSV `form:"csv,omitempty" json:"csv,omitempty"`
+
+	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
+	JobID *OfJob `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
+	// themselves.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// City Contained, in any case.
+	City *FilterCity `form:"city,omitempty" json:"city,omitempty"`
+
+	// State Contained, in any case.
+	State *FilterState `form:"state,omitempty" json:"state,omitempty"`
+	Age   *FilterAge   `form:"age,omitempty" json:"age,omitempty"`
+
+	// MinAge This age or older.
+	MinAge *FilterMinAge `form:"minAge,omitempty" json:"minAge,omitempty"`
+
+	// MaxAge This age or younger.
+	MaxAge *FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
+	Gender *FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
+
+	// Email The whole address, in any case.
+	Email *FilterEmail `form:"email,omitempty" json:"email,omitempty"`
+
+	// Deleted `true`: only the deleted users, otherwise only the others.
+	Deleted *FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+
+	// Caller The caller; required with jobId.
+	Caller *Caller `json:"X-USER-ID,omitempty"`
+
+	// AcceptEncoding Compresses text on the way, by gzip or zstd, unless `compress` does it for good.
+	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
+
+	// Range The part that is wanted (RFC 9110).
+	Range *string `json:"Range,omitempty"`
+
+	// IfRange The ETag of the file that the caller has a part of: when it is another one now, the whole of it is sent.
+	IfRange *string `json:"If-Range,omitempty"`
+
+	// IfNoneMatch ETags of files that the caller has; 304 when it would get one of them.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
 // ExportUsersParams defines parameters for ExportUsers.
 type ExportUsersParams struct {
+	Format *Format `form:"format,omitempty" json:"format,omitempty"`
+
+	// Fields The fields wanted, in this order. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them.
+	Fields *Fields `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
+	Compress *Compress `form:"compress,omitempty" json:"compress,omitempty"`
+
 	// Csv `raw` leaves cells as they are, whatever they start with.
-	Csv *string `form:"csv,omitempty" json:"csv,omitempty"`
+	Csv *CSV `form:"csv,omitempty" json:"csv,omitempty"`
+
+	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
+	JobID *OfJob `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
+	// themselves.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// City Contained, in any case.
+	City *FilterCity `form:"city,omitempty" json:"city,omitempty"`
+
+	// State Contained, in any case.
+	State *FilterState `form:"state,omitempty" json:"state,omitempty"`
+	Age   *FilterAge   `form:"age,omitempty" json:"age,omitempty"`
+
+	// MinAge This age or older.
+	MinAge *FilterMinAge `form:"minAge,omitempty" json:"minAge,omitempty"`
+
+	// MaxAge This age or younger.
+	MaxAge *FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
+	Gender *FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
+
+	// Email The whole address, in any case.
+	Email *FilterEmail `form:"email,omitempty" json:"email,omitempty"`
+
+	// Deleted `true`: only the deleted users, otherwise only the others.
+	Deleted *FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+
+	// Caller The caller; required with jobId.
+	Caller *Caller `json:"X-USER-ID,omitempty"`
+
+	// AcceptEncoding Compresses text on the way, by gzip or zstd, unless `compress` does it for good.
+	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
 // ImportBulkParams defines parameters for ImportBulk.
@@ -734,11 +863,23 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// ExportUsers All users as CSV, streamed while they are read
+	// ExportFile Users as a file, finished before it is sent
+	//
+	// The same files as `/export/stream`, whatever the name says. Written to the server's disk first, so that its length
+	// and its hash are known and parts of it can be asked for; it is gone when the answer is over, and made anew for
+	// each request. `If-Range` with the ETag tells whether it is still the same.
+	//
+	// Corresponds with GET /export/csv (the `ExportFile` operationId).
+	ExportFile(ctx context.Context, params *ExportFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportUsers Users as a file, streamed while they are read
 	//
 	// The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
-	// is cut without the final chunk, so that a short file never looks whole. Lines end with CR LF; a cell that
-	// starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet takes it for a formula.
+	// is cut without the final chunk, so that a short file never looks whole. It is a walk by id: users that are added
+	// behind its start may be left out.
+	//
+	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
+	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 	//
 	// Corresponds with GET /export/stream (the `ExportUsers` operationId).
 	ExportUsers(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -885,11 +1026,33 @@ type ClientInterface interface {
 	ReactivateUser(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// ExportUsers All users as CSV, streamed while they are read
+// ExportFile Users as a file, finished before it is sent
+//
+// The same files as `/export/stream`, whatever the name says. Written to the server's disk first, so that its length
+// and its hash are known and parts of it can be asked for; it is gone when the answer is over, and made anew for
+// each request. `If-Range` with the ETag tells whether it is still the same.
+//
+// Corresponds with GET /export/csv (the `ExportFile` operationId).
+func (c *Client) ExportFile(ctx context.Context, params *ExportFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportFileRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportUsers Users as a file, streamed while they are read
 //
 // The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
-// is cut without the final chunk, so that a short file never looks whole. Lines end with CR LF; a cell that
-// starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet takes it for a formula.
+// is cut without the final chunk, so that a short file never looks whole. It is a walk by id: users that are added
+// behind its start may be left out.
+//
+// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
+// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 //
 // Corresponds with GET /export/stream (the `ExportUsers` operationId).
 func (c *Client) ExportUsers(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1245,6 +1408,275 @@ func (c *Client) ReactivateUser(ctx context.Context, id ID, reqEditors ...Reques
 	return c.Client.Do(req)
 }
 
+// NewExportFileRequest constructs an http.Request for the ExportFile method
+func NewExportFileRequest(server string, params *ExportFileParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/export/csv")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Fields != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "fields", *params.Fields, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Compress != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "compress", *params.Compress, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Csv != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "csv", *params.Csv, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.JobID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "jobId", *params.JobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.City != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "city", *params.City, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Age != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "age", *params.Age, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "minAge", *params.MinAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "maxAge", *params.MaxAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Gender != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "gender", *params.Gender, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Email != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deleted != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deleted", *params.Deleted, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.Caller != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-USER-ID", *params.Caller, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-USER-ID", headerParam0)
+		}
+
+		if params.AcceptEncoding != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Accept-Encoding", *params.AcceptEncoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Encoding", headerParam1)
+		}
+
+		if params.Range != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Range", *params.Range, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Range", headerParam2)
+		}
+
+		if params.IfRange != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "If-Range", *params.IfRange, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Range", headerParam3)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam4 string
+
+			headerParam4, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam4)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewExportUsersRequest constructs an http.Request for the ExportUsers method
 func NewExportUsersRequest(server string, params *ExportUsersParams) (*http.Request, error) {
 	var err error
@@ -1273,9 +1705,165 @@ func NewExportUsersRequest(server string, params *ExportUsersParams) (*http.Requ
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Fields != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "fields", *params.Fields, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Compress != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "compress", *params.Compress, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Csv != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "csv", *params.Csv, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.JobID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "jobId", *params.JobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.City != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "city", *params.City, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Age != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "age", *params.Age, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "minAge", *params.MinAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "maxAge", *params.MaxAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Gender != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "gender", *params.Gender, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Email != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deleted != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deleted", *params.Deleted, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1294,6 +1882,32 @@ func NewExportUsersRequest(server string, params *ExportUsersParams) (*http.Requ
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.Caller != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-USER-ID", *params.Caller, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-USER-ID", headerParam0)
+		}
+
+		if params.AcceptEncoding != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Accept-Encoding", *params.AcceptEncoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Encoding", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -2648,11 +3262,25 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// ExportUsersWithResponse All users as CSV, streamed while they are read
+	// ExportFileWithResponse Users as a file, finished before it is sent
+	//
+	// The same files as `/export/stream`, whatever the name says. Written to the server's disk first, so that its length
+	// and its hash are known and parts of it can be asked for; it is gone when the answer is over, and made anew for
+	// each request. `If-Range` with the ETag tells whether it is still the same.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /export/csv (the `ExportFile` operationId).
+	ExportFileWithResponse(ctx context.Context, params *ExportFileParams, reqEditors ...RequestEditorFn) (*ExportFileResponse, error)
+
+	// ExportUsersWithResponse Users as a file, streamed while they are read
 	//
 	// The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
-	// is cut without the final chunk, so that a short file never looks whole. Lines end with CR LF; a cell that
-	// starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet takes it for a formula.
+	// is cut without the final chunk, so that a short file never looks whole. It is a walk by id: users that are added
+	// behind its start may be left out.
+	//
+	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
+	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2827,9 +3455,151 @@ type ClientWithResponsesInterface interface {
 	ReactivateUserWithResponse(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*ReactivateUserResponse, error)
 }
 
+// ExportFileResponse200Headers the declared response headers of an HTTP 200 response for ExportFile
+type ExportFileResponse200Headers struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ContentEncoding    *string
+	ETag               *string
+	XRowCount          *int64
+}
+
+// ExportFileResponse206Headers the declared response headers of an HTTP 206 response for ExportFile
+type ExportFileResponse206Headers struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ContentEncoding    *string
+	ETag               *string
+	XRowCount          *int64
+}
+
+// ExportFileResponse429Headers the declared response headers of an HTTP 429 response for ExportFile
+type ExportFileResponse429Headers struct {
+	RetryAfter int
+}
+
+// ExportFileResponse503Headers the declared response headers of an HTTP 503 response for ExportFile
+type ExportFileResponse503Headers struct {
+	RetryAfter int
+}
+
+type ExportFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON206 the response for an HTTP 206 `application/json` response
+	JSON206 *openapi_types.File
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadExport
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON416 the response for an HTTP 416 `application/json` response
+	JSON416 *Error
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyExports
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExportFileResponse200Headers
+	// Headers206 the parsed response headers for an HTTP 206 response
+	Headers206 *ExportFileResponse206Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExportFileResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExportFileResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExportFileResponse) GetJSON200() *[]map[string]interface{} {
+	return r.JSON200
+}
+
+// GetJSON206 returns the response for an HTTP 206 `application/json` response
+func (r ExportFileResponse) GetJSON206() *openapi_types.File {
+	return r.JSON206
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ExportFileResponse) GetJSON400() *BadExport {
+	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ExportFileResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r ExportFileResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r ExportFileResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON416 returns the response for an HTTP 416 `application/json` response
+func (r ExportFileResponse) GetJSON416() *Error {
+	return r.JSON416
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ExportFileResponse) GetJSON429() *TooManyExports {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ExportFileResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ExportFileResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ExportUsersResponse200Headers the declared response headers of an HTTP 200 response for ExportUsers
 type ExportUsersResponse200Headers struct {
 	ContentDisposition *string
+	ContentEncoding    *string
+	Trailer            *string
 }
 
 // ExportUsersResponse429Headers the declared response headers of an HTTP 429 response for ExportUsers
@@ -2845,12 +3615,18 @@ type ExportUsersResponse503Headers struct {
 type ExportUsersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
 	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
+	JSON400 *BadExport
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *TooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooMany
+	JSON429 *TooManyExports
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
@@ -2863,9 +3639,24 @@ type ExportUsersResponse struct {
 	Headers503 *ExportUsersResponse503Headers
 }
 
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExportUsersResponse) GetJSON200() *[]map[string]interface{} {
+	return r.JSON200
+}
+
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ExportUsersResponse) GetJSON400() *BadRequest {
+func (r ExportUsersResponse) GetJSON400() *BadExport {
 	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ExportUsersResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r ExportUsersResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -2874,7 +3665,7 @@ func (r ExportUsersResponse) GetJSON413() *TooLarge {
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r ExportUsersResponse) GetJSON429() *TooMany {
+func (r ExportUsersResponse) GetJSON429() *TooManyExports {
 	return r.JSON429
 }
 
@@ -4335,11 +5126,31 @@ func (r ReactivateUserResponse) ContentType() string {
 	return ""
 }
 
-// ExportUsersWithResponse All users as CSV, streamed while they are read
+// ExportFileWithResponse Users as a file, finished before it is sent
+//
+// The same files as `/export/stream`, whatever the name says. Written to the server's disk first, so that its length
+// and its hash are known and parts of it can be asked for; it is gone when the answer is over, and made anew for
+// each request. `If-Range` with the ETag tells whether it is still the same.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /export/csv (the `ExportFile` operationId).
+func (c *ClientWithResponses) ExportFileWithResponse(ctx context.Context, params *ExportFileParams, reqEditors ...RequestEditorFn) (*ExportFileResponse, error) {
+	rsp, err := c.ExportFile(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportFileResponse(rsp)
+}
+
+// ExportUsersWithResponse Users as a file, streamed while they are read
 //
 // The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
-// is cut without the final chunk, so that a short file never looks whole. Lines end with CR LF; a cell that
-// starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet takes it for a formula.
+// is cut without the final chunk, so that a short file never looks whole. It is a walk by id: users that are added
+// behind its start may be left out.
+//
+// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
+// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4639,26 +5450,57 @@ func (c *ClientWithResponses) ReactivateUserWithResponse(ctx context.Context, id
 	return ParseReactivateUserResponse(rsp)
 }
 
-// ParseExportUsersResponse parses an HTTP response from a ExportUsersWithResponse call
-func ParseExportUsersResponse(rsp *http.Response) (*ExportUsersResponse, error) {
+// ParseExportFileResponse parses an HTTP response from a ExportFileWithResponse call
+func ParseExportFileResponse(rsp *http.Response) (*ExportFileResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &ExportUsersResponse{
+	response := &ExportFileResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 206:
+		var dest openapi_types.File
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON206 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+		var dest BadExport
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
@@ -4667,8 +5509,15 @@ func ParseExportUsersResponse(rsp *http.Response) (*ExportUsersResponse, error) 
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 416:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON416 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooMany
+		var dest TooManyExports
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4688,6 +5537,189 @@ func ParseExportUsersResponse(rsp *http.Response) (*ExportUsersResponse, error) 
 		}
 		response.JSON503 = &dest
 
+	case rsp.StatusCode == 200:
+	// Content-type (text/csv) unsupported
+
+	case rsp.StatusCode == 206:
+		// Content-type (text/csv) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExportFileResponse200Headers
+		if values := rsp.Header.Values("Accept-Ranges"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Ranges", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptRanges = &value
+		}
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Row-Count"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Row-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XRowCount = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 206:
+		var headers ExportFileResponse206Headers
+		if values := rsp.Header.Values("Accept-Ranges"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Ranges", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptRanges = &value
+		}
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Row-Count"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Row-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XRowCount = &value
+		}
+		response.Headers206 = &headers
+	case rsp.StatusCode == 429:
+		var headers ExportFileResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ExportFileResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportUsersResponse parses an HTTP response from a ExportUsersWithResponse call
+func ParseExportUsersResponse(rsp *http.Response) (*ExportUsersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportUsersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadExport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyExports
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
+
 	}
 
 	switch {
@@ -4699,6 +5731,20 @@ func ParseExportUsersResponse(rsp *http.Response) (*ExportUsersResponse, error) 
 				return nil, err
 			}
 			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
+		if values := rsp.Header.Values("Trailer"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Trailer", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Trailer = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 429:

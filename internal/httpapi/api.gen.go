@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"path"
@@ -200,11 +202,23 @@ type UserPage struct {
 // UserPatch defines model for UserPatch.
 type UserPatch = user.Patch
 
+// AcceptEncoding Examples: zstd, gzip;q=0.8
+type AcceptEncoding = string
+
+// CSV defines model for CSV.
+type CSV = string
+
+// Compress defines model for Compress.
+type Compress = string
+
 // Count Examples: 100000
 type Count = int64
 
 // Direction defines model for Direction.
 type Direction = string
+
+// Fields Examples: ["id","email"]
+type Fields = []string
 
 // FilterAge Examples: 36
 type FilterAge = int
@@ -233,6 +247,9 @@ type FilterName = string
 // FilterState Examples: england
 type FilterState = string
 
+// Format defines model for Format.
+type Format = string
+
 // ID Examples: 1
 type ID = int64
 
@@ -244,6 +261,12 @@ type IfMatch = string
 
 // Nat Examples: ["us","ca","au","gb","in"]
 type Nat = []string
+
+// OfJob defines model for OfJob.
+type OfJob = JobID
+
+// Caller Examples: ada
+type Caller = string
 
 // PageAfter defines model for PageAfter.
 type PageAfter = string
@@ -269,6 +292,9 @@ type Source = string
 // UserID Examples: ada
 type UserID = string
 
+// BadExport defines model for BadExport.
+type BadExport = Error
+
 // BadList defines model for BadList.
 type BadList = Error
 
@@ -293,6 +319,9 @@ type Internal = Error
 // KeyReused defines model for KeyReused.
 type KeyReused = Error
 
+// NotAcceptable defines model for NotAcceptable.
+type NotAcceptable = Error
+
 // NotFound defines model for NotFound.
 type NotFound = Error
 
@@ -305,6 +334,9 @@ type TooLarge = Error
 // TooMany defines model for TooMany.
 type TooMany = Error
 
+// TooManyExports defines model for TooManyExports.
+type TooManyExports = Error
+
 // Unavailable defines model for Unavailable.
 type Unavailable = Error
 
@@ -314,10 +346,109 @@ type UnsupportedMediaType = Error
 // UserNotFound defines model for UserNotFound.
 type UserNotFound = Error
 
+// ExportFileParams defines parameters for ExportFile.
+type ExportFileParams struct {
+	Format Format `form:"format,omitempty" json:"format,omitempty"`
+
+	// Fields The fields wanted, in this order. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them.
+	Fields Fields `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
+	Compress Compress `form:"compress,omitempty" json:"compress,omitempty"`
+
+	// Csv `raw` leaves cells as they are, whatever they start with.
+	Csv CSV `form:"csv,omitempty" json:"csv,omitempty"`
+
+	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
+	JobID OfJob `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
+	// themselves.
+	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// City Contained, in any case.
+	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
+
+	// State Contained, in any case.
+	State FilterState `form:"state,omitempty" json:"state,omitempty"`
+	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
+
+	// MinAge This age or older.
+	MinAge FilterMinAge `form:"minAge,omitempty" json:"minAge,omitempty"`
+
+	// MaxAge This age or younger.
+	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
+	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
+
+	// Email The whole address, in any case.
+	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
+
+	// Deleted `true`: only the deleted users, otherwise only the others.
+	Deleted FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+
+	// Caller The caller; required with jobId.
+	Caller Caller `json:"X-USER-ID,omitempty"`
+
+	// AcceptEncoding Compresses text on the way, by gzip or zstd, unless `compress` does it for good.
+	AcceptEncoding AcceptEncoding `json:"Accept-Encoding,omitempty"`
+
+	// Range The part that is wanted (RFC 9110).
+	Range string `json:"Range,omitempty"`
+
+	// IfRange The ETag of the file that the caller has a part of: when it is another one now, the whole of it is sent.
+	IfRange string `json:"If-Range,omitempty"`
+
+	// IfNoneMatch ETags of files that the caller has; 304 when it would get one of them.
+	IfNoneMatch string `json:"If-None-Match,omitempty"`
+}
+
 // ExportUsersParams defines parameters for ExportUsers.
 type ExportUsersParams struct {
+	Format Format `form:"format,omitempty" json:"format,omitempty"`
+
+	// Fields The fields wanted, in this order. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them.
+	Fields Fields `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
+	Compress Compress `form:"compress,omitempty" json:"compress,omitempty"`
+
 	// Csv `raw` leaves cells as they are, whatever they start with.
-	Csv string `form:"csv,omitempty" json:"csv,omitempty"`
+	Csv CSV `form:"csv,omitempty" json:"csv,omitempty"`
+
+	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
+	JobID OfJob `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
+	// themselves.
+	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// City Contained, in any case.
+	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
+
+	// State Contained, in any case.
+	State FilterState `form:"state,omitempty" json:"state,omitempty"`
+	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
+
+	// MinAge This age or older.
+	MinAge FilterMinAge `form:"minAge,omitempty" json:"minAge,omitempty"`
+
+	// MaxAge This age or younger.
+	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
+	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
+
+	// Email The whole address, in any case.
+	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
+
+	// Deleted `true`: only the deleted users, otherwise only the others.
+	Deleted FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+
+	// Caller The caller; required with jobId.
+	Caller Caller `json:"X-USER-ID,omitempty"`
+
+	// AcceptEncoding Compresses text on the way, by gzip or zstd, unless `compress` does it for good.
+	AcceptEncoding AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
 // ImportBulkParams defines parameters for ImportBulk.
@@ -523,7 +654,10 @@ type ReplaceUserJSONRequestBody = UserFields
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// ExportUsers All users as CSV, streamed while they are read
+	// ExportFile Users as a file, finished before it is sent
+	// (GET /export/csv)
+	ExportFile(ctx echo.Context, params ExportFileParams) error
+	// ExportUsers Users as a file, streamed while they are read
 	// (GET /export/stream)
 	ExportUsers(ctx echo.Context, params ExportUsersParams) error
 	// GetHealth This process is alive
@@ -581,17 +715,326 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
+// ExportFile converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportFile(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportFileParams
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// ------------- Optional query parameter "fields" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "fields", ctx.QueryParams(), &params.Fields, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter fields: %s", err))
+	}
+
+	// ------------- Optional query parameter "compress" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "compress", ctx.QueryParams(), &params.Compress, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter compress: %s", err))
+	}
+
+	// ------------- Optional query parameter "csv" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "csv", ctx.QueryParams(), &params.Csv, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter csv: %s", err))
+	}
+
+	// ------------- Optional query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "jobId", ctx.QueryParams(), &params.JobID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "city" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "city", ctx.QueryParams(), &params.City, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter city: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "age" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "age", ctx.QueryParams(), &params.Age, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter age: %s", err))
+	}
+
+	// ------------- Optional query parameter "minAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "minAge", ctx.QueryParams(), &params.MinAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter minAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "maxAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "maxAge", ctx.QueryParams(), &params.MaxAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter maxAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "gender" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "gender", ctx.QueryParams(), &params.Gender, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gender: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "deleted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deleted", ctx.QueryParams(), &params.Deleted, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deleted: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var Caller Caller
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &Caller, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.Caller = Caller
+	}
+	// ------------- Optional header parameter "Accept-Encoding" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Encoding")]; found {
+		var AcceptEncoding AcceptEncoding
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept-Encoding, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", valueList[0], &AcceptEncoding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept-Encoding: %s", err))
+		}
+
+		params.AcceptEncoding = AcceptEncoding
+	}
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Range: %s", err))
+		}
+
+		params.Range = Range
+	}
+	// ------------- Optional header parameter "If-Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Range")]; found {
+		var IfRange string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Range", valueList[0], &IfRange, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Range: %s", err))
+		}
+
+		params.IfRange = IfRange
+	}
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportFile(ctx, params)
+	return err
+}
+
 // ExportUsers converts echo context to params.
 func (w *ServerInterfaceWrapper) ExportUsers(ctx echo.Context) error {
 	var err error
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ExportUsersParams
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// ------------- Optional query parameter "fields" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "fields", ctx.QueryParams(), &params.Fields, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter fields: %s", err))
+	}
+
+	// ------------- Optional query parameter "compress" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "compress", ctx.QueryParams(), &params.Compress, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter compress: %s", err))
+	}
+
 	// ------------- Optional query parameter "csv" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "csv", ctx.QueryParams(), &params.Csv, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter csv: %s", err))
+	}
+
+	// ------------- Optional query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "jobId", ctx.QueryParams(), &params.JobID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "city" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "city", ctx.QueryParams(), &params.City, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter city: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "age" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "age", ctx.QueryParams(), &params.Age, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter age: %s", err))
+	}
+
+	// ------------- Optional query parameter "minAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "minAge", ctx.QueryParams(), &params.MinAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter minAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "maxAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "maxAge", ctx.QueryParams(), &params.MaxAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter maxAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "gender" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "gender", ctx.QueryParams(), &params.Gender, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gender: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "deleted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deleted", ctx.QueryParams(), &params.Deleted, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deleted: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var Caller Caller
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &Caller, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.Caller = Caller
+	}
+	// ------------- Optional header parameter "Accept-Encoding" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Encoding")]; found {
+		var AcceptEncoding AcceptEncoding
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept-Encoding, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", valueList[0], &AcceptEncoding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept-Encoding: %s", err))
+		}
+
+		params.AcceptEncoding = AcceptEncoding
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -1443,10 +1886,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/jobs/:jobId", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
 	router.POST(options.BaseURL+"/jobs/:jobId/cancel", wrapper.CancelJob, options.OperationMiddlewares["cancelJob"]...)
 	router.GET(options.BaseURL+"/export/stream", wrapper.ExportUsers, options.OperationMiddlewares["exportUsers"]...)
+	router.GET(options.BaseURL+"/export/csv", wrapper.ExportFile, options.OperationMiddlewares["exportFile"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 
 }
+
+type BadExportJSONResponse Error
 
 type BadListJSONResponse Error
 
@@ -1482,6 +1928,8 @@ type InternalJSONResponse Error
 
 type KeyReusedJSONResponse Error
 
+type NotAcceptableJSONResponse Error
+
 type NotFoundJSONResponse Error
 
 type PreconditionFailedJSONResponse Error
@@ -1497,6 +1945,15 @@ type TooManyJSONResponse struct {
 	Headers TooManyResponseHeaders
 }
 
+type TooManyExportsResponseHeaders struct {
+	RetryAfter int
+}
+type TooManyExportsJSONResponse struct {
+	Body Error
+
+	Headers TooManyExportsResponseHeaders
+}
+
 type UnavailableResponseHeaders struct {
 	RetryAfter int
 }
@@ -1510,6 +1967,574 @@ type UnsupportedMediaTypeJSONResponse Error
 
 type UserNotFoundJSONResponse Error
 
+type ExportFileRequestObject struct {
+	Params ExportFileParams
+}
+
+type ExportFileResponseObject interface {
+	VisitExportFileResponse(w http.ResponseWriter) error
+}
+
+type ExportFile200ResponseHeaders struct {
+	AcceptRanges       string
+	ContentDisposition string
+	ContentEncoding    string
+	ETag               string
+	XRowCount          int64
+}
+
+type ExportFile200ApplicationAvroResponse struct {
+	Body          io.Reader
+	Headers       ExportFile200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile200ApplicationAvroResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/avro")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile200ApplicationGzipResponse struct {
+	Body          io.Reader
+	Headers       ExportFile200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile200ApplicationGzipResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/gzip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile200JSONResponse struct {
+	Body    []map[string]interface{}
+	Headers ExportFile200ResponseHeaders
+}
+
+func (response ExportFile200JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile200ApplicationVndApacheParquetResponse struct {
+	Body          io.Reader
+	Headers       ExportFile200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile200ApplicationVndApacheParquetResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.apache.parquet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile200ApplicationXNdjsonResponse struct {
+	Body          io.Reader
+	Headers       ExportFile200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile200ApplicationXNdjsonResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ExportFile200ApplicationZstdResponse struct {
+	Body          io.Reader
+	Headers       ExportFile200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile200ApplicationZstdResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zstd")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile200TextCsvResponse struct {
+	Body          io.Reader
+	Headers       ExportFile200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile200TextCsvResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile206ResponseHeaders struct {
+	AcceptRanges       string
+	ContentDisposition string
+	ContentEncoding    string
+	ETag               string
+	XRowCount          int64
+}
+
+type ExportFile206ApplicationAvroResponse struct {
+	Body          io.Reader
+	Headers       ExportFile206ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile206ApplicationAvroResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/avro")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile206ApplicationGzipResponse struct {
+	Body          io.Reader
+	Headers       ExportFile206ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile206ApplicationGzipResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/gzip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile206JSONResponse struct {
+	Body    openapi_types.File
+	Headers ExportFile206ResponseHeaders
+}
+
+func (response ExportFile206JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(206)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile206ApplicationVndApacheParquetResponse struct {
+	Body          io.Reader
+	Headers       ExportFile206ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile206ApplicationVndApacheParquetResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.apache.parquet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile206ApplicationXNdjsonResponse struct {
+	Body          io.Reader
+	Headers       ExportFile206ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile206ApplicationXNdjsonResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ExportFile206ApplicationZstdResponse struct {
+	Body          io.Reader
+	Headers       ExportFile206ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile206ApplicationZstdResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zstd")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile206MultipartResponse struct {
+	Body    func(writer *multipart.Writer) error
+	Headers ExportFile206ResponseHeaders
+}
+
+func (response ExportFile206MultipartResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+	writer := multipart.NewWriter(w)
+
+	w.Header().Set("Content-Type", mime.FormatMediaType("multipart/byteranges", map[string]string{"boundary": writer.Boundary()}))
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(206)
+
+	defer writer.Close()
+	return response.Body(writer)
+}
+
+type ExportFile206TextCsvResponse struct {
+	Body          io.Reader
+	Headers       ExportFile206ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportFile206TextCsvResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Row-Count", fmt.Sprint(response.Headers.XRowCount))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportFile304Response struct {
+}
+
+func (response ExportFile304Response) VisitExportFileResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type ExportFile400JSONResponse struct{ BadExportJSONResponse }
+
+func (response ExportFile400JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ExportFile404JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response ExportFile406JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ExportFile413JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile416JSONResponse Error
+
+func (response ExportFile416JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(416)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile429JSONResponse struct{ TooManyExportsJSONResponse }
+
+func (response ExportFile429JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile500JSONResponse struct{ InternalJSONResponse }
+
+func (response ExportFile500JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ExportFile503JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportUsersRequestObject struct {
 	Params ExportUsersParams
 }
@@ -1520,6 +2545,171 @@ type ExportUsersResponseObject interface {
 
 type ExportUsers200ResponseHeaders struct {
 	ContentDisposition string
+	ContentEncoding    string
+	Trailer            string
+}
+
+type ExportUsers200ApplicationAvroResponse struct {
+	Body          io.Reader
+	Headers       ExportUsers200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportUsers200ApplicationAvroResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/avro")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportUsers200ApplicationGzipResponse struct {
+	Body          io.Reader
+	Headers       ExportUsers200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportUsers200ApplicationGzipResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/gzip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportUsers200JSONResponse struct {
+	Body    []map[string]interface{}
+	Headers ExportUsers200ResponseHeaders
+}
+
+func (response ExportUsers200JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportUsers200ApplicationVndApacheParquetResponse struct {
+	Body          io.Reader
+	Headers       ExportUsers200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportUsers200ApplicationVndApacheParquetResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.apache.parquet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ExportUsers200ApplicationXNdjsonResponse struct {
+	Body          io.Reader
+	Headers       ExportUsers200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportUsers200ApplicationXNdjsonResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ExportUsers200ApplicationZstdResponse struct {
+	Body          io.Reader
+	Headers       ExportUsers200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ExportUsers200ApplicationZstdResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zstd")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
 }
 
 type ExportUsers200TextCsvResponse struct {
@@ -1535,6 +2725,8 @@ func (response ExportUsers200TextCsvResponse) VisitExportUsersResponse(w http.Re
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
 	}
 	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
 	w.WriteHeader(200)
 
 	if closer, ok := response.Body.(io.ReadCloser); ok {
@@ -1544,7 +2736,7 @@ func (response ExportUsers200TextCsvResponse) VisitExportUsersResponse(w http.Re
 	return err
 }
 
-type ExportUsers400JSONResponse struct{ BadRequestJSONResponse }
+type ExportUsers400JSONResponse struct{ BadExportJSONResponse }
 
 func (response ExportUsers400JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
 
@@ -1554,6 +2746,34 @@ func (response ExportUsers400JSONResponse) VisitExportUsersResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportUsers404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ExportUsers404JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportUsers406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response ExportUsers406JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1572,7 +2792,7 @@ func (response ExportUsers413JSONResponse) VisitExportUsersResponse(w http.Respo
 	return err
 }
 
-type ExportUsers429JSONResponse struct{ TooManyJSONResponse }
+type ExportUsers429JSONResponse struct{ TooManyExportsJSONResponse }
 
 func (response ExportUsers429JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
 
@@ -3174,7 +4394,10 @@ func (response ReactivateUser503JSONResponse) VisitReactivateUserResponse(w http
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// ExportUsers All users as CSV, streamed while they are read
+	// ExportFile Users as a file, finished before it is sent
+	// (GET /export/csv)
+	ExportFile(ctx context.Context, request ExportFileRequestObject) (ExportFileResponseObject, error)
+	// ExportUsers Users as a file, streamed while they are read
 	// (GET /export/stream)
 	ExportUsers(ctx context.Context, request ExportUsersRequestObject) (ExportUsersResponseObject, error)
 	// GetHealth This process is alive
@@ -3237,6 +4460,31 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// ExportFile operation middleware
+func (sh *strictHandler) ExportFile(ctx echo.Context, params ExportFileParams) error {
+	var request ExportFileRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportFile(ctx.Request().Context(), request.(ExportFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportFileResponseObject); ok {
+		return validResponse.VisitExportFileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // ExportUsers operation middleware
@@ -3765,127 +5013,151 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chs58tirdCaX2rvckCL1tWe6tupkWfZqV9LqZ8m/3dhyRHCmScKaAbgAKIrrUv7PE+QF8iZ5kzxJ",
-	"Cg3MB8kZamRLys973qotiyQG02j0N7obn4JIphMpUBgd9D4FY2QxKvrz4JyN7L8x6kjxieFSBL1gf8zE",
-	"CDXMxijwGhWYMcJUo4JYon4OQ6mgfzhsHTMTjfvAREwfT6RA/107CAMdjTFldna8YekkQR303gcXwenp",
-	"4c31wc27o07Ujbrn1++ejX66CIIPYWDmEwx6gTaKi1FwexsGhzGmE2lQmDc4Sdgc41Vo+0ZNsU/AAhOA",
-	"TCUcFSj8fYrawFTEtAKuIZ8tmrd+xjmkLEZa20c5WIJYTFMLrZ26GrIjGTEHwDI8v45R5dMC1/W42GAT",
-	"vnHd3fgoB3qj032208Fd1vo+3opa3w+62HoWbQ1bm8PduMv+MdiOduJqUE4VDlGhiHBvMkl4FY7OxwiT",
-	"fBiYMTMwYxrGUsipwrgexhnj5oetTvWb36BR872hQVWFBpkgaIykiDVMheEJcANcw0wqMwaj5lyMgI0Y",
-	"F/b1dr+4ssBbpJfBSbngqd2Pbg4DFwZHqIJbC8WEKZai8SS9L6fCrILzo5xBysSc6Fg/B2YgldpAtxN2",
-	"OvQ/MA3HU21QQSRT1CF0/Q8zbsag5VRFCIqJWKZ2Egs0t1P/PkU1D8JAsNTCFhEA6xZUwm+3Y//7EAZD",
-	"qVJm3NJ2t4Nw7arD4KaVotZsZL9Op9rAAIHBjHAupukAFQyVTKFrB7/kCqOMWKtAjvMBZTBjHLJpYmFi",
-	"OgrCnCncJ4veVaqwkI1ka4lUauDVEUgFNNFtGLziiUG1Z4dUQ2mfrkHj1u6HMEjZjcfYTufB8AdGQnen",
-	"UwC4z828QmRKYRgXGIfArRiaQ8Q01pKInaOO4xIpYikCt6AjFCMzDnqWFIO7sTpm11gi7Q5EY6ZYRLyR",
-	"r+AlJmjqJWkPpEjmJMBiN9LxTAjSjFHNuMZiBH2l69bpn6+mqiFLNOaLGkiZIBN1e2Mhs8RCDxVLOUgZ",
-	"T6rFndtLFscKtW60K0iT1W0Li9k//ed2JNOl/dnc2bn3/mzu7FTuz2u0KquOC0bu1yptdcwSyyGvMLV/",
-	"fBFv2qksvv1cOWzH7MZz6DLGuQY2omfmcipG9fIxdVPU4Hl358k4+ZiLO9cik3jNStwEdaL9H0+2khOC",
-	"p5lMog+WdYdcaQN2KflXCcu/kcp+OZBmDB+lnQQGc2CgJyzCNvT/Sz+E/qW3/f5rH1Jk4kKYMaYak2vU",
-	"7QtRgzT6Zw2TwWC+zFud7v15q9Ot5K0zwwx+qfjWNEndGlCMEibiRxHghy9zsTBhZlyAxOPGFscjGxsl",
-	"I/tnrNCUx+wKNSicIDPWALR0l9nqY6bSBLXu0beapbhixvuvr3BuTUkm9AwVxs5Ey3+1hjcT8YXoFw5E",
-	"K/MgeqRM+iEwQdorfwXNsb252YY3OJxqlmhgCkFIAwpTtOvEuETYzo8q9mDJvaglEJ5OpDKtzc7mbquz",
-	"2eruWlKZMGNQ2Wn/+/v/1PofHz51w82dndu/BE2oZoBOKFiNcs01HyQIe2f7h4fL5DMk96xaYVol/50G",
-	"6xJaU9giM2JJgsqJBc1mwM1z2O5uOl8rdwrHTNv3iBHGoLmICr5ZwZD3GR/CO6xGg4WelvqTHNQyy0c5",
-	"OFzPL39ROAx6wX/eKDznDfer3nAz17LF27fu1xNW4YWckM/IEm64dTCsI73iV5Bx1YafhZwJiGSMugds",
-	"GsJAhRCxEKJxCDGGEF+FQJPwEIYqhNEgBE6yPASuQkhvQhBJCEKGIP4IwVpwRoUwZSFMyWTDm0kiY8xN",
-	"sWpxbep2630w1UEYRCwIAzYNwmA0cBv/4UMYcIMp+WNlwt5rvWOtPz582qym65TdHLrHNrskk/ynQigx",
-	"pdi81kacyVaCxjlwsUVNobkimaaMCOOUjbDGZbVc0Bd4Y/anSkvVBzl0MiXhEcIAh1JhuCRqrHvL7fOa",
-	"dKFU1l6AE2nAyBGSfKEH+hM2wn6dRmEE0ILTW9Z/HWc75LqkITNYIIvlVK0mQ8gJSfFVjLyyYr3TBgs8",
-	"/J//BZr/gfB//+f/9m5zDwY4lyJ2AYWRBCn8amlBtcudLLtyuVNQNpI6K7qoZMG29BWftOTE8VNrIu0Y",
-	"5Un5Hjqrk6HgjP9R63naZVfD2+2Ubbxsox7MyOt0HHwUuqlw2Hx0pg9/ffNqH77f3O78reeVYiGkXRgK",
-	"5DUqsutob2CrA6UwyG6nVmj7l39WgOgM66JRxDwaMYaUDIKcocjXbMP+WGoK6MXWVpDKuqEuxDfQKEyt",
-	"aYZL7mYJ1O3NKtPnUUlMDmF3GwbckOg5k8q8qDCJ3tolO8bB36csgWuWTFHDUCaJnFnxxePaBbs5q+M2",
-	"ZBVm3iF9IKP/xJngVq37P7OAhDdsHXs6f/iL3Egeh5C/MoTsjSHYF4ZA7wszX8u9j/BkVWItM7pfq1c8",
-	"ZFe0idmis8+Fev2yBdF8FtjShLch7aAzN1Yp3RlRtez1W+vt2cGb1uHLpga8dZKWLUanWDutZ+3Lf7as",
-	"7bi7XWc6jmTLv9kDvcae3N0Gp1B1CDEfcaPt0ttwCf+EFjG4Qj2RQiOp+hcsPuKazJ5ICmt02z/ZZJJw",
-	"Fyzf+KhdENIvx420FkhwzRIe06DLIeMJcXGMhvGEph5yTOIDpaSyKPCfyy740gqs0W7ZcSCvEXzE4TYs",
-	"nvMaqHhqQcNZz6LwwayeK+k2Ep8/XEw7na2o0K70GYPbD7dhgBbOoGfxAW+cc7Hwrk0gMJx7wQUtPQid",
-	"kdrLTwVIEG5oZIoMZu+lHFrod3776d//bfO/7b57sfXzv/36/dH28eaJZ9+pDnrb5GvyFLVh6cS+MHc1",
-	"zrudXment9Vpdze33lmKaGb0EupduH2VwjMHimuYKSlGPVjZzbZ91QsWZ+h4QhLJ4vGNfdgmW0iTwvqJ",
-	"anbUuX8bTM9F9NXva0j6+pLHlynX2vrzUsHA+niXCU+5ucSbCDEuCMAKnafc/SIEXdo8Jrx80GgWxILg",
-	"0ZUPUBXDuSZxwhzXWp3OwAv+4klWJYUyOUrBuiZktXUPydD9ExCPVJCyxNpkGF/avS+s1oGMKcQjJPx0",
-	"9ssJ0c++FMOER58nPj7KwaWQ5jJiIsIkYQMKlpdIKMNUsP/L8enRwfkB+fHZluXvrqAkNyUwMrXJF+Ia",
-	"illWNrDxge+Gm/m+O/3sSXf6oxx8p8G9nTIEHLuQ7cpNaK188Ghuu1G0mYckB/eiCCf+NKr5lroITi9o",
-	"dGhe3jD3Ugus9Sja8FYT/IexZdNojNEVZCAWCA1OD05eHp68bo6vbFW/qJ/koA5vThGQseGHk7sz40li",
-	"JUcsBbbhV3KnnQ/WJ8ZwqoZCnBq4ATUVBG0praMi6lkHsX9qoyLTYinLYd3T+biFdIRWKR9h3dOrCQyE",
-	"MbdXr7jgetyIQBrH7+7eEessP3fHnLPyDvw5EW39WsGSB0NxrbjYA3LUrA51qRbf6R5w//pLErVtODQa",
-	"IjbVZIdnJ1NyVDoCyIUhCZKfcf4Gp/oBSWStuFvOIhpgIsVIWwGydKLQA16MvbzC+aUiOAnqE2leyal4",
-	"GqAVelWqp9HYyg53wEekrmWKpGwx0Wj3I1OUQwte21NaHud85YyvJ0E1hcO9+TWzajU7QADN5roHkxJc",
-	"maMBr9HYlTGBMwL+XMojpkb4NCBnZktiX2mplQnowvGLHkzYPJEsvjRSXtKvGXTHTMw/y6IxHJU3sxWy",
-	"aLxsE3PxViPFIa3BEfTeB02TzGhSelLlKV5nLpUr6HU3Q3p10At+OyqbSOdSgl1MZtrqBdX72xFEUkRT",
-	"ZQXQHOgV4OFuwzG7cSYDxvDDozhPm09nFZ1IA0LOerC6QyFEUiaxnIlLFhl+TZEvSxIpE1Y+OMQtqRnK",
-	"s2vlpxbrRHwpJY8AeyvYNePO2n10BjiRZmx9wFlxItgDbaTCy2kBh13x71OcLnz5kCvW04mLGB9jzNk5",
-	"xcCejPfHTOd6ILXvBzOfYA+mBViX9P2l/b6dRQ/voQ5WBQH54LnIDgqOtIT4yn9XcCKJVStTs+EP419u",
-	"P6XXsajRLMQllead/h4sIqZNIUs/u3152flgsdMjLDlVcoLKcNT5yeik9FXufXwqDhOmU/LTm8WV8434",
-	"tBqfzbC5HjFnbpQLwGYh4/f5ubafpHhTEfKWg48YGfumRRfFIkDMfxlS7KSJZ0PBjzvN7A+LOLCKzrrx",
-	"1s96g5pC9vfC/DrUCZ8EtQan2amAvArCwEeRGh4HLKE6y2JyU1fh1xHv/Zbn2Hk1aSD1B2RXXFD8idj7",
-	"ufVUveRcWXPJCriTw176sfc4+sJscatC8Mfz89MsGMAFzKSKdSWIpb1cOnSWCiYoJzVLc8KqYp9LwupT",
-	"fUDqOw3931reQmkdvuxXvqSgmbUrbAdVZ7wlKbge/ec8xRXSKp4ucbJDeOgopMBdmGW2FGuvpcWXBUms",
-	"JcnlNH5mLO05eRvjBEWsQTqvzEJjUbBIxQuh2GUEHlyjmsOAxUU0tZwB9te7I8x/C8uHM3SuluWarMP1",
-	"qxwq2qKlfBJvKtdWDTgMMEXLfcAzZGeYf6qOqmkXSxzLJPaZG9KZhvmCP08BLS/eW/u1i5cKUqtluc5M",
-	"9CZYuK10Hj7dN/nwfhox80zu4jsyFis4pUQl9xPd/hzgU3APdb/E+G6KNVp7cT8/ykG7BG6Z6JyX5LOv",
-	"rGU34mY8HbQjmW6kFHcZ/+7/2MiiLxsfKS4WBj8iS5yEvcfyK3Xs56nWNTo1s1TWwVW2jhUyg/GeWWeN",
-	"hgEaVvi2YTD0AUf7mJgmiU+asGrFedL3iTwnzD9JdT5lI/xUyQjdkRmdl8H2zoaVZ20vUO2PGPtqpu0d",
-	"enqi5Eihttb2ThgoZvA0Y62gt9vd3Nq2qLTYyp/s5Loh/yqDhXJletubYZZSUaRP+Ph4Lea2d3bflQPk",
-	"hyeXp29+ef3m4OwsyIMDR3tvXh+Qxl40copdaaIdve7brzSNfh3Prcn/au/w6OBlpSIvb26VgEukGNkp",
-	"tOFJAoZdoX4OdtthNuaJL5UrDgyNTNYJv/clHWAnCT7cQxeUCW89Zk6m7vwqw1BOoFWKhOdK1h3UuLx/",
-	"q1SfAzfaJVy5xPNICo3RlMIS3JltDaT8F7pDGYt8avKudQ7AhCnDWUU5EBUP0cFiTivPXTxxxrSLT8TW",
-	"oJuX7blSQdIyN1bnb7l5QnAls8wYTCemKQ4Lzq6uo5ygilCY51QT4I4l7HryM0b7mnIe4to0ytsV2bFu",
-	"RcB8FWdozT52jYqN0CV6O6vEyorGBsGCcKp+rfEmZ5YaHWPCrynLn2WppjP0iflDbsBIB2ljGBbFYTUQ",
-	"TF9hDEOpGs6qfaZjk6F5ettDZKmVRPX9hMajGlZrwxJ5Bh9NubIjKwy3TDcldlmm5AWBH2bpoJl8zIVN",
-	"WNJCZRQuCOH18ZO8wGBZ6pXz8jqtZ6w13Gu9+vDpH7et8sft+3zs1iTM/yQHp14a3ivKkIcXG3lOFMlZ",
-	"9RrGTJ/gjSmJ4pLILBLjVhnstUQNXBiZpYlTHUSWrE655l4Fy1JZmhSlcMD7givuqWaXaDPDRbGcBdir",
-	"Nn6Bj8r7HzODLeu9LxLBxUVs9/PiIr64iP0/5+6f3sI/FxdtO3br9t1fGi3U6vc8VkDV+CzmwiuRxjby",
-	"GKMrlzKVFe0ywwZMY9m+k1cU7yusVyHzNHNuxlxAVxcprQpjrsuP+1Db7YfSd6XYf4WN6KFqSKHlgGIF",
-	"pdYEAMsQfJGrEmbwVpHL2crLs2yScMlsPt17e0bZQuXMIWeu2C/3TvYPjuzfd8Bq/cKzDLAH8gnPvezP",
-	"lnB2vHd0FITB8cHLw7fHQeht/TD47agJeOcc1UMCV1X9+ubVPmxtbT0DLuDt+b5L40h5knDfk2JBsT8G",
-	"71avf4Fls2zIptxKzLe16xP2e8GR6xUQ5mmORRCPPhc+rEuu762UsZdLAnrBXsyCMCsx72WV5GHAnfOb",
-	"Vwz0ghdzRS9O5YAnef1Q8Pft7c3O98+2d62LmVcU9IIDXxS7wumLxnzJSop8n4WK0HbevmBV75TWfT9r",
-	"CLNOAivvK+Gn4tdRXqz/hVX4vKn5WGxCVbBpYTtqDkMaxKLWFYtkfRIqi0YWAAiLbgVFHm6xRVXi0nIE",
-	"RbX0g/DFl5H949H7ffoCZJxQXU2+YiGUiTknp2zP1resqKPNBRZYBqNUmLgVPiKDlOm+OSqWGaL05Nbm",
-	"ugcn4xML7rJa2fNH+9bUATmE8vzPYUQJHQJ9xCVtL6J8/Rtz1my6upX4sVrhUceUfg/uCChTU6NTX5/9",
-	"hbrZ5cd7fm7koyxkNXgH5f2fQeN9KLlKHtayd+SApXqkXid0paa9buf2S722t7407ancNiorfjy/LUNR",
-	"ZWczNir1NMsjN8+hs1KNXBGN8XW/69qFuXjTQkhopRFZnV/pa4d9wVljL9PxjW/W0JhxHI/ss3SgeLyq",
-	"j4nYvqmkbyrpMVXSE6uYWzq9H8pVvLj6AVdL9VEOdA/0dJByEkkhTGRCDQkHczoF4XGYlfFwA3wIAjGG",
-	"AbZhz3c5kVSX5TMPmHbigU7pmZ0ysgKCWiBR1qdHN1euopTOzTX8lRxn30Ghk/VVc150qa9CCORPZ+Pc",
-	"V78duXLWv7UvxIXo53XDfdr4csOWNpwt5nT7hjh65iLbdnncQMxjiqHjDdeGJnXJGXTeRnmMlmwsv7oa",
-	"HgrJk3aBA5epvwdUmw15B0YnhRkoOTVY1AJdCTlz7Xrc5K6Jjp6mKVMksCgYq0NfgOFaaeCN+9tJ4IHr",
-	"N0cOvKSGkYYbK/UCV0gQhME1Ku12vtvutKlxgpygYBMe9IKtdrfd8fkyJPU23Pwb2ihkxFUjNNX6xSjG",
-	"E1SUNyRnLQpC94mxHNaLYn/fvODQnbe5N8BAIbvSvu1C0XlrMDcY+jQaIVz/xQvBNURT14tITo0fLlgC",
-	"0XgqrkLQMsOxHtvJhzxBf+SUSHmlXXlQG464QA0ofGuk/Tdw9Oo5MIgwSWiGC0Fhb993oP8D/B1a8M9+",
-	"COd7L0I7Xio4egUjtNsBCcUWR9D/rl/AICToiUIW6zGicYenlrCsXcCIcKYJc3tt9Q1l9dDh+QEhhg5a",
-	"gsX+ne9XWlwoNuvb11tkW+C1b040t3wd0jFe1qN27s6iaEW1rRf1dWXvPMVmX9YZQLFZaBnLkoUgq2+h",
-	"Nn6z01my4gzemA0LTjmlN+BxSA3Y2AhDp6dC6pXgWiWQzgydgL9QF6Ib7sUMyDINt3ZDp79CZyOH3gIN",
-	"lwzg8LsFk9VOs4CR5cBAbWWGDovWFKXU7X23xNZLridS8+omuUVOIxGwF8Ju+1zArr4lLTOGReOUjkPt",
-	"0xZfP1yQbtHUVauzSbkKnZ2tzrt2pK+ruwvbhW27Xamyo/Pd2yiVrdtHult3P5LXnNgHNp81euDYZ8fu",
-	"NIEpL9miBxpAVK4DoCzoXPjuJYmXsUzD/tm/h+BEIjVccSkQjtnAsroVvGzkGt0RFzulvzGmrKE/SnJ0",
-	"keVfo/GJRXcyxudn5/s3VBWeJfwaff43qutM1kyV9RA33MlEjhFqAOnPIF3SG7/G0sLzlWlnJFVOaJHi",
-	"q1UG0+SKjBupzZpuOExDv6LMpb/Qf5iOitsrEtXZOi/si1YEahXGiiEbvg1IXT53aeRSa78GT/jeQQ1G",
-	"upPdBgOppVCFeO02YJrFgtLbMNjsbDZ9rJT4/kRiowFoRenjVyBofO11ymJsTSdO5pS4ilJhnTDx5O/S",
-	"IVpu4APxz2L/7iomekMjaoyTPyMv3T3uhJlvLPcVs5xT7z4LsKBvsJqLR1jNhFlqeqU6P+La/GQHfAGH",
-	"1LXWdTlCjRR+kZ1UZZL7qIc/bw+hdNwegjttD4sUutCnBoZQHLXXgekTl5oB6ZKi1oJIYYEsEOC9f+vx",
-	"1wLgUvYre6BtdmpTAR+kIyHB1KxxJgVmXafJ5p0vP7v3anW7yxIMTbyyL+orQQcdlW0PCAo5pHhR+6nk",
-	"2VNLm6LbnQs56RAEzlAbF/GoFzMbnyhH8Had9/CTHNxb2GTk0lgqPTJ9rOmg89lE0dm++5G8uPhroCIn",
-	"0ykEmKV5up5bH4kC7iChrGNSrbn4q2/PtJD2DfuuKRTdSOPjwAnGWevUrC/5qsnonvsz0+YCMp6OSjsN",
-	"DKu8JdfXQNb7pR5h1WSskMXztRGUIsPzEWmheEkFRdAJgWvywA2dkWRN+J1a80h6fEDOZIpLcBStxwig",
-	"z4r2RExALCkYOZPq6nOCPrm7WnmesJck5Z7hVHZjJJ0utaHc18BIw5IeUKNJu8xIaqMhlXS3GBNFK+/n",
-	"0Penyn1qiwOzses7TjWrdKJgn2rD6+X+3DVNTPtNepz3LN4dTPk4ZujqjBgnZhy6CximRUVHJFNq/TGS",
-	"dFuIiy0K5ASrHvOhASGVvxmifLmQ751u8ZJlHLgTFHdY5g9dKo4ZrJPyeX58qSd6E888ax/ecKxvVtLA",
-	"P3fNnRuMLK74ajC4dGlM49F07VXj0e6alcbDs+68jQb7a3uajy+6/zYa769fajz+wLetbjg8u33rUfV5",
-	"nnVVo9RJcNxLmVNj569Bz+75Cw68+7ccZXSfKZvCm4dLBh0dRVPyVF6Y9ELG8wfdGp/geruYNWTUFG+r",
-	"g2wP9uY6ghA4gywoWnE/6Lr+SzSm4Y2YvqHb3VdiZi2IvvDcLkuCu38osLvThAgrOk39/zAtiWazrsSr",
-	"tJ5bJYvt00ouUlUc/F8jAu5KEb/Fyr/Fysux8moHbaEj/7qEofw46vXBObjH+quxgzOa6JuB+s1A/Wag",
-	"/gsZqI7taw3TQtB84i4i7iob6i/to6DFgNJzIsOvGTU2p1104czyLb7Wid7ubK8KI7fr3u5dm5F3Io33",
-	"w7mGFM1Yxv7GRIxDUMzHHpgAPhLSXy7e/DrAUqbxXTdm+oDA6dtzikuc7p3v/0jNMapod3sNAouWkfci",
-	"udy6bBLdXGjy+TXQqaOIeqsyrA1TNqEiuqixaPXhb5ocM/0ctjrbrrtJKWvd9+fRhvnK3TqCOpECn+iS",
-	"yceWj+tyLz/bT7NTbt3FDD71Ww6hv4BSF2D8ond/4y3LW78IrGer+1mC/mhoUn2x6x5dngIpqhECjfFX",
-	"BW492/1bzzVB8g3WKXHZnYf5myW4DqEvpknSB0wnhiNl8GcVWq6BYxv2qdGzBjm8EDEf0gUDJr/HxhTh",
-	"YcNTKoSgurCqeC0VhlQLj7uQ4C+2dTz5OEEbV7Zi97E8D2G2RZj9++fP2SAO9JXIlifi7wbOZ8WlBX/+",
-	"SBDxIl3pkHFgcV1VpayZVriwvyxwuNfS2VXYTkwMkI5zrFiYrxqTdLNJhP9hWfk+8ddvfPeN7+7kO0/w",
-	"TUKw1qvbKFy1+ijsm3zM5/HRy6/YQt1uBGjNRQhc+6s1grsv3Mst3uyB6qsQyhv2H/rWvfKNOYu3IORY",
-	"eQ7+EJ3HPtXAZXnW3dr557TAX6iK4MiARVdVzLuU77HUXXTMNWS1p2GWDOLopyJXNjeHqUZW55WerHIO",
-	"4mEPz/JMZ1yMkrwUj4kYEq6NLhd6e7/YLWQVFl8hHboE33IfdiNdBauIS9NQKHx1lqxhJhXj6dJ4XyC2",
-	"+sQrT4FSIBWsgpoKfyFY6fFSxs3th9v/FwAA//8=",
+	"7H3rchs51tirnHQ2NTvZJkVKlGZM1VSNLMseeWRZnyTPODYdEewGSVjdAAcASdEu5X+eIC+QN8mb5Em+",
+	"wgH6QrKbauq2a6+2asciiUYfAOeOc/nqBSIeCU65Vl77qzekJKQS/zw4JwPzb0hVINlIM8G9trc/JHxA",
+	"FUyHlNMJlaCHFMaKSggFVbvQFxK6h/3aG6KDYRcID/HjseDUfVf3fE8FQxoTMzu9IvEoosprf/Q63snJ",
+	"4dXk4OrDUSNoBs3zyYdng9cdz/vke3o2ol7bU1oyPvCur33vMKTxSGjK9SkdRWRGw2Vou1qOaReBBcKB",
+	"EhkxKkHSv8ZUaRjzEFfAFKSzBbPa73QGMQkpru2z6C1AzMexgdZMXQzZkQiIBWARnj+HVKbTAlPle7FB",
+	"Rmxj0tz4LHpqo9F8tt2gO6T2U7gV1H7qNWntWbDVr232d8Im+bnXCrbDYlBOJO1TSXlA90ajiBXt0fmQ",
+	"wigdBnpINEyJgqHgYixpWA7jlDD9y1aj+M2nVMvZXl9TWbQNIqKgaCB4qGDMNYuAaWAKpkLqIWg5Y3wA",
+	"ZEAYN68358WkAd5seh6cmHEWm/NopjAwrumASu/aQDEiksRUO5TeCwI60gc8EKEBcxm5RTySVCmqQNMr",
+	"DYLjWU3JzIfeDAZf2AiEhC9Khz6MeUSVgm7gHuoiBZh1GBoYCIE7x8y8lqo83+MkNiBaOGopIGUbbF9k",
+	"Xrv71y+N+s8FO+17V7WYKkUG5tt4rDT0KJj3KBB9oO4VyozcP/ujgEQkmXYhomRCFQQ0ihQQZZY9AyKp",
+	"D9Mh0Qmhz0BpIjVMmR6mi/trTOUsW1ugJoXkIsl0GXwD/UDUKq1JkqkPrA8DNqEcl+M2fvU5Din0WUSB",
+	"aUWj/q75F7cHFJkpUKIOe3BC5F9jqs3Z7k2kcA8oSI6WhsC4YiEtXXQCStHKzfl5Ph7m3XYgj392A8Zc",
+	"L6/+NzGFmPAZsmW1C0RDLJSGZsNvNPD/5oTfjJWm0iyRKh+a7gdzsqDEWAZmw3koYjNJ+bINAKvoM4fN",
+	"zYb53yff6wsZE20pdafl+SuJuHgnCEyRhfBx3KMS+lLE0DSDXzBJg4T3FoEcpgPyYIa0T8aRgYmowPPT",
+	"o7OfzPbe7eSICszB4UTXvveS0ShUxay4j7/BlHBNQx8Yt/JJyJDKOuyf/dEGFvqIwj6QAfVhQI0Y8yFg",
+	"euYbCtXUBxoTFvkQix6LzEAeGtoh6pKGhj91eJ9JpY9xlogkf4U0ovha98eeroMBSuih2WY8ONV2RIVw",
+	"ij4QK/8t14C9k0PHfvSQxvWO2Wh6NYpESL12n0SKFuOSna+MFX70WGgmMqvyPn3yPaZpjDsYk6sjygd6",
+	"6LVbjQL2GJOrQzt2s4Go5j5luEakJLMbOamFz4fPgnEaGnEQiDgmyp5npKncMw8WY52Zs2RlWzufEEhH",
+	"AduNe6MH0AKa240MwH2mZ0XMkmti1oTIZvhGQFQ5pzNzlMmrSPBQcM8uKDkVw1oqSK0hmdAcq2pAMCSS",
+	"BCi60xW8sGhZpui1QfBohmjoENjyQN8i8JQpmo3Ar1TZOt3zxVzCobFbVE+IiBJedjYGMkP8+FC2lANE",
+	"5UIWYM+ShKERKZVOxdJF2bGQkPzqPtcDES+cz+b29trns7m9XXg+r5AVlVGBZVSFMvINiQyFvKSx+eNO",
+	"vNZMZfbbzZXC9oZcOQpd3HGmDCM1z8zEmA/K5V1spyjZ553tR6PkN4zfuBYRhStWYicoE9U/P9pKjhGe",
+	"ajzJSUMje6TSTgS6r4wMc98Iab7sCT3MMWsCakQCWofuf+v60L1wpul/70JMCe9wI6wUjSZUWZFVtGn4",
+	"zwoig95skbYazfVpq9EspK0zI9jvyr5ROyhdA+WDiPDwYRi40/qKWYPTCYt1MmtSJKzCfuLhZ4VKnPtn",
+	"ZFV4z/fIRIq7cZBATXywL/DB/neUWQg4/7XvHb5IFzMiepitBTWVairxA2vDOafG77RA9L8hl1SBpCNK",
+	"tDG4DSElvpEhkbExcK22p4zFtOg2cV9f0pkxlghXUyppaG2I9NfPomdIrcO7mcOmlnhs2igdu0Y/tSpm",
+	"8gqco7W5WYdT2h8rYqxSSYELDZLG1KyThjlKXbSwF9w5pRjP4pGQurbZ2NypNTZrzR2DOSOiNZVm2v/5",
+	"8b/U/tenr01/c3v7+m9eResbuZwRkROmWC+isHe2f3i4QA+HfXSHFWsARmv5QcHBORkkenVAoohKy+cU",
+	"mQLTu9BqblrfVuqEGxJl3sMHNATFeEBLfRCJj+4+vHHF22Cgx6W+Fr1SYvkseoer6eVvkva9tvdfNzJP",
+	"5Yb9VW3YmUvJ4t07++sxKTCTj9FHRyKmmbGA+0IuG76oLdbhdy6mHAIRUtUGMvahZ8wt4kMwNKaSD+Gl",
+	"DzgJ86EvfRj0fGAonHxg0of4ygce+cCFD/yLD0Yl1dKHMfFhjDpoFROJL3DIOftobGyngBgGOPZ8b9Cz",
+	"Bz9nK+URe6/2gdS+fPq6WYzXObOpeQuzSU9FLaLaehhCWmI3ve2/Fr3lk3mbqOiovBvjC03gz6Ln2w8J",
+	"NfygQEz5LryvvTs7OK0dvjB8KMEkM46XycEE7e4VzXA5+whZMVlbqHczEJHNISyldJqubZXmsci17OE2",
+	"as/qF7/WDP/aaZWxr4GouTc5yFfwtJ0W2ENVPoRswLQyArEOF/Ar1Mx0J2RAS3y+Zv1dTq/0/lgqIbvJ",
+	"SaqIBRR6tC/Q2zgnOwLBQ2aeV6itOR/IsdCgxYCiwMAHuiMyoN2ysyYI0JzXOK+hNax2m2o7FbmbATJb",
+	"TtFqkg05RrG8vCMvjZxu1MEAD//v/4BiXyj8///9f52jrg09OhM8tB75gQDB3WpxQaXLHS06G1JFKq/G",
+	"N5aUi5yGVFOXbFQTI8sgayNhxkjHm9ZQQhrJFpyxL6W+EbPsYnibjbwVkhzUvZkhjYaFD+8+ClwK7nqj",
+	"C38/fbkPP222Gj+2nZaTSV17jwNiQiVaHng2sNWAnON1p1FK3e7lt7phOaNl1zlIPIrSEGLU8FKCQoZa",
+	"h/2hUHgjFhrlT0htWBHekfUU5brUeKALDpEcqK3NIl32QVFM9A1D6jGNsuRMSP28QMd9hzIECYf+NSYR",
+	"TEg0pgr6IorE1MgjFpYu2M5ZbJVYh6QzSvBD6lL1fC/xqRqh7FxmzvSy5Ok8mXcxU1joQ6EXd84R7LwB",
+	"9n24T0bHKSVG+2vxivvkEg8xWXTyOdOX7rYgnM8Am5vw2scTtPpjmUStJDwrWWT3Jkwd0LcXptcGYjUS",
+	"XFHU3Z6T8ODK0Kr5EAhu7CjzJxmNImbvmzfQFs4WZEcapdKbkIiFOOiiT1iEdBxSTViEk6Nz+0BKIc0m",
+	"uM95s/x2RvKna9+jZlavbeCHU2vdzc1nXwFrTOtbE6Kd3pFT3JcNpSUlsTtpqvShWcH2+9d//Mfm/9j5",
+	"8Hzr9//486ej1pvNY0eMY+W1W+jbYDFVmsQjr+1lluB5s9FubLe3GvXm5tYHc77VlEXcRnv7vIyviX3L",
+	"FEyl4IM2LJ0MihGD+xcsvIiZUsYyR+6MiqJ5FK9AkaeJsQaSUsG1b7b5iKlHRZLUl7iAJMZYN1y7JyYU",
+	"nOv02s+ec4pK9tScIsRU3plk1KGcCoRS9pfOuNHYCjIlDD/Tami3mVxgEUmBcVz6MmahvNxQlEg0lL9t",
+	"xErwI9mOR0SR5KK4su+qyhHipLB6opITtW6fDaJmPPgOGMYitxASekQHw4uIxUxf0KuA0jBDACObHvP0",
+	"s7u03OER7viDonqOLXAWXDpPezacKWQnxFJtdus89yQp4kKJuMVbhypotbUGZ2h+H9ImJpERwzS8MGef",
+	"GTc9EaJrlwt4ffb2uG6DTng/YsHt2Mdn0bvgQl8EhAc0ikgPb/1yKJTslLf/9s3J0cH5ATpWkiNL312A",
+	"SXZKIGiRocnMFGSzLB1g5cC6DTvzuif97FFP+rPo/aDAvt3GoSG5oInDtG+MQXDbXLej8DAPkQ/acDRr",
+	"TFY/UutCa3uVghPzB2ZfakPJaFiHd4o61UYLCIY0uIQExGxDvZOD4xeHx6+q71eyqrfyteiV7ZsVBKhs",
+	"uOFoFU9ZFBnOEQpO6/Anel2sqd61EYEoavBqAyP+5JgjtLnw2YLbjjKI3VMbBRGtC9Gkq55Ox82FfdZy",
+	"cZ+rnl4OFMUds2f1knGmhpUQpLJD9eYTERMqd228xjR/At/nRnNjb5Lo3ra4lF3sAdrzRobaGMAfVBuY",
+	"e/0Fsto6HGoFARkr1MOTK3YxyF39pcwQGcnvdHZKx+oeUWQlu1uM1u7RSPCBMgxk4SaxDSwbe3FJZxcS",
+	"4USoj4XjfSiIHn7n58N+oS9kjxlFI4qsxNIYHs6UD6OIMG5Df5EhfVE6bBuefkFSgJMlvBRj/jj7jsAZ",
+	"bUCNg6G7j5EucluJmKK+QCNFDUolsr5vwKs7Ykk9+i+t/vgo2II3eU6DnJp9Tu4+MQa4DaMcXImtBK+o",
+	"NisjnE4R+HMhjogc0McBOdG8IvNKQ3CEQxPePG/DiMwiQcILLcQF/ppA94bw2a2UMs2odJaCpCQYLqr1",
+	"jL9TFD3uRmfy2h+9qvkIOCk+KdNsgDMb9e+1m5s+vtpre++P8lreuRBgFpNo52pOe3h/BIHgwVgaHjoD",
+	"fAU4uOvwhlxZrYeG8MuD2H+bj6fYHQsNXEzbsHxChu4CIaJQTPkFCTSb0AWxiPkXtfQybpVIyqVqIBQO",
+	"may7Ud0Op4S4iAk33DY9w2WUaqUo0ipEke3KWNEC6wS0Vpscc24YLHIsEklKwplv+FYsJMYoCY5O7nv0",
+	"I24+pr7PFIykCKhSqHkaJRQD/tM9QKU0JrM2LB3E/aHJO04mhEWPIzuPhR6iIzQLcGmD0kLSi3EGhyGL",
+	"v8Z0PPflfa5YjUf2vuwNDRk5xxuAR5MHQ6JS9SY27wc9G9E2jDOwLvD7C/N9Pbk7WUNFWCZkdC2lYtzL",
+	"6NEwp5fuu4wOUdQaOZsMvx+3Sesxjel5LcdAnFNznC+rDfMbU8cLGzd7lmpmNRwSWt2CRCdSjKjUjKo0",
+	"0GeU+yo1qr9mV6njMbqfqt2qpQfxdfl2KtnN1RtzZkfZ66fkwuxjFi9jf87elF34id5nGmjzpnnL22wA",
+	"n73to0uwisGOPr0brcdP83tglJ9r39sf0uDylCq8sFxr51dtHXdByiv2NLkTFZee7znnaMXL0IWtTqKM",
+	"7dRF+2uRd73lWXJejoFziTpwyTi6VZG8d0HphHMurTknxm+ksBdu7BoX/zRZ3DIT/O38/CTxcTEOUyFD",
+	"VQhi7iwXQm6EhBEVo5KlWWZVcM45ZvW13M/6g4Lu+5rTT2qHL7qFL8lwZuUK615RhEuOC67e/nMW0yXU",
+	"yp7OUbLdcN9iSLZ3fhKoma29FBdfZCixEiUXs4BzJi+EdER5qJKcWwON2YJ5LJ67YVjcwIMJlTPokTC7",
+	"JMgHNP/95ouTH/38nSNGFSShk6v2+mUKFR7RQnik03VLszTtDhCJy73HCBprrH0tdhYr63AYiih0cWvC",
+	"qobpgm8ngBYX79T70sULCbGRskwlZluVXbgutBa+rhtLv55ETKzVm+gOlcUCSslhyXqs211vffXWEPcL",
+	"hG+nWCG158/zs+jVc+Dmkc5azi6Y2Gh2A6aH4149EPFGjO7E4V/uj43EqbjxGd29vvcbJZHlsGssv1DG",
+	"3k60rpCpiaayCq68diwpwfzYVdqo71FNMn+H7/WdH908xsdR5ELGjFix3pV1LlQi4p7EvOq8En5ibUNj",
+	"LuE1MLS2Nww/qzuGGmBKu8seb23j0yMpBjaZvrXte5JoepKQltfeaW5uoYVudit9spHKhvSrBBaMFGy3",
+	"Nv0koCwLHnPXPqU719re+ZC/9zk8vjg5ffvq9ODszEsdRkd7p68OUGLPKznZqVSRjk727ReqRn8OZ0bl",
+	"f7l3eHTwolCQ5w+3iMFFgg/MFEqzKAJNLqnaBXPsMB2yyFXayO7BtYhWMb+PORlgJvE+rSEL8oi3emeO",
+	"x/ZaNtmhFEGLBAlLhay9f7R5eUao2joLNn4fE8MCwRUNxppNzGOqIpe/ozmUkMjXKu9aZQCMiNSMFKTr",
+	"YnIv3penuLJrfcxToqx/IjQK3Syvz+UShhepsTh61c7jg624Q7Sm8UhX3cOMsovLsIyoDCjXu5izZ2/b",
+	"zHrSq3PzmnwU9sog8usl3rFqRUBcERjfqH1kQiUZUJu3ZLUSwysqKwRzzKn4tcktS5LpE9KITTBpjSSB",
+	"9lPq8sz6TIMWFtLKMMyzw2Ig0iIMFWdVLs67ytA0uPc+YnRzrHo9pvGgitVKt0Qav4xTLp3IEsEt4k2O",
+	"XBYxeY7h+0kwfMIfU2bj56RQfgvnmPBq/0maL7fI9fJRyY3aM1Lr79Vefvr683Ut/7G1zsdmSf7Xa9E7",
+	"cdxwLS9D6l6sZDmhJ2fZahgSdUyvdI4V51hmFu+5TGCvsAIT1yJJksG0viRVBzNtnAgWubRxwXPugI8Z",
+	"VawpZhdwM9mLbDlzsBcd/Bwd5c8/JJrWjPU+jwSdTmjOs9MJO53Q/XNu/2nP/dPp1M3YresPf6u0UCPf",
+	"U18BFvMiIeNOiFTWkYc0uLSRgElRDaJJjyia1+/EJfr7Mu2VizTJhukh49BUWUC/pCFT+cedq+36U+67",
+	"nO+/QEd0UFXE0LxDsQBTSxyAeQjuZKr4CbxF6HK29PIkSMpfUJtP9t6dYRBcPiDOqivmy73j/YMj8/cN",
+	"sBq78CwB7J5swnPH+5MlnL3ZOzryfO/NwYvDd2883+n6vvf+qAp454zK+wSuqDrF6ct92NraegaMw7vz",
+	"fRudFLMoYq6k3ZxgfwjaLV7/HMkmQb5VqRWJb2vHpSu1vSNby8dPo3czJ54rDZXYsDa1qL1UZiafENX2",
+	"9kLi+UkJmHZS6cX3mDV+03yptvd8JvHFtnZVkj3p/aPV2mz89Ky1Y0zMNJ+q7R24ohVLlD6vzOe0pMDV",
+	"QSpwbaflhZblTm7d62lDNKn0s/S+3P4U/DpIi+ncsUoOq6o+ZodQ5GyaO46Sy5AKvqhVqXJJHaPClLk5",
+	"APysmlAWXp4dURG7NBSRVV67M13cDe0fDt/XqduTUEJxtZclDSGPzCk6JWe2uqRUGW7OkcAiGLm07C3/",
+	"AQkkj/fVt2KRIHJPbm2uenA0PDbgLoqVPXe1j9UpRR/y8+9izpfRVJ3HJa7Pb/nqN6akWXV1S/5juUSj",
+	"lijdGdzgUMYikieu3MgdZbNN+3D0XMlGmYtqcAbKx+9B4n3KmUoO1rx1ZIHFNLt2w7eJ9u1m4/quVts7",
+	"l5j7WGYbFlV4OLst2aLCwshkkCuJnHpudqGxVIuhwBvjqh6sKs9q/U1zLqGlOsZldqWrnODyKCtbmZZu",
+	"XO2hyoRjaWSfxD3JwmV5jMj2JJKeRNJDiqRHFjHXeHvfF8v7YtNibLDpZ9FTbVDjXsyQJfkwEhHWM+/N",
+	"8BaEhX6SncY0sD5wSkPo0TrsuaJdAtMNXeRBEsyJt/QuVhWIwhKFGAnstptJmyiN9+YK/o6Gs6sf00jq",
+	"nlorOldVxge0p5Nx9qv3RzZL+8d6h3d4N62a0M0q+SY55nA2H+fv6rupqfVsm+UxDSEL0YdOr5jSOKkN",
+	"zsD7NoxjNGhj6NWmpqFLHqULHNgElD3AyhSQFnC3XJiAFGNNsxS3Sy6mtvqcndzWhFPjOCYSGRY6Y5Xv",
+	"8opsIaEkTtZy4J4tNoUGvMCKUZppw/U8mx/j+d6ESmVPvllv1LFsjBhRTkbMa3tb9Wa94eJlkOslgcSB",
+	"mpiPA6pXlGnps4jiznXn44+786XXs5rldfhTMq0pBy3sxlE5wVpYIVOX9g7OByVcEqRWECF5dTgWgdbK",
+	"7P8QUfcS65qZr0fE7IfAwwsItzWrU2FnQx8H5szS3FDno0tr35hZsGkC4XRqS0xTEgyT8Js6toE4JXxA",
+	"u1mVJyxwp7Ho/HRoCzq5bBJ7Z+o2yR6qESwYvoO35DY6/SWLrAjMyvyXRBlmQzZcKcqyMMP8SGsuVhiZ",
+	"FqOvMvbsjyrDbHW0qgNd9a4Kwxe6IJgnihQfqdM0WluM3NZBetZsNn4sLbiCB1xazqg301T9YoMEGrXK",
+	"hQQJSDOtQU+coQRkRCZ3H91PL9hztRMxftquTPTb6bUty6KqDYZzMfVzSZ6WJgxK5isjFVRTXF56tcVx",
+	"BLxgTVg/0ZYej6gqWs0ubDVa6TqmYhyFMKB6USaXQZw1ZVkf7KS4YwUSSsv8Vh6Nhcorj7aFcSsPT8qQ",
+	"VBrsCi1XH5+VOak03hXMrjz+wJVxqjg8qZduLMW5akKbjcaKdAAsszOXuJCq1j3GCRaMWnby5WfAnhd3",
+	"mmEpJQELSixa12W2NN4Hpe9OrdolW2jehF0AYcLDOhmRYEjrSXnhOy3pquaqFueX5X3teCzsmGV0sgV2",
+	"vHbHLLHj+Z10dfglrq/jXXf4KqJdeDN2DFkbdk2vUiUmg5eFPtbZJgPqu9YTWHDM1huzfSesndCRHd70",
+	"90ICCLS/teNbM8i3rhbfOTL8BT+K/8Oc58NMs3KtpUmfys/qu+UygFweLjLsgrCYvWhKZgq6KGu6xc2f",
+	"rBwqLMu3b2mq9oKpkVCsuBFUFniPkspZCra7jr1VKm+7RLQmwTDGmB3ztDmNXzpoACmsZNzYxIC6xvZW",
+	"40M9UJOyDloJpOUNkTBEW/Shu5C63EV3iCaXtsLqmj1vzLuLu4uZg0PtNCfG6zfg+fvaqZjWKvXCyTYc",
+	"Ta75mW+8H0FE22zsfCOM8/YzPCTfu/0st+Nh8TjSzKh8G4ZkZUryt+eE6zxZyJmcArqgp3adbUTUpbJW",
+	"l+iDMuYfiZx5RqBoNU/M7Ym53RNz22q0yppS2YZozrBY6uh47Xstq1EWqaWp5rmRFbHEJ1o3P5Emr+ID",
+	"O5UeyNX0ME81t25+Kq3ugA/sPE5Srz0skuWaGspuW2MXU0sV0Uz1GabiQTfBaMcorNsk8+/YU9h8Vmmx",
+	"+fz+a9/brnJ4aYkafKDCpuYTxDE9NvXKJYGwWNAtoj4ksZGudHbO5Da4akzN9kfP+sesK3ghWX+Vm01L",
+	"wozB3M0RUxed15ZmsnLCrjzyoaVP+wboSUoulSvsnHWfMUzSd6lqnNuech3OFARjnZbmtMM5iSAYjvll",
+	"5pYjoIZmckQBG9YdCXGprNOhDofWLQFTEl1aHbadUrl5XGJ/KBp2eI8OmfPrWQ4bk5kx0CPa1yDG1vu6",
+	"f/YHkm8fTl/uQ6v5c2MXCHZ7tPPhk65KcvcX+AfU4NeuD+d7z33YPwUh4eglDCjKoAhjAQfQ/aGbrcdg",
+	"8EhSEqohpbrDMdsh6YVJ0NM7jki9gNcGWa/G/bM/fDh+8frs7TG6E/GPfA/OXK9Nw/Zw89Jmm6U+QkS2",
+	"JyfhnZ2ET46eJ0fPk6PnydHz7Th6nqyVKtbKudWPim7/uRjzwO1OoRrlw7C6EZJAlDdqCiC6/r6siW9U",
+	"I7eKNTYGsT4K2xAcjJJXppMPMb/7S04bn9fHXlHtUsDXklLrmVzuDUX1FyMsk4YLxztzqwiOZeS1vQ0r",
+	"StINmauyheUJ2ITmFp6uTNlwlsIJzaa4WnO9cXSJYShCrQoHwECA5SJ13bnO3JjUV19Sd21UynPzonW1",
+	"XdeuooK+sdBTsMITrsdNJf3YsIQKA7H1TYGu06xAM/MVbdGlu1n1sVyJososKqkxfjvmUQG0rPbqmuzm",
+	"n8FnXPHnmIS0Nh5ZoZGjKixaYpmJQ3+buFqzA++JfuY72xcR0SmOuJ3l+E3S0s3jjo01/ERy3yzJ5Zop",
+	"UsjwG8PHWECLiTApIlQozo+Y0q/NgDtQSFmTYpvNXUngZ3nkRYEqzmXtMiN9yCVG+mDzIv2s2IHvijj4",
+	"kCVFloHpUsyrAWnT11eCiAGcScimi9P0AWvjFgNgiysV9urabJQWbbiXznklIVhFDR4xhN66dat3aLx1",
+	"N87itow5GNZ1kaxd2B5TUgrrriMUoo+RvfXH4mePzW3O891ZzUp94HRKlbZ+83I2s/EVqzlcr7IeXove",
+	"2swmQZfKXOmB8WNFC49bI8Xatu+/OhZZnm5Dk11BDtv05zNiwA0olLRsKVUX/3SBrXMFemDfdqVhfIA9",
+	"1fADDZMWn0lD9GWV0T73PePm3GY8HpY2KihWaU+gbwGt93NNiorRGGuVr/SgZLU4HhAXspcUYATmcthy",
+	"3ExjNkvS/d+KNbdJDw/ImYjpAhxZ7yME6FbenoBwCAW6gadCXt7G6ZOaq4W30ntRlO9tjQXStECXaR3y",
+	"Fai10CRqA3a6M8sMhNLKVrHHlhBpy+ld6Lr8vy4miaTpFFhdFO+lzVN1eLXYR7qki2K3Si/uNqaLIEzp",
+	"OKLxbjakIz3ErJAOz11cByLGIu0DATEl3PoWOWUIqxqyvgYuJEg6oi7aHQPzVd31+Db7kuSG2nt4m9bk",
+	"ru4L7oCNkXI7Oz7Xu7uKZZ60ua441pWVr2Cf2ybEFUa+YNLGITxd136f17Xrsc40P75EqCPjWEuYY2fZ",
+	"b0HO7rlG/M78W/Qy2s+Y9+rUwwWFDpMGMc09LSH3XISzez2aJGxkPr9byzG9Lnay3dubyxCC0ykkTtHc",
+	"LWoSzbiqU4ZLYZrrobaoclNJ09MApspvVRebRdzxjjApV3CLQMDtKkhY0BPkn6FaIs4mbVGXcT3VSuab",
+	"H+VMpCI/+L+HB9wWjXzylT/5yvO+8mIDba4l+I3Z3URB99XBOdjHusu+gzOc6ElBfVJQnxTUfyMF1ZJ9",
+	"qWKaMZqvzHrEbQ2qYk6DCpWr2iApdgMk2FkZT9G6M10Nq7QXZqvRWmZG9tSd3rvAi5ZbE1o7nCmIqR6K",
+	"sA6ntG/4vA+SON8D4cAGXEjb1qMsD305BT1XE6ZxQ5EA5xA4eXeOfomTvfP937CMeRHutlZsYNbcay2U",
+	"S7XLKt7NuXZs3wKeWowo1yr9UjdlFSyyFQ5WFzbI1TJwVUGUJq7G6pqFDfI2Rsc7OTm8mhxcfThqBM2g",
+	"eT758GzwujA8c2UBhIfmj6uiXm9tp63M9UqIgZSle9kqNHd59xNtGdp6y2k5Wa2nCbqroVFS1W3x5hkz",
+	"aWIqBxRwjC3l8tPWs50f27ZdhWuPPGATyu19mOsiypQPXT6Ooi7QeKQZxVpLSS0922qrDvvYklOB6Hd4",
+	"yPrY4VzbH7GIVeoe1izGklVYwa/IX4slvIqZx02b0Lckb2nyYZw2tsDYYtQ97mwNd/Yft5+zgh/oG+Et",
+	"j0TfFYzPgpbj378nCGkRG7InFIhX5+W8Zlxgwr6do/Bc3mHGJnoUr3MMW5gtK5OndBSRgP7LkvI6/tcn",
+	"unuiuxvpziF8FResseo2MlOt3At7mo65HR29+IY11FYlQEtaVjPl2uLnWlY/J2HSPX65abXReJMHiptW",
+	"5w9szf7VjcfsX51q8IZTz/erTndlF9wlOgtdqIGN8mzDUpfU+vergT+XBc6RHgkui4h3Id5joQ/ckClI",
+	"qoT6STCIxZ+CWNlUHcZqpiqtF0AK50AadvAsznTG+CBKkyAJDyFiSqt8+T9nF9uFLMPiatn6NsA33zHX",
+	"1RelPMxNg67w5VnS/DEsVpgbT5MMvaJezBjgwSmWPQA55mArruYez0XcXH+6/s8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,7 +120,7 @@ func calls() []call {
 			call{post, ada, failing(secret), 500, "internal_error"},
 		)
 	}
-	for _, request := range []string{"GET /api/v1/jobs", "GET /api/v1/jobs/" + jobID, "POST /api/v1/jobs/" + jobID + "/cancel", "GET /api/v1/export/stream"} {
+	for _, request := range []string{"GET /api/v1/jobs", "GET /api/v1/jobs/" + jobID, "POST /api/v1/jobs/" + jobID + "/cancel"} {
 		all = append(all,
 			call{request, ada, has(job.InProgress), 200, ""},
 			call{request + "?what=1", ada, has(job.InProgress), 400, "validation_failed"},
@@ -142,7 +143,6 @@ func calls() []call {
 			f.stored[jobID] = sample(job.Completed)
 			f.cancelErr = &job.StateError{Action: "cancel", Status: job.Completed}
 		}, 409, "job_not_cancellable"},
-		call{"GET /api/v1/export/stream?csv=no", nil, nil, 400, "validation_failed"},
 		call{"GET /healthz", nil, nil, 200, ""},
 		call{"GET /readyz", nil, nil, 200, ""},
 	)
@@ -151,7 +151,7 @@ func calls() []call {
 
 func TestEveryStatusOfEveryRoute(t *testing.T) {
 	t.Parallel()
-	for _, c := range append(calls(), userCalls()...) {
+	for _, c := range slices.Concat(calls(), userCalls(), exportCalls()) {
 		for _, version := range []string{"/api/v1/", "/api/"} {
 			request := strings.Replace(c.request, "/api/v1/", version, 1)
 			t.Run(fmt.Sprint(request, " ", c.status, c.code), func(t *testing.T) {

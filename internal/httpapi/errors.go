@@ -131,6 +131,10 @@ func httpProblem(e *echo.HTTPError) problem {
 		p.code, p.message = "route_not_found", "there is no such route; see /docs"
 	case http.StatusMethodNotAllowed:
 		p.message = "the route has other methods, see Allow"
+	case http.StatusNotAcceptable:
+		p.message = "Accept-Encoding forbids all that there is: plain, gzip and zstd"
+	case http.StatusRequestedRangeNotSatisfiable:
+		p.code, p.message = "range_not_satisfiable", "the file has no such part; Content-Range tells its length"
 	case http.StatusUnsupportedMediaType:
 		p.message = "the body has to be JSON, and Content-Type to say so; see /docs"
 	case http.StatusRequestEntityTooLarge:

@@ -6,47 +6,110 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
 	"github.com/musterhq/muster/internal/user"
 )
 
 // ExportUsers answers GET /export/stream.
 func (h handlers) ExportUsers(ctx context.Context, r ExportUsersRequestObject) (ExportUsersResponseObject, error) {
-	select {
-	case h.exports <- struct{}{}:
-		return &download{s: h.Server, ctx: ctx, raw: r.Params.Csv == "raw"}, nil
-	default:
-		return nil, busyError{limit: cap(h.exports)}
+	d, err := h.download(ctx, r.Params)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// download is an export that was asked for.
+type download struct {
+	s    *Server
+	ctx  context.Context //nolint:containedctx // the generated Visit method has no place for it
+	spec user.ExportSpec
+
+	contentType, name string
+	encoding          string // on the way; empty: none
+	negotiated        bool   // the encoding depends on what the client accepts
+}
+
+// download finds out what p asks for; validate has checked it. Nothing is exported yet.
+func (s *Server) download(ctx context.Context, p ExportUsersParams) (*download, error) {
+	d := &download{s: s, ctx: ctx, spec: user.ExportSpec{
+		Filter: user.Filter{
+			Name: p.Name, City: p.City, State: p.State, Email: p.Email, Gender: p.Gender,
+			Age: p.Age, MinAge: p.MinAge, MaxAge: p.MaxAge, Deleted: p.Deleted,
+		},
+		Format: p.Format, Fields: p.Fields, Compress: p.Compress, Raw: p.Csv == "raw",
+	}}
+	if p.JobID != uuid.Nil {
+		j, err := s.job(ctx, p.Caller, p.JobID.String())
+		if err != nil {
+			return nil, err
+		}
+		d.spec.Filter.FirstID, d.spec.Filter.LastID = j.FirstID, j.LastID()
+	}
+	contentType, ext := s.Export.Type(d.spec)
+	d.contentType, d.name = contentType, "users-"+s.now().UTC().Format("20060102T150405Z")+ext
+
+	binary := d.spec.Format == user.Parquet || d.spec.Format == user.Avro
+	if d.negotiated = !binary && d.spec.Compress == ""; d.negotiated {
+		var ok bool
+		if d.encoding, ok = negotiate(p.AcceptEncoding); !ok {
+			return nil, echo.NewHTTPError(http.StatusNotAcceptable)
+		}
+		d.spec.Compress = d.encoding // the same bytes; only their name differs
+	}
+	return d, nil
+}
+
+// describe sets the headers of the file.
+func (d *download) describe(h http.Header) {
+	h.Set("Content-Type", d.contentType)
+	h.Set("Content-Disposition", `attachment; filename="`+d.name+`"`)
+	if d.negotiated {
+		h.Add("Vary", "Accept-Encoding")
+	}
+	if d.encoding != "" {
+		h.Set("Content-Encoding", d.encoding)
 	}
 }
 
-// download is an export under way. It holds one of the server's exports until it is written.
-type download struct {
-	s   *Server
-	ctx context.Context //nolint:containedctx // the generated Visit method has no place for it
-	raw bool
+// place takes one of the places for exports; leave gives it back.
+func (s *Server) place() (leave func(), err error) {
+	select {
+	case s.exports <- struct{}{}:
+		return func() { <-s.exports }, nil
+	default:
+		return nil, busyError{limit: cap(s.exports)}
+	}
 }
 
 // VisitExportUsersResponse streams the users. An error before the first byte becomes an error answer, one after it
 // cuts the connection; both are respondError's work.
 func (d *download) VisitExportUsersResponse(w http.ResponseWriter) error {
-	defer func() { <-d.s.exports }()
+	leave, err := d.s.place()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := untilShutdown(d.ctx)
 	defer cancel()
 	out := newStream(w)
 	out.begin = func(h http.Header) {
-		h.Set("Content-Type", "text/csv; charset=utf-8")
-		h.Set("Content-Disposition", `attachment; filename="users-`+d.s.now().UTC().Format("20060102T150405Z")+`.csv"`)
-		h.Set("Trailer", "X-Row-Count")
+		d.describe(h)
+		h.Set("Trailer", rowCount)
 	}
-	rows, err := d.s.Export.Stream(ctx, out, user.ExportSpec{Raw: d.raw})
+	rows, err := d.s.Export.Stream(ctx, out, d.spec)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("X-Row-Count", strconv.FormatInt(rows, 10))
+	out.start() // a file may be empty
+	w.Header().Set(rowCount, strconv.FormatInt(rows, 10))
 	return nil
 }
 
 const (
+	rowCount = "X-Row-Count"
 	// writeWithin is how long a client may take for streamPiece bytes before it counts as gone.
 	writeWithin = 30 * time.Second
 	streamPiece = 64 << 10
@@ -56,7 +119,7 @@ const (
 type stream struct {
 	w     http.ResponseWriter
 	rc    *http.ResponseController
-	begin func(http.Header) // sets the headers, at the first byte
+	begin func(http.Header) // sets the headers, before the first byte
 }
 
 func newStream(w http.ResponseWriter) *stream {
@@ -65,11 +128,17 @@ func newStream(w http.ResponseWriter) *stream {
 	return &stream{w: w, rc: rc}
 }
 
-func (s *stream) Write(p []byte) (n int, err error) {
+// start begins the answer, if nothing has yet; headers that are set from then on are trailers.
+func (s *stream) start() {
 	if s.begin != nil {
 		s.begin(s.w.Header())
 		s.begin = nil
+		s.w.WriteHeader(http.StatusOK)
 	}
+}
+
+func (s *stream) Write(p []byte) (n int, err error) {
+	s.start()
 	for n < len(p) {
 		_ = s.rc.SetWriteDeadline(time.Now().Add(writeWithin))
 		m, err := s.w.Write(p[n:min(len(p), n+streamPiece)])

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -153,6 +154,12 @@ func (f *fakes) Release(_ context.Context, userID, jobID string, l job.TierLimit
 func (f *fakes) Stream(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error) {
 	return f.stream(ctx, w, spec)
 }
+
+func (f *fakes) Type(spec user.ExportSpec) (contentType, ext string) {
+	return export.Users{}.Type(spec)
+}
+
+func (f *fakes) Check(spec user.ExportSpec) error { return export.Users{}.Check(spec) }
 
 func (f *fakes) User(_ context.Context, id int64) (user.User, error) {
 	f.mu.Lock()

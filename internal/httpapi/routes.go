@@ -34,6 +34,7 @@ func (s *Server) Public() http.Handler {
 		g.GET("/jobs/:jobId", w.GetJob)                     // a client polls
 		g.POST("/jobs/:jobId/cancel", w.CancelJob)          // a client has changed its mind
 		g.GET("/export/stream", w.ExportUsers)              // a client wants them all as a file
+		g.GET("/export/csv", w.ExportFile)                  // the same, for one that resumes downloads
 	}
 	e.GET("/healthz", w.GetHealth)     // orchestrator: restart me?
 	e.GET("/readyz", w.GetReadiness)   // load balancer: send me requests?

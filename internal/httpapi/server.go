@@ -64,10 +64,15 @@ type UserStore interface {
 	ReactivateUser(ctx context.Context, id int64) (user.User, error)
 }
 
-// Exporter writes the users that s asks for to w and answers how many. Nothing has been
-// written when the first users could not be read.
+// Exporter makes files of users.
 type Exporter interface {
+	// Stream writes the users that s asks for to w and answers how many. Nothing has been written when the first users
+	// could not be read.
 	Stream(ctx context.Context, w io.Writer, s user.ExportSpec) (rows int64, err error)
+	// Type is the media type of the file and the ending of its name, ".csv.gz".
+	Type(s user.ExportSpec) (contentType, ext string)
+	// Check answers a *user.ValidationError when there is no such file.
+	Check(s user.ExportSpec) error
 }
 
 // Check is one line of /readyz. Ping's error is logged, not shown.
@@ -90,6 +95,7 @@ type Config struct {
 	Log       *slog.Logger
 
 	MaxExports    int         // exports at once in this process; 0: 4
+	TempDir       string      // where exports are files for a while; empty: os.TempDir
 	CORSOrigins   []string    // empty: no CORS
 	AdminPassword string      // of the user admin; empty: the admin pages ask for none
 	Monitoring    *Monitoring // nil: no /monitoring

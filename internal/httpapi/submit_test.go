@@ -221,6 +221,14 @@ func TestBadInput(t *testing.T) {
 		{"GET /api/v1/users?age=&gender=&sortBy=", nil, "validation_failed", []string{"sortBy", "age", "gender"}},
 		{"PUT /api/v1/users/abc {\"age\":0,\"nick\":1}", nil, "validation_failed", []string{"id", "nick", "age", "firstName", "email", "gender"}},
 		{"PATCH /api/v1/users/1?x=1 {\"deleted\":true,\"id\":2,\"phNum\":1}", nil, "validation_failed", []string{"x", "deleted", "id", "phNum"}},
+		{"GET /api/v1/export/csv?format=xml&compress=zip&csv=1&fields=id&age=0", nil, "validation_failed", []string{"format", "compress", "csv", "age"}},
+		{"GET /api/v1/export/csv?fields=id,nick,id&age=0&minAge=2&maxAge=1", nil, "validation_failed", []string{"age", "minAge", "fields"}},
+		{"GET /api/v1/export/stream?fields=", nil, "validation_failed", []string{"fields"}},
+		{"GET /api/v1/export/stream?fields=id,id", nil, "validation_failed", []string{"fields"}},
+		{"GET /api/v1/export/stream?fields=" + long, nil, "validation_failed", []string{"fields"}},
+		{"GET /api/v1/export/stream?jobId=1&age=x", nil, "user_id_missing", []string{"jobId", "age", "X-USER-ID"}},
+		{"GET /api/v1/export/csv?jobId=" + jobID, as{"X-USER-ID", "a b"}, "validation_failed", []string{"X-USER-ID"}},
+		{"GET /api/v1/export/stream?page=1", nil, "validation_failed", []string{"page"}},
 		{"GET /api/v1/export/stream?" + long + "=1", nil, "validation_failed", []string{long[:40] + "…"}},
 	}
 	f := newFakes()

@@ -46,6 +46,9 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		})
 		fields = addNew(fields, fieldErrors(err))
 		fields = addNew(fields, together(query))
+		if op.Parameters.GetByInAndName(openapi3.ParameterInQuery, "fields") != nil {
+			fields = addNew(fields, s.exportErrors(c.Request().Header, query))
+		}
 		if op.RequestBody != nil {
 			wrong, err := understand(c, op)
 			if err != nil {
@@ -105,6 +108,24 @@ func together(query url.Values) []job.FieldError {
 		fields = append(fields, job.FieldError{
 			Field: "page", Message: fmt.Sprintf("page × size is at most %d: go on with after=<nextCursor>", maxOffset),
 		})
+	}
+	return fields
+}
+
+// exportErrors finds what is wrong with the file that a query asks for, and whose it is.
+func (s *Server) exportErrors(h http.Header, query url.Values) []job.FieldError {
+	var fields []job.FieldError
+	if query.Has("jobId") && h.Get("X-USER-ID") == "" {
+		fields = append(fields, job.FieldError{Field: "X-USER-ID", Message: required})
+	}
+	spec := user.ExportSpec{Format: query.Get("format"), Compress: query.Get("compress")}
+	if query.Has("fields") {
+		spec.Fields = strings.Split(query.Get("fields"), ",")
+	}
+	if err, ok := errors.AsType[*user.ValidationError](s.Export.Check(spec)); ok {
+		for _, f := range err.Fields {
+			fields = append(fields, job.FieldError(f))
+		}
 	}
 	return fields
 }
