@@ -13,20 +13,34 @@
 --
 -- A refusal writes nothing, and nothing is written before the last check. The ends are compared with TIME besides
 -- the keys' own expiry: in-process Redis expires keys only when told to.
+-- As few calls as it takes: each costs as much as a bare EVALSHA does.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local live = string.format('(%.0f', now)
-
 local lease = now + ARGV[3]
-local held = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
-local used = redis.call('ZCOUNT', KEYS[1], live, '+inf')
+
+local members = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES') -- the tier's few, by their ends
+local held, last, dead = 0, 0, 0
+local live = {}
+for i = 1, #members, 2 do
+  local ends = tonumber(members[i + 1])
+  if ends > now then
+    live[#live + 1] = members[i]
+  else
+    dead = dead + 1
+  end
+  if members[i] == ARGV[1] then
+    held = ends
+  end
+  last = ends
+end
+local used = #live
 
 if held <= now then
   if used >= tonumber(ARGV[2]) then
-    local answer = redis.call('ZRANGEBYSCORE', KEYS[1], live, '+inf')
-    table.insert(answer, 1, 'full')
-    table.insert(answer, 2, used)
-    table.insert(answer, 3, 0)
+    local answer = {'full', used, 0}
+    for _, id in ipairs(live) do
+      answer[#answer + 1] = id
+    end
     return answer
   end
   local wait = tonumber(redis.call('GET', KEYS[2]) or 0) - now
@@ -37,8 +51,11 @@ if held <= now then
 end
 
 lease = math.max(lease, held) -- a keeper's longer lease stays
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+if dead > 0 then
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+end
 redis.call('ZADD', KEYS[1], string.format('%.0f', lease), ARGV[1])
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
-redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(last[2]))) -- the key goes with its last lease
+if lease > last then -- the key goes with its last lease
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', lease))
+end
 return {'taken', used, 0}
