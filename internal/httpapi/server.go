@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -110,20 +111,27 @@ type Server struct {
 	now      func() time.Time
 }
 
+// contract is what GetSpec reads, and the same as JSON. Reading it takes longer than most tests, and nobody changes it.
+var contract = sync.OnceValues(func() (c struct {
+	spec *openapi3.T
+	json []byte
+}, err error) {
+	if c.spec, err = GetSpec(); err == nil {
+		c.json, err = c.spec.MarshalJSON()
+	}
+	return c, err
+})
+
 // New makes a Server; it starts nothing.
 func New(c Config) (*Server, error) {
-	spec, err := GetSpec()
+	api, err := contract()
 	if err != nil {
 		return nil, fmt.Errorf("read the API contract: %w", err)
-	}
-	specJSON, err := spec.MarshalJSON()
-	if err != nil {
-		return nil, fmt.Errorf("write the API contract: %w", err)
 	}
 	if c.MaxExports == 0 {
 		c.MaxExports = 4
 	}
 	return &Server{
-		Config: c, spec: spec, specJSON: specJSON, exports: make(chan struct{}, c.MaxExports), now: time.Now,
+		Config: c, spec: api.spec, specJSON: api.json, exports: make(chan struct{}, c.MaxExports), now: time.Now,
 	}, nil
 }
