@@ -19,6 +19,7 @@ type commands struct {
 	Import  importCommand  `cmd:"" help:"Import users, and watch."`
 	Jobs    jobsCommand    `cmd:"" help:"List, show and cancel jobs."`
 	Users   usersCommand   `cmd:"" help:"Search and show users."`
+	Export  exportCommand  `cmd:"" help:"Write users to a file, or to standard output."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
 	Health  healthCommand  `cmd:"" help:"Ask a health address; exit 0 when it answers 200. For container health checks."`
 }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/musterhq/muster/client"
+)
+
+type exportCommand struct {
+	remote
+	filter
+	Output   string     `short:"o" default:"-" help:"The file; - is standard output. Its ending chooses format and compression: users.ndjson.zst."`
+	Format   string     `enum:",csv,ndjson,json,parquet,avro" default:"" help:"csv, ndjson, json, parquet or avro; by default what the file's ending says, or csv."`
+	Compress string     `enum:",gzip,zstd" default:"" help:"gzip or zstd; by default what the file's ending says."`
+	Fields   []string   `help:"Only these columns, in this order."`
+	Raw      bool       `help:"CSV without the guard against spreadsheet formulas."`
+	Job      *uuid.UUID `help:"Only the users of this job."`
+}
+
+// Run exports. A file appears under its name only when it is whole.
+func (e *exportCommand) Run(p *process) error {
+	c, err := e.open()
+	if err != nil {
+		return err
+	}
+	params := e.params()
+	resp, err := client.Check(c.ExportUsers(p.ctx, params))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if e.Output == "-" {
+		_, err := io.Copy(p.stdout, resp.Body)
+		return err
+	}
+	if err := e.save(p, resp); err != nil {
+		return fmt.Errorf("export to %s: %w", e.Output, err)
+	}
+	return nil
+}
+
+func (e *exportCommand) save(p *process, resp *http.Response) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(e.Output), ".muster-export-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removeLeft(f.Name())) }()
+	bar := newBar(p.stdout, "bytes", 0)
+	size, err := io.Copy(io.MultiWriter(f, &meter{bar: bar}), resp.Body)
+	bar.end()
+	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil { //nolint:gosec // as any command leaves its output
+		return err
+	}
+	if err := os.Rename(f.Name(), e.Output); err != nil {
+		return err
+	}
+	// The number of users comes in a trailer, which is there after the body.
+	_, err = fmt.Fprintf(p.stdout, "Wrote %s users, %d bytes, to %s.\n", resp.Trailer.Get("X-Row-Count"), size, e.Output)
+	return err
+}
+
+// removeLeft removes the file unless it was renamed.
+func removeLeft(name string) error {
+	if err := os.Remove(name); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// meter shows the bytes that pass.
+type meter struct {
+	bar *bar
+	n   int64
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	m.n += int64(len(p))
+	m.bar.set(m.n)
+	return len(p), nil
+}
+
+func (e *exportCommand) params() *client.ExportUsersParams {
+	format, compress := e.formatOf()
+	raw := ""
+	if e.Raw {
+		raw = "raw"
+	}
+	params := &client.ExportUsersParams{
+		Name: given(e.Name), City: given(e.City), State: given(e.State), Email: given(e.Email), Gender: given(e.Gender),
+		Age: given(e.Age), MinAge: given(e.MinAge), MaxAge: given(e.MaxAge), Deleted: given(e.Deleted),
+		Format: given(format), Compress: given(compress), Fields: list(e.Fields), Csv: given(raw),
+	}
+	if e.Job != nil {
+		params.JobID, params.Caller = e.Job, &e.User
+	}
+	return params
+}
+
+// formatOf is what was asked for, or what the file's ending says.
+func (e *exportCommand) formatOf() (format, compress string) {
+	name := strings.ToLower(filepath.Base(e.Output))
+	format, compress = e.Format, e.Compress
+	for ending, c := range map[string]string{".gz": "gzip", ".zst": "zstd"} {
+		if rest, ok := strings.CutSuffix(name, ending); ok {
+			name = rest
+			if compress == "" {
+				compress = c
+			}
+		}
+	}
+	ending := strings.TrimPrefix(filepath.Ext(name), ".")
+	if format == "" && slices.Contains([]string{"csv", "ndjson", "json", "parquet", "avro"}, ending) {
+		format = ending
+	}
+	return format, compress
+}
