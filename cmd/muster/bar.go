@@ -47,7 +47,7 @@ func (b *bar) set(n int64) {
 	elapsed := time.Since(b.start)
 	rate := int64(float64(n) / max(elapsed.Seconds(), 0.001))
 	if b.total == 0 {
-		if second := int64(elapsed.Seconds()); second > b.shown {
+		if second := int64(elapsed.Seconds()); second > max(b.shown, 0) {
 			b.shown = second
 			fmt.Fprintf(b.out, "  %d %s, %d a second\n", n, b.unit, rate)
 		}
