@@ -89,6 +89,10 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	fmt.Fprintf(d.out, "Imported %d users in %.1f s.\n", j.ProcessedCount, time.Since(start).Seconds())
 
+	if err := d.search(ctx); err != nil {
+		return err
+	}
+
 	start = time.Now()
 	lines, size, err := d.export(ctx)
 	if err != nil {
@@ -102,6 +106,25 @@ func (d *demo) run(ctx context.Context) error {
 	fmt.Fprint(d.out, "Where to look next:\n"+
 		"  make run     leaves the same stack up, with the API's pages at http://127.0.0.1:8080/docs\n"+
 		"  README.md    the real stack: MySQL or MariaDB, Redis, and as many workers as you like\n")
+	return nil
+}
+
+// search looks for users by parts of their name and city.
+func (d *demo) search(ctx context.Context) error {
+	start := time.Now()
+	name, city := "ann", "san"
+	r, err := d.api.SearchUsersWithResponse(ctx, &client.SearchUsersParams{Name: &name, City: &city})
+	if err != nil {
+		return err
+	}
+	if r.JSON200 == nil {
+		return client.Failure(r.HTTPResponse, r.Body)
+	}
+	fmt.Fprintf(d.out, "Searched them for name=%s&city=%s in %d ms:", name, city, time.Since(start).Milliseconds())
+	for _, u := range r.JSON200.Content[:min(3, len(r.JSON200.Content))] {
+		fmt.Fprintf(d.out, " %s %s of %s;", u.FirstName, u.LastName, u.City)
+	}
+	fmt.Fprintln(d.out, " …")
 	return nil
 }
 
