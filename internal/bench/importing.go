@@ -128,14 +128,14 @@ const columns = "id, first_name, last_name, email, city, state, age, mobile_numb
 // loadData loads the files over two connections, each file a transaction as LOAD DATA has it.
 func (l *lab) loadData(ctx context.Context, n int64, files [][]byte) (rate float64, err error) {
 	began := time.Now()
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(2)
 	for i, file := range files {
 		g.Go(func() error {
 			name := l.name + strconv.Itoa(i)
 			mysql.RegisterReaderHandler(name, func() io.Reader { return bytes.NewReader(file) })
 			defer mysql.DeregisterReaderHandler(name)
-			_, err := l.db.ExecContext(ctx, "LOAD DATA LOCAL INFILE 'Reader::"+name+"' INTO TABLE users CHARACTER SET utf8mb4 ("+columns+")")
+			_, err := l.db.ExecContext(gctx, "LOAD DATA LOCAL INFILE 'Reader::"+name+"' INTO TABLE users CHARACTER SET utf8mb4 ("+columns+")")
 			return err
 		})
 	}
@@ -144,7 +144,7 @@ func (l *lab) loadData(ctx context.Context, n int64, files [][]byte) (rate float
 	}
 	took := time.Since(began)
 	var rows int64
-	if err := l.db.QueryRow("SELECT COUNT(*) FROM users").Scan(&rows); err != nil || rows != n {
+	if err := l.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM users").Scan(&rows); err != nil || rows != n {
 		return 0, fmt.Errorf("LOAD DATA stored %d of %d users: %w", rows, n, err)
 	}
 	return float64(n) / took.Seconds(), nil

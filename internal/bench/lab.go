@@ -29,7 +29,7 @@ type engine struct {
 }
 
 // engines are the servers that internal/testenv/cmd/testenv started, or that the environment names.
-func engines() (list []engine, err error) {
+func engines(ctx context.Context) (list []engine, err error) {
 	for _, e := range []engine{{name: "mariadb", dsn: os.Getenv("MUSTER_TEST_MARIADB")}, {name: "mysql", dsn: os.Getenv("MUSTER_TEST_MYSQL")}} {
 		if e.dsn == "" {
 			continue
@@ -38,7 +38,7 @@ func engines() (list []engine, err error) {
 		if err != nil {
 			return nil, err
 		}
-		err = db.QueryRow("SELECT VERSION()").Scan(&e.version)
+		err = db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&e.version)
 		if err := errors.Join(err, db.Close()); err != nil {
 			return nil, fmt.Errorf("%s: %w", e.name, err)
 		}
@@ -132,7 +132,7 @@ func (l *lab) close() error {
 		_ = l.redis.Kill()
 	}
 	if l.db != nil {
-		_, err := l.db.Exec("DROP DATABASE " + l.name)
+		_, err := l.db.ExecContext(context.Background(), "DROP DATABASE " + l.name)
 		errs = append(errs, err, l.db.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
@@ -164,7 +164,7 @@ type process struct {
 
 // start runs a command on the lab's servers.
 func (l *lab) start(binary string, env ...string) (*process, error) {
-	p := &process{cmd: exec.Command(filepath.Join(l.binaries, binary)), done: make(chan struct{})}
+	p := &process{cmd: exec.CommandContext(context.Background(), filepath.Join(l.binaries, binary)), done: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(),
 		"MUSTER_DATABASE="+l.url, "MUSTER_REDIS=redis://"+l.redis.Addr, "MUSTER_ADMIN_ADDR=", "MUSTER_LOG_LEVEL=warn"), env...)
 	p.cmd.Dir, p.cmd.Stderr = l.dir, os.Stderr

@@ -70,7 +70,7 @@ func run(ctx context.Context) (err error) {
 			return fmt.Errorf("BENCH: there is no figure %q", w)
 		}
 	}
-	engines, err := engines()
+	engines, err := engines(ctx)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (l *lab) bareEcho(ctx context.Context) (base string, err error) {
 		return "", err
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	p := &process{cmd: exec.Command(self), done: make(chan struct{})}
+	p := &process{cmd: exec.CommandContext(ctx, self), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), echoEnv+"="+addr, "MUSTER_REDIS="+l.redis.Addr)
 	p.cmd.Stderr = os.Stderr
 	if err := p.cmd.Start(); err != nil {
