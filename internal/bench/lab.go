@@ -132,7 +132,7 @@ func (l *lab) close() error {
 		_ = l.redis.Kill()
 	}
 	if l.db != nil {
-		_, err := l.db.ExecContext(context.Background(), "DROP DATABASE " + l.name)
+		_, err := l.db.ExecContext(context.Background(), "DROP DATABASE "+l.name)
 		errs = append(errs, err, l.db.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
