@@ -38,12 +38,14 @@ type Config struct {
 	BatchRows         int    `env:"MUSTER_BATCH_ROWS" default:"0" help:"Users in one transaction; 0: 1000, SQLite 25000."`
 	ChunkRows         int64  `env:"MUSTER_CHUNK_ROWS" default:"25000" help:"Users in one chunk, the unit that one worker claims."`
 	Window            int    `env:"MUSTER_WINDOW" default:"8" help:"Chunks of one job that may be in the queue at once."`
+	MaxQueueDepth     int64  `env:"MUSTER_MAX_QUEUE_DEPTH" default:"20000" help:"Chunks that may wait in the queue when a job is accepted; beyond it 503 queue_full."`
 	RandomUserURL     string `name:"randomuser-url" env:"MUSTER_RANDOMUSER_URL" default:"https://randomuser.me" help:"Where RandomUser.me or its stand-in answers."`
 
 	RandomUserUsers  int64         `name:"randomuser-users" env:"MUSTER_RANDOMUSER_USERS" default:"20000" help:"Users that the upstream allows the whole fleet per window; RandomUser.me's published allowance."`
 	RandomUserWindow time.Duration `name:"randomuser-window" env:"MUSTER_RANDOMUSER_WINDOW" default:"5m" help:"The window of that allowance."`
 
 	Lease            time.Duration `env:"MUSTER_LEASE" default:"15s" help:"How long a chunk stays its worker's without a committed batch."`
+	JobDeadline      time.Duration `env:"MUSTER_JOB_DEADLINE" default:"24h" help:"How long a job may take, pauses aside, before it fails; 0: as long as it takes."`
 	KeeperInterval   time.Duration `env:"MUSTER_KEEPER_INTERVAL" default:"2s" help:"How often each worker looks for what was left undone."`
 	SlotReserveLease time.Duration `env:"MUSTER_SLOT_RESERVE_LEASE" default:"60s" help:"How long a slot without a recorded job lives."`
 	SlotLease        time.Duration `env:"MUSTER_SLOT_LEASE" default:"15m" help:"How long a slot lives when the whole fleet is dead."`
@@ -146,6 +148,7 @@ func (c *Config) Check() error {
 		{"MUSTER_BATCH_ROWS", int64(c.BatchRows), 0, 100_000},
 		{"MUSTER_CHUNK_ROWS", c.ChunkRows, 1, 10_000_000},
 		{"MUSTER_WINDOW", int64(c.Window), 1, 1000},
+		{"MUSTER_MAX_QUEUE_DEPTH", c.MaxQueueDepth, 1, 10_000_000},
 		{"MUSTER_MAX_EXPORTS", int64(c.MaxExports), 1, 1000},
 		{"MUSTER_DB_MAX_CONNS", int64(c.DBMaxConns), 2, 10_000},
 	} {
@@ -159,6 +162,7 @@ func (c *Config) Check() error {
 	}{
 		{"MUSTER_LEASE", c.Lease, time.Second, time.Hour},
 		{"MUSTER_RANDOMUSER_WINDOW", c.RandomUserWindow, time.Second, 24 * time.Hour},
+		{"MUSTER_JOB_DEADLINE", c.JobDeadline, 0, 365 * 24 * time.Hour},
 		{"MUSTER_KEEPER_INTERVAL", c.KeeperInterval, 50 * time.Millisecond, time.Minute},
 		{"MUSTER_SLOT_RESERVE_LEASE", c.SlotReserveLease, time.Second, time.Hour},
 		{"MUSTER_SLOT_LEASE", c.SlotLease, 2 * c.KeeperInterval, 24 * time.Hour},

@@ -134,6 +134,9 @@ type Job struct {
 	StartedAt      NullableTime `json:"startedAt"`
 	Status         Status       `json:"status"`
 	Tier           Tier         `json:"tier"`
+
+	// Undone true when its users were removed by an undo.
+	Undone bool `json:"undone,omitempty"`
 }
 
 // JobID defines model for JobID.
@@ -517,6 +520,30 @@ type CancelJobParams struct {
 	UserID UserID `json:"X-USER-ID"`
 }
 
+// PauseJobParams defines parameters for PauseJob.
+type PauseJobParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ResumeJobParams defines parameters for ResumeJob.
+type ResumeJobParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// RetryJobParams defines parameters for RetryJob.
+type RetryJobParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// UndoJobParams defines parameters for UndoJob.
+type UndoJobParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`.
@@ -678,6 +705,18 @@ type ServerInterface interface {
 	// CancelJob Cancel a job
 	// (POST /jobs/{jobId}/cancel)
 	CancelJob(ctx echo.Context, jobID JobID, params CancelJobParams) error
+	// PauseJob Pause a job
+	// (POST /jobs/{jobId}/pause)
+	PauseJob(ctx echo.Context, jobID JobID, params PauseJobParams) error
+	// ResumeJob Resume a paused job
+	// (POST /jobs/{jobId}/resume)
+	ResumeJob(ctx echo.Context, jobID JobID, params ResumeJobParams) error
+	// RetryJob Retry a failed job
+	// (POST /jobs/{jobId}/retry)
+	RetryJob(ctx echo.Context, jobID JobID, params RetryJobParams) error
+	// UndoJob Remove the users of a job
+	// (POST /jobs/{jobId}/undo)
+	UndoJob(ctx echo.Context, jobID JobID, params UndoJobParams) error
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
@@ -1340,6 +1379,158 @@ func (w *ServerInterfaceWrapper) CancelJob(ctx echo.Context) error {
 	return err
 }
 
+// PauseJob converts echo context to params.
+func (w *ServerInterfaceWrapper) PauseJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PauseJobParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PauseJob(ctx, jobID, params)
+	return err
+}
+
+// ResumeJob converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeJobParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeJob(ctx, jobID, params)
+	return err
+}
+
+// RetryJob converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetryJobParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryJob(ctx, jobID, params)
+	return err
+}
+
+// UndoJob converts echo context to params.
+func (w *ServerInterfaceWrapper) UndoJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UndoJobParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UndoJob(ctx, jobID, params)
+	return err
+}
+
 // GetReadiness converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	var err error
@@ -1885,6 +2076,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.GET(options.BaseURL+"/jobs/:jobId", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
 	router.POST(options.BaseURL+"/jobs/:jobId/cancel", wrapper.CancelJob, options.OperationMiddlewares["cancelJob"]...)
+	router.POST(options.BaseURL+"/jobs/:jobId/pause", wrapper.PauseJob, options.OperationMiddlewares["pauseJob"]...)
+	router.POST(options.BaseURL+"/jobs/:jobId/resume", wrapper.ResumeJob, options.OperationMiddlewares["resumeJob"]...)
+	router.POST(options.BaseURL+"/jobs/:jobId/retry", wrapper.RetryJob, options.OperationMiddlewares["retryJob"]...)
+	router.POST(options.BaseURL+"/jobs/:jobId/undo", wrapper.UndoJob, options.OperationMiddlewares["undoJob"]...)
 	router.GET(options.BaseURL+"/export/stream", wrapper.ExportUsers, options.OperationMiddlewares["exportUsers"]...)
 	router.GET(options.BaseURL+"/export/csv", wrapper.ExportFile, options.OperationMiddlewares["exportFile"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
@@ -3394,6 +3589,468 @@ func (response CancelJob503JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	return err
 }
 
+type PauseJobRequestObject struct {
+	JobID  JobID `json:"jobId"`
+	Params PauseJobParams
+}
+
+type PauseJobResponseObject interface {
+	VisitPauseJobResponse(w http.ResponseWriter) error
+}
+
+type PauseJob200JSONResponse Job
+
+func (response PauseJob200JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response PauseJob400JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response PauseJob404JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob409JSONResponse struct{ ConflictJSONResponse }
+
+func (response PauseJob409JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response PauseJob413JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob500JSONResponse struct{ InternalJSONResponse }
+
+func (response PauseJob500JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PauseJob503JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJobRequestObject struct {
+	JobID  JobID `json:"jobId"`
+	Params ResumeJobParams
+}
+
+type ResumeJobResponseObject interface {
+	VisitResumeJobResponse(w http.ResponseWriter) error
+}
+
+type ResumeJob200JSONResponse Job
+
+func (response ResumeJob200JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJob400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ResumeJob400JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJob404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ResumeJob404JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJob409JSONResponse struct{ ConflictJSONResponse }
+
+func (response ResumeJob409JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJob413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ResumeJob413JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJob429JSONResponse struct{ TooManyJSONResponse }
+
+func (response ResumeJob429JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJob500JSONResponse struct{ InternalJSONResponse }
+
+func (response ResumeJob500JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJob503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ResumeJob503JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJobRequestObject struct {
+	JobID  JobID `json:"jobId"`
+	Params RetryJobParams
+}
+
+type RetryJobResponseObject interface {
+	VisitRetryJobResponse(w http.ResponseWriter) error
+}
+
+type RetryJob200JSONResponse Job
+
+func (response RetryJob200JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RetryJob400JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RetryJob404JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob409JSONResponse struct{ ConflictJSONResponse }
+
+func (response RetryJob409JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RetryJob413JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob429JSONResponse struct{ TooManyJSONResponse }
+
+func (response RetryJob429JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob500JSONResponse struct{ InternalJSONResponse }
+
+func (response RetryJob500JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RetryJob503JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoJobRequestObject struct {
+	JobID  JobID `json:"jobId"`
+	Params UndoJobParams
+}
+
+type UndoJobResponseObject interface {
+	VisitUndoJobResponse(w http.ResponseWriter) error
+}
+
+type UndoJob202JSONResponse Job
+
+func (response UndoJob202JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoJob400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UndoJob400JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoJob404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UndoJob404JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoJob409JSONResponse struct{ ConflictJSONResponse }
+
+func (response UndoJob409JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoJob413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response UndoJob413JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoJob500JSONResponse struct{ InternalJSONResponse }
+
+func (response UndoJob500JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoJob503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response UndoJob503JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadinessRequestObject struct {
 }
 
@@ -4418,6 +5075,18 @@ type StrictServerInterface interface {
 	// CancelJob Cancel a job
 	// (POST /jobs/{jobId}/cancel)
 	CancelJob(ctx context.Context, request CancelJobRequestObject) (CancelJobResponseObject, error)
+	// PauseJob Pause a job
+	// (POST /jobs/{jobId}/pause)
+	PauseJob(ctx context.Context, request PauseJobRequestObject) (PauseJobResponseObject, error)
+	// ResumeJob Resume a paused job
+	// (POST /jobs/{jobId}/resume)
+	ResumeJob(ctx context.Context, request ResumeJobRequestObject) (ResumeJobResponseObject, error)
+	// RetryJob Retry a failed job
+	// (POST /jobs/{jobId}/retry)
+	RetryJob(ctx context.Context, request RetryJobRequestObject) (RetryJobResponseObject, error)
+	// UndoJob Remove the users of a job
+	// (POST /jobs/{jobId}/undo)
+	UndoJob(ctx context.Context, request UndoJobRequestObject) (UndoJobResponseObject, error)
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
@@ -4656,6 +5325,110 @@ func (sh *strictHandler) CancelJob(ctx echo.Context, jobID JobID, params CancelJ
 		return err
 	} else if validResponse, ok := response.(CancelJobResponseObject); ok {
 		return validResponse.VisitCancelJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PauseJob operation middleware
+func (sh *strictHandler) PauseJob(ctx echo.Context, jobID JobID, params PauseJobParams) error {
+	var request PauseJobRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseJob(ctx.Request().Context(), request.(PauseJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PauseJobResponseObject); ok {
+		return validResponse.VisitPauseJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeJob operation middleware
+func (sh *strictHandler) ResumeJob(ctx echo.Context, jobID JobID, params ResumeJobParams) error {
+	var request ResumeJobRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeJob(ctx.Request().Context(), request.(ResumeJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeJobResponseObject); ok {
+		return validResponse.VisitResumeJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetryJob operation middleware
+func (sh *strictHandler) RetryJob(ctx echo.Context, jobID JobID, params RetryJobParams) error {
+	var request RetryJobRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryJob(ctx.Request().Context(), request.(RetryJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryJobResponseObject); ok {
+		return validResponse.VisitRetryJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UndoJob operation middleware
+func (sh *strictHandler) UndoJob(ctx echo.Context, jobID JobID, params UndoJobParams) error {
+	var request UndoJobRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UndoJob(ctx.Request().Context(), request.(UndoJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UndoJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UndoJobResponseObject); ok {
+		return validResponse.VisitUndoJobResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5013,151 +5786,159 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rchs51tirnHQ2NTvZJkVKlGZM1VSNLMseeWRZnyTPODYdEewGSVjdAAcASdEu5X+eIC+QN8mb5Em+",
-	"wgH6QrKbauq2a6+2asciiUYfAOeOc/nqBSIeCU65Vl77qzekJKQS/zw4JwPzb0hVINlIM8G9trc/JHxA",
-	"FUyHlNMJlaCHFMaKSggFVbvQFxK6h/3aG6KDYRcID/HjseDUfVf3fE8FQxoTMzu9IvEoosprf/Q63snJ",
-	"4dXk4OrDUSNoBs3zyYdng9cdz/vke3o2ol7bU1oyPvCur33vMKTxSGjK9SkdRWRGw2Vou1qOaReBBcKB",
-	"EhkxKkHSv8ZUaRjzEFfAFKSzBbPa73QGMQkpru2z6C1AzMexgdZMXQzZkQiIBWARnj+HVKbTAlPle7FB",
-	"Rmxj0tz4LHpqo9F8tt2gO6T2U7gV1H7qNWntWbDVr232d8Im+bnXCrbDYlBOJO1TSXlA90ajiBXt0fmQ",
-	"wigdBnpINEyJgqHgYixpWA7jlDD9y1aj+M2nVMvZXl9TWbQNIqKgaCB4qGDMNYuAaWAKpkLqIWg5Y3wA",
-	"ZEAYN68358WkAd5seh6cmHEWm/NopjAwrumASu/aQDEiksRUO5TeCwI60gc8EKEBcxm5RTySVCmqQNMr",
-	"DYLjWU3JzIfeDAZf2AiEhC9Khz6MeUSVgm7gHuoiBZh1GBoYCIE7x8y8lqo83+MkNiBaOGopIGUbbF9k",
-	"Xrv71y+N+s8FO+17V7WYKkUG5tt4rDT0KJj3KBB9oO4VyozcP/ujgEQkmXYhomRCFQQ0ihQQZZY9AyKp",
-	"D9Mh0Qmhz0BpIjVMmR6mi/trTOUsW1ugJoXkIsl0GXwD/UDUKq1JkqkPrA8DNqEcl+M2fvU5Din0WUSB",
-	"aUWj/q75F7cHFJkpUKIOe3BC5F9jqs3Z7k2kcA8oSI6WhsC4YiEtXXQCStHKzfl5Ph7m3XYgj392A8Zc",
-	"L6/+NzGFmPAZsmW1C0RDLJSGZsNvNPD/5oTfjJWm0iyRKh+a7gdzsqDEWAZmw3koYjNJ+bINAKvoM4fN",
-	"zYb53yff6wsZE20pdafl+SuJuHgnCEyRhfBx3KMS+lLE0DSDXzBJg4T3FoEcpgPyYIa0T8aRgYmowPPT",
-	"o7OfzPbe7eSICszB4UTXvveS0ShUxay4j7/BlHBNQx8Yt/JJyJDKOuyf/dEGFvqIwj6QAfVhQI0Y8yFg",
-	"euYbCtXUBxoTFvkQix6LzEAeGtoh6pKGhj91eJ9JpY9xlogkf4U0ovha98eeroMBSuih2WY8ONV2RIVw",
-	"ij4QK/8t14C9k0PHfvSQxvWO2Wh6NYpESL12n0SKFuOSna+MFX70WGgmMqvyPn3yPaZpjDsYk6sjygd6",
-	"6LVbjQL2GJOrQzt2s4Go5j5luEakJLMbOamFz4fPgnEaGnEQiDgmyp5npKncMw8WY52Zs2RlWzufEEhH",
-	"AduNe6MH0AKa240MwH2mZ0XMkmti1oTIZvhGQFQ5pzNzlMmrSPBQcM8uKDkVw1oqSK0hmdAcq2pAMCSS",
-	"BCi60xW8sGhZpui1QfBohmjoENjyQN8i8JQpmo3Ar1TZOt3zxVzCobFbVE+IiBJedjYGMkP8+FC2lANE",
-	"5UIWYM+ShKERKZVOxdJF2bGQkPzqPtcDES+cz+b29trns7m9XXg+r5AVlVGBZVSFMvINiQyFvKSx+eNO",
-	"vNZMZfbbzZXC9oZcOQpd3HGmDCM1z8zEmA/K5V1spyjZ553tR6PkN4zfuBYRhStWYicoE9U/P9pKjhGe",
-	"ajzJSUMje6TSTgS6r4wMc98Iab7sCT3MMWsCakQCWofuf+v60L1wpul/70JMCe9wI6wUjSZUWZFVtGn4",
-	"zwoig95skbYazfVpq9EspK0zI9jvyr5ROyhdA+WDiPDwYRi40/qKWYPTCYt1MmtSJKzCfuLhZ4VKnPtn",
-	"ZFV4z/fIRIq7cZBATXywL/DB/neUWQg4/7XvHb5IFzMiepitBTWVairxA2vDOafG77RA9L8hl1SBpCNK",
-	"tDG4DSElvpEhkbExcK22p4zFtOg2cV9f0pkxlghXUyppaG2I9NfPomdIrcO7mcOmlnhs2igdu0Y/tSpm",
-	"8gqco7W5WYdT2h8rYqxSSYELDZLG1KyThjlKXbSwF9w5pRjP4pGQurbZ2NypNTZrzR2DOSOiNZVm2v/5",
-	"8b/U/tenr01/c3v7+m9eResbuZwRkROmWC+isHe2f3i4QA+HfXSHFWsARmv5QcHBORkkenVAoohKy+cU",
-	"mQLTu9BqblrfVuqEGxJl3sMHNATFeEBLfRCJj+4+vHHF22Cgx6W+Fr1SYvkseoer6eVvkva9tvdfNzJP",
-	"5Yb9VW3YmUvJ4t07++sxKTCTj9FHRyKmmbGA+0IuG76oLdbhdy6mHAIRUtUGMvahZ8wt4kMwNKaSD+Gl",
-	"DzgJ86EvfRj0fGAonHxg0of4ygce+cCFD/yLD0Yl1dKHMfFhjDpoFROJL3DIOftobGyngBgGOPZ8b9Cz",
-	"Bz9nK+URe6/2gdS+fPq6WYzXObOpeQuzSU9FLaLaehhCWmI3ve2/Fr3lk3mbqOiovBvjC03gz6Ln2w8J",
-	"NfygQEz5LryvvTs7OK0dvjB8KMEkM46XycEE7e4VzXA5+whZMVlbqHczEJHNISyldJqubZXmsci17OE2",
-	"as/qF7/WDP/aaZWxr4GouTc5yFfwtJ0W2ENVPoRswLQyArEOF/Ar1Mx0J2RAS3y+Zv1dTq/0/lgqIbvJ",
-	"SaqIBRR6tC/Q2zgnOwLBQ2aeV6itOR/IsdCgxYCiwMAHuiMyoN2ysyYI0JzXOK+hNax2m2o7FbmbATJb",
-	"TtFqkg05RrG8vCMvjZxu1MEAD//v/4BiXyj8///9f52jrg09OhM8tB75gQDB3WpxQaXLHS06G1JFKq/G",
-	"N5aUi5yGVFOXbFQTI8sgayNhxkjHm9ZQQhrJFpyxL6W+EbPsYnibjbwVkhzUvZkhjYaFD+8+ClwK7nqj",
-	"C38/fbkPP222Gj+2nZaTSV17jwNiQiVaHng2sNWAnON1p1FK3e7lt7phOaNl1zlIPIrSEGLU8FKCQoZa",
-	"h/2hUHgjFhrlT0htWBHekfUU5brUeKALDpEcqK3NIl32QVFM9A1D6jGNsuRMSP28QMd9hzIECYf+NSYR",
-	"TEg0pgr6IorE1MgjFpYu2M5ZbJVYh6QzSvBD6lL1fC/xqRqh7FxmzvSy5Ok8mXcxU1joQ6EXd84R7LwB",
-	"9n24T0bHKSVG+2vxivvkEg8xWXTyOdOX7rYgnM8Am5vw2scTtPpjmUStJDwrWWT3Jkwd0LcXptcGYjUS",
-	"XFHU3Z6T8ODK0Kr5EAhu7CjzJxmNImbvmzfQFs4WZEcapdKbkIiFOOiiT1iEdBxSTViEk6Nz+0BKIc0m",
-	"uM95s/x2RvKna9+jZlavbeCHU2vdzc1nXwFrTOtbE6Kd3pFT3JcNpSUlsTtpqvShWcH2+9d//Mfm/9j5",
-	"8Hzr9//486ej1pvNY0eMY+W1W+jbYDFVmsQjr+1lluB5s9FubLe3GvXm5tYHc77VlEXcRnv7vIyviX3L",
-	"FEyl4IM2LJ0MihGD+xcsvIiZUsYyR+6MiqJ5FK9AkaeJsQaSUsG1b7b5iKlHRZLUl7iAJMZYN1y7JyYU",
-	"nOv02s+ec4pK9tScIsRU3plk1KGcCoRS9pfOuNHYCjIlDD/Tami3mVxgEUmBcVz6MmahvNxQlEg0lL9t",
-	"xErwI9mOR0SR5KK4su+qyhHipLB6opITtW6fDaJmPPgOGMYitxASekQHw4uIxUxf0KuA0jBDACObHvP0",
-	"s7u03OER7viDonqOLXAWXDpPezacKWQnxFJtdus89yQp4kKJuMVbhypotbUGZ2h+H9ImJpERwzS8MGef",
-	"GTc9EaJrlwt4ffb2uG6DTng/YsHt2Mdn0bvgQl8EhAc0ikgPb/1yKJTslLf/9s3J0cH5ATpWkiNL312A",
-	"SXZKIGiRocnMFGSzLB1g5cC6DTvzuif97FFP+rPo/aDAvt3GoSG5oInDtG+MQXDbXLej8DAPkQ/acDRr",
-	"TFY/UutCa3uVghPzB2ZfakPJaFiHd4o61UYLCIY0uIQExGxDvZOD4xeHx6+q71eyqrfyteiV7ZsVBKhs",
-	"uOFoFU9ZFBnOEQpO6/Anel2sqd61EYEoavBqAyP+5JgjtLnw2YLbjjKI3VMbBRGtC9Gkq55Ox82FfdZy",
-	"cZ+rnl4OFMUds2f1knGmhpUQpLJD9eYTERMqd228xjR/At/nRnNjb5Lo3ra4lF3sAdrzRobaGMAfVBuY",
-	"e/0Fsto6HGoFARkr1MOTK3YxyF39pcwQGcnvdHZKx+oeUWQlu1uM1u7RSPCBMgxk4SaxDSwbe3FJZxcS",
-	"4USoj4XjfSiIHn7n58N+oS9kjxlFI4qsxNIYHs6UD6OIMG5Df5EhfVE6bBuefkFSgJMlvBRj/jj7jsAZ",
-	"bUCNg6G7j5EucluJmKK+QCNFDUolsr5vwKs7Ykk9+i+t/vgo2II3eU6DnJp9Tu4+MQa4DaMcXImtBK+o",
-	"NisjnE4R+HMhjogc0McBOdG8IvNKQ3CEQxPePG/DiMwiQcILLcQF/ppA94bw2a2UMs2odJaCpCQYLqr1",
-	"jL9TFD3uRmfy2h+9qvkIOCk+KdNsgDMb9e+1m5s+vtpre++P8lreuRBgFpNo52pOe3h/BIHgwVgaHjoD",
-	"fAU4uOvwhlxZrYeG8MuD2H+bj6fYHQsNXEzbsHxChu4CIaJQTPkFCTSb0AWxiPkXtfQybpVIyqVqIBQO",
-	"may7Ud0Op4S4iAk33DY9w2WUaqUo0ipEke3KWNEC6wS0Vpscc24YLHIsEklKwplv+FYsJMYoCY5O7nv0",
-	"I24+pr7PFIykCKhSqHkaJRQD/tM9QKU0JrM2LB3E/aHJO04mhEWPIzuPhR6iIzQLcGmD0kLSi3EGhyGL",
-	"v8Z0PPflfa5YjUf2vuwNDRk5xxuAR5MHQ6JS9SY27wc9G9E2jDOwLvD7C/N9Pbk7WUNFWCZkdC2lYtzL",
-	"6NEwp5fuu4wOUdQaOZsMvx+3Sesxjel5LcdAnFNznC+rDfMbU8cLGzd7lmpmNRwSWt2CRCdSjKjUjKo0",
-	"0GeU+yo1qr9mV6njMbqfqt2qpQfxdfl2KtnN1RtzZkfZ66fkwuxjFi9jf87elF34id5nGmjzpnnL22wA",
-	"n73to0uwisGOPr0brcdP83tglJ9r39sf0uDylCq8sFxr51dtHXdByiv2NLkTFZee7znnaMXL0IWtTqKM",
-	"7dRF+2uRd73lWXJejoFziTpwyTi6VZG8d0HphHMurTknxm+ksBdu7BoX/zRZ3DIT/O38/CTxcTEOUyFD",
-	"VQhi7iwXQm6EhBEVo5KlWWZVcM45ZvW13M/6g4Lu+5rTT2qHL7qFL8lwZuUK615RhEuOC67e/nMW0yXU",
-	"yp7OUbLdcN9iSLZ3fhKoma29FBdfZCixEiUXs4BzJi+EdER5qJKcWwON2YJ5LJ67YVjcwIMJlTPokTC7",
-	"JMgHNP/95ouTH/38nSNGFSShk6v2+mUKFR7RQnik03VLszTtDhCJy73HCBprrH0tdhYr63AYiih0cWvC",
-	"qobpgm8ngBYX79T70sULCbGRskwlZluVXbgutBa+rhtLv55ETKzVm+gOlcUCSslhyXqs211vffXWEPcL",
-	"hG+nWCG158/zs+jVc+Dmkc5azi6Y2Gh2A6aH4149EPFGjO7E4V/uj43EqbjxGd29vvcbJZHlsGssv1DG",
-	"3k60rpCpiaayCq68diwpwfzYVdqo71FNMn+H7/WdH908xsdR5ELGjFix3pV1LlQi4p7EvOq8En5ibUNj",
-	"LuE1MLS2Nww/qzuGGmBKu8seb23j0yMpBjaZvrXte5JoepKQltfeaW5uoYVudit9spHKhvSrBBaMFGy3",
-	"Nv0koCwLHnPXPqU719re+ZC/9zk8vjg5ffvq9ODszEsdRkd7p68OUGLPKznZqVSRjk727ReqRn8OZ0bl",
-	"f7l3eHTwolCQ5w+3iMFFgg/MFEqzKAJNLqnaBXPsMB2yyFXayO7BtYhWMb+PORlgJvE+rSEL8oi3emeO",
-	"x/ZaNtmhFEGLBAlLhay9f7R5eUao2joLNn4fE8MCwRUNxppNzGOqIpe/ozmUkMjXKu9aZQCMiNSMFKTr",
-	"YnIv3penuLJrfcxToqx/IjQK3Syvz+UShhepsTh61c7jg624Q7Sm8UhX3cOMsovLsIyoDCjXu5izZ2/b",
-	"zHrSq3PzmnwU9sog8usl3rFqRUBcERjfqH1kQiUZUJu3ZLUSwysqKwRzzKn4tcktS5LpE9KITTBpjSSB",
-	"9lPq8sz6TIMWFtLKMMyzw2Ig0iIMFWdVLs67ytA0uPc+YnRzrHo9pvGgitVKt0Qav4xTLp3IEsEt4k2O",
-	"XBYxeY7h+0kwfMIfU2bj56RQfgvnmPBq/0maL7fI9fJRyY3aM1Lr79Vefvr683Ut/7G1zsdmSf7Xa9E7",
-	"cdxwLS9D6l6sZDmhJ2fZahgSdUyvdI4V51hmFu+5TGCvsAIT1yJJksG0viRVBzNtnAgWubRxwXPugI8Z",
-	"VawpZhdwM9mLbDlzsBcd/Bwd5c8/JJrWjPU+jwSdTmjOs9MJO53Q/XNu/2nP/dPp1M3YresPf6u0UCPf",
-	"U18BFvMiIeNOiFTWkYc0uLSRgElRDaJJjyia1+/EJfr7Mu2VizTJhukh49BUWUC/pCFT+cedq+36U+67",
-	"nO+/QEd0UFXE0LxDsQBTSxyAeQjuZKr4CbxF6HK29PIkSMpfUJtP9t6dYRBcPiDOqivmy73j/YMj8/cN",
-	"sBq78CwB7J5swnPH+5MlnL3ZOzryfO/NwYvDd2883+n6vvf+qAp454zK+wSuqDrF6ct92NraegaMw7vz",
-	"fRudFLMoYq6k3ZxgfwjaLV7/HMkmQb5VqRWJb2vHpSu1vSNby8dPo3czJ54rDZXYsDa1qL1UZiafENX2",
-	"9kLi+UkJmHZS6cX3mDV+03yptvd8JvHFtnZVkj3p/aPV2mz89Ky1Y0zMNJ+q7R24ohVLlD6vzOe0pMDV",
-	"QSpwbaflhZblTm7d62lDNKn0s/S+3P4U/DpIi+ncsUoOq6o+ZodQ5GyaO46Sy5AKvqhVqXJJHaPClLk5",
-	"APysmlAWXp4dURG7NBSRVV67M13cDe0fDt/XqduTUEJxtZclDSGPzCk6JWe2uqRUGW7OkcAiGLm07C3/",
-	"AQkkj/fVt2KRIHJPbm2uenA0PDbgLoqVPXe1j9UpRR/y8+9izpfRVJ3HJa7Pb/nqN6akWXV1S/5juUSj",
-	"lijdGdzgUMYikieu3MgdZbNN+3D0XMlGmYtqcAbKx+9B4n3KmUoO1rx1ZIHFNLt2w7eJ9u1m4/quVts7",
-	"l5j7WGYbFlV4OLst2aLCwshkkCuJnHpudqGxVIuhwBvjqh6sKs9q/U1zLqGlOsZldqWrnODyKCtbmZZu",
-	"XO2hyoRjaWSfxD3JwmV5jMj2JJKeRNJDiqRHFjHXeHvfF8v7YtNibLDpZ9FTbVDjXsyQJfkwEhHWM+/N",
-	"8BaEhX6SncY0sD5wSkPo0TrsuaJdAtMNXeRBEsyJt/QuVhWIwhKFGAnstptJmyiN9+YK/o6Gs6sf00jq",
-	"nlorOldVxge0p5Nx9qv3RzZL+8d6h3d4N62a0M0q+SY55nA2H+fv6rupqfVsm+UxDSEL0YdOr5jSOKkN",
-	"zsD7NoxjNGhj6NWmpqFLHqULHNgElD3AyhSQFnC3XJiAFGNNsxS3Sy6mtvqcndzWhFPjOCYSGRY6Y5Xv",
-	"8opsIaEkTtZy4J4tNoUGvMCKUZppw/U8mx/j+d6ESmVPvllv1LFsjBhRTkbMa3tb9Wa94eJlkOslgcSB",
-	"mpiPA6pXlGnps4jiznXn44+786XXs5rldfhTMq0pBy3sxlE5wVpYIVOX9g7OByVcEqRWECF5dTgWgdbK",
-	"7P8QUfcS65qZr0fE7IfAwwsItzWrU2FnQx8H5szS3FDno0tr35hZsGkC4XRqS0xTEgyT8Js6toE4JXxA",
-	"u1mVJyxwp7Ho/HRoCzq5bBJ7Z+o2yR6qESwYvoO35DY6/SWLrAjMyvyXRBlmQzZcKcqyMMP8SGsuVhiZ",
-	"FqOvMvbsjyrDbHW0qgNd9a4Kwxe6IJgnihQfqdM0WluM3NZBetZsNn4sLbiCB1xazqg301T9YoMEGrXK",
-	"hQQJSDOtQU+coQRkRCZ3H91PL9hztRMxftquTPTb6bUty6KqDYZzMfVzSZ6WJgxK5isjFVRTXF56tcVx",
-	"BLxgTVg/0ZYej6gqWs0ubDVa6TqmYhyFMKB6USaXQZw1ZVkf7KS4YwUSSsv8Vh6Nhcorj7aFcSsPT8qQ",
-	"VBrsCi1XH5+VOak03hXMrjz+wJVxqjg8qZduLMW5akKbjcaKdAAsszOXuJCq1j3GCRaMWnby5WfAnhd3",
-	"mmEpJQELSixa12W2NN4Hpe9OrdolW2jehF0AYcLDOhmRYEjrSXnhOy3pquaqFueX5X3teCzsmGV0sgV2",
-	"vHbHLLHj+Z10dfglrq/jXXf4KqJdeDN2DFkbdk2vUiUmg5eFPtbZJgPqu9YTWHDM1huzfSesndCRHd70",
-	"90ICCLS/teNbM8i3rhbfOTL8BT+K/8Oc58NMs3KtpUmfys/qu+UygFweLjLsgrCYvWhKZgq6KGu6xc2f",
-	"rBwqLMu3b2mq9oKpkVCsuBFUFniPkspZCra7jr1VKm+7RLQmwTDGmB3ztDmNXzpoACmsZNzYxIC6xvZW",
-	"40M9UJOyDloJpOUNkTBEW/Shu5C63EV3iCaXtsLqmj1vzLuLu4uZg0PtNCfG6zfg+fvaqZjWKvXCyTYc",
-	"Ta75mW+8H0FE22zsfCOM8/YzPCTfu/0st+Nh8TjSzKh8G4ZkZUryt+eE6zxZyJmcArqgp3adbUTUpbJW",
-	"l+iDMuYfiZx5RqBoNU/M7Ym53RNz22q0yppS2YZozrBY6uh47Xstq1EWqaWp5rmRFbHEJ1o3P5Emr+ID",
-	"O5UeyNX0ME81t25+Kq3ugA/sPE5Srz0skuWaGspuW2MXU0sV0Uz1GabiQTfBaMcorNsk8+/YU9h8Vmmx",
-	"+fz+a9/brnJ4aYkafKDCpuYTxDE9NvXKJYGwWNAtoj4ksZGudHbO5Da4akzN9kfP+sesK3ghWX+Vm01L",
-	"wozB3M0RUxed15ZmsnLCrjzyoaVP+wboSUoulSvsnHWfMUzSd6lqnNuech3OFARjnZbmtMM5iSAYjvll",
-	"5pYjoIZmckQBG9YdCXGprNOhDofWLQFTEl1aHbadUrl5XGJ/KBp2eI8OmfPrWQ4bk5kx0CPa1yDG1vu6",
-	"f/YHkm8fTl/uQ6v5c2MXCHZ7tPPhk65KcvcX+AfU4NeuD+d7z33YPwUh4eglDCjKoAhjAQfQ/aGbrcdg",
-	"8EhSEqohpbrDMdsh6YVJ0NM7jki9gNcGWa/G/bM/fDh+8frs7TG6E/GPfA/OXK9Nw/Zw89Jmm6U+QkS2",
-	"JyfhnZ2ET46eJ0fPk6PnydHz7Th6nqyVKtbKudWPim7/uRjzwO1OoRrlw7C6EZJAlDdqCiC6/r6siW9U",
-	"I7eKNTYGsT4K2xAcjJJXppMPMb/7S04bn9fHXlHtUsDXklLrmVzuDUX1FyMsk4YLxztzqwiOZeS1vQ0r",
-	"StINmauyheUJ2ITmFp6uTNlwlsIJzaa4WnO9cXSJYShCrQoHwECA5SJ13bnO3JjUV19Sd21UynPzonW1",
-	"XdeuooK+sdBTsMITrsdNJf3YsIQKA7H1TYGu06xAM/MVbdGlu1n1sVyJososKqkxfjvmUQG0rPbqmuzm",
-	"n8FnXPHnmIS0Nh5ZoZGjKixaYpmJQ3+buFqzA++JfuY72xcR0SmOuJ3l+E3S0s3jjo01/ERy3yzJ5Zop",
-	"UsjwG8PHWECLiTApIlQozo+Y0q/NgDtQSFmTYpvNXUngZ3nkRYEqzmXtMiN9yCVG+mDzIv2s2IHvijj4",
-	"kCVFloHpUsyrAWnT11eCiAGcScimi9P0AWvjFgNgiysV9urabJQWbbiXznklIVhFDR4xhN66dat3aLx1",
-	"N87itow5GNZ1kaxd2B5TUgrrriMUoo+RvfXH4mePzW3O891ZzUp94HRKlbZ+83I2s/EVqzlcr7IeXove",
-	"2swmQZfKXOmB8WNFC49bI8Xatu+/OhZZnm5Dk11BDtv05zNiwA0olLRsKVUX/3SBrXMFemDfdqVhfIA9",
-	"1fADDZMWn0lD9GWV0T73PePm3GY8HpY2KihWaU+gbwGt93NNiorRGGuVr/SgZLU4HhAXspcUYATmcthy",
-	"3ExjNkvS/d+KNbdJDw/ImYjpAhxZ7yME6FbenoBwCAW6gadCXt7G6ZOaq4W30ntRlO9tjQXStECXaR3y",
-	"Fai10CRqA3a6M8sMhNLKVrHHlhBpy+ld6Lr8vy4miaTpFFhdFO+lzVN1eLXYR7qki2K3Si/uNqaLIEzp",
-	"OKLxbjakIz3ErJAOz11cByLGIu0DATEl3PoWOWUIqxqyvgYuJEg6oi7aHQPzVd31+Db7kuSG2nt4m9bk",
-	"ru4L7oCNkXI7Oz7Xu7uKZZ60ua441pWVr2Cf2ybEFUa+YNLGITxd136f17Xrsc40P75EqCPjWEuYY2fZ",
-	"b0HO7rlG/M78W/Qy2s+Y9+rUwwWFDpMGMc09LSH3XISzez2aJGxkPr9byzG9Lnay3dubyxCC0ykkTtHc",
-	"LWoSzbiqU4ZLYZrrobaoclNJ09MApspvVRebRdzxjjApV3CLQMDtKkhY0BPkn6FaIs4mbVGXcT3VSuab",
-	"H+VMpCI/+L+HB9wWjXzylT/5yvO+8mIDba4l+I3Z3URB99XBOdjHusu+gzOc6ElBfVJQnxTUfyMF1ZJ9",
-	"qWKaMZqvzHrEbQ2qYk6DCpWr2iApdgMk2FkZT9G6M10Nq7QXZqvRWmZG9tSd3rvAi5ZbE1o7nCmIqR6K",
-	"sA6ntG/4vA+SON8D4cAGXEjb1qMsD305BT1XE6ZxQ5EA5xA4eXeOfomTvfP937CMeRHutlZsYNbcay2U",
-	"S7XLKt7NuXZs3wKeWowo1yr9UjdlFSyyFQ5WFzbI1TJwVUGUJq7G6pqFDfI2Rsc7OTm8mhxcfThqBM2g",
-	"eT758GzwujA8c2UBhIfmj6uiXm9tp63M9UqIgZSle9kqNHd59xNtGdp6y2k5Wa2nCbqroVFS1W3x5hkz",
-	"aWIqBxRwjC3l8tPWs50f27ZdhWuPPGATyu19mOsiypQPXT6Ooi7QeKQZxVpLSS0922qrDvvYklOB6Hd4",
-	"yPrY4VzbH7GIVeoe1izGklVYwa/IX4slvIqZx02b0Lckb2nyYZw2tsDYYtQ97mwNd/Yft5+zgh/oG+Et",
-	"j0TfFYzPgpbj378nCGkRG7InFIhX5+W8Zlxgwr6do/Bc3mHGJnoUr3MMW5gtK5OndBSRgP7LkvI6/tcn",
-	"unuiuxvpziF8FResseo2MlOt3At7mo65HR29+IY11FYlQEtaVjPl2uLnWlY/J2HSPX65abXReJMHiptW",
-	"5w9szf7VjcfsX51q8IZTz/erTndlF9wlOgtdqIGN8mzDUpfU+vergT+XBc6RHgkui4h3Id5joQ/ckClI",
-	"qoT6STCIxZ+CWNlUHcZqpiqtF0AK50AadvAsznTG+CBKkyAJDyFiSqt8+T9nF9uFLMPiatn6NsA33zHX",
-	"1RelPMxNg67w5VnS/DEsVpgbT5MMvaJezBjgwSmWPQA55mArruYez0XcXH+6/s8AAAD//w==",
+	"7H3rchs31uCrnO2drUx2mhSpW2K6UjWyLGfkyIpGkpN8jrwi2A2SsJoAA4CiGJf2/z7BvsC+yb7JPskW",
+	"zkFfSHbTTUnWjP1pqiYWyQb6ADh3nMvHIFKjsZJcWhN0PgZDzmKu8c+DczZw/8bcRFqMrVAy6AT7QyYH",
+	"3MB0yCW/5hrskMPEcA2x4uY59JWG7mG/8YbZaNgFJmP8eKwk9981gzAw0ZCPmJud37DROOEm6PweXAQn",
+	"J4c31wc3745aUTtqn1+/ezZ4fREE78PAzsY86ATGaiEHwe1tGBzGfDRWlkt7yscJm/F4Gdqu1RPeRWCB",
+	"SeBMJ4Jr0PyPCTcWJjLGFQgD2WzRrPETn8GIxRzX9kH1FiCWk5GD1k1dDtmRihgBsAjPr0Ous2lBmOq9",
+	"2GBjsXHd3vigemaj1X620+K7rPFdvBU1vuu1eeNZtNVvbPZ34zb7vrcd7cTloJxo3ueay4jvjceJKNuj",
+	"8yGHcfYY2CGzMGUGhkqqieZxNYxTJuwPW63yN59yq2d7fct12TaohIPhkZKxgYm0IgFhQRiYKm2HYPVM",
+	"yAGwARPSvd6dl9AOeLfpRXBGQoqRO492BoOQlg+4Dm4dFGOm2Yhbj9J7UcTH9kBGKnZgLiO3Go01N4Yb",
+	"sPzGgpJ4VlM2C6E3g8GfYgxKw5/GxiFMZMKNgW7kB3WRAtw6HA0MlMKdE25eoqogDCQbORAJjkYGSNUG",
+	"04vca5//8UOr+X3JTofBTWPEjWED9+1oYiz0OLj3GFB94P4Vxj25f/ZLCYloNu1Cwtk1NxDxJDHAjFv2",
+	"DJjmIUyHzKaEPgNjmbYwFXaYLe6PCdezfG2RuS4lF82my+A76AeqUWtNmk1DEH0YiGsucTl+41ef45BD",
+	"XyQchDU86T93/+L2gGEzA0Y1YQ9OmP5jwq07271rrfwAA+nR8hiENCLmlYtOQSlbuTu/IMTDvN8OFPGP",
+	"NmAi7fLq/6GmMGJyhmzZPAdmYaSMhXYrbLXw/+6E30yM5dotkZsQ2v4Hd7Jg1ERHbsNlrEZukuplOwBW",
+	"0WcBm9st97/3YdBXesQsUerudhCuJOLynWAwRRYiJ6Me19DXagRt9/BLoXmU8t4ykOPsgSKYMe+zSeJg",
+	"YiYKwuzo6JPb3vudHDOROzic6DYMXgmexKacFffxN5gyaXkcgpAkn5SOuW7C/tkvHRBxiCgcAhvwEAbc",
+	"ibEQImFnoaNQy0PgIyaSEEaqJxL3oIwd7TBzxWPHny5kX2hjj3GWhKV/xTzh+Fr/x55tggNK2aHbZjw4",
+	"0/FEhXCqPjCS/8Q1YO/k0LMfO+Sj5oXbaH4zTlTMg06fJYaX4xLNV8UKfw9E7CZyqwrevw8DYfkId3DE",
+	"bo64HNhh0NlulbDHEbs5pGc3W4hq/lOOa0xrNvskJyX4QvighOSxEweRGo2YofNMLNd7bmA51rk5K1a2",
+	"tfsegfQUsNN6MHoAq6C908oB3Bd2VsYspWVuTYhsjm9EzFRzOjdHlbxKlIyVDGhB6ak41lJDag3ZNS+w",
+	"qhZEQ6ZZhKI7W8FLQssqRa8DSiYzREOPwMQDQ0LgqTA8fwK/MlXr9OPLuYRHY7+onlIJZ7LqbBxkjvhx",
+	"UL6UA0TlUhZAZ8ni2ImUWqdCdFF1LCxmf/efm5EaLZzP5s7O2uezubNTej4/IiuqogJiVKUy8g1LHIW8",
+	"4iP3x714rZvK7befK4PtDbvxFLq448I4RurGzNREDqrl3YimqNjn3Z1Ho+Q3Qn5yLSqJV6yEJqgS1d8/",
+	"2kqOEZ56PMlLQyd7tLFeBPqvnAzz3yjtvuwpOywwawZmzCLehO5/64bQvfSm6X/vwogzeSGdsDI8ueaG",
+	"RFbZpuE/K4gMerNF2mq116etVruUts6cYL8v+0btoHINXA4SJuPPw8C91lfOGrxOWK6TkUmRsgr6JOMP",
+	"BpU4/8+YVPggDNi1VvfjIJG5DoFeEAL9d5xbCDj/bRgcvswWM2Z2mK8FNZV6KvFn1oYLTo2feInof8Ou",
+	"uAHNx5xZZ3A7Qkp9I0OmR87AJW3POItp0W3iv77iM2csMWmmXPOYbIjs1w+q50jtQnZzh00j9dh0UDp2",
+	"nX5KKmb6Cpxje3OzCae8PzHMWaWag1QWNB9xt04eFyh10cJecOdUYrwYjZW2jc3W5m6jtdlo7zrMGTNr",
+	"uXbT/o/f/0vjf77/2A43d3Zu/xLUtL6RyzkReS2M6CUc9s72Dw8X6OGwj+6wcg3AaS3fGDg4Z4NUr45Y",
+	"knBNfM6wKQj7HLbbm+TbypxwQ2bce+SAx2CEjHilDyL10T2EN658Gxz0uNTXqldJLB9U73A1vfxF837Q",
+	"Cf7rRu6p3KBfzQbNXEkWb9/Sr8esxEw+Rh8dS4QVzgLuK71s+KK22ISfpJpKiFTMTQfYJISeM7dYCNHQ",
+	"mUohxFch4CQihL4OYdALQaBwCkHoEEY3IcgkBKlCkH+G4FRSq0OYsBAmqIPWMZHkAoecs48mznaKmGOA",
+	"kyAMBj06+DlbqYjYe413rPHn+4+b5XhdMJvadzCb7FQ1Em7JwxDzCrvp5/5r1Vs+mZ9TFR2Vd2d8oQn8",
+	"QfVC+pBSwzcG1FQ+h98ab88OThuHLx0fSjHJPSer5GCKdg+KZricfYSsnKwJ6uc5iMjmEJZKOs3Wtkrz",
+	"WORadLitxrPm5d8bjn/tblexr4Fq+Dd5yFfwtN1toEM1IcRiIKxxArEJl/B3aLjpTtiAV/h83fq7kt/Y",
+	"/Yk2SnfTkzSJiDj0eF+ht3FOdkRKxsKNN6iteR/IsbJg1YCjwMAB3TEb8G7VWTMEaM5rXNTQWqTdZtpO",
+	"Te7mgMyXU7aadEOOUSwv78grJ6dbTXDAw//932DEnxz+3//6P95R14EenykZk0d+oEBJv1pcUOVyx4vO",
+	"hkyRKqrxrSXloqAhNcyVGDfUmBhkY6zcM9rzpjWUkFa6BWfiz0rfiFt2ObztVtEKSQ/qwcyQVovgw7uP",
+	"EpeCv97owl9PX+3Dd5vbrW87XsvJpS7d44C65hotDzwb2GpBwfG626qkbv/yO92wnPGq6xwkHsN5DCPU",
+	"8DKCQobahP2hMngjFjvlT2nrWBHekfUMl7bSeOALDpECqNubZbrsZ0Ux1XcMqScsypIzpe2LEh33LcoQ",
+	"JBz+x4QlcM2SCTfQV0mipk4eibhywTRnuVVCDklvlOCHzKUahEHqU3VC2bvMvOlF5Ok9mfcxU0QcQqkX",
+	"d84R7L0B9D7cJ6fjVBIj/Vq+4j67wkNMF51+zvWl+y0I53PAFia8DfEESX+skqi1hGcti+zBhKkH+u7C",
+	"9NZBbMZKGo662wsWH9w4WnUfIiWdHeX+ZONxIui+eQNt4XxB9KRTKoNrlogYH7rsM5EgHcfcMpHg5Ojc",
+	"PtBaabcJ/nPRLL+bkfz+Ngy4mzXoOPjhlKy7ufnoFbDGtCGZEJ3sjpzjvmwYqzkb+ZPmxh66Fez89vqX",
+	"f27+x+67F1s//fPX746232wee2KcmKCzjb4NMeLGstE46AS5JXjebnVaO52tVrO9ufXOnW89ZRG3kW6f",
+	"l/E1tW+FgalWctCBpZNBMeJw/1LElyNhjLPMkTujouiG4hUo8jQ1scAyKrgN3TYfCfOoSJL5EheQxBnr",
+	"jmv31DUH7zq9DfNxXlHJR80pQsIUnUlOHSqoQChlf7iYtFpbUa6E4WdeD+020wsspjkIiUtfxiyUlxuG",
+	"M42G8peNWCl+pNvxiCiSXhTX9l3VOUKcFFZPVHGi5PbZYGYmo6+AYSxyC6Whx2w0vEzESNhLfhNxHucI",
+	"4GTTY55+fpdWODwmPX8w3M6xBSmiK+9pzx8XBtkJI6rNb53nRrIyLpSKW7x1qINWW2twhvbXIW1GLHFi",
+	"mMeX7uxz46anYnTtSgWvz34+blLQiewnIrob+/igepdS2cuIyYgnCevhrV8BhdKdCvZ/fnNydHB+gI6V",
+	"9Miyd5dgEk0JDC0yNJmFgXyWpQOsHVi3QTOve9LPHvWkP6jeNwbo7RSHhuSCJo6woTMGwW9zk57CwzxE",
+	"PkjhaGRM1j9ScqF1glrBicUDo5dSKBmPm/DWcK/aWAXRkEdXkIKYb2hwcnD88vD4x/r7la7qZ/1a9ar2",
+	"jQQBKhv+cbSKpyJJHOeIleRN+BW9LmSqdykiEEUNXm1gxJ+eSIS2ED5bcttRBbEftVES0boQTbpqdPbc",
+	"XNhnoxD3uWr0cqAo7hid1SshhRnWQpDaDtVPn4i65vo5xWtMiyfwdW60dPYmSx5siyvZxR6gPe9kKMUA",
+	"fmM6IPzrL5HVNuHQGojYxKAenl6xq0Hh6i9jhshIfuKzUz4xD4giK9ndYrR2jydKDoxjIAs3iR0Q+bOX",
+	"V3x2qRFOhPpYed6Hgujz7/x82C/0le4Jp2gkCUksi+HhwoQwTpiQFPqLDOlPY+OO4+mXLAM4XcIrNZGP",
+	"s+8InNMGzCQa+vsY7SO3jRpx1Bd4YrhDqVTW9x14TU8smUf/FemPj4IteJPnNcip2+f07hNjgDswLsCV",
+	"2krwI7duZUzyKQJ/rtQR0wP+OCCnmlfiXukIjklow5sXHRizWaJYfGmVusRfU+jeMDm7k1JmBdfeUtCc",
+	"RcNFtV7It4ajx93pTEHn96BuPgJOiiN1lg1wRlH/Qae9GeKrg07w21FRyztXCtxiUu3czGkPvx1BpGQ0",
+	"0Y6HzgBfAR7uJrxhN6T18Bh++Cz23+bjKXbHyoJU0w4sn5Cju0ipJFZTeckiK675gljE/ItGdhm3SiQV",
+	"UjUQCo9M5G40d8MppS5HTDpum53hMkptZyiyXYoiO7WxYhvICUhWm55I6RgsciyWaM7iWej41khpjFFS",
+	"Ep3cD+hH3HxMfV8YGGsVcWNQ83RKKAb8Z3uASumIzTqwdBAPhyZvJbtmInkc2Xms7BAdoXmASweMVZpf",
+	"TnI4QvhjwidzXzlKoS/7kyR5yNWbyZjuzt7wWLBzvA14NNkwZCZTdUbu/WBnY96BSQ7WJX5/6b5vpvco",
+	"a6gLy0SNbqZMpAc5bTpG9cp/l9Mkil0nc9PHH8aFsv2YhvW8xuMgLqg83q/VgfmNaeLljZ89TzsjbYfF",
+	"pGew5ESrMddWcJMF/YwLX2UG9sf8WnUyQVdUvRu27CA+Lt9Upbu5emPO6Cm6ikovz37PY2fo5/xN+eWf",
+	"6n3gkXVvmrfC3QbI2c99dA/WMd7Rv/dJS/L9/B44Reg2DPaHPLo65QYvL9fa+VVbJ33A8oo9Te9H1VUQ",
+	"Bt5RWvNidGGr04hjmrpsfwl511sekfNyPJxP2oErIdHFiuT9HIy3NkpuPAsi/ZMU9tI/u0YQAE8Xt8wE",
+	"/3F+fpL6u4SEqdKxKQWxcJYL4TdKw5irccXSiFmVnHOBWX2s9rl+Y6D7W8PrKo3Dl93Sl+Q4s3KFzaAs",
+	"2qXABVdv/7kY8SXUykcXKJk2PCQMyfcuTIM287VX4uLLHCVWouRiRnDB/IWYj7mMTZp/66BxWzCPxXO3",
+	"DYsbeHDN9Qx6LM4vDIrBzX/99CXKt2Hx/hEjDNIwylV7/SqDCo9oIVTS672VGZu0A0zjch8wmoYMt4/l",
+	"jmNDzoehSmIfw6ZITcwWfDcBtLh4r+pXLl5pGDkpK0xqwtXZhdtSy+HjunH160nE1HL9FN2hslhCKQUs",
+	"WY91+6uuj8Ea4n6B8GmKFVJ7/jw/qF6zAG4R6ciK9oHFTrMbCDuc9JqRGm2M0LU4/MP/sZE6GDc+oOs3",
+	"DP7BWUIcdo3ll8rYu4nWFTI11VRWwVXUjjVnmCu7ShsNA25Z7vsIg773qbthcpIkPnzMiRXytKxzuZIw",
+	"PxJzrItK+AnZic50with2N7ZcPys6RlqhOntPpN8ewdHj7UaUGL99k4YaGb5SUpaQWe3vbmF1rrbrWxk",
+	"K5MN2VcpLBg12NneDNPgsjyQzF8BVe7c9s7uu+Id0OHx5cnpzz+eHpydBZnz6Gjv9McDlNjzSk5+KnWk",
+	"o5d9+6Wq0a/DmVP5X+0dHh28LBXkxcMtY3CJkgM3hbEiScCyK26egzt2mA5F4qtu5HfiViWrmN/vBRng",
+	"JgneryELioi3emeOJ3RFm+5QhqBlgkRkQpbuIilHzwlVqrlAsfyYJBYpaXg0seLaDTM1ufw9zaGURD7W",
+	"edcqA2DMtBWsJHUXE33x7jzDlefkb54yQ76K2Cl0s6I+V0geXqTG8khWmicEqr7DrOWjsa27hzlll5dk",
+	"GXMdcWmfY/4e3by59WTX6O41xYjslQHlt0u8Y9WKgPmCMKFT+9g112zAKYeJtBLHK2orBHPMqfy16Y1L",
+	"mvUT80RcYwIbS4Pup9znnPWFBasI0towzLPDciCyggw1ZzU+5rvOo1mg70PE6xZY9XpM4/MpVmEwkbGS",
+	"fDUlppwHz1Lzkbr2CcES3PAyUvyUvyMLkkZYl456iZIXEbJAh4skMidJwjTiPmW8GRcLC+KteDZz3H21",
+	"YyZLyltkp8XQ51bjGWv09xqv3n/8/rZR/Li9zsd2RZLZa9U78Wx2LfdF5resZZKhi2jZHBkyc8xvbIHH",
+	"F3hxHlS6jF0/YpknaVWaiYO5g2k+EKbzeNmuCrnpShb8DL/n5Lam/F7AzXQv8uXMwV528HMEWjz/mFne",
+	"sGLE55Hg4iJ253lxEV9cxP6fc/qnM/fPxUXTPbt1++4vtRbqFIfMCYEVw1gspJdOtZXvIY+uKNwwrdzB",
+	"LOsxw4uKo7pCR2KuFkuVZfIIOxQS2ibPGtA8FqY43Pvwbt8XvitcMZQonx6qmhha9FSWYGqFZ7EIwb1s",
+	"oDCFtwxdzpZenkZihQv6+Mne2zOMtCtG3ZEe5L7cO94/OHJ/fwJWZ3CepYA9kLF57oVKuoSzN3tHR0EY",
+	"vDl4efj2TRB6IyIMfjuqA9654PohgSsrgXH6ah+2traegZDw9nyfQqBGIkmEr5s3pzF8DtotX/8cyaaR",
+	"xHWpFYlva9fnRHWCIyoYFGYhwrl30NefSo1jyl/qLNWyKWZddYK9mAVhWmemk5aTCQNBVnWWlNUJXsw0",
+	"vpgKZKUpmsHftrc3W9892951tmuWtNUJDnxljCVKn7cSCupX5IstlfjMsxpGy3KnsO711CyelhNael9h",
+	"f0p+HWQVe+5ZikfU1UvzQyjzYs0dR8UtSw0n16p8vLRYUmle3hwAYV6yKI9hz4+ojF06isjLu92bLu6H",
+	"9p8P39cpDpRSQnlJmSUNoYjMGTqlZ7a6blUVbs6RwCIYhdzvrfAzEkgR7+tvxSJBFEZuba4aOB4eO3AX",
+	"xcqejxnAEpiqD8X5n2NimdNUvStn1Jzf8tVvzEiz7uqWHNN6iUaJKP0ZfMJTjZUqT3xNk3vKZsot8fRc",
+	"y0aZC5fwBsrvX4PEe18wlTysReuIgMVcvk4rpGz+Trt1e1+r7a3P/n0ssw0rN3w+uy3dotLqy2xQqLuc",
+	"uYSeQ2up4EOJm8eXVlhVA5acH3O+pqViyVV2pS/P4JM1a1uZRDe+wFFtwiEa2WejnhbxsjxGZHsSSU8i",
+	"6XOKpEcWMbcYFtBXy/tCuTcU0fpB9UwHzKQ3EsiSQhirBIum92bo5BRxmKbACQuiD5LzGHq8CXu+MpjC",
+	"nEYf0pBGjOL1vw+IBWawDiKGG/vtFpqysfFC3sBf0XD2RWpaaXFVsqILpWtCQHs6fY6++u2IUsG/bV7I",
+	"C9nNSjN083LBaSI7nM0nE/gicmZKLnO3PGEhFjE65/mNMBYnpagPvMjDAEmHNo5eKf8Nff0oXeCAslz2",
+	"AMtfQFYlnrgwA60mlud5dFdSTanEHU1OhefMZDRiGhkWOmNN6JOXqFpRGoxLHLhHFa3QgFdYlsoK67he",
+	"QEk4QRhcc23o5NvNVhNr06gxl2wsgk6w1Ww3Wz4QB7leGq0cmWv3ccDtilowfZFw3LnufJBzd76+e14Y",
+	"vQm/amEtl2AVbRzX11hwKxbmii73QjDKZ1paAwmS14XEStPWuP0fIupeYfE09/WYuf1QeHgRk1QYOxN2",
+	"FFM5cGeWJaB6H11WYMfNgp0ZmORTqmPNWTRM43qa2GvilMkB7+alpLCKnsXK9tMhVY3yKSt0Ges3iQ7V",
+	"CRaMC8LrdwqBfyUSEoF5L4GK8MX8kQ1f77IqfrH4JJmLNZ7MKt7XefbslzqPUQm2ug/6EmE1Hl9oteBG",
+	"lCk+2ma5ulTxnIotPWu3W99WVnXBA66smdSbWW5+oOiDVqN2tUIG2k3r0BNnqAAZkclfdPezm/tCgUYM",
+	"zKaVqX4nuw8Webi2w3CppmEhk5RowqFksfxSScnG5aXXW5xEwEvWhEUaqb55wk3Zap7DVms7W8dUTZIY",
+	"BtwuyuQqiPPOL+uDnVaQrEFCWS3h2k9jNfTaT1P13dqPp7VOaj3sqznXfz6vpVLreV+Vu/bzB75WVM3H",
+	"06LszlKcK1m02WqtyDPAWj5zGRGZat0TkmFVqmUnX3EGbKxxrxmWch2wasWidV1lS+N9UPbuzKpdsoXm",
+	"TdgFEK5l3GRjFg15M61hfK8l3TR8aeTisoKPF4GIL9wyLvIFXgSdC7fEiyC8yFaHX+L6LoLbC7mKaBfe",
+	"jG1J1obd8ptMicnhFXGIxbzZgIe+vwVWNaOiZtTcguyEC30h2+FezACBDrd2QzKDQnK1hN6RES74UcJv",
+	"5jwfbpqVa63MLDVhXkSukFrkk32RYZfE2+wlUzYz0EVZ0y3vMEVyqLT23z7RVOOlMGNlRHm3qTyiHyWV",
+	"txSohQ/dKlX3dmLWsmg4wmAgN9qdxg8XaAAZLJfc2sRIvdbOVutdMzLXVW26Ukiruy5h7LfqQ3chP7qL",
+	"7hDLrqiM65qNddy7y1uYuYND7bQgxpufwPPfGqdq2qjVcCffcDS55mf+5P0IItpma/cLYZx3n+Fz8r27",
+	"z3I3HjaaJFY4lW/DkazOSP7unHCdkaWcySugC3pq19tGzFwZsrpUH4wz/1jizTMGZat5Ym5PzO2BmNtW",
+	"a7uq8xV1XfOGxVLbyNsw2CaNskwtzTTPjbxSJo7Y/vSILCsWB+zWGlAoHOJGtbc+PSorIYEDdh8nW5gO",
+	"i+VJrI6yO2TsYs6qYVaYvsAcP+imGO0ZBblNcv8OncLms1qLLRYRuA2DnTqHl9XBwQE1NrWYhY55t5lX",
+	"Lo2wxapxCQ8hjY309bkLJrfDVWdqdn4PyD9GruCFigCr3GxWM+EM5m6BmLrovCaayWsW+xrMh0Sf9Abo",
+	"ac6ujK8enbe4cUwy9DlwUlLjugspDEQTm9X/pMclSyAaTuRV7pZjYIZuckQBihdPlLoy5HRowiG5JWDK",
+	"kivSYTsZlbvhGptQ8fhC9vhQeL8ecdgRmzkDPeF9C2pC3tf9s1+QfPtw+mofttvft54Dw5aSNB+O9KWY",
+	"uz/A36ABf++GcL73IoT9U1Aajl7BgKMMSjAWcADdb7r5ehwGjzVnsRlybi8kplGkDTcZenonCWuW8Noo",
+	"bwi5f/ZLCMcvX5/9fIzuRPyj2Oiz0NDTsT3cvKyjZ6WPEJHtyUl4byfhk6PnydHz5Oh5cvR8OY6eJ2ul",
+	"jrVyTvpR2e2/VBMZ+d0pVaNCGNY3QlKIikZNCUS3X5c18YVq5KRYY/cR8lFQ13FwSl6VTj7ExPE/C9r4",
+	"vD72I7c+t3wtKbWeyeXfUFbkMcFabLhwvDMnRXCik6ATbJAoyTZkrpQX1j0Q17yw8GxlhsJZSid0m+IL",
+	"2vUmyRWGoSizKhwAAwGWK+F159p/Y7Zgc0ndpaiUF+5F62q7vidGDX1joXFhjRG+kU4t/dixhBoPYn+d",
+	"El2nXYNm5svmokt3s+6wQu2j2iwqLWR+N+ZRA7S8wOua7OZfwWd8hekRi3ljMiahUaAqrIZCzMSjP2XE",
+	"NujBB6Kf+fb5ZUR0ik/czXL8Imnp088dO2v4ieS+WJIrdGzkkOM3ho+JiJcTYVqdqFScHwljX7sH7kEh",
+	"VZ2QKZu7lsDPE9TLAlW8y9pnRoZQSIwMgfIiw7yKQuirQ4SQJ0VWgelTzOsBmebFrwARAzjTkE0fpxkC",
+	"FuAtB4CqNpU2BNtsVVaDeJD2fBUhWGVdJDGEnty69dtA3rnlZ3nvxwIM67pI1q6ejykppcXdEQrVx8je",
+	"5mPxs8fmNufFFrBupSFIPuXGkt+8ms1sfMRqDrerrIfXqrc2s0nRpTZX+sz4saJPyJ2RYm3b998di4in",
+	"U2iyL8hBnYU+IAZ8AoXSvjCV6uKvPrB1rvIP7FPrGyEH2LgNP/A47SOadl1fVhlp3NeMm3Ob8XhY2qqh",
+	"WGWNh74EtN4vdEKqgcZjNqGalOVYfGgNVoSEHo/UiBvoa84pEl9YA1OlsV2PjNN4+om0IvF3q5qbyYjH",
+	"6MDz949y0IQTNjFEAPjyZewvuWZzY/jXjP75Vjzh/p1xH7GkNuoTeq7CfRgojnVop1Sb1jpurmK8O5ec",
+	"xwYYUQc6NSWfIirHipsmnLrZCc2znmRYrv8TmI7j+JMW8qXg+L+7aU74NMdsa9GG1bNq0viZigOShiOV",
+	"xVZpvhvFAHsX5a2i0Gcm6hKN1bM7EY3VsyeaeaKZh6IZq2fAgCp/1SSZiYxVNcXsOd2o6B6jOqki9oln",
+	"LK9PGAJLMOhJGV6oROn7nlBRzCZ4rMg64FK/vDQvGNWwC9mlGoldRz9WT7ijsDFnVlA92k9Q1VsZq38R",
+	"UW0+ElEVq9O6I+hxtzXZQShdPJgsDc6wmQGjnjS1e1CY21EkhIwqVuht2MNp5aVvXj7wMzLo/CUlGIXp",
+	"59SmSGSSjrLWm4Ud+/yAnKkRX4Aj7wmLAN3pgjpiEmKVmX13uafObthKA2kdi8w68fli0VZhlAeyu6wb",
+	"j1WWJR3ADuBumZEy1lB3L2yVR20MsKBL15cs6RLNphng2GkBQ2ndqCb8mDeX767qLt8N88Ry1GsK8Dqb",
+	"WOmY6w5muCNM2XPMYjhpzMd2iObzhSzE2jrTGjDIFEacSQqHkFwgrGYo+hak0qCRd+OkmEtsmtAdswGx",
+	"97ScDYUOUyUGH21cwtqPhLlj0OoJG6TVP+pcJrIBPxN/8rrP+hZbNa4UlbYvat1nvhSaQqefIky/zgjT",
+	"9VhnVtKrQilAxrGWZHe09EUI3T1aXKqBLgZG0Gcs1eNV2AUfNNY5wcpcWdXrFyqePejRpJHu8yWpnO56",
+	"Wx4X8GBvrkIIZ6GmcRyFwM80AWtV10BfdWGut/TiLQHXuRoEwlQHgi42zrtnWGNaYe0OuUs7dZCwpD/i",
+	"v8IbjjgLDLe3BNczrWS+KWzBjCsL3fnPEbRDde6fwnuewnuK4T3lBhrRkOFMU82/1QWpmIHujwfnQMO6",
+	"y9edZzjRk4L6pKA+Kaj/iRRUIvtKxTRnNB8FBfFQ2dxyToMKlS80pzl2SWeWx03AU6RLBl92N1W+YLu1",
+	"vcyM6NS93rvAi5ZbtpMdLgyMuB2quAmnvO/4fAiaed8DkyAGUmlqcVhVOmu5alahjGXrE3XNvEPg5O05",
+	"+iVO9s73/4Etncpwd3vFBuaNjtdCuUy7rOPqnGtN/SXgKWFEtVYZVrop62ARFWVbXYutUH7NB15QFMYd",
+	"arEVbYyL4OTk8Ob64ObdUStqR+3z63fPBq9LM8pW1mz73PxxVaLene20leUpUmJgVRUqqHDmfd79RFsz",
+	"vFrm1WS1nibor5bGaSHqxWBZTP4fcT3ggM9Q9cnvtp7tftuZu90eiGsuKYQPC9C6H0LoykmSdIGPxlZw",
+	"LA+blv+mtsNN2McrOwOqfyFj0e9zzaWlH7HubuYetmKEVXax6Hh5/JMlfXhtdfiwTyRPNPl5nDZUE3kx",
+	"URh3toE7+7e7z1nDD/SF8JZHou8axueJ5tnFxSvf3eqr9wQhLYJRWBAZKRDvHKt5zaQs8GWOwgulUnI2",
+	"QZGSyBZmzZJIlXHCIv5vS8rr+F+f6O6J7mrc9CPC13HBOqtuIzfVqr2wp9kzd6Ojl1+whrpdC9C5fjRx",
+	"2rzgUphL3DlsskMN6IMXLIbU3VnsHZ5pvOkA391g4R6ieGAZW8JT2vnt9S//3PyP3Xcvtn7656/fHW2/",
+	"2Twu9FXcxk4MWT+5Fd3Tb8OHKIWWrgfDFcmkpYJX+a48B3+JLmIfakCJaR24ZomIcYsvKSis+fVq4C90",
+	"iXOkx6KrMuJdiPdY6MQ7FAbSxgZhGgxC+FOS3pepw9iAwWQlzljpHEjDHp7Fmc6EHCRZ3RYmY0iEsaZY",
+	"sdzbxbSQZVh8+42QchIdZB6105YIXMaFadAVvjxLVvIC66sXnudpUZHFEa88BirJsVIb6IkEahJRGF6I",
+	"uLl9f/v/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -96,6 +96,20 @@ func failing(err error) func(*fakes) {
 	}
 }
 
+// jobCalls are what every route of jobs answers, besides its own.
+func jobCalls(request string, ok int) []call {
+	secret := errors.New("dial tcp 10.1.2.3: password hunter2 refused")
+	has := func(f *fakes) { f.stored[jobID] = sample(job.InProgress) }
+	return []call{
+		{request, ada, has, ok, ""},
+		{request, nil, nil, 400, "user_id_missing"},
+		{request + "?what=1", ada, has, 400, "validation_failed"},
+		{request, ada, failing(fmt.Errorf("x: %w", job.ErrStoreUnavailable)), 503, "store_unavailable"},
+		{request, ada, failing(fmt.Errorf("x: %w", job.ErrSchema)), 503, "store_unavailable"},
+		{request, ada, failing(secret), 500, "internal_error"},
+	}
+}
+
 // calls lists every status of every route; the harness checks each answer against the contract.
 func calls() []call {
 	unknown, secret := as{"X-USER-ID", "bob"}, errors.New("dial tcp 10.1.2.3: password hunter2 refused")
@@ -116,33 +130,37 @@ func calls() []call {
 				f.submitErr = &job.LimitError{Tier: "XL", Limit: 1, Cooldown: true, RetryAfter: 1500 * time.Millisecond}
 			}, 429, "cooldown_active"},
 			call{post, ada, failing(fmt.Errorf("x: %w", job.ErrQueueUnavailable)), 503, "queue_unavailable"},
+			call{post, ada, failing(job.ErrQueueFull), 503, "queue_full"},
 			call{post, ada, failing(fmt.Errorf("x: %w", job.ErrUncertain)), 503, "store_unavailable"},
 			call{post, ada, failing(secret), 500, "internal_error"},
 		)
 	}
-	for _, request := range []string{"GET /api/v1/jobs", "GET /api/v1/jobs/" + jobID, "POST /api/v1/jobs/" + jobID + "/cancel"} {
+	for _, request := range []string{"GET /api/v1/jobs", "GET /api/v1/jobs/" + jobID} {
+		all = append(all, jobCalls(request, 200)...)
+	}
+	for action, status := range map[string]int{"cancel": 200, "pause": 200, "resume": 200, "retry": 200, "undo": 202} {
+		request := "POST /api/v1/jobs/" + jobID + "/" + action
+		code := map[string]string{"cancel": "job_not_cancellable", "pause": "job_not_pausable", "resume": "job_not_resumable", "retry": "job_not_retryable", "undo": "job_not_undoable"}[action]
+		all = append(all, jobCalls(request, status)...)
 		all = append(all,
-			call{request, ada, has(job.InProgress), 200, ""},
-			call{request + "?what=1", ada, has(job.InProgress), 400, "validation_failed"},
-			call{request, ada, failing(fmt.Errorf("x: %w", job.ErrStoreUnavailable)), 503, "store_unavailable"},
-			call{request, ada, failing(fmt.Errorf("x: %w", job.ErrSchema)), 503, "store_unavailable"},
-			call{request, ada, failing(secret), 500, "internal_error"},
+			call{request, ada, nil, 404, "job_not_found"},
+			call{strings.Replace(request, jobID, "17", 1), ada, nil, 400, "validation_failed"},
+			call{request, ada, func(f *fakes) {
+				f.stored[jobID] = sample(job.Completed)
+				f.controlErr = &job.StateError{Action: action, Status: job.Completed}
+			}, 409, code},
 		)
+		if action == "resume" || action == "retry" {
+			all = append(all, call{request, ada, func(f *fakes) {
+				f.stored[jobID] = sample(job.Paused)
+				f.controlErr = &job.LimitError{Tier: "XL", Limit: 1, InUse: 1, Jobs: []string{otherID}}
+			}, 429, "tier_limit_reached"})
+		}
 	}
 	all = append(all,
-		call{"GET /api/v1/jobs", nil, nil, 400, "user_id_missing"},
-		call{"GET /api/v1/jobs/" + jobID, nil, nil, 400, "user_id_missing"},
 		call{"GET /api/v1/jobs/" + jobID, ada, nil, 404, "job_not_found"},
 		call{"GET /api/v1/jobs/" + jobID, unknown, has(job.InProgress), 404, "job_not_found"},
 		call{"GET /api/v1/jobs/17", ada, nil, 400, "validation_failed"},
-		call{"POST /api/v1/jobs/" + jobID + "/cancel", nil, nil, 400, "user_id_missing"},
-		call{"POST /api/v1/jobs/" + jobID + "/cancel", ada, nil, 404, "job_not_found"},
-		call{"POST /api/v1/jobs/" + jobID + "/cancel", unknown, has(job.InProgress), 404, "job_not_found"},
-		call{"POST /api/v1/jobs/17/cancel", ada, nil, 400, "validation_failed"},
-		call{"POST /api/v1/jobs/" + jobID + "/cancel", ada, func(f *fakes) {
-			f.stored[jobID] = sample(job.Completed)
-			f.cancelErr = &job.StateError{Action: "cancel", Status: job.Completed}
-		}, 409, "job_not_cancellable"},
 		call{"GET /healthz", nil, nil, 200, ""},
 		call{"GET /readyz", nil, nil, 200, ""},
 	)

@@ -70,6 +70,9 @@ func explain(err error) problem {
 		return problem{status: 404, code: "job_not_found", message: job.ErrNotFound.Error()}
 	case errors.Is(err, job.ErrKeyReused):
 		return problem{status: 422, code: "idempotency_key_reused", message: job.ErrKeyReused.Error()}
+	case errors.Is(err, job.ErrQueueFull):
+		const wait = 30 * time.Second // the fleet works off a few hundred chunks
+		return problem{status: 503, code: "queue_full", message: job.ErrQueueFull.Error(), retry: wait}
 	case errors.Is(err, job.ErrQueueUnavailable):
 		return problem{status: 503, code: "queue_unavailable", message: job.ErrQueueUnavailable.Error(), retry: retrySoon}
 	case errors.Is(err, job.ErrUncertain):

@@ -56,14 +56,11 @@ type fakes struct {
 	liveErr error
 	puts    []job.Job
 
-	stored    map[string]job.Job
-	storeErr  error
-	cancelErr error
-	filters   []job.Filter
-	listed    []job.Job
-
-	released   []string
-	releaseErr error
+	stored     map[string]job.Job
+	storeErr   error
+	controlErr error
+	filters    []job.Filter
+	listed     []job.Job
 
 	users   map[int64]user.User
 	userErr error // of everything about users
@@ -129,26 +126,41 @@ func (f *fakes) Jobs(_ context.Context, filter job.Filter) ([]job.Job, error) {
 	return f.listed[:min(len(f.listed), filter.Limit)], f.storeErr
 }
 
-func (f *fakes) Cancel(ctx context.Context, userID, id string) (job.Job, error) {
+// move is what all of Control does here.
+func (f *fakes) move(ctx context.Context, userID, id string, to job.Status) (job.Job, error) {
 	j, err := f.Job(ctx, id)
-	if err != nil {
+	switch {
+	case err != nil:
 		return job.Job{}, err
-	}
-	if f.cancelErr != nil {
-		return job.Job{}, f.cancelErr
-	}
-	if j.UserID != userID {
+	case j.UserID != userID:
 		return job.Job{}, job.ErrNotFound
+	case f.controlErr != nil:
+		return job.Job{}, f.controlErr
 	}
-	j.Status = job.Cancelled
+	j.Status = to
 	return j, nil
 }
 
-func (f *fakes) Release(_ context.Context, userID, jobID string, l job.TierLimit) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.released = append(f.released, userID+" "+jobID+" "+string(l.Tier))
-	return f.releaseErr
+func (f *fakes) Cancel(ctx context.Context, userID, id string) (job.Job, error) {
+	return f.move(ctx, userID, id, job.Cancelled)
+}
+
+func (f *fakes) Pause(ctx context.Context, userID, id string) (job.Job, error) {
+	return f.move(ctx, userID, id, job.Paused)
+}
+
+func (f *fakes) Resume(ctx context.Context, userID, id string) (job.Job, error) {
+	return f.move(ctx, userID, id, job.Pending)
+}
+
+func (f *fakes) Retry(ctx context.Context, userID, id string) (job.Job, error) {
+	return f.move(ctx, userID, id, job.Pending)
+}
+
+func (f *fakes) RequestUndo(ctx context.Context, userID, id string) (job.Job, error) {
+	j, err := f.move(ctx, userID, id, job.Completed)
+	j.UndoRequested, j.UndoneRows = true, 50_000
+	return j, err
 }
 
 func (f *fakes) Stream(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error) {

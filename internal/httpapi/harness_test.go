@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/musterhq/muster/internal/httpapi"
-	"github.com/musterhq/muster/internal/job"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -52,13 +51,9 @@ type api struct {
 
 func newServer(t *testing.T, f *fakes, change func(*httpapi.Config)) (*httpapi.Server, *logBuffer) {
 	t.Helper()
-	tiers, err := job.ParseTiers(job.DefaultTiers)
-	if err != nil {
-		t.Fatal(err)
-	}
 	logs := &logBuffer{}
 	c := httpapi.Config{
-		Submit: f, Live: f, Store: f, Slots: f, Users: f, UserStore: f, Export: f, Tiers: tiers,
+		Submit: f, Live: f, Store: f, Control: f, Users: f, UserStore: f, Export: f,
 		Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {

@@ -101,25 +101,40 @@ func (h handlers) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJo
 
 // CancelJob answers POST /jobs/{jobId}/cancel.
 func (h handlers) CancelJob(ctx context.Context, r CancelJobRequestObject) (CancelJobResponseObject, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	j, err := h.Store.Cancel(ctx, r.Params.UserID, r.JobID.String())
-	if err != nil {
-		return nil, err
-	}
-	h.afterCancel(ctx, j)
-	return CancelJob200JSONResponse(view(j, h.now())), nil
+	j, err := h.steer(ctx, h.Control.Cancel, r.Params.UserID, r.JobID)
+	return CancelJob200JSONResponse(j), err
 }
 
-// afterCancel frees the slot and shows the new status. Errors are only logged: the keeper repeats both.
-func (s *Server) afterCancel(ctx context.Context, j job.Job) {
-	// Not the request's own context: the client may be gone, the job is cancelled all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*liveWithin)
+// PauseJob answers POST /jobs/{jobId}/pause.
+func (h handlers) PauseJob(ctx context.Context, r PauseJobRequestObject) (PauseJobResponseObject, error) {
+	j, err := h.steer(ctx, h.Control.Pause, r.Params.UserID, r.JobID)
+	return PauseJob200JSONResponse(j), err
+}
+
+// ResumeJob answers POST /jobs/{jobId}/resume.
+func (h handlers) ResumeJob(ctx context.Context, r ResumeJobRequestObject) (ResumeJobResponseObject, error) {
+	j, err := h.steer(ctx, h.Control.Resume, r.Params.UserID, r.JobID)
+	return ResumeJob200JSONResponse(j), err
+}
+
+// RetryJob answers POST /jobs/{jobId}/retry.
+func (h handlers) RetryJob(ctx context.Context, r RetryJobRequestObject) (RetryJobResponseObject, error) {
+	j, err := h.steer(ctx, h.Control.Retry, r.Params.UserID, r.JobID)
+	return RetryJob200JSONResponse(j), err
+}
+
+// UndoJob answers POST /jobs/{jobId}/undo.
+func (h handlers) UndoJob(ctx context.Context, r UndoJobRequestObject) (UndoJobResponseObject, error) {
+	j, err := h.steer(ctx, h.Control.RequestUndo, r.Params.UserID, r.JobID)
+	return UndoJob202JSONResponse(j), err
+}
+
+// steer makes a move of the caller's job and shows it.
+func (s *Server) steer(
+	ctx context.Context, move func(ctx context.Context, userID, id string) (job.Job, error), userID string, id uuid.UUID,
+) (Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	if l, ok := s.Tiers.Limit(j.Tier); ok {
-		if err := s.Slots.Release(ctx, j.UserID, j.ID, l); err != nil {
-			s.Log.WarnContext(ctx, "slot not released", "job", j.ID, "err", err)
-		}
-	}
-	s.showLive(ctx, j)
+	j, err := move(ctx, userID, id.String())
+	return view(j, s.now()), err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,29 +147,58 @@ func TestListJobs(t *testing.T) {
 	}
 }
 
-func TestCancelFreesTheSlotAndShowsIt(t *testing.T) {
+func TestMovesShowTheJob(t *testing.T) {
 	t.Parallel()
-	for _, redis := range []error{nil, job.ErrQueueUnavailable} {
+	for action, want := range map[string]job.Status{
+		"cancel": job.Cancelled, "pause": job.Paused, "resume": job.Pending, "retry": job.Pending, "undo": job.Completed,
+	} {
 		f := newFakes()
-		f.stored[jobID], f.liveErr, f.releaseErr = sample(job.InProgress), redis, redis
+		f.stored[jobID] = sample(job.InProgress)
 		a := newAPI(t, f, nil)
-		got := a.do("POST /api/v1/jobs/"+jobID+"/cancel", ada, nil)
-		if v := decode[httpapi.Job](t, got); got.StatusCode != http.StatusOK || v.Status != job.Cancelled {
-			t.Errorf("answer %d %s", got.StatusCode, got.body)
+		got := a.do("POST /api/v1/jobs/"+jobID+"/"+action, ada, nil)
+		v := decode[httpapi.Job](t, got)
+		if v.Status != want || got.StatusCode/100 != 2 {
+			t.Errorf("%s: answer %d %s", action, got.StatusCode, got.body)
 		}
-		if diff := cmp.Diff([]string{"ada " + jobID + " LARGE"}, f.released); diff != "" {
-			t.Errorf("released (-want +got):\n%s", diff)
+		if action == "undo" && v.Message != "Undoing: 50 %" {
+			t.Errorf("undo says %q", v.Message)
 		}
-		if len(f.puts) != 1 || f.puts[0].Status != job.Cancelled {
-			t.Errorf("live copies %+v", f.puts)
+	}
+}
+
+// Whatever the route, somebody else's job does not exist.
+func TestSomebodyElsesJobIsNotFound(t *testing.T) {
+	t.Parallel()
+	spec, err := httpapi.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for path, item := range spec.Paths.Map() {
+		if !strings.Contains(path, "{jobId}") {
+			continue
 		}
+		for method := range item.Operations() {
+			f := newFakes()
+			f.stored[jobID], f.live[jobID] = sample(job.InProgress), sample(job.InProgress)
+			a := newAPI(t, f, nil)
+			got := a.do(method+" /api/v1"+strings.ReplaceAll(path, "{jobId}", jobID), as{"X-USER-ID", "eve"}, nil)
+			a.failure(got, 404, "job_not_found")
+			if strings.Contains(string(got.body), "ada") {
+				t.Errorf("%s %s names the owner: %s", method, path, got.body)
+			}
+			tried++
+		}
+	}
+	if tried < 6 {
+		t.Errorf("only %d routes have a job", tried)
 	}
 }
 
 func TestConflictNamesTheStatus(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
-	f.stored[jobID], f.cancelErr = sample(job.Failed), &job.StateError{Action: "cancel", Status: job.Failed}
+	f.stored[jobID], f.controlErr = sample(job.Failed), &job.StateError{Action: "cancel", Status: job.Failed}
 	a := newAPI(t, f, nil)
 	e := a.failure(a.do("POST /api/v1/jobs/"+jobID+"/cancel", ada, nil), 409, "job_not_cancellable")
 	if e.Details.Status != job.Failed {

@@ -33,6 +33,10 @@ func (s *Server) Public() http.Handler {
 		g.GET("/jobs", w.ListJobs)                          // a client looks for its jobs
 		g.GET("/jobs/:jobId", w.GetJob)                     // a client polls
 		g.POST("/jobs/:jobId/cancel", w.CancelJob)          // a client has changed its mind
+		g.POST("/jobs/:jobId/pause", w.PauseJob)            // a client makes room for another job
+		g.POST("/jobs/:jobId/resume", w.ResumeJob)          // and lets it go on
+		g.POST("/jobs/:jobId/retry", w.RetryJob)            // what made a job fail is mended
+		g.POST("/jobs/:jobId/undo", w.UndoJob)              // a client wants the users of a job gone
 		g.GET("/export/stream", w.ExportUsers)              // a client wants them all as a file
 		g.GET("/export/csv", w.ExportFile)                  // the same, for one that resumes downloads
 	}

@@ -35,13 +35,16 @@ type JobStore interface {
 	Job(ctx context.Context, id string) (job.Job, error)
 	Chunks(ctx context.Context, id string) ([]job.Chunk, error)
 	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
-	// Cancel answers the cancelled job, also when it was cancelled before. Errors: job.ErrNotFound, *job.StateError.
-	Cancel(ctx context.Context, userID, id string) (job.Job, error)
 }
 
-// Slots are the places of a user in a tier. Releasing twice is harmless.
-type Slots interface {
-	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
+// Control steers a user's jobs. Each answers the job, also when it was so before. Errors: job.ErrNotFound, *job.StateError;
+// of Resume and Retry those of Submit, too.
+type Control interface {
+	Cancel(ctx context.Context, userID, id string) (job.Job, error)
+	Pause(ctx context.Context, userID, id string) (job.Job, error)
+	Resume(ctx context.Context, userID, id string) (job.Job, error)
+	Retry(ctx context.Context, userID, id string) (job.Job, error)
+	RequestUndo(ctx context.Context, userID, id string) (job.Job, error)
 }
 
 // UserReader reads users. Those that are deleted are not found, unless a filter asks for them.
@@ -87,12 +90,11 @@ type Config struct {
 	Submit    Submitter
 	Live      LiveJobs
 	Store     JobStore
-	Slots     Slots
+	Control   Control
 	Users     UserReader
 	UserStore UserStore
 	Export    Exporter
 	Checks    []Check
-	Tiers     job.Tiers
 	Log       *slog.Logger
 
 	MaxExports    int         // exports at once in this process; 0: 4

@@ -32,6 +32,7 @@ func view(j job.Job, now time.Time) Job {
 		Progress: j.Percent(), RatePerSecond: j.Rate(now), Seed: j.Seed, FirstID: j.FirstID, LastID: j.LastID(),
 		CreatedAt: Timestamp(j.CreatedAt), StartedAt: Timestamp(j.StartedAt), FinishedAt: Timestamp(j.FinishedAt),
 		Message: message(j), ErrorCode: j.ErrorCode, Partial: j.Status == job.Failed,
+		Undone: j.Undone,
 	}
 	if eta, ok := j.ETA(now); ok {
 		v.EtaSeconds = new(int64((eta + time.Second - 1) / time.Second))
@@ -46,7 +47,12 @@ const started = "Import started. Use jobId to check status."
 const batchRows = 1000
 
 func message(j job.Job) string {
-	if j.Message != "" {
+	switch {
+	case j.Undone:
+		return "Undone: its users are removed."
+	case j.UndoRequested:
+		return fmt.Sprintf("Undoing: %d %%", j.UndoneRows*100/max(j.Requested, 1))
+	case j.Message != "":
 		return j.Message
 	}
 	switch j.Status {

@@ -22,6 +22,8 @@ var (
 	ErrUncertain = errors.New("the outcome of the commit is unknown")
 	// ErrQueueUnavailable: Redis cannot be reached.
 	ErrQueueUnavailable = errors.New("the queue is not available")
+	// ErrQueueFull: the fleet has more to do than it should keep waiting.
+	ErrQueueFull = errors.New("the queue is full")
 	// ErrSchema: the database's schema is older or newer than this program needs.
 	ErrSchema = errors.New("the database schema is not current")
 )

@@ -33,6 +33,10 @@ type Job struct {
 	ErrorCode string `json:"errorCode,omitempty"` // set when FAILED
 	Message   string `json:"message,omitempty"`   // safe to show
 
+	UndoRequested bool  `json:"undoRequested,omitempty"` // its users are to be removed
+	Undone        bool  `json:"undone,omitempty"`        // they are
+	UndoneRows    int64 `json:"undoneRows,omitempty"`    // how far that is, in rows of the job
+
 	IdempotencyKey string `json:"-"`
 	RequestHash    string `json:"-"`
 

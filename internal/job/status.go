@@ -5,7 +5,7 @@ package job
 //	PENDING ──first batch──> IN_PROGRESS ──all chunks done──> COMPLETED
 //	   │  │                     │  │  └──chunk failed for good──> FAILED
 //	   │  └──cancel──> CANCELLED <─┘
-//	   └──pause──> PAUSED <──pause──┘      resume ──> PENDING
+//	   └──pause──> PAUSED <──pause──┘      resume ──> PENDING      FAILED ──retry──> PENDING
 type Status string
 
 // The statuses of a job.
@@ -23,7 +23,7 @@ func Statuses() []Status {
 	return []Status{Pending, InProgress, Paused, Completed, Failed, Cancelled}
 }
 
-// Terminal reports whether a job in this status is over: it never moves again.
+// Terminal reports whether a job in this status is over: it moves again only when its owner retries one that FAILED.
 func (s Status) Terminal() bool {
 	return s == Completed || s == Failed || s == Cancelled
 }
@@ -36,13 +36,14 @@ func (s Status) HoldsSlot() bool { return s == Pending || s == InProgress }
 func Sources(to Status) []Status {
 	switch to {
 	case Pending:
-		return []Status{Paused}
+		return []Status{Paused, Failed}
 	case InProgress:
 		return []Status{Pending}
 	case Paused:
 		return []Status{Pending, InProgress}
 	case Completed:
-		return []Status{InProgress}
+		// One that was paused after its last batch has none to come when it is resumed.
+		return []Status{Pending, InProgress}
 	case Failed:
 		// A poison chunk can fail before any chunk of the job has committed a batch.
 		return []Status{Pending, InProgress}

@@ -16,7 +16,7 @@ import (
 
 const jobColumns = `id, user_id, source, tier, status, version, requested, processed, rejected, chunks, first_id, seed,
 	params, error_code, message, COALESCE(idempotency_key, '') AS idempotency_key, request_hash,
-	created_at, started_at, finished_at`
+	created_at, started_at, finished_at, undo_at, undo_rows, undone_at`
 
 type jobRow struct {
 	ID             string `db:"id"`
@@ -39,6 +39,9 @@ type jobRow struct {
 	CreatedAt      int64  `db:"created_at"`
 	StartedAt      int64  `db:"started_at"`
 	FinishedAt     int64  `db:"finished_at"`
+	UndoAt         int64  `db:"undo_at"`
+	UndoRows       int64  `db:"undo_rows"`
+	UndoneAt       int64  `db:"undone_at"`
 }
 
 // params is what only some sources need.
@@ -55,6 +58,7 @@ func (r *jobRow) job() (job.Job, error) {
 		ID: r.ID, UserID: r.UserID, Source: r.Source, Tier: job.Tier(r.Tier), Status: job.Status(r.Status), Version: r.Version,
 		Requested: r.Requested, Processed: r.Processed, Rejected: r.Rejected, Chunks: r.Chunks, FirstID: r.FirstID, Seed: r.Seed,
 		Nat: p.Nat, ErrorCode: r.ErrorCode, Message: r.Message, IdempotencyKey: r.IdempotencyKey, RequestHash: r.RequestHash,
+		UndoRequested: r.UndoAt > 0, Undone: r.UndoneAt > 0, UndoneRows: r.UndoRows,
 		CreatedAt: millis(r.CreatedAt), StartedAt: millis(r.StartedAt), FinishedAt: millis(r.FinishedAt),
 	}, nil
 }
@@ -102,10 +106,10 @@ func (s *Store) RecordJob(ctx context.Context, j *job.Job, chunkRows int64) erro
 		j.CreatedAt = millis(now)
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO jobs (id, user_id, source, tier, status, requested, chunks, first_id, seed, params, message,
-			                  idempotency_key, request_hash, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			                  idempotency_key, request_hash, created_at, deadline_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			j.ID, j.UserID, j.Source, j.Tier, j.Status, j.Requested, j.Chunks, j.FirstID, j.Seed, string(p), j.Message,
-			key, j.RequestHash, now)
+			key, j.RequestHash, now, s.deadlineFrom(now))
 		if classify(err) == duplicate && key.Valid {
 			return job.ErrDuplicateKey
 		}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -60,40 +62,52 @@ func (s *Store) FailPoison(ctx context.Context, id string) (int64, error) {
 		 WHERE job_id = ? AND state = 'READY' AND stalls >= ? AND lease_until < `+s.dialect.now, id, MaxStalls)
 }
 
+// control makes a move that a job's owner asks for: the transaction, in which errMoved says that the job does not stand
+// where it must, and then a look at where it stands. A job that is in one of the statuses already there is answered
+// as if it had moved now.
+func (s *Store) control(ctx context.Context, action, userID, id string, already []job.Status, move func(tx *sqlx.Tx) error) (job.Job, error) {
+	if err := s.inTx(ctx, action+" job", move); err != nil && !errors.Is(err, errMoved) {
+		return job.Job{}, err
+	}
+	j, err := s.Job(ctx, id)
+	switch {
+	case err != nil:
+		return job.Job{}, err
+	case j.UserID != userID:
+		return job.Job{}, job.ErrNotFound
+	case !slices.Contains(already, j.Status):
+		return job.Job{}, &job.StateError{Action: action, Status: j.Status}
+	}
+	return j, nil
+}
+
+// one turns a statement that matched no row into errMoved.
+func one(res sql.Result, err error) error {
+	rows, err := changed(res, err)
+	if err == nil && rows == 0 {
+		return errMoved
+	}
+	return err
+}
+
 // Cancel ends the user's job. Every worker on it is stopped by the guard at its next batch, and no row of the job
 // appears afterwards. Cancelling a cancelled job answers it again; another finished job is a *job.StateError, an
 // unknown one or somebody else's is job.ErrNotFound.
 func (s *Store) Cancel(ctx context.Context, userID, id string) (job.Job, error) {
-	err := s.inTx(ctx, "cancel job", func(tx *sqlx.Tx) error {
-		rows, err := changed(tx.ExecContext(ctx, `
+	return s.control(ctx, "cancel", userID, id, []job.Status{job.Cancelled}, func(tx *sqlx.Tx) error {
+		err := one(tx.ExecContext(ctx, `
 			UPDATE jobs SET status = 'CANCELLED', version = version + 1, message = 'Cancelled.', finished_at = `+s.dialect.now+`
 			 WHERE id = ? AND user_id = ? AND status IN `+from(job.Cancelled), id, userID))
 		if err != nil {
 			return err
 		}
-		if rows == 0 {
-			return errMoved
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE job_chunks SET state = 'CANCELLED' WHERE job_id = ? AND state = 'READY'`, id); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE job_chunks SET state = 'CANCELLED' WHERE job_id = ? AND state IN ('READY', 'PAUSED')`, id); err != nil {
 			return err
 		}
 		// The batches in flight are over now, so the sum is final.
 		_, err = tx.ExecContext(ctx, `UPDATE jobs SET `+totals+` WHERE id = ?`, id)
 		return err
 	})
-	if err != nil && !errors.Is(err, errMoved) {
-		return job.Job{}, err
-	}
-	j, readErr := s.Job(ctx, id)
-	switch {
-	case readErr != nil:
-		return job.Job{}, readErr
-	case j.UserID != userID:
-		return job.Job{}, job.ErrNotFound
-	case j.Status != job.Cancelled:
-		return job.Job{}, &job.StateError{Action: "cancel", Status: j.Status}
-	}
-	return j, nil
 }
 
 // Say sets the message that a running job shows, such as why it waits; an empty one clears it.
@@ -103,15 +117,15 @@ func (s *Store) Say(ctx context.Context, id, message string) error {
 }
 
 // Unsettled answers up to limit jobs that need a keeper, by id from after on: those that run, and those that are
-// over but whose slot, cooldown and live progress were not seen to.
+// over, paused or to be undone but whose slot, cooldown, live progress or users were not seen to.
 func (s *Store) Unsettled(ctx context.Context, after string, limit int) ([]job.Job, error) {
-	return s.selectJobs(ctx, `WHERE settled_at = 0 AND id > ? AND status <> 'PAUSED' ORDER BY id LIMIT ?`, after, limit)
+	return s.selectJobs(ctx, `WHERE settled_at = 0 AND id > ? ORDER BY id LIMIT ?`, after, limit)
 }
 
-// Settle marks a job that is over as seen to.
-func (s *Store) Settle(ctx context.Context, id string) error {
+// Settle marks a job as seen to, if it still is at the version that was seen.
+func (s *Store) Settle(ctx context.Context, id string, version int64) error {
 	_, err := s.exec(ctx, "settle job", `UPDATE jobs SET settled_at = `+s.dialect.now+`
-		 WHERE id = ? AND settled_at = 0 AND finished_at > 0`, id)
+		 WHERE id = ? AND settled_at = 0 AND version = ? AND (undo_at = 0 OR undone_at > 0)`, id, version)
 	return err
 }
 

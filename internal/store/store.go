@@ -26,6 +26,8 @@ type Options struct {
 	// closes a connection that is silent for two thirds of it, so that the open transaction of a frozen worker
 	// does not block its successor.
 	Lease time.Duration
+	// Deadline is how long a job may take, pauses aside, before a keeper ends it. 0: as long as it takes.
+	Deadline time.Duration
 }
 
 // Store is a handle on the database, safe for concurrent use. Close it when done.
@@ -33,6 +35,7 @@ type Store struct {
 	w, r    *sqlx.DB // the same pool on MySQL; one writer beside many readers on SQLite
 	dialect dialect
 	lease   time.Duration
+	allowed time.Duration // for a job
 	inserts statements
 	ids     ids
 }
@@ -106,7 +109,7 @@ func Open(rawURL string, o Options) (*Store, error) {
 		// url.Error repeats its input, password and all.
 		return nil, errors.New("the database address is no URL: want mysql://user:password@host:3306/db or sqlite:///path")
 	}
-	s := &Store{lease: o.Lease}
+	s := &Store{lease: o.Lease, allowed: o.Deadline}
 	switch u.Scheme {
 	case "mysql":
 		err = s.openMySQL(u, o)

@@ -106,7 +106,7 @@ func TestImportToTheEnd(t *testing.T) {
 			t.Fatalf("finishing twice: %v, %v", again, err)
 		}
 		unsettled(t, s, first.ID, j.ID)
-		if err := s.Settle(t.Context(), j.ID); err != nil {
+		if err := s.Settle(t.Context(), j.ID, got.Version); err != nil {
 			t.Fatal(err)
 		}
 		unsettled(t, s, first.ID)

@@ -3,6 +3,7 @@
 package submit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -34,6 +35,7 @@ type Slots interface {
 // Bells tells the fleet that a chunk may be ready.
 type Bells interface {
 	Ring(ctx context.Context, tier job.Tier, jobID string, chunk int, claims int64) error
+	Depth(ctx context.Context) (int64, error)
 }
 
 // Live shows the progress of jobs.
@@ -52,6 +54,7 @@ type Submitter struct {
 	MaxCount  int64
 	ChunkRows int64 // rows of a chunk; RandomUser's chunks are its pages, whatever this says
 	Window    int   // bells of one job that may be in the queue
+	MaxDepth  int64 // bells that may wait in all queues when a job is accepted
 	Log       *slog.Logger
 }
 
@@ -63,7 +66,7 @@ const (
 
 // Submit accepts the import and answers the job; replayed is true when the same request under the same idempotency
 // key was accepted before, and the job is that one. Errors: *job.ValidationError, *job.BatchLimitError,
-// *job.LimitError, job.ErrKeyReused, job.ErrStoreUnavailable, job.ErrQueueUnavailable; nothing is left behind then.
+// *job.LimitError, job.ErrKeyReused, job.ErrStoreUnavailable, job.ErrQueueUnavailable, job.ErrQueueFull; nothing is left behind then.
 func (s *Submitter) Submit(ctx context.Context, spec job.Spec) (j job.Job, replayed bool, err error) {
 	if err := s.validate(&spec); err != nil {
 		return job.Job{}, false, err
@@ -82,6 +85,9 @@ func (s *Submitter) Submit(ctx context.Context, spec job.Spec) (j job.Job, repla
 	}
 	limit := s.Tiers.For(spec.Count)
 	j.Tier = limit.Tier
+	if depth, err := s.Bells.Depth(ctx); err != nil || depth >= s.MaxDepth {
+		return job.Job{}, false, cmp.Or(err, job.ErrQueueFull)
+	}
 
 	if err := s.Slots.Reserve(ctx, j.UserID, j.ID, limit); err != nil {
 		// A refusal may come from the job that the same request made a moment ago.

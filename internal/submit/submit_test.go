@@ -24,6 +24,7 @@ type world struct {
 	recordErr error
 	slotErr   error
 	bellErr   error
+	depth     int64
 }
 
 func (w *world) log(s string) { w.mu.Lock(); w.calls = append(w.calls, s); w.mu.Unlock() }
@@ -67,6 +68,8 @@ func (w *world) Ring(context.Context, job.Tier, string, int, int64) error {
 	return w.bellErr
 }
 
+func (w *world) Depth(context.Context) (int64, error) { return w.depth, nil }
+
 func (w *world) Get(_ context.Context, id string) (job.Job, bool, error) {
 	j, ok := w.live[id]
 	return j, ok, nil
@@ -78,7 +81,7 @@ func newWorld() (*world, *Submitter) {
 	w := &world{slots: map[string]bool{}, jobs: map[string]job.Job{}, live: map[string]job.Job{}}
 	tiers, _ := job.ParseTiers(job.DefaultTiers)
 	return w, &Submitter{
-		Store: w, Slots: w, Bells: w, Live: w, Tiers: tiers, MaxCount: 1_000_000, ChunkRows: 25_000, Window: 8,
+		Store: w, Slots: w, Bells: w, Live: w, Tiers: tiers, MaxCount: 1_000_000, ChunkRows: 25_000, Window: 8, MaxDepth: 100,
 		Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -94,6 +97,15 @@ func TestAcceptance(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"reserve LARGE", "record", "ring", "ring"}, w.calls); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
+
+func TestFullQueueRefusesBeforeTheSlot(t *testing.T) {
+	t.Parallel()
+	w, s := newWorld()
+	w.depth = 100
+	if _, _, err := s.Submit(t.Context(), spec()); !errors.Is(err, job.ErrQueueFull) || len(w.calls) != 0 {
+		t.Errorf("%v after %v", err, w.calls)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/musterhq/muster/internal/job"
 )
@@ -48,19 +49,52 @@ func NewBells(rdb Redis, timeout time.Duration) *Bells {
 func (b *Bells) Ring(ctx context.Context, tier job.Tier, jobID string, chunk int, claims int64) error {
 	ctx, cancel := context.WithTimeout(ctx, ringTimeout)
 	defer cancel()
-	queue, id := Queue(tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims)
 	payload, err := json.Marshal(ChunkPayload{JobID: jobID, Chunk: chunk})
 	if err != nil {
 		return err
 	}
-	err = b.enqueue(ctx, queue, id, payload)
+	return b.ring(ctx, Queue(tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload))
+}
+
+// RingUndo puts a bell for the removal of the job's users into the tier's queue; rows is how far that is. It is otherwise
+// as Ring.
+func (b *Bells) RingUndo(ctx context.Context, tier job.Tier, jobID string, rows int64) error {
+	ctx, cancel := context.WithTimeout(ctx, ringTimeout)
+	defer cancel()
+	payload, err := json.Marshal(UndoPayload{JobID: jobID})
+	if err != nil {
+		return err
+	}
+	return b.ring(ctx, Queue(tier), fmt.Sprintf("%s:undo:%d", jobID, rows), asynq.NewTask(TypeUndo, payload))
+}
+
+// Depth is how many bells wait in all queues. The error wraps job.ErrQueueUnavailable.
+func (b *Bells) Depth(ctx context.Context) (depth int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ringTimeout)
+	defer cancel()
+	// Not the Inspector: it also measures the memory of each queue.
+	var lengths []*redis.IntCmd
+	_, err = b.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for queue := range Queues() {
+			lengths = append(lengths, p.LLen(ctx, "asynq:{"+queue+"}:pending"))
+		}
+		return nil
+	})
+	for _, n := range lengths {
+		depth += n.Val()
+	}
+	return depth, unavailable(err)
+}
+
+func (b *Bells) ring(ctx context.Context, queue, id string, task *asynq.Task) error {
+	err := b.enqueue(ctx, queue, id, task)
 	if !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return unavailable(err)
 	}
 	info, err := b.inspector.GetTaskInfo(queue, id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound): // taken and done in between
-		return ignoreConflict(b.enqueue(ctx, queue, id, payload))
+		return ignoreConflict(b.enqueue(ctx, queue, id, task))
 	case err != nil:
 		return unavailable(err)
 	case info.State == asynq.TaskStateActive, info.State == asynq.TaskStateArchived, info.State == asynq.TaskStateCompleted:
@@ -68,13 +102,13 @@ func (b *Bells) Ring(ctx context.Context, tier job.Tier, jobID string, chunk int
 		if err != nil {
 			return unavailable(err)
 		}
-		return ignoreConflict(b.enqueue(ctx, queue, fmt.Sprintf("%s:%d", id, now.Unix()/10), payload))
+		return ignoreConflict(b.enqueue(ctx, queue, fmt.Sprintf("%s:%d", id, now.Unix()/10), task))
 	}
 	return nil
 }
 
-func (b *Bells) enqueue(ctx context.Context, queue, id string, payload []byte) error {
-	_, err := b.client.EnqueueContext(ctx, asynq.NewTask(TypeChunk, payload),
+func (b *Bells) enqueue(ctx context.Context, queue, id string, task *asynq.Task) error {
+	_, err := b.client.EnqueueContext(ctx, task,
 		asynq.Queue(queue), asynq.TaskID(id), asynq.Timeout(b.timeout), asynq.MaxRetry(maxRetry))
 	return err
 }

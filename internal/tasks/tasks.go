@@ -16,6 +16,26 @@ import (
 // TypeChunk is the task that says a chunk may be ready.
 const TypeChunk = "import:chunk"
 
+// TypeUndo is the task that says the users of a job are to be removed.
+const TypeUndo = "import:undo"
+
+// UndoPayload is the payload of TypeUndo.
+type UndoPayload struct {
+	JobID string `json:"job"`
+}
+
+// ParseUndo reads the payload of TypeUndo.
+func ParseUndo(payload []byte) (UndoPayload, error) {
+	var p UndoPayload
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return p, fmt.Errorf("payload of %s: %w", TypeUndo, err)
+	}
+	if p.JobID == "" {
+		return p, fmt.Errorf("payload of %s names no job", TypeUndo)
+	}
+	return p, nil
+}
+
 // ChunkPayload is the payload of TypeChunk. asynq rewrites payloads every few seconds: it stays tiny.
 type ChunkPayload struct {
 	JobID string `json:"job"`

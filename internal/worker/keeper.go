@@ -13,7 +13,7 @@ import (
 type Jobs interface {
 	Job(ctx context.Context, id string) (job.Job, error)
 	FinishJob(ctx context.Context, id string) (bool, error)
-	Settle(ctx context.Context, id string) error
+	Settle(ctx context.Context, id string, version int64) error
 	Say(ctx context.Context, id, message string) error
 }
 
@@ -22,6 +22,7 @@ type House interface {
 	Unsettled(ctx context.Context, after string, limit int) ([]job.Job, error)
 	Unheld(ctx context.Context, id string, window int) ([]job.Chunk, error)
 	FailPoison(ctx context.Context, id string) (int64, error)
+	FailOverdue(ctx context.Context, id string) (bool, error)
 	Chunks(ctx context.Context, id string) ([]job.Chunk, error)
 }
 
@@ -32,6 +33,11 @@ type Slots interface {
 	Undo(ctx context.Context, userID, jobID string, l job.TierLimit) error
 }
 
+// Undos tells the fleet that the users of a job are to be removed.
+type Undos interface {
+	RingUndo(ctx context.Context, tier job.Tier, jobID string, rows int64) error
+}
+
 // Keeper repairs what any process left undone. It is level-triggered: each round derives everything from the store,
 // and every step compares and sets, so that any number of keepers may run at once. All fields are required.
 type Keeper struct {
@@ -39,6 +45,7 @@ type Keeper struct {
 	House    House
 	Slots    Slots
 	Bells    Bells
+	Undos    Undos
 	Live     Live
 	Tiers    job.Tiers
 	Window   int
@@ -87,8 +94,16 @@ func (k *Keeper) Round(ctx context.Context) error {
 func (k *Keeper) tend(ctx context.Context, j job.Job) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if j.Status.Terminal() {
+	if !j.Status.HoldsSlot() {
 		return k.settle(ctx, j)
+	}
+	overdue, err := k.House.FailOverdue(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	if overdue {
+		k.Log.Error("job took longer than it may", "job", j.ID)
+		return k.over(ctx, j.ID)
 	}
 	poisoned, err := k.House.FailPoison(ctx, j.ID)
 	if err != nil {
@@ -155,6 +170,11 @@ func (k *Keeper) finish(ctx context.Context, id string) error {
 	if err != nil || !moved {
 		return err
 	}
+	return k.over(ctx, id)
+}
+
+// over tells of a job that has just ended, and settles it.
+func (k *Keeper) over(ctx context.Context, id string) error {
 	j, err := k.Jobs.Job(ctx, id)
 	if err != nil {
 		return err
@@ -164,15 +184,37 @@ func (k *Keeper) finish(ctx context.Context, id string) error {
 	return k.settle(ctx, j)
 }
 
-// settle sees to what follows a job's end. Each step is harmless to repeat; the mark comes last.
+// settle sees to what follows a job's end or pause. Each step is harmless to repeat; the mark comes last.
 func (k *Keeper) settle(ctx context.Context, j job.Job) error {
-	if err := k.Slots.Release(ctx, j.UserID, j.ID, k.limit(j)); err != nil {
+	if err := k.free(ctx, j); err != nil {
 		return err
 	}
-	if err := k.Live.Put(ctx, j, nil); err != nil {
+	if j.UndoRequested && !j.Undone {
+		return k.Undos.RingUndo(ctx, j.Tier, j.ID, j.UndoneRows)
+	}
+	if err := k.refresh(ctx, j); err != nil {
 		return err
 	}
-	return k.Jobs.Settle(ctx, j.ID)
+	return k.Jobs.Settle(ctx, j.ID, j.Version)
+}
+
+// free gives the slot of a job back that is over or paused. Its owner may have resumed or retried it since it was read, and
+// then the slot that went was the new one: the look after the change tells, and puts it back.
+func (k *Keeper) free(ctx context.Context, j job.Job) error {
+	give := k.Slots.Release
+	if j.Status == job.Paused {
+		give = k.Slots.Undo // no cooldown: the job is not over
+	}
+	limit := k.limit(j)
+	if err := give(ctx, j.UserID, j.ID, limit); err != nil {
+		return err
+	}
+	now, err := k.Jobs.Job(ctx, j.ID)
+	if err != nil || !now.Status.HoldsSlot() {
+		return err
+	}
+	_, err = k.Slots.Renew(ctx, j.UserID, j.ID, limit)
+	return err
 }
 
 // started shows that the job runs, and takes back what it said while it waited.

@@ -22,6 +22,7 @@ type Server struct {
 type ServerConfig struct {
 	Redis        tasks.Redis
 	Importer     *Importer
+	Undoer       *Undoer
 	Concurrency  int           // chunks at once in this process
 	DrainTimeout time.Duration // how long Shutdown waits for the batches in hand
 	Log          *slog.Logger
@@ -49,6 +50,14 @@ func NewServer(c ServerConfig) *Server {
 			return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 		}
 		c.Importer.Import(ctx, p.JobID, p.Chunk)
+		return nil
+	})
+	s.mux.HandleFunc(tasks.TypeUndo, func(ctx context.Context, t *asynq.Task) error { // rung by submit and Keeper
+		p, err := tasks.ParseUndo(t.Payload())
+		if err != nil {
+			return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+		}
+		c.Undoer.Undo(ctx, p.JobID)
 		return nil
 	})
 	return s

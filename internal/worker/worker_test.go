@@ -56,6 +56,10 @@ func (r *redisSide) Ring(_ context.Context, _ job.Tier, _ string, chunk int, cla
 	return r.do(func() { r.bells = append(r.bells, fmt.Sprintf("%d/%d", chunk, claims)) })
 }
 
+func (r *redisSide) RingUndo(_ context.Context, _ job.Tier, _ string, rows int64) error {
+	return r.do(func() { r.bells = append(r.bells, fmt.Sprintf("undo/%d", rows)) })
+}
+
 func (r *redisSide) Get(_ context.Context, id string) (j job.Job, ok bool, err error) {
 	err = r.do(func() { j, ok = r.shown[id] })
 	return j, ok, err
@@ -106,7 +110,7 @@ func newFleet(t *testing.T, s Source) *fleet {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	k := &Keeper{Jobs: st, House: st, Slots: r, Bells: r, Live: r, Tiers: tiers, Window: 2, Interval: time.Millisecond, Log: log}
+	k := &Keeper{Jobs: st, House: st, Slots: r, Bells: r, Undos: r, Live: r, Tiers: tiers, Window: 2, Interval: time.Millisecond, Log: log}
 	drain := make(chan struct{})
 	return &fleet{store: st, redis: r, drain: drain, Importer: &Importer{
 		Chunks: st, Bells: r, Live: r, Keeper: k, Sources: map[string]Source{"faker": s}, BatchRows: 10, Window: 2, Lease: 15 * time.Second,

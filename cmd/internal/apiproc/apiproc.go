@@ -31,12 +31,15 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
 	slots := ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease})
 	live := progress.New(s.Redis)
+	bells := tasks.NewBells(s.Redis, 0)
+	submitter := &submit.Submitter{
+		Store: s.Store, Slots: slots, Bells: bells, Live: live, Tiers: s.Tiers, MaxCount: c.MaxCount, ChunkRows: c.ChunkRows,
+		Window: c.Window, MaxDepth: c.MaxQueueDepth, Log: s.Log,
+	}
 	server, err := httpapi.New(httpapi.Config{
-		Submit: &submit.Submitter{
-			Store: s.Store, Slots: slots, Bells: tasks.NewBells(s.Redis, 0), Live: live, Tiers: s.Tiers, MaxCount: c.MaxCount, ChunkRows: c.ChunkRows,
-			Window: c.Window, Log: s.Log,
-		},
-		Live: live, Store: s.Store, Slots: slots, Users: s.Store, UserStore: s.Store, Tiers: s.Tiers, Log: s.Log,
+		Submit:  submitter,
+		Control: &submit.Control{Submitter: submitter, Store: s.Store, Slots: slots, Undos: bells, Log: s.Log},
+		Live:    live, Store: s.Store, Users: s.Store, UserStore: s.Store, Log: s.Log,
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},

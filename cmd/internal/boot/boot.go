@@ -104,7 +104,7 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 		return nil, err
 	}
 	s := &Stack{Config: c, Log: log, Tiers: tiers}
-	if s.Store, err = store.Open(c.Database, store.Options{MaxConns: c.DBMaxConns, Lease: c.Lease}); err != nil {
+	if s.Store, err = store.Open(c.Database, store.Options{MaxConns: c.DBMaxConns, Lease: c.Lease, Deadline: c.JobDeadline}); err != nil {
 		return nil, fmt.Errorf("MUSTER_DATABASE: %w", err)
 	}
 	if s.Redis, err = openRedis(c.Redis); err != nil {

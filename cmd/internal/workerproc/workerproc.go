@@ -24,12 +24,13 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	bells := tasks.NewBells(s.Redis, 0)
 	live := progress.New(s.Redis)
 	keeper := &worker.Keeper{
-		Jobs: s.Store, House: s.Store, Bells: bells, Live: live, Tiers: s.Tiers, Window: c.Window, Interval: c.KeeperInterval, Log: s.Log,
+		Jobs: s.Store, House: s.Store, Bells: bells, Undos: bells, Live: live, Tiers: s.Tiers, Window: c.Window, Interval: c.KeeperInterval, Log: s.Log,
 		Slots: ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease}),
 	}
 	drain := make(chan struct{})
 	server := worker.NewServer(worker.ServerConfig{
-		Redis: s.Redis, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
+		Undoer: &worker.Undoer{Store: s.Store, Keeper: keeper, Live: live, Drain: drain, Log: s.Log},
+		Redis:  s.Redis, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
 		Importer: &worker.Importer{
 			Chunks: s.Store, Bells: bells, Live: live, Keeper: keeper, BatchRows: c.EffectiveBatchRows(), Window: c.Window,
 			Lease: c.Lease, Drain: drain, Log: s.Log,

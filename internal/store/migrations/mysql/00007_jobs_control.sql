@@ -1,0 +1,15 @@
+-- +goose Up
+ALTER TABLE jobs
+  ADD COLUMN deadline_at BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN paused_at BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN undo_at BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN undo_rows BIGINT NOT NULL DEFAULT 0,
+  ADD COLUMN undone_at BIGINT NOT NULL DEFAULT 0;
+
+-- +goose Down
+ALTER TABLE jobs
+  DROP COLUMN deadline_at,
+  DROP COLUMN paused_at,
+  DROP COLUMN undo_at,
+  DROP COLUMN undo_rows,
+  DROP COLUMN undone_at;

@@ -1,0 +1,147 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// ControlStore makes the moves that a job's owner asks for. Repeating one answers the job. Errors: job.ErrNotFound,
+// *job.StateError, job.ErrStoreUnavailable.
+type ControlStore interface {
+	Job(ctx context.Context, id string) (job.Job, error)
+	Chunks(ctx context.Context, id string) ([]job.Chunk, error)
+	Cancel(ctx context.Context, userID, id string) (job.Job, error)
+	Pause(ctx context.Context, userID, id string) (job.Job, error)
+	Resume(ctx context.Context, userID, id string) (job.Job, error)
+	Retry(ctx context.Context, userID, id string) (job.Job, error)
+	RequestUndo(ctx context.Context, userID, id string) (job.Job, error)
+}
+
+// ControlSlots is the user's place in a tier. Each of its methods is harmless to repeat.
+type ControlSlots interface {
+	Slots
+	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
+}
+
+// Undos tells the fleet that the users of a job are to be removed.
+type Undos interface {
+	RingUndo(ctx context.Context, tier job.Tier, jobID string, rows int64) error
+}
+
+// Control steers jobs. What follows a move - slot, bells, live progress - is tried at once, and the keeper repeats what was
+// lost. All fields are required.
+type Control struct {
+	Submitter *Submitter // its bells, live progress and tiers are used
+	Store     ControlStore
+	Slots     ControlSlots
+	Undos     Undos
+	Log       *slog.Logger
+}
+
+// Cancel ends the job; what is stored stays.
+func (c *Control) Cancel(ctx context.Context, userID, id string) (job.Job, error) {
+	j, err := c.Store.Cancel(ctx, userID, id)
+	if err == nil {
+		c.after(ctx, j, c.Slots.Release)
+	}
+	return j, err
+}
+
+// Pause halts the job and frees its slot.
+func (c *Control) Pause(ctx context.Context, userID, id string) (job.Job, error) {
+	j, err := c.Store.Pause(ctx, userID, id)
+	if err == nil {
+		c.after(ctx, j, c.Slots.Undo) // not Release: no cooldown begins
+	}
+	return j, err
+}
+
+// Resume lets a paused job go on, in a slot as a new job needs one: *job.LimitError when there is none.
+func (c *Control) Resume(ctx context.Context, userID, id string) (job.Job, error) {
+	return c.again(ctx, userID, id, job.Paused, c.Store.Resume)
+}
+
+// Retry lets a failed job go on with what is not done, in a slot as a new job needs one.
+func (c *Control) Retry(ctx context.Context, userID, id string) (job.Job, error) {
+	return c.again(ctx, userID, id, job.Failed, c.Store.Retry)
+}
+
+// again reserves a slot and makes the move. A crash between the two leaves a slot for a minute.
+func (c *Control) again(
+	ctx context.Context, userID, id string, from job.Status, move func(ctx context.Context, userID, id string) (job.Job, error),
+) (job.Job, error) {
+	j, err := c.Store.Job(ctx, id)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if j.UserID != userID {
+		return job.Job{}, job.ErrNotFound
+	}
+	limit, ok := c.Submitter.Tiers.Limit(j.Tier)
+	if j.Status != from || j.UndoRequested || !ok {
+		return move(ctx, userID, id) // says what is wrong, or that it runs
+	}
+	if err := c.Slots.Reserve(ctx, userID, id, limit); err != nil {
+		return job.Job{}, c.Submitter.estimate(ctx, err)
+	}
+	moved, err := move(ctx, userID, id)
+	if err != nil {
+		c.Submitter.undo(ctx, j, limit, err)
+		return job.Job{}, err
+	}
+	c.after(ctx, moved, nil)
+	return moved, nil
+}
+
+// RequestUndo has the users of a job that is over removed.
+func (c *Control) RequestUndo(ctx context.Context, userID, id string) (job.Job, error) {
+	j, err := c.Store.RequestUndo(ctx, userID, id)
+	if err != nil || j.Undone {
+		return j, err
+	}
+	c.after(ctx, j, nil)
+	return j, nil
+}
+
+// after does what follows a move.
+func (c *Control) after(ctx context.Context, j job.Job, free func(ctx context.Context, userID, jobID string, l job.TierLimit) error) {
+	// Not the request's context: the client may be gone, the job has moved all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	var err error
+	if l, ok := c.Submitter.Tiers.Limit(j.Tier); ok && free != nil {
+		err = free(ctx, j.UserID, j.ID, l)
+	}
+	chunks, readErr := c.Store.Chunks(ctx, j.ID)
+	if readErr == nil {
+		readErr = c.Submitter.Live.Put(ctx, j, chunks)
+	}
+	switch {
+	case j.UndoRequested && !j.Undone:
+		err = errors.Join(err, c.Undos.RingUndo(ctx, j.Tier, j.ID, j.UndoneRows))
+	case j.Status.HoldsSlot():
+		err = errors.Join(err, c.ringOpen(ctx, j, chunks))
+	}
+	if err := errors.Join(err, readErr); err != nil {
+		c.Log.WarnContext(ctx, "not all done that follows; the keeper will", "job", j.ID, "status", j.Status, "err", err)
+	}
+}
+
+// ringOpen rings for the first window of the chunks that have something left.
+func (c *Control) ringOpen(ctx context.Context, j job.Job, chunks []job.Chunk) error {
+	rung := 0
+	for i := range chunks {
+		if chunks[i].Left() == 0 || rung == c.Submitter.Window {
+			continue
+		}
+		if err := c.Submitter.Bells.Ring(ctx, j.Tier, j.ID, chunks[i].No, chunks[i].Claims); err != nil {
+			return err
+		}
+		rung++
+	}
+	return nil
+}
