@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"text/tabwriter"
 	"time"
 
@@ -59,6 +60,10 @@ type jobsCommand struct {
 	List   jobsListCommand   `cmd:"" default:"withargs" help:"List the latest jobs."`
 	Show   jobsShowCommand   `cmd:"" help:"Show one job."`
 	Cancel jobsCancelCommand `cmd:"" help:"Stop a job; what is stored stays."`
+	Pause  jobsPauseCommand  `cmd:"" help:"Halt a job; its slot becomes free."`
+	Resume jobsResumeCommand `cmd:"" help:"Let a paused job go on."`
+	Retry  jobsRetryCommand  `cmd:"" help:"Run what a failed job has not done."`
+	Undo   jobsUndoCommand   `cmd:"" help:"Remove the users of a job that is over."`
 }
 
 type jobsListCommand struct {
@@ -118,10 +123,25 @@ func (s *jobsShowCommand) Run(p *process) error {
 	return nil
 }
 
-type jobsCancelCommand struct {
+// jobsMoveCommand moves a job. Each move has its own type, because kong takes the command's name from the field.
+type jobsMoveCommand struct {
 	remote
 	ID uuid.UUID `arg:"" help:"The job."`
 }
+
+// moved prints the job that a move answered.
+func moved(p *process, j *client.Job, resp *http.Response, body []byte) error {
+	if j == nil {
+		return client.Failure(resp, body)
+	}
+	if err := printJobs(p, []client.Job{*j}); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(p.stdout, j.Message)
+	return err
+}
+
+type jobsCancelCommand struct{ jobsMoveCommand }
 
 // Run cancels.
 func (x *jobsCancelCommand) Run(p *process) error {
@@ -133,8 +153,65 @@ func (x *jobsCancelCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	if r.JSON200 == nil {
-		return client.Failure(r.HTTPResponse, r.Body)
+	return moved(p, r.JSON200, r.HTTPResponse, r.Body)
+}
+
+type jobsPauseCommand struct{ jobsMoveCommand }
+
+// Run pauses.
+func (x *jobsPauseCommand) Run(p *process) error {
+	c, err := x.open()
+	if err != nil {
+		return err
 	}
-	return printJobs(p, []client.Job{*r.JSON200})
+	r, err := c.PauseJobWithResponse(p.ctx, x.ID, &client.PauseJobParams{UserID: x.User})
+	if err != nil {
+		return err
+	}
+	return moved(p, r.JSON200, r.HTTPResponse, r.Body)
+}
+
+type jobsResumeCommand struct{ jobsMoveCommand }
+
+// Run resumes.
+func (x *jobsResumeCommand) Run(p *process) error {
+	c, err := x.open()
+	if err != nil {
+		return err
+	}
+	r, err := c.ResumeJobWithResponse(p.ctx, x.ID, &client.ResumeJobParams{UserID: x.User})
+	if err != nil {
+		return err
+	}
+	return moved(p, r.JSON200, r.HTTPResponse, r.Body)
+}
+
+type jobsRetryCommand struct{ jobsMoveCommand }
+
+// Run retries.
+func (x *jobsRetryCommand) Run(p *process) error {
+	c, err := x.open()
+	if err != nil {
+		return err
+	}
+	r, err := c.RetryJobWithResponse(p.ctx, x.ID, &client.RetryJobParams{UserID: x.User})
+	if err != nil {
+		return err
+	}
+	return moved(p, r.JSON200, r.HTTPResponse, r.Body)
+}
+
+type jobsUndoCommand struct{ jobsMoveCommand }
+
+// Run undoes.
+func (x *jobsUndoCommand) Run(p *process) error {
+	c, err := x.open()
+	if err != nil {
+		return err
+	}
+	r, err := c.UndoJobWithResponse(p.ctx, x.ID, &client.UndoJobParams{UserID: x.User})
+	if err != nil {
+		return err
+	}
+	return moved(p, r.JSON202, r.HTTPResponse, r.Body)
 }

@@ -202,6 +202,7 @@ type view struct {
 	Code        string      `json:"code"`
 	Message     string      `json:"message"`
 	ErrorCode   string      `json:"errorCode"`
+	Undone      bool        `json:"undone"`
 	FinishedAt  *time.Time  `json:"finishedAt"`
 	RawResponse string      `json:"-"`
 }
