@@ -20,12 +20,12 @@ var muster = archtest.Rules{
 
 		// The edges reach adapters through interfaces of their own.
 		"internal/httpapi": {"internal/submit", "internal/job", "internal/user"},
-		"internal/worker":  {"internal/tasks", "internal/job", "internal/user"},
-		"internal/submit":  {"internal/job", "internal/user"},
+		"internal/worker":  {"internal/crash", "internal/tasks", "internal/job", "internal/user"},
+		"internal/submit":  {"internal/crash", "internal/job", "internal/user"},
 
 		// Adapters never import one another.
-		"internal/store":     {"internal/job", "internal/user"},
-		"internal/ratelimit": {"internal/job", "internal/user"},
+		"internal/store":     {"internal/crash", "internal/job", "internal/user"},
+		"internal/ratelimit": {"internal/crash", "internal/job", "internal/user"},
 		"internal/progress":  {"internal/job", "internal/user"},
 		"internal/tasks":     {"internal/job", "internal/user"},
 		"internal/source":    {"internal/job", "internal/user"},
@@ -35,6 +35,7 @@ var muster = archtest.Rules{
 		"internal/config": {"internal/job"},
 		"internal/job":    {},
 		"internal/user":   {},
+		"internal/crash":  {},
 
 		// What others import: nothing of the inside.
 		"client": {},
@@ -48,7 +49,7 @@ var muster = archtest.Rules{
 		"internal/store/storetest":   {archtest.Any},
 		"internal/testenv":           {},
 	},
-	StandardOnly: []string{"internal/config", "internal/job", "internal/user"},
+	StandardOnly: []string{"internal/config", "internal/crash", "internal/job", "internal/user"},
 	Homes: map[string][]string{
 		"github.com/labstack/echo":  {"internal/httpapi", "internal/bench"},
 		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},

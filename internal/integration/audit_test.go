@@ -17,7 +17,7 @@ import (
 // predict is what row n of a job must be.
 type predict func(j job.Job, n int64) user.User
 
-func fakerRow(t *testing.T) predict {
+func fakerRow(t testing.TB) predict {
 	f, err := source.NewFaker()
 	if err != nil {
 		t.Fatal(err)

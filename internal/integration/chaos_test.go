@@ -6,18 +6,25 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/musterhq/muster/internal/testenv"
 )
 
-// chaosSeed is SEED, to repeat a run, or a new one; it is logged either way.
-func chaosSeed(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64)
+// seed is SEED, to repeat a run, or a new one.
+var seed = func() uint64 {
+	n, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64)
 	if err != nil {
-		seed = uint64(time.Now().UnixNano())
+		n = uint64(time.Now().UnixNano())
 	}
+	return n
+}()
+
+func chaosSeed(t testing.TB) *rand.Rand {
+	t.Helper()
 	t.Logf("SEED=%d repeats this run", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
@@ -31,42 +38,47 @@ func rounds(short, full int) int {
 }
 
 // R1: workers killed at random. The count is exact, and the chunk of a dead worker goes on within five seconds.
-func TestChaosKillStorm(t *testing.T) {
+func TestChaosR1KillStorm(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
-		random := chaosSeed(t)
-		api := s.api()
-		workers := s.workers(3, "MUSTER_WORKER_CONCURRENCY=2")
-		kills := rounds(8, 100)
-		v := api.must("POST", "/import/bulk?count=10000000", "ann", http.StatusAccepted)
-		for kill := range kills {
-			before := api.must("GET", "/jobs/"+v.JobID, "ann", 200).Processed
-			i := random.IntN(len(workers))
-			workers[i].kill()
-			workers[i] = s.workers(1, "MUSTER_WORKER_CONCURRENCY=2")[0]
-			eventually(t, 5*time.Second, fmt.Sprintf("progress after kill %d", kill), func() bool {
-				return api.must("GET", "/jobs/"+v.JobID, "ann", 200).Processed > before
-			})
-		}
-		// The rest would only take time: the rows that are in must be exact.
-		got := api.must("POST", "/jobs/"+v.JobID+"/cancel", "ann", http.StatusOK)
-		rows, distinct, err := s.store.Count(t.Context())
-		if err != nil || rows != got.Processed || distinct != rows {
-			t.Fatalf("%d users, %d distinct; the job says %d, %v", rows, distinct, got.Processed, err)
-		}
-		n := size(t)
-		v2 := api.must("POST", fmt.Sprintf("/import/bulk?count=%d", min(n, 100_000)), "bob", http.StatusAccepted)
-		for range rounds(3, 10) {
-			i := random.IntN(len(workers))
-			workers[i].kill()
-			workers[i] = s.workers(1)[0]
-		}
-		api.follow(v2.JobID, "bob", 2*time.Minute)
-		s.audit(api, fakerRow(t), v.JobID, v2.JobID)
+		chaos(t, "R1", "kill -9 of workers", s, func(s *stack) string { return killStorm(s, rounds(8, 100)) })
+		control(t, "R1", s, "keeper", func(s *stack) { killStorm(s, 12) })
 	})
 }
 
+func killStorm(s *stack, kills int) string {
+	t := s.t
+	random := chaosSeed(t)
+	api := s.api()
+	workers := s.workers(3, "MUSTER_WORKER_CONCURRENCY=2")
+	v := api.must("POST", "/import/bulk?count=10000000", "ann", http.StatusAccepted)
+	for kill := range kills {
+		before := api.must("GET", "/jobs/"+v.JobID, "ann", 200).Processed
+		i := random.IntN(len(workers))
+		workers[i].kill()
+		workers[i] = s.workers(1, "MUSTER_WORKER_CONCURRENCY=2")[0]
+		eventually(t, 5*time.Second, fmt.Sprintf("progress after kill %d", kill), func() bool {
+			return api.must("GET", "/jobs/"+v.JobID, "ann", 200).Processed > before
+		})
+	}
+	// The rest would only take time: the rows that are in must be exact.
+	got := api.must("POST", "/jobs/"+v.JobID+"/cancel", "ann", http.StatusOK)
+	rows, distinct, err := s.store.Count(t.Context())
+	if err != nil || rows != got.Processed || distinct != rows {
+		t.Fatalf("%d users, %d distinct; the job says %d, %v", rows, distinct, got.Processed, err)
+	}
+	v2 := api.must("POST", "/import/bulk?count=100000", "bob", http.StatusAccepted)
+	for range rounds(3, 10) {
+		i := random.IntN(len(workers))
+		workers[i].kill()
+		workers[i] = s.workers(1)[0]
+	}
+	api.follow(v2.JobID, "bob", 2*time.Minute)
+	s.audit(api, fakerRow(t), v.JobID, v2.JobID)
+	return fmt.Sprintf("%d kills, %d users exact", kills+rounds(3, 10), rows+100_000)
+}
+
 // The sole worker dies: its chunk goes on with the next one within five seconds of the short profile.
-func TestChaosDeadWorkersChunkGoesOn(t *testing.T) {
+func TestChaosR1DeadWorkersChunkGoesOn(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		api := s.api()
 		first := s.workers(1)[0]
@@ -111,9 +123,13 @@ func (s *stack) done(id string) []int64 {
 	return done
 }
 
-// R10: the database is killed in mid-import, perhaps during a COMMIT.
-func TestChaosKillDatabase(t *testing.T) {
+// R10: the database is killed in mid-import, perhaps during a COMMIT. What must not be done about that is R11's control.
+func TestChaosR10KillDatabase(t *testing.T) {
 	s, database := ownDatabase(t)
+	chaos(t, "R10", "kill -9 of MariaDB", s, func(s *stack) string { return databaseKills(t, s, database) })
+}
+
+func databaseKills(t *testing.T, s *stack, database *testenv.Process) string {
 	api := s.api()
 	s.workers(2)
 	v := api.must("POST", "/import/bulk?count=300000", "ann", http.StatusAccepted)
@@ -133,79 +149,105 @@ func TestChaosKillDatabase(t *testing.T) {
 		t.Fatalf("the job ended: %s", end.RawResponse)
 	}
 	s.audit(api, fakerRow(t), v.JobID)
+	return fmt.Sprintf("%d kills, 300,000 users exact", rounds(2, 5))
 }
 
 // R2: a frozen worker that wakes is stopped by the guard.
-func TestChaosFrozenWorkers(t *testing.T) {
+func TestChaosR2FrozenWorkers(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
-		random := chaosSeed(t)
-		api := s.api()
-		workers := s.workers(3)
-		v := api.must("POST", "/import/bulk?count=100000", "ann", http.StatusAccepted)
-		for range rounds(2, 30) {
-			w := workers[random.IntN(len(workers))]
-			w.signal(syscall.SIGSTOP)
-			wake := time.NewTimer(2*time.Second + time.Duration(random.Int64N(int64(2*time.Second))))
-			<-wake.C
-			w.signal(syscall.SIGCONT)
-		}
-		api.follow(v.JobID, "ann", 2*time.Minute)
-		s.audit(api, fakerRow(t), v.JobID)
+		chaos(t, "R2", "SIGSTOP of workers", s, func(s *stack) string { return freezes(s, rounds(4, 30)) })
+		control(t, "R2", s, "guard", func(s *stack) { freezes(s, 10) })
 	})
+}
+
+func freezes(s *stack, n int) string {
+	t := s.t
+	random := chaosSeed(t)
+	s.env = append(s.env, "MUSTER_CHUNK_ROWS=500000") // so that a frozen worker wakes into a chunk that goes on
+	api := s.api()
+	workers := s.workers(3)
+	v := api.must("POST", "/import/bulk?count=10000000", "ann", http.StatusAccepted)
+	for range n {
+		w := workers[random.IntN(len(workers))]
+		w.signal(syscall.SIGSTOP)
+		time.Sleep(2500*time.Millisecond + time.Duration(random.Int64N(int64(1500*time.Millisecond)))) // beyond the lease of 2 s
+		w.signal(syscall.SIGCONT)
+	}
+	api.must("POST", "/jobs/"+v.JobID+"/cancel", "ann", http.StatusOK)
+	v2 := api.must("POST", "/import/bulk?count=50000", "bob", http.StatusAccepted)
+	api.follow(v2.JobID, "bob", 2*time.Minute)
+	s.audit(api, fakerRow(t), v.JobID, v2.JobID)
+	fenced := 0
+	for _, w := range workers {
+		fenced += strings.Count(w.log.String(), "somebody else's or over; stopped")
+	}
+	return fmt.Sprintf("%d freezes, %d fenced batches", n, fenced)
 }
 
 // R9: Redis forgets everything in mid-import; slots, bells and progress are rebuilt from the store.
-func TestChaosFlush(t *testing.T) {
+func TestChaosR9Flush(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
-		api := s.api()
-		s.workers(2)
-		v := api.must("POST", "/import/bulk?count=600000", "ann", http.StatusAccepted)
-		for range 3 {
-			if err := s.rdb.FlushAll(t.Context()).Err(); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, 5*time.Second, "the slot is back", func() bool {
-				return s.rdb.ZCard(t.Context(), "muster:{ann}:slots:XL").Val() == 1 ||
-					api.must("GET", "/jobs/"+v.JobID, "ann", 200).terminal()
-			})
-		}
-		end := api.follow(v.JobID, "ann", 2*time.Minute)
-		if end.Status != "COMPLETED" {
-			t.Fatalf("the job ended: %s", end.RawResponse)
-		}
-		s.audit(api, fakerRow(t), v.JobID)
+		chaos(t, "R9", "FLUSHALL in mid-import", s, flushes)
+		control(t, "R9", s, "rebuild", func(s *stack) { flushes(s) })
 	})
 }
 
-// R15: workers are told to stop one after the other, as in a deploy: quick exits, no stall, exact.
-func TestChaosRollingDeploy(t *testing.T) {
-	eachServer(t, func(t *testing.T, s *stack) {
-		api := s.api()
-		workers := s.workers(2)
-		v := api.must("POST", "/import/bulk?count=400000", "ann", http.StatusAccepted)
-		for i := range rounds(4, 20) {
-			w := workers[i%2]
-			w.signal(syscall.SIGTERM)
-			select {
-			case <-w.done:
-			case <-time.After(10 * time.Second):
-				t.Fatal("a worker did not stop within 10 s")
-			}
-			if code := w.cmd.ProcessState.ExitCode(); code != 0 {
-				t.Fatalf("a worker that was told to stop exits with %d", code)
-			}
-			chunks, err := s.store.Chunks(t.Context(), v.JobID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, c := range chunks {
-				if c.Stalls > 1 {
-					t.Errorf("chunk %d has %d stalls", c.No, c.Stalls)
-				}
-			}
-			workers[i%2] = s.workers(1)[0]
+func flushes(s *stack) string {
+	t := s.t
+	api := s.api()
+	s.workers(2)
+	v := api.must("POST", "/import/bulk?count=600000", "ann", http.StatusAccepted)
+	for range 3 {
+		if err := s.rdb.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
 		}
-		api.follow(v.JobID, "ann", 2*time.Minute)
-		s.audit(api, fakerRow(t), v.JobID)
-	})
+		eventually(t, 5*time.Second, "the slot is back", func() bool {
+			return s.rdb.ZCard(t.Context(), "muster:{ann}:slots:XL").Val() == 1
+		})
+	}
+	if end := api.follow(v.JobID, "ann", 3*time.Minute); end.Status != "COMPLETED" {
+		t.Fatalf("the job ended: %s", end.RawResponse)
+	}
+	s.audit(api, fakerRow(t), v.JobID)
+	return "3 flushes, 600,000 users exact"
+}
+
+// R15: workers are told to stop one after the other, as in a deploy: quick exits, no stall, exact.
+func TestChaosR15RollingDeploy(t *testing.T) {
+	eachServer(t, func(t *testing.T, s *stack) { chaos(t, "R15", "SIGTERM of workers in turn", s, rollingDeploy) })
+}
+
+func rollingDeploy(s *stack) string {
+	t := s.t
+	api := s.api()
+	workers := s.workers(2)
+	v := api.must("POST", "/import/bulk?count=400000", "ann", http.StatusAccepted)
+	slowest := time.Duration(0)
+	for i := range rounds(4, 20) {
+		w := workers[i%2]
+		told := time.Now()
+		w.signal(syscall.SIGTERM)
+		select {
+		case <-w.done:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a worker did not stop within 10 s")
+		}
+		slowest = max(slowest, time.Since(told))
+		if code := w.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Fatalf("a worker that was told to stop exits with %d", code)
+		}
+		chunks, err := s.store.Chunks(t.Context(), v.JobID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range chunks {
+			if c.Stalls > 1 {
+				t.Errorf("chunk %d has %d stalls", c.No, c.Stalls)
+			}
+		}
+		workers[i%2] = s.workers(1)[0]
+	}
+	api.follow(v.JobID, "ann", 3*time.Minute)
+	s.audit(api, fakerRow(t), v.JobID)
+	return fmt.Sprintf("%d exits, the slowest after %d ms", rounds(4, 20), slowest.Milliseconds())
 }

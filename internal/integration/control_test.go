@@ -46,7 +46,7 @@ func TestPauseResumeAndUndo(t *testing.T) {
 }
 
 // undo removes the job's users while workers come and go.
-func undo(t *testing.T, s *stack, api *proc, id string, left int64) {
+func undo(t testing.TB, s *stack, api *proc, id string, left int64) {
 	t.Helper()
 	api.must("POST", "/jobs/"+id+"/undo", "ann", http.StatusAccepted)
 	s.workers(1)[0].kill()

@@ -44,19 +44,23 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		binaries = dir
+		defer writeResults()
 		return m.Run()
 	}())
 }
 
 // stack is a private database and Redis, and the processes that a test starts on them.
 type stack struct {
-	t        *testing.T
+	t        testing.TB
 	engine   string
 	database string
 	redis    *testenv.Process
 	rdb      redis.UniversalClient
 	store    *store.Store
 	env      []string
+	server   storetest.Engine
+	procs    []*proc
+	hooks    bool // start processes that have internal/crash's hooks
 }
 
 // eachServer runs fn on every MySQL and MariaDB server that is present.
@@ -71,14 +75,14 @@ func eachServer(t *testing.T, fn func(t *testing.T, s *stack)) {
 	}
 }
 
-func newStack(t *testing.T, e storetest.Engine) *stack {
+func newStack(t testing.TB, e storetest.Engine) *stack {
 	t.Helper()
 	p, err := testenv.StartRedis(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Kill() })
-	s := &stack{t: t, engine: e.Name, database: e.New(t), redis: p}
+	s := &stack{t: t, engine: e.Name, server: e, database: e.New(t), redis: p}
 	s.rdb = redis.NewClient(&redis.Options{Addr: p.Addr})
 	t.Cleanup(func() { _ = s.rdb.Close() })
 	s.store = storetest.Open(t, s.database, store.Options{})
@@ -89,7 +93,7 @@ func newStack(t *testing.T, e storetest.Engine) *stack {
 
 // proc is one of Muster's processes.
 type proc struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	cmd  *exec.Cmd
 	log  *buffer
@@ -109,13 +113,18 @@ func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock()
 func (s *stack) start(binary string, env ...string) *proc {
 	s.t.Helper()
 	p := &proc{t: s.t, name: binary, log: &buffer{}, done: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(binaries, binary))
+	dir := binaries
+	if s.hooks {
+		dir = hooked(s.t)
+	}
+	p.cmd = exec.Command(filepath.Join(dir, binary))
 	p.cmd.Env = append(append([]string{}, s.env...), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Dir = s.t.TempDir()
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	s.procs = append(s.procs, p)
 	go func() { _ = p.cmd.Wait(); close(p.done) }()
 	s.t.Cleanup(func() {
 		p.kill()
@@ -172,7 +181,7 @@ func (s *stack) workers(n int, env ...string) []*proc {
 }
 
 // eventually polls until ok, which must come within the deadline.
-func eventually(t *testing.T, deadline time.Duration, what string, ok func() bool) {
+func eventually(t testing.TB, deadline time.Duration, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

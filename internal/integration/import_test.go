@@ -24,7 +24,7 @@ import (
 )
 
 // size is how many users the large imports have; MUSTER_TEST_USERS raises it.
-func size(t *testing.T) int64 {
+func size(t testing.TB) int64 {
 	t.Helper()
 	s := os.Getenv("MUSTER_TEST_USERS")
 	if s == "" {
@@ -206,7 +206,7 @@ func TestOutages(t *testing.T) {
 }
 
 // ownDatabase is a stack on a MariaDB that the test may kill.
-func ownDatabase(t *testing.T) (*stack, *testenv.Process) {
+func ownDatabase(t testing.TB) (*stack, *testenv.Process) {
 	t.Helper()
 	testenv.Redis(t)
 	if !testenv.Installed("mariadb") {
@@ -222,7 +222,7 @@ func ownDatabase(t *testing.T) (*stack, *testenv.Process) {
 }
 
 // restart brings a killed database back.
-func restart(t *testing.T, p *testenv.Process) *testenv.Process {
+func restart(t testing.TB, p *testenv.Process) *testenv.Process {
 	t.Helper()
 	back, err := testenv.RestartMariaDB(p)
 	if err != nil {

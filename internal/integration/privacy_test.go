@@ -20,7 +20,7 @@ import (
 const databasePassword = "pa55word-of-the-database"
 
 // account gives the stack's database an account with a password, and answers the address with it.
-func account(t *testing.T, s *stack) string {
+func account(t testing.TB, s *stack) string {
 	t.Helper()
 	u, err := url.Parse(s.database)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestLogsHoldNothingPersonalAndNoSecret(t *testing.T) {
 }
 
 // requests are good and bad ones, all with something personal in them.
-func requests(t *testing.T, api *proc, id int64) {
+func requests(t testing.TB, api *proc, id int64) {
 	t.Helper()
 	for _, r := range []struct{ method, path, body string }{
 		{"GET", "/users/search?name=search-term&email=ada@example.com&city=%C5%81%C3%B3d%C5%BA", ""},

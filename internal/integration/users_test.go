@@ -18,7 +18,7 @@ import (
 	"github.com/musterhq/muster/client"
 )
 
-func open(t *testing.T, api *proc) *client.ClientWithResponses {
+func open(t testing.TB, api *proc) *client.ClientWithResponses {
 	t.Helper()
 	c, err := client.Open(strings.TrimSuffix(api.base, "/api/v1"))
 	if err != nil {
@@ -45,7 +45,7 @@ func TestUsersOverTwoAPIs(t *testing.T) {
 	})
 }
 
-func create(t *testing.T, c *client.ClientWithResponses) *client.User {
+func create(t testing.TB, c *client.ClientWithResponses) *client.User {
 	t.Helper()
 	city := "Łódź"
 	r, err := c.CreateUserWithResponse(t.Context(), client.CreateUserJSONRequestBody{
@@ -60,7 +60,7 @@ func create(t *testing.T, c *client.ClientWithResponses) *client.User {
 	return r.JSON201
 }
 
-func patchFromBoth(t *testing.T, apis []*client.ClientWithResponses, id int64) {
+func patchFromBoth(t testing.TB, apis []*client.ClientWithResponses, id int64) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for i := range 10 {
@@ -90,7 +90,7 @@ func patchFromBoth(t *testing.T, apis []*client.ClientWithResponses, id int64) {
 	}
 }
 
-func deleteAndReactivate(t *testing.T, apis []*client.ClientWithResponses, id int64) {
+func deleteAndReactivate(t testing.TB, apis []*client.ClientWithResponses, id int64) {
 	t.Helper()
 	status := func(code int, err error) int {
 		t.Helper()
@@ -114,7 +114,7 @@ func deleteAndReactivate(t *testing.T, apis []*client.ClientWithResponses, id in
 }
 
 // walkByTurns asks the one API for a page and the other for the next.
-func walkByTurns(t *testing.T, apis []*client.ClientWithResponses, want int) {
+func walkByTurns(t testing.TB, apis []*client.ClientWithResponses, want int) {
 	t.Helper()
 	size, sort, desc := 700, "lastName", "desc"
 	seen := map[int64]bool{}
@@ -140,7 +140,7 @@ func walkByTurns(t *testing.T, apis []*client.ClientWithResponses, want int) {
 	}
 }
 
-func exportOfJob(t *testing.T, c *client.ClientWithResponses, id string, want int) {
+func exportOfJob(t testing.TB, c *client.ClientWithResponses, id string, want int) {
 	t.Helper()
 	jobID, caller, other := uuid.MustParse(id), "ann", "bob"
 	resp, err := client.Check(c.ExportUsers(t.Context(), &client.ExportUsersParams{JobID: &jobID, Caller: &caller}))
@@ -159,7 +159,7 @@ func exportOfJob(t *testing.T, c *client.ClientWithResponses, id string, want in
 	_ = resp.Body.Close()
 }
 
-func commandLine(t *testing.T, api *proc) {
+func commandLine(t testing.TB, api *proc) {
 	t.Helper()
 	dir := t.TempDir()
 	muster := func(args ...string) string {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -17,6 +18,7 @@ const MaxStalls = 3
 // ClaimChunk takes a chunk for one lease. It answers nil when somebody else holds it, it is over, or it is poison:
 // there is nothing to do then.
 func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Claim, error) {
+	crash.Point("claim.begin")
 	now := s.dialect.now
 	rows, err := s.exec(ctx, "claim chunk", `
 		UPDATE job_chunks
@@ -26,6 +28,7 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 	if err != nil || rows == 0 {
 		return nil, err
 	}
+	crash.Point("claim.taken")
 	var c job.Claim
 	if c.Job, err = s.Job(ctx, jobID); err != nil {
 		return nil, err
@@ -36,6 +39,7 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 		return nil, translate("claim chunk", err)
 	}
 	c.Chunk = row.chunk()
+	crash.Point("claim.read")
 	return &c, nil
 }
 
@@ -48,11 +52,13 @@ var errMoved = errors.New("the guard matched no row")
 // caller's any more; any other error leaves the chunk where it stood, and wraps job.ErrStoreUnavailable when
 // trying later may help.
 func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int) error {
+	crash.Point("batch.begin")
 	unknown := false
 	for n := 1; ; n++ {
 		err := s.tryBatch(ctx, c, users, rejected, unknown)
 		switch k := classify(err); {
 		case err == nil:
+			crash.Point("batch.committed")
 			c.Chunk.Done += int64(len(users) + rejected)
 			c.Chunk.Rejected += int64(rejected)
 			if c.Job.Status == job.Pending {
@@ -101,18 +107,30 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, r
 		if rows == 0 {
 			return s.moved(ctx, tx, c, n, unknown)
 		}
-		return s.insertUsers(ctx, tx, full, users)
+		crash.Point("batch.guarded")
+		if err := s.insertUsers(ctx, tx, full, users); err != nil {
+			return err
+		}
+		crash.Point("batch.inserted")
+		return nil
 	})
 }
 
 // guardSQL sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
 func (s *Store) guardSQL() string {
+	fence := `state = 'READY' AND rows_done = ?`
+	switch {
+	case crash.Off("guard"):
+		fence = `state = 'READY' AND ? >= 0`
+	case crash.Off("state"):
+		fence = `rows_done = ?`
+	}
 	return `
 		UPDATE job_chunks
 		   SET state = CASE WHEN rows_done + ? >= row_count THEN 'DONE' ELSE state END,
 		       rows_done = rows_done + ?, rows_rejected = rows_rejected + ?,
 		       lease_until = ` + s.dialect.now + ` + ?, stalls = 0
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND rows_done = ?`
+		 WHERE job_id = ? AND chunk_no = ? AND ` + fence
 }
 
 // start moves the job to IN_PROGRESS with its first batch; no row matches when another chunk was first.
@@ -135,7 +153,7 @@ func (s *Store) moved(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, u
 	if err != nil {
 		return err
 	}
-	if done == c.Chunk.Done+n {
+	if done == c.Chunk.Done+n && !crash.Off("moved") {
 		return nil
 	}
 	return errMoved

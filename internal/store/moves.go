@@ -9,6 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -30,6 +31,7 @@ const totals = `
 // good. It reports whether this call made the move; exactly one call does. Call it after the commit that ended a
 // chunk, never inside: two last chunks that end at once must not both look before the other is visible.
 func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
+	crash.Point("finish.begin")
 	// A look without locks first: the statements below lock the chunks that they read.
 	var open int
 	err := s.r.GetContext(ctx, &open, `SELECT COUNT(*) FROM job_chunks WHERE job_id = ? AND state = 'READY'`, id)
@@ -42,6 +44,7 @@ func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 		 WHERE id = ? AND status IN `+from(job.Completed)+`
 		   AND NOT EXISTS (SELECT 1 FROM job_chunks c WHERE c.job_id = jobs.id AND c.state <> 'DONE')`, id)
 	if err != nil || rows == 1 {
+		crash.Point("finish.moved")
 		return rows == 1, err
 	}
 	rows, err = s.exec(ctx, "finish job", `

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -89,6 +90,7 @@ func (s *Submitter) Submit(ctx context.Context, spec job.Spec) (j job.Job, repla
 		return job.Job{}, false, cmp.Or(err, job.ErrQueueFull)
 	}
 
+	crash.Point("submit.begin")
 	if err := s.Slots.Reserve(ctx, j.UserID, j.ID, limit); err != nil {
 		// A refusal may come from the job that the same request made a moment ago.
 		if j, replayErr := s.replay(ctx, spec, hash); replayErr == nil {
@@ -96,6 +98,7 @@ func (s *Submitter) Submit(ctx context.Context, spec job.Spec) (j job.Job, repla
 		}
 		return job.Job{}, false, s.estimate(ctx, err)
 	}
+	crash.Point("submit.reserved")
 	if err := s.Store.RecordJob(ctx, &j, s.chunkRows(spec.Source)); err != nil {
 		s.undo(ctx, j, limit, err)
 		if errors.Is(err, job.ErrDuplicateKey) {
@@ -104,7 +107,9 @@ func (s *Submitter) Submit(ctx context.Context, spec job.Spec) (j job.Job, repla
 		}
 		return job.Job{}, false, err
 	}
+	crash.Point("submit.recorded")
 	s.announce(ctx, j)
+	crash.Point("submit.announced")
 	return j, false, nil
 }
 
@@ -142,11 +147,13 @@ func (s *Submitter) announce(ctx context.Context, j job.Job) {
 		s.Log.Warn("live progress not shown yet", "job", j.ID, "err", err)
 		return
 	}
+	crash.Point("submit.shown")
 	for no := range min(s.Window, j.Chunks) {
 		if err := s.Bells.Ring(ctx, j.Tier, j.ID, no, 0); err != nil {
 			s.Log.Warn("bell not rung; the keeper will", "job", j.ID, "chunk", no, "err", err)
 			return
 		}
+		crash.Point("submit.rung")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -74,6 +75,9 @@ const pageSize = 100
 // Round sees to every job once. An error of one job is logged and does not keep the others waiting; the error
 // returned is that of reading the list.
 func (k *Keeper) Round(ctx context.Context) error {
+	if crash.Off("keeper") {
+		return nil
+	}
 	for after := ""; ; {
 		jobs, err := k.House.Unsettled(ctx, after, pageSize)
 		if err != nil {
@@ -105,6 +109,7 @@ func (k *Keeper) tend(ctx context.Context, j job.Job) error {
 		k.Log.Error("job took longer than it may", "job", j.ID)
 		return k.over(ctx, j.ID)
 	}
+	crash.Point("keeper.begin")
 	poisoned, err := k.House.FailPoison(ctx, j.ID)
 	if err != nil {
 		return err
@@ -115,18 +120,25 @@ func (k *Keeper) tend(ctx context.Context, j job.Job) error {
 	if err := k.finish(ctx, j.ID); err != nil {
 		return err
 	}
+	crash.Point("keeper.finished")
 	// The bells first: a Redis that refuses slots may still take them, and they are what moves the job.
 	chunks, err := k.House.Unheld(ctx, j.ID, k.Window)
 	if err != nil {
 		return err
 	}
+	crash.Point("keeper.looked")
 	for _, c := range chunks {
 		if err := k.Bells.Ring(ctx, j.Tier, j.ID, c.No, c.Claims); err != nil {
 			return err
 		}
+		crash.Point("keeper.rung")
 	}
 	if err := k.renew(ctx, j); err != nil {
 		return err
+	}
+	crash.Point("keeper.renewed")
+	if crash.Off("rebuild") {
+		return nil
 	}
 	return k.refresh(ctx, j)
 }
@@ -135,6 +147,9 @@ func (k *Keeper) tend(ctx context.Context, j job.Job) error {
 // ended since it was read, and whose slot was released just before: the look after the change tells, because a job's
 // end is committed before its slot is released.
 func (k *Keeper) renew(ctx context.Context, j job.Job) error {
+	if crash.Off("rebuild") {
+		return nil
+	}
 	limit := k.limit(j)
 	added, err := k.Slots.Renew(ctx, j.UserID, j.ID, limit)
 	if err != nil || !added {
@@ -186,16 +201,21 @@ func (k *Keeper) over(ctx context.Context, id string) error {
 
 // settle sees to what follows a job's end or pause. Each step is harmless to repeat; the mark comes last.
 func (k *Keeper) settle(ctx context.Context, j job.Job) error {
+	crash.Point("settle.begin")
 	if err := k.free(ctx, j); err != nil {
 		return err
 	}
+	crash.Point("settle.freed")
 	if j.UndoRequested && !j.Undone {
 		return k.Undos.RingUndo(ctx, j.Tier, j.ID, j.UndoneRows)
 	}
 	if err := k.refresh(ctx, j); err != nil {
 		return err
 	}
-	return k.Jobs.Settle(ctx, j.ID, j.Version)
+	crash.Point("settle.shown")
+	err := k.Jobs.Settle(ctx, j.ID, j.Version)
+	crash.Point("settle.settled")
+	return err
 }
 
 // free gives the slot of a job back that is over or paused. Its owner may have resumed or retried it since it was read, and

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -81,6 +82,7 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	log = log.With("batches", batches, "inserted", inserted, "percent", c.Chunk.Done*100/c.Chunk.Rows,
 		"users/s", int64(float64(inserted)/max(elapsed.Seconds(), 0.001)), "elapsed", elapsed.Round(time.Millisecond).String())
 	if err == nil {
+		crash.Point("chunk.done")
 		log.Info("chunk done")
 		w.done(ctx, c, log)
 		return
@@ -114,6 +116,9 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, bat
 	if err != nil {
 		return err
 	}
+	if crash.Off(fmt.Sprintf("chunk %d", c.Chunk.No)) {
+		panic("a test poisons this chunk")
+	}
 	dst := make([]user.User, 0, w.BatchRows)
 	for c.Chunk.Left() > 0 {
 		select {
@@ -129,8 +134,10 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, bat
 		if err := w.Chunks.CommitBatch(ctx, c, users, rejected); err != nil {
 			return err
 		}
+		crash.Point("batch.counted")
 		*batches++
 		w.show(ctx, c, before, log)
+		crash.Point("batch.shown")
 		log.Debug("batch committed", "batch", *batches, "inserted", len(users), "rejected", rejected,
 			"percent", c.Chunk.Done*100/c.Chunk.Rows)
 	}
@@ -184,6 +191,7 @@ func (w *Importer) done(ctx context.Context, c *job.Claim, log *slog.Logger) {
 			log.Warn("bell not rung; the keeper will", "err", err)
 		}
 	}
+	crash.Point("chunk.rung")
 	if err := w.Keeper.finish(ctx, c.Job.ID); err != nil {
 		log.Warn("job not finished yet; the keeper will", "err", err)
 	}
