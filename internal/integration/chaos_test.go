@@ -163,23 +163,30 @@ func TestChaosR2FrozenWorkers(t *testing.T) {
 func freezes(s *stack, n int) string {
 	t := s.t
 	random := chaosSeed(t)
-	s.env = append(s.env, "MUSTER_CHUNK_ROWS=500000") // so that a frozen worker wakes into a chunk that goes on
+	// A frozen worker wakes into a chunk that goes on, because there are hands for it and it is long.
+	s.env = append(s.env, "MUSTER_CHUNK_ROWS=500000", "MUSTER_WORKER_CONCURRENCY=5")
 	api := s.api()
 	workers := s.workers(3)
 	v := api.must("POST", "/import/bulk?count=10000000", "ann", http.StatusAccepted)
-	for range n {
-		w := workers[random.IntN(len(workers))]
+	for i := range n {
+		w := workers[i%len(workers)]
 		w.signal(syscall.SIGSTOP)
 		time.Sleep(2500*time.Millisecond + time.Duration(random.Int64N(int64(1500*time.Millisecond)))) // beyond the lease of 2 s
 		w.signal(syscall.SIGCONT)
+	}
+	fenced := 0
+	for end := time.Now().Add(5 * time.Second); fenced < max(n/3, 1) && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		fenced = 0
+		for _, w := range workers {
+			fenced += strings.Count(w.log.String(), "somebody else's or over; stopped")
+		}
 	}
 	api.must("POST", "/jobs/"+v.JobID+"/cancel", "ann", http.StatusOK)
 	v2 := api.must("POST", "/import/bulk?count=50000", "bob", http.StatusAccepted)
 	api.follow(v2.JobID, "bob", 2*time.Minute)
 	s.audit(api, fakerRow(t), v.JobID, v2.JobID)
-	fenced := 0
-	for _, w := range workers {
-		fenced += strings.Count(w.log.String(), "somebody else's or over; stopped")
+	if fenced < max(n/3, 1) {
+		t.Errorf("%d freezes, and only %d batches were fenced", n, fenced)
 	}
 	return fmt.Sprintf("%d freezes, %d fenced batches", n, fenced)
 }
