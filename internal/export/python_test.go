@@ -1,0 +1,59 @@
+package export_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"testing"
+
+	"github.com/musterhq/muster/internal/export"
+	"github.com/musterhq/muster/internal/user"
+)
+
+// Python's csv module is what many read the file with.
+func TestCSVReadByPython(t *testing.T) {
+	t.Parallel()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("SKIPPED: no python3 to read the CSV with")
+	}
+	values := []string{
+		"plain", "", " ", `"`, `""`, ",", "a,b", "line\nline", "line\r\nline", "\r", "=1+1", "+44", "-1", "@x", "\t", "'", "بايرون", "👩\u200d💻", `a"b,c` + "\n",
+	}
+	fields := []string{"id", "city", "state"}
+	for _, raw := range []bool{true, false} {
+		add := export.Appender(user.ExportSpec{Fields: fields, Raw: raw})
+		var file []byte
+		var want [][]string
+		for _, a := range values {
+			for _, b := range values {
+				if file, err = add(file, ada("city", a, "state", b)); err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, []string{"1", a, b})
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), python, "-c",
+			`import csv,io,json,sys; print(json.dumps(list(csv.reader(io.TextIOWrapper(sys.stdin.buffer, "utf-8", newline="")))))`)
+		cmd.Stdin = bytes.NewReader(file)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got [][]string
+		if err := json.Unmarshal(out, &got); err != nil || len(got) != len(want) {
+			t.Fatalf("%d records of %d, %v", len(got), len(want), err)
+		}
+		for i := range got {
+			if raw && !slices.Equal(got[i], want[i]) {
+				t.Errorf("record %d is %q, want %q", i, got[i], want[i])
+			}
+			for _, cell := range got[i][1:] {
+				if !raw && cell != "" && bytes.ContainsRune([]byte("=+-@\t\r\n"), rune(cell[0])) {
+					t.Errorf("record %d has a cell that a spreadsheet would run: %q", i, cell)
+				}
+			}
+		}
+	}
+}
