@@ -18,6 +18,7 @@ import (
 type predict func(j job.Job, n int64) user.User
 
 func fakerRow(t testing.TB) predict {
+	t.Helper()
 	f, err := source.NewFaker()
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,9 @@ func NewServer(c ServerConfig) *Server {
 			// submits a small job; this costs about twenty Redis commands a second and worker.
 			TaskCheckInterval: 250 * time.Millisecond,
 			ShutdownTimeout:   c.DrainTimeout,
+			// Only the bells of dead workers are ever retried, long after the keeper rang again: let them find their
+			// chunk done and go.
+			RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
 			Logger:            asynqLog{c.Log.With("part", "asynq")},
 			LogLevel:          asynq.WarnLevel,
 		}),
