@@ -42,8 +42,8 @@ func NewServer(c ServerConfig) *Server {
 			// Only the bells of dead workers are ever retried, long after the keeper rang again: let them find their
 			// chunk done and go.
 			RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
-			Logger:            asynqLog{c.Log.With("part", "asynq")},
-			LogLevel:          asynq.WarnLevel,
+			Logger:         asynqLog{c.Log.With("part", "asynq")},
+			LogLevel:       asynq.WarnLevel,
 		}),
 	}
 	// Every task handler of the fleet.
