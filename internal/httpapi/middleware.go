@@ -28,14 +28,15 @@ func requestID(c echo.Context) string {
 	return c.Response().Header().Get(echo.HeaderXRequestID)
 }
 
+var knownID = regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
+
 // accessLog gives the request its id and writes one line when it is over, also when its connection was cut. The line
 // has the route's pattern and no query, so that nothing personal gets into logs.
 func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
-	known := regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
 	return func(c echo.Context) error {
 		start := time.Now()
 		id := c.Request().Header.Get(echo.HeaderXRequestID)
-		if !known.MatchString(id) {
+		if !knownID.MatchString(id) {
 			id = rand.Text()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)

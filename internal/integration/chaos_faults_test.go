@@ -420,6 +420,10 @@ func idleClients(s *stack) string {
 		if _, err := io.WriteString(c, "GET /api/v1/export/stream HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
+		first := make([]byte, len("HTTP/1.1 200"))
+		if _, err := io.ReadFull(c, first); err != nil || string(first) != "HTTP/1.1 200" {
+			t.Fatalf("%q, %v", first, err)
+		}
 		conns = append(conns, c)
 	}
 	export := func() (view, error) { return api.call("GET", "/export/stream?minAge=90&maxAge=90&format=json", "") }
