@@ -33,7 +33,7 @@ func memory(ctx context.Context, l *lab) (result, error) {
 		}
 	}
 	for _, query := range []string{"", "?format=parquet&compress=zstd"} {
-		if _, err := export(ctx, api, query, n); err != nil {
+		if _, _, err := export(ctx, api, query, n); err != nil {
 			return res, err
 		}
 		if err := note("after an export of all" + query); err != nil {
@@ -61,7 +61,7 @@ func growth(ctx context.Context, l *lab) (result, error) {
 			return result{}, err
 		}
 		in[i] = float64(size) / rate
-		if rate, err = export(ctx, api, "", size); err != nil {
+		if rate, _, err = export(ctx, api, "", size); err != nil {
 			return result{}, err
 		}
 		out[i] = float64(size) / rate
