@@ -42,9 +42,10 @@ check: lint test ## what to run before review
 bench: servers ## measure Muster against its yardsticks, and write docs/benchmarks
 	$(TESTENV) $(GO) run ./internal/bench
 
-# With MUSTER_CHAOS=short the short set; SEED=… repeats a run.
+# With MUSTER_CHAOS=short the short set; SEED=… repeats a run. The table is printed, and kept as JSON.
 chaos: servers ## kill, freeze and flush while jobs run, and audit every row
-	$(TESTENV) $(TEST) -count=1 -v -timeout 30m -run Chaos ./internal/integration/...
+	@mkdir -p bin
+	MUSTER_CHAOS_JSON=$(CURDIR)/bin/chaos.json $(TESTENV) $(TEST) -count=1 -v -timeout 90m -run Chaos ./internal/integration/...
 
 generate: ## write the generated files anew
 	$(GO) generate ./...
