@@ -69,7 +69,9 @@ func (s *Store) FailPoison(ctx context.Context, id string) (int64, error) {
 // where it must, and then a look at where it stands. A job that is in one of the statuses already there is answered
 // as if it had moved now.
 func (s *Store) control(ctx context.Context, action, userID, id string, already []job.Status, move func(tx *sqlx.Tx) error) (job.Job, error) {
-	if err := s.inTx(ctx, action+" job", move); err != nil && !errors.Is(err, errMoved) {
+	err := s.inTx(ctx, action+" job", move)
+	stayed := errors.Is(err, errMoved)
+	if err != nil && !stayed {
 		return job.Job{}, err
 	}
 	j, err := s.Job(ctx, id)
@@ -78,7 +80,7 @@ func (s *Store) control(ctx context.Context, action, userID, id string, already 
 		return job.Job{}, err
 	case j.UserID != userID:
 		return job.Job{}, job.ErrNotFound
-	case !slices.Contains(already, j.Status):
+	case stayed && !slices.Contains(already, j.Status): // one that moved may have moved on since
 		return job.Job{}, &job.StateError{Action: action, Status: j.Status}
 	}
 	return j, nil

@@ -113,7 +113,8 @@ func (c *Control) after(ctx context.Context, j job.Job, free func(ctx context.Co
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	var err error
-	if l, ok := c.Submitter.Tiers.Limit(j.Tier); ok && free != nil {
+	// A paused job may be running again by now, in a slot of its own.
+	if l, ok := c.Submitter.Tiers.Limit(j.Tier); ok && free != nil && !j.Status.HoldsSlot() {
 		err = free(ctx, j.UserID, j.ID, l)
 	}
 	chunks, readErr := c.Store.Chunks(ctx, j.ID)
