@@ -87,6 +87,11 @@ func (b *Bells) Depth(ctx context.Context) (depth int64, err error) {
 }
 
 func (b *Bells) ring(ctx context.Context, queue, id string, task *asynq.Task) error {
+	// asynq's client names a queue once in its life. After a flush nobody else would: its tasks are worked off, but the
+	// inspector and the dashboard would not know them.
+	if err := b.rdb.SAdd(ctx, "asynq:queues", queue).Err(); err != nil {
+		return unavailable(err)
+	}
 	err := b.enqueue(ctx, queue, id, task)
 	if !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return unavailable(err)

@@ -115,6 +115,23 @@ func TestStuckTaskIsPassedBy(t *testing.T) {
 	})
 }
 
+// A flushed Redis has no set of queues any more, which asynq's client fills once in its life.
+func TestRingAfterAFlush(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, rdb *redis.Client) {
+		b := NewBells(rdb, 0)
+		ring(t, b, 0, 0)
+		if err := rdb.FlushDB(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		ring(t, b, 0, 0)
+		ring(t, b, 0, 0) // asks the inspector, which must know the queue
+		if n := pending(t, rdb); n != 1 {
+			t.Errorf("%d bells, want 1", n)
+		}
+	})
+}
+
 func TestRingWithoutRedis(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
