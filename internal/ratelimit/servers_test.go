@@ -39,7 +39,7 @@ func TestCluster(t *testing.T) {
 	suite(t, startCluster(t))
 }
 
-func connect(t *testing.T, addr string) redis.UniversalClient {
+func connect(t testing.TB, addr string) redis.UniversalClient {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
 	t.Cleanup(func() { _ = rdb.Close() })
