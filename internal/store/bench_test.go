@@ -1,0 +1,52 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/store/storetest"
+	"github.com/musterhq/muster/internal/user"
+)
+
+// What an export reads: all users, by pages.
+func BenchmarkPage(b *testing.B) {
+	const users, page = 100_000, 5000
+	for _, e := range storetest.Engines(b) {
+		b.Run(e.Name, func(b *testing.B) {
+			s := storetest.Open(b, e.New(b), store.Options{})
+			fill(b, s, users)
+			b.ReportAllocs()
+			for b.Loop() {
+				total := 0
+				for last, n := int64(0), page; n == page; total += n {
+					var err error
+					if last, n, err = s.Page(b.Context(), user.Filter{}, last, page, func([][]byte) error { return nil }); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if total != users {
+					b.Fatalf("read %d users of %d", total, users)
+				}
+			}
+			b.ReportMetric(float64(users)*float64(b.N)/b.Elapsed().Seconds(), "users/s")
+		})
+	}
+}
+
+// fill imports users by batches of 1000.
+func fill(b *testing.B, s *store.Store, users int64) {
+	b.Helper()
+	j := newJob(users)
+	if err := s.RecordJob(b.Context(), j, users); err != nil {
+		b.Fatal(err)
+	}
+	c, err := s.ClaimChunk(b.Context(), j.ID, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for c.Chunk.Left() > 0 {
+		if err := s.CommitBatch(b.Context(), c, rows(c, 1000), 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
