@@ -31,10 +31,11 @@ func (h handlers) GetJob(ctx context.Context, r GetJobRequestObject) (GetJobResp
 // job reads a job of the user: from its live copy, which costs the database nothing; from the store when that is
 // missing, and then the live copy is made again.
 func (s *Server) job(ctx context.Context, userID, id string) (job.Job, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
 	j, live, liveErr := s.live(ctx, id)
 	if !live {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, answerWithin) // here: polls that need no database are many
+		defer cancel()
 		var err error
 		if j, err = s.Store.Job(ctx, id); err != nil {
 			return job.Job{}, err

@@ -16,7 +16,8 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 	if time.Time(t).IsZero() {
 		return []byte("null"), nil
 	}
-	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
+	const form = `"2006-01-02T15:04:05.000Z"`
+	return time.Time(t).UTC().AppendFormat(make([]byte, 0, len(form)), form), nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
