@@ -41,3 +41,12 @@ func (s *Store) EachWay(ctx context.Context, q user.Query) (map[string][]int64, 
 	}
 	return ways, nil
 }
+
+// Plain finds the users of q by nothing but its conditions.
+func (s *Store) Plain(ctx context.Context, q user.Query) ([]int64, error) {
+	sr, err := s.search(q)
+	if err != nil {
+		return nil, err
+	}
+	return sr.ids(ctx, s.dialect.primary, sr.where, 1_000_000)
+}

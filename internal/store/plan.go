@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+	"unicode"
+	"unicode/utf8"
+)
 
 // The costs of reading, relative to passing over one user in id order. They need not be exact: plans differ by orders of
 // magnitude.
@@ -137,7 +141,7 @@ func (sr *search) drivers(ctx context.Context) (list []*accessPath, err error) {
 		given  bool
 		on     conditions
 	}{
-		{"city", f.City != "", like(contains(f.City))}, {"state", f.State != "", like(contains(f.State))}, {"age", len(ages.list) > 0, ages},
+		{"city", f.City != "", sr.has(f.City)}, {"state", f.State != "", sr.has(f.State)}, {"age", len(ages.list) > 0, ages},
 	} {
 		if !m.given {
 			continue
@@ -159,7 +163,8 @@ func (sr *search) drivers(ctx context.Context) (list []*accessPath, err error) {
 }
 
 // matching finds the distinct values of column by a loose index scan, one seek for each of them however many users there
-// are, and answers for each condition on v the driver of those that meet it.
+// are, and answers for each condition on v the driver of those that meet it. Each value stands for all that are equal to
+// it, so a condition has to hold for all of them or for none.
 func (sr *search) matching(ctx context.Context, column string, on ...conditions) ([]*accessPath, error) {
 	flags, args := "", []any(nil)
 	drivers, dest := make([]*accessPath, len(on)), make([]any, len(on)+1)
@@ -198,17 +203,18 @@ func (sr *search) matching(ctx context.Context, column string, on ...conditions)
 	return drivers, rows.Err()
 }
 
-// like is the condition that v is like the pattern.
-func like(pattern string) conditions {
-	return conditions{list: []string{`v LIKE ? ESCAPE '!'`}, args: []any{pattern}}
+// has is the condition that v, or a text that is equal to it, may have the part in it.
+func (sr *search) has(part string) conditions {
+	return conditions{list: []string{"INSTR(" + sr.s.dialect.folded("v") + ", " + sr.s.dialect.folded("?") + ") > 0"}, args: []any{part}}
 }
 
-// named is the driver of a name: it is in the first name, in the last name, or goes over the space between them.
+// named is the driver of a name: it is in the first name, in the last name, or goes over the space between them. A
+// collation may take other spaces for that one.
 func (sr *search) named(ctx context.Context, name string) (*accessPath, error) {
-	first, last := []conditions{like(contains(name))}, []conditions{like(contains(name))}
+	first, last := []conditions{sr.has(name)}, []conditions{sr.has(name)}
 	for i, r := range name {
-		if r == ' ' {
-			first, last = append(first, like(endsWith(name[:i]))), append(last, like(startsWith(name[i+1:])))
+		if unicode.IsSpace(r) {
+			first, last = append(first, sr.has(name[:i])), append(last, sr.has(name[i+utf8.RuneLen(r):]))
 		}
 	}
 	firsts, err := sr.matching(ctx, "first_name", first...)

@@ -52,6 +52,7 @@ type dialect struct {
 	fullName   string // the names of a user, joined by a space
 
 	column   func(name string) string   // the column as indexes have it, with their collation
+	folded   func(text string) string   // the same for texts that are equal; holds that of each text which LIKE finds in it
 	explain  string                     // before a statement
 	primary  string                     // after the table's name: go by id
 	index    func(name string) string   // after the table's name: use this index
@@ -63,6 +64,7 @@ var (
 	mysqlDialect = dialect{
 		name: "mysql", insertRows: 1000, now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
 		column:   func(name string) string { return name },
+		folded:   mysqlFolded,
 		fullName: "CONCAT(first_name, ' ', last_name)",
 		explain:  "EXPLAIN ",
 		primary:  " FORCE INDEX (PRIMARY)",
@@ -73,6 +75,7 @@ var (
 		name: "sqlite", insertRows: 1, now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 		fullName: "first_name || ' ' || last_name",
 		column:   sqliteColumn,
+		folded:   func(text string) string { return "LOWER(" + text + ")" },
 		explain:  "EXPLAIN QUERY PLAN ",
 		primary:  " NOT INDEXED",
 		index:    func(name string) string { return " INDEXED BY " + name },
@@ -84,6 +87,13 @@ var (
 		},
 	}
 )
+
+// mysqlFolded is the text's weights in the columns' collation. Texts may be equal there and differ for LIKE, which goes by
+// characters: 'Straße' and 'Strasse', all emoji, control characters, spaces at the end.
+func mysqlFolded(text string) string {
+	const collated = " USING utf8mb4) COLLATE utf8mb4_unicode_ci)"
+	return "TRIM(TRAILING WEIGHT_STRING(CONVERT(' '" + collated + " FROM WEIGHT_STRING(CONVERT(" + text + collated + ")"
+}
 
 // sqliteColumn compares texts in any case, as the collation of MySQL's columns does there.
 func sqliteColumn(name string) string {

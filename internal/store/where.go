@@ -71,7 +71,3 @@ var literal = strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`)
 
 // contains is the pattern, under ESCAPE '!', of texts with s somewhere in them.
 func contains(s string) string { return `%` + literal.Replace(s) + `%` }
-
-func startsWith(s string) string { return literal.Replace(s) + `%` }
-
-func endsWith(s string) string { return `%` + literal.Replace(s) }
