@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/musterhq/muster/internal/user"
@@ -41,7 +40,7 @@ func (s *Server) download(ctx context.Context, p ExportUsersParams) (*download, 
 		},
 		Format: p.Format, Fields: p.Fields, Compress: p.Compress, Raw: p.Csv == "raw",
 	}}
-	if p.JobID != uuid.Nil {
+	if p.JobID != nil {
 		j, err := s.job(ctx, p.Caller, p.JobID.String())
 		if err != nil {
 			return nil, err

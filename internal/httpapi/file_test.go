@@ -40,6 +40,8 @@ func exportCalls() []call {
 			call{route + "?jobId=" + jobID, ada, has, 200, ""},
 			call{route + "?jobId=" + jobID, ada, nil, 404, "job_not_found"},
 			call{route + "?jobId=" + jobID, as{"X-USER-ID", "bob"}, has, 404, "job_not_found"},
+			call{route + "?jobId=00000000-0000-0000-0000-000000000000", ada, has, 404, "job_not_found"},
+			call{route + "?jobId=", ada, has, 400, "validation_failed"},
 			call{route + "?jobId=" + jobID, ada, failing(fmt.Errorf("x: %w", job.ErrStoreUnavailable)), 503, "store_unavailable"},
 			call{route, as{"Accept-Encoding", "identity;q=0, br"}, nil, 406, "not_acceptable"},
 			call{route + "?format=avro", as{"Accept-Encoding", "identity;q=0"}, nil, 200, ""},
