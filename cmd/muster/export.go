@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,31 +48,23 @@ func (e *exportCommand) Run(p *process) error {
 }
 
 func (e *exportCommand) save(p *process, resp *http.Response) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(e.Output), ".muster-export-*")
+	f, err := create(e.Output)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, removeLeft(f.Name())) }()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	bar := newBar(p.stdout, "bytes", 0)
 	size, err := io.Copy(io.MultiWriter(f, &meter{bar: bar}), resp.Body)
 	bar.end()
-	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil { //nolint:gosec // as any command leaves its output
+	if err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), e.Output); err != nil {
+	if err := f.commit(); err != nil {
 		return err
 	}
 	// The number of users comes in a trailer, which is there after the body.
 	_, err = fmt.Fprintf(p.stdout, "Wrote %s users, %d bytes, to %s.\n", resp.Trailer.Get("X-Row-Count"), size, e.Output)
 	return err
-}
-
-// removeLeft removes the file unless it was renamed.
-func removeLeft(name string) error {
-	if err := os.Remove(name); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // meter shows the bytes that pass.

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// outFile is written beside its place and gets its name by commit, so that it appears only when it is whole. What is
+// no regular file, such as a device or a FIFO, is written to as it is.
+type outFile struct {
+	*os.File
+	name string // to get; empty: none
+}
+
+// create makes the file for name, following symbolic links. It replaces one of that name with the same permissions.
+// Close it when done.
+func create(name string) (*outFile, error) {
+	perm, exists := os.FileMode(0o666), false // less the umask
+	switch info, err := os.Stat(name); {
+	case err == nil && !info.Mode().IsRegular():
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		return &outFile{File: f}, err
+	case err == nil:
+		perm, exists = info.Mode().Perm(), true
+	case !errors.Is(err, os.ErrNotExist):
+		return nil, err
+	}
+	name, err := behindLinks(name)
+	if err != nil {
+		return nil, err
+	}
+	temp := filepath.Dir(name) + string(filepath.Separator) + ".muster-export-" + rand.Text()
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return nil, err
+	}
+	out := &outFile{File: f, name: name}
+	if exists {
+		if err := f.Chmod(perm); err != nil {
+			return nil, errors.Join(err, out.Close())
+		}
+	}
+	return out, nil
+}
+
+// behindLinks answers what a chain of symbolic links leads to, whether that exists or not.
+func behindLinks(name string) (string, error) {
+	for range 40 { // as many as Linux follows
+		target, err := os.Readlink(name)
+		if err != nil {
+			return name, nil //nolint:nilerr // no link
+		}
+		if !filepath.IsAbs(target) {
+			// Not Join: what .. means depends on links before it.
+			target = filepath.Dir(name) + string(filepath.Separator) + target
+		}
+		name = target
+	}
+	return "", errors.New("too many symbolic links")
+}
+
+// commit closes the file and gives it its name.
+func (f *outFile) commit() error {
+	if err := f.File.Close(); err != nil || f.name == "" {
+		return err
+	}
+	err := os.Rename(f.Name(), f.name)
+	if err == nil {
+		f.name = ""
+	}
+	return err
+}
+
+// Close removes a file that was not committed.
+func (f *outFile) Close() error {
+	_ = f.File.Close() // twice after commit
+	if f.name == "" {
+		return nil
+	}
+	return os.Remove(f.Name())
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+func write(t *testing.T, name, text string, commit bool) {
+	t.Helper()
+	f, err := create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f, text); err != nil {
+		t.Fatal(err)
+	}
+	if commit {
+		if err := f.commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holds checks a regular file, and that nothing else is left in its folder.
+func holds(t *testing.T, name, text string, perm os.FileMode, files int) {
+	t.Helper()
+	info, err := os.Lstat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(name); err != nil || string(got) != text || info.Mode() != perm {
+		t.Errorf("%s %s holds %q, %v; want %q", info.Mode(), name, got, err, text)
+	}
+	if all, err := os.ReadDir(filepath.Dir(name)); err != nil || len(all) != files {
+		t.Errorf("files %v, %v", all, err)
+	}
+}
+
+func TestOutFileAppearsWhole(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "users.csv")
+	probe, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = probe.Close()
+	info, err := os.Stat(name) // what the umask leaves
+	if err != nil || os.Remove(name) != nil {
+		t.Fatal(err)
+	}
+	write(t, name, "broken", false)
+	if _, err := os.Stat(name); !os.IsNotExist(err) {
+		t.Errorf("an export that broke is there: %v", err)
+	}
+	write(t, name, "users", true)
+	holds(t, name, "users", info.Mode(), 1)
+	if err := os.Chmod(name, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	write(t, name, "broken", false)
+	holds(t, name, "users", 0o640, 1)
+	write(t, name, "more users", true)
+	holds(t, name, "more users", 0o640, 1)
+}
+
+func TestOutFileFollowsLinks(t *testing.T) {
+	t.Parallel()
+	dir, links := t.TempDir(), t.TempDir()
+	file, link := filepath.Join(dir, "users.csv"), filepath.Join(links, "link")
+	if err := os.Symlink(file, filepath.Join(links, "next")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("next", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"users", "more"} {
+		write(t, link, text, true)
+		holds(t, file, text, 0o600, 1)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	write(t, link, "anew", true) // the link leads nowhere before
+	if got, err := os.ReadFile(file); err != nil || string(got) != "anew" {
+		t.Errorf("behind the link: %q, %v", got, err)
+	}
+	if target, err := os.Readlink(link); err != nil || target != "next" {
+		t.Errorf("the link leads to %q, %v", target, err)
+	}
+}
+
+func TestOutFileThatIsNoRegularFile(t *testing.T) {
+	t.Parallel()
+	write(t, os.DevNull, "users", true)
+	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
+		t.Errorf("%s is %v, %v", os.DevNull, info.Mode(), err)
+	}
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Skip("SKIPPED: no FIFO here: ", err)
+	}
+	read := make(chan string)
+	go func() {
+		text, _ := os.ReadFile(fifo)
+		read <- string(text)
+	}()
+	write(t, fifo, "users", true)
+	if got := <-read; got != "users" {
+		t.Errorf("through the FIFO came %q", got)
+	}
+	if info, err := os.Stat(fifo); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		t.Errorf("the FIFO is %v, %v", info.Mode(), err)
+	}
+	if f, err := create(t.TempDir()); err == nil {
+		t.Errorf("a folder was opened: %v", f.Name())
+	}
+}
