@@ -902,8 +902,8 @@ type ClientInterface interface {
 	// ExportUsers Users as a file, streamed while they are read
 	//
 	// The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
-	// is cut without the final chunk, so that a short file never looks whole. It is a walk by id: users that are added
-	// behind its start may be left out.
+	// is cut without the final chunk, so that a short file never looks whole; HTTP/1.0 has no such sign and is refused.
+	// It is a walk by id: users that are added behind its start may be left out.
 	//
 	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
 	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
@@ -1104,8 +1104,8 @@ func (c *Client) ExportFile(ctx context.Context, params *ExportFileParams, reqEd
 // ExportUsers Users as a file, streamed while they are read
 //
 // The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
-// is cut without the final chunk, so that a short file never looks whole. It is a walk by id: users that are added
-// behind its start may be left out.
+// is cut without the final chunk, so that a short file never looks whole; HTTP/1.0 has no such sign and is refused.
+// It is a walk by id: users that are added behind its start may be left out.
 //
 // CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
 // takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
@@ -3589,8 +3589,8 @@ type ClientWithResponsesInterface interface {
 	// ExportUsersWithResponse Users as a file, streamed while they are read
 	//
 	// The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
-	// is cut without the final chunk, so that a short file never looks whole. It is a walk by id: users that are added
-	// behind its start may be left out.
+	// is cut without the final chunk, so that a short file never looks whole; HTTP/1.0 has no such sign and is refused.
+	// It is a walk by id: users that are added behind its start may be left out.
 	//
 	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
 	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
@@ -3975,6 +3975,8 @@ type ExportUsersResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *TooLarge
+	// JSON426 the response for an HTTP 426 `application/json` response
+	JSON426 *Error
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyExports
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -4012,6 +4014,11 @@ func (r ExportUsersResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r ExportUsersResponse) GetJSON413() *TooLarge {
 	return r.JSON413
+}
+
+// GetJSON426 returns the response for an HTTP 426 `application/json` response
+func (r ExportUsersResponse) GetJSON426() *Error {
+	return r.JSON426
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -5884,8 +5891,8 @@ func (c *ClientWithResponses) ExportFileWithResponse(ctx context.Context, params
 // ExportUsersWithResponse Users as a file, streamed while they are read
 //
 // The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
-// is cut without the final chunk, so that a short file never looks whole. It is a walk by id: users that are added
-// behind its start may be left out.
+// is cut without the final chunk, so that a short file never looks whole; HTTP/1.0 has no such sign and is refused.
+// It is a walk by id: users that are added behind its start may be left out.
 //
 // CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
 // takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
@@ -6494,6 +6501,13 @@ func ParseExportUsersResponse(rsp *http.Response) (*ExportUsersResponse, error) 
 			return nil, err
 		}
 		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 426:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON426 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyExports

@@ -2987,6 +2987,20 @@ func (response ExportUsers413JSONResponse) VisitExportUsersResponse(w http.Respo
 	return err
 }
 
+type ExportUsers426JSONResponse Error
+
+func (response ExportUsers426JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(426)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportUsers429JSONResponse struct{ TooManyExportsJSONResponse }
 
 func (response ExportUsers429JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
@@ -5900,45 +5914,46 @@ var swaggerSpec = []string{
 	"5vZIzG2rtV3VIYu6s3nDYqm95G0YbJNGWaaWZprnRl4pE0ds3z0iy4rFAbu1BhQKh7hR7a27R2UlJHDA",
 	"7tNkC9NhsTyJ1VF2h4xdzFk1zArTF5jjB90Uoz2jILdJ7t+hU9h8UWuxxSICt2GwU+fwsjo4OKDGphaz",
 	"0DHvNvPKpRG2WDUu4SGksZG+PnfB5Ha46kzNzq8B+cfIFbxQEWCVm81qJpzB3C0QUxed10Qzec1iX4P5",
-	"kOiT3gA9zdmV8dWj81Y4jkmGPgdOSmpwdyGFgWhis/qf9LhkCUTDibzK3XIMzNBNjihA8eKJUleGnA5N",
-	"OCS3BExZckU6bCejcjdcY7MqHl/IHh8K79cjDjtiM2egJ7xvQU3I+7p/9hOSbx9O3+zDdvtvrZfAsPUk",
-	"zYcjfSnm7nfwV2jA37shnO+9CmH/FJSGozcw4CiDEowFHED3m26+HofBY81ZbIac2wuJaRRpY06Gnt5J",
-	"wpolvDbKG0fun/0UwvHrt2c/HqM7Ef8oNgQtNP50bA83L+v8WekjRGR7dhI+2En47Oh5dvQ8O3qeHT1f",
-	"j6Pn2VqpY62ck35Udvsv1URGfndK1agQhvWNkBSiolFTAtHtH8ua+Eo1clKssfsI+SioOzk4Ja9KJx9i",
-	"4vjvBW18Xh/7nlufW76WlFrP5PJvKCvymGAtNlw43pmTIjjRSdAJNkiUZBsyV8oL6x6Ia15YeLYyQ+Es",
-	"pRO6TfEF7XqT5ArDUJRZFQ6AgQDLlfC6c23CMVuwuaTuUlTKK/eidbVd3xOjhr6x0OCwxgjfSKeWfuxY",
-	"Qo0Hsb9Oia7TrkEz82Vz0aW7WXdYofZRbRaVFjK/H/OoAVpe4HVNdvOv4DO+wvSIxbwxGZPQKFAVVkMh",
-	"ZuLRnzJiG/TgI9HPfJv9MiI6xSfuZzl+lbR093PHzhp+JrmvluQKnR055PiN4WMi4uVEmFYnKhXnR8LY",
-	"t+6BB1BIVcdkyuauJfDzBPWyQBXvsvaZkSEUEiNDoLzIMK+iEPrqECHkSZFVYPoU83pApnnxK0DEAM40",
-	"ZNPHaYaABXjLAaCqTaUNwTZbldUgHqU9X0UIVlkXSQyhJ7du/TaQ9+5AW977sQDDui6StavnY0pKaXF3",
-	"hEL1MbK3+VT87Km5zXmxVaxbaQiST7mx5DevZjMbn7Gaw+0q6+Gt6q3NbFJ0qc2VvjB+rOgTcm+kWNv2",
-	"/XfHIuLpFJrsC3JQZ6FPiAF3oFDaF6ZSXfzZB7bOVf6BfWp9I+QAG7fhBx6nfUTT7uzLKiON+yPj5txm",
-	"PB2WtmooVlnjoa8BrfcLnZBqoPGYTagmZTkWH1qDFSGhxyM14gb6mnOKxBfWwFRpbNcj4zSefiKtSPzd",
-	"quZmMuIxOvD8/aMcNOGETQwRAL58GftLrtncGP5HRv98K55x/964j1hSG/UJPVfhPgwUxzq0U6pNax03",
-	"VzHenUvOYwOMqAOdmpJPEZVjxU0TTt3shOZZTzIs138HpuM4/qyFfC04/u9umhM+zTHbWrRh9ayaNH6k",
-	"4oCk4UhlsVWa70YxwN5Feaso9JmJukRj9exeRGP17JlmnmnmsWjG6hkwoMpfNUlmImNVTTF7Tjcquseo",
-	"TqqIfeIZy+sThsASDHpShhcqUfq+J1QUswkeK7IOuNQvL80LRjXsQnapRmLX0Y/VE+4obMyZFVSP9g6q",
-	"ei9j9S8iqs0nIqpidVp3BD3utiY7CKWLB5OlwRk2M2DUs6b2AApzO4qEkFHFCr0NezitvPTNywd+QQad",
-	"v6QEozD9nNoUiUzSUdZ6s7BjXx6QMzXiC3DkPWERoHtdUEdMQqwys+8+99TZDVtpIK1jkVknPl8s2iqM",
-	"8kB2l3XjscqypAPYAdwtM1LGGuruha3yqI0BFnTp+pIlXaLZNAMcOy1gKK0b1YTv8+by3VXd5bthnliO",
-	"ek0BXmcTKx1z3cEMd4Qpe45ZDCeN+dgO0Xy+kIVYW2daAwaZwogzSeEQkguE1QxF34JUGjTybpwUc4lN",
-	"E7pjNiD2npazodBhqsTgo41LWPuRMPcMWj1hg7T6R53LRDbgZ+J3XvdZ32KrxpWi0vZVrfvM10JT6PRz",
-	"hOkfM8J0PdaZlfSqUAqQcawl2R0tfRVCd48Wl2qgi4ER9BlL9XgVdsEHjXVOsDJXVvX6lYpnj3o0aaT7",
-	"fEkqp7velscFPNqbqxDCWahpHEch8DNNwFrVNdBXXZjrLb14S8B1rgaBMNWBoIuN8x4Y1phWWLtH7tJO",
-	"HSQs6Y/4r/CGI84Cw+0twfVMK5lvClsw48pCd/5zBO1Qnfvn8J7n8J5ieE+5gUY0ZDjTVPNvdUEqZqD7",
-	"/cE50LDu8nXnGU70rKA+K6jPCup/IgWVyL5SMc0ZzWdBQTxUNrec06BC5QvNaY5d0pnlcRPwFOmSwZfd",
-	"TZUv2G5tLzMjOnWv9y7wouWW7WSHCwMjbocqbsIp7zs+H4Jm3vfAJIiBVJpaHFaVzlqumlUoY9m6o66Z",
-	"dwicvD9Hv8TJ3vn+P7ClUxnubq/YwLzR8Vool2mXdVydc62pvwY8JYyo1irDSjdlHSyiomyra7EVyq/5",
-	"wAuKwrhHLbaijXERnJwc3lwf3Hw4akXtqH1+/eHF4G1pRtnKmm1fmj+uStS7t522sjxFSgysqkIFFc58",
-	"yLufaWuGV8u8mqzW0wT91dI4LUS9GCyLyf8jrgcc8BmqPvnt1ovdv3TmbrcH4ppLCuHDArTuhxC6cpIk",
-	"XeCjsRUcy8Om5b+p7XAT9vHKzoDqX8hY9Ptcc2npR6y7m7mHrRhhlV0sOl4e/2RJH15bHT7sE8kTTX4Z",
-	"pw3VRF5MFMadbeDO/vX+c9bwA30lvOWJ6LuG8XmieXZx8cZ3t/rDe4KQFsEoLIiMFIh3jtW8ZlIW+DJH",
-	"4YVSKTmboEhJZAuzZkmkyjhhEf+3JeV1/K/PdPdMdzVu+hHh67hgnVW3kZtq1V7Y0+yZ+9HR669YQ92u",
-	"BehcP5o4bV5wKcwl7hw22aEG9MErFkPq7iz2Ds803nSA726wcA9RPLCMLeEp7fzy9qd/bv7H7odXWz/8",
-	"8+dvj7bfbR4X+ipuYyeGrJ/ciu7pt+FjlEJL14PhimTSUsGrfFdegr9EF7EPNaDEtA5cs0TEuMWXFBTW",
-	"/ONq4K90iXOkx6KrMuJdiPdY6MQ7FAbSxgZhGgxC+FOS3pepw9iAwWQlzljpHEjDHp7Fmc6EHCRZ3RYm",
-	"Y0iEsaZYsdzbxbSQZVh8+42QchIdZB6105YIXMaFadAVvjxLVvIC66sXnudpUZHFEW88BirJsVIb6IkE",
-	"ahJRGF6IuLn9ePv/AwAA//8=",
+	"kOiT3gA9zdmV8dWj81Y4jkmGPgdOSmpwdyGFgWhis/qf9LhkCUTDibzK3XIMzNBNjihA8eKJUleGnA4v",
+	"McNwo91szaGHEQPy1mHJ/T7WyrmQh+TBgClLrkjd7WQMwb1JY18r3Nqh8B5A4sUjNnOmfML7FtSE/LT7",
+	"Zz8hoffh9M0+bLf/1noJDJtU0nQ40hdt7n4Hf4UG/L0bwvneqxD2T0FpOHoDA47SKsGowQF0v+nmK3eL",
+	"GWvOYjPk3F5ITLhIW3gy9AlPEtYs4cpR3mJy/+ynEI5fvz378Rg3BP8otg4ttAh1DBK3OesRWulNRLR8",
+	"dic+2J347BJ6dgk9u4SeXUJfj0vo2a6pY9eckyZVFicg1URGfndKFa4QhvXNlRSiovlTAtHtH8vu2HwC",
+	"uyNTLH1Gq7MigEFPqysugbRpqtCdVu1WkndgMh5oFvPLNBCJSsP6ydpYeKdbuPbuftXGCO0CNl4h9ww1",
+	"ZgentVaZI0PMmf+9YIjMK5jfc+vT6tcSu+udun9DWX3LBMvQ4cIxXIA024lOgk6wQbIx25C5KmZY8kFc",
+	"88LCs5UZiuQpndBtiq/l15skVxiBo8yqSAiMgVguAtid65COiZLNJf2dAnJeuRetq777diA1FKiF3o41",
+	"RvgeQrUUfsfjajyIrYVKlLd2DZqZrxiM3uzNusMKZZ9q89y0hvv9uGEN0PLatmuym38Fn/HFtUcs5o3J",
+	"mKRggaqwEAwxE4/+lAzcoAcfiX7yBOMqIjrFJ+5nCn+VtHT3c8fOvH8mua+W5ApNLTnk+I2RcyLi5USY",
+	"FmYqFedHwti37oEHUEhVs2hKZK8l8PPc/LIYHe+t90mhIRRyQkOglNAwLyAR+sIYIeT5oFVg+uz6ekCm",
+	"JQFWgIixq2m0qg9RDQFrD5cDQAWrSnuhbbYqC2E8SmfCiuizsgaamD1AHu36HTDv3Xy3vO1lAYZ1fT5r",
+	"Nw7AbJzSuvYIhepjUHPzqfjZU3Ob82KXXLfSECSfcmPpyqCazWx8xkIWt6ush7eqtzazSdGlNlf6wvix",
+	"okXKvZFibWP+3x2LiKdTVLavRUJNlT4hBtyBQmlLnEp18Wcf0ztX9Aj2qeuPkAPsWYcfeJy2UE0b0y+r",
+	"jDTuj4ybc5vxdFjaqqFYZT2Xvga03i80gaqBxmM2oXKc5Vh8aA0Ww4Qej9SIG+hrzikJQVgDU6WxU5GM",
+	"01SCibQi8dfKmpvJiMfokfRXr3LQhBM2MUQA+PJl7C+5N3Rj+B8Z/fOteMb9e+M+Yklt1Cf0XIX7MFAc",
+	"S/BOqSyvddxcxU04tJhcZoARdaBTU/IponKsuGnCqZud0Dxrx4adCu7AdBzHn7WQrwXH/91Nc8KnOWZb",
+	"izasnlWTxo9UF5E0HKksdonzjTgG2LYp75KFPjNRl2isnt2LaKyePdPMM808Fs1YPQMGVPSsJslMZKyq",
+	"KWbP6UZF9xiViBWxz7ljeWnGEFiCUVzK8EIRTt/yheqBNsFjRdb8l1oFpinRqIZdyC6Vh+w6+rF6wh2F",
+	"jTmzgkrx3kFV72Ws/kVEtflERFUszOuOoMfd1mQHoXTxYLIMQMNmBox61tQeQGFuR5EQMqpYobdh+6qV",
+	"l7555cQvyKDzl5RgFGbeU4cmkUk6SthvFnbsywNypkZ8AY68HS4CdK8L6ohJiFVm9t3nnjq7YSuNIXYs",
+	"MmtC6OtkW4VhK8juskZEVlmWdACbn7tlRspYQ43NsEsgdXDAWjZdX62lSzSbJr9jkwmMInajmvB93le/",
+	"u6qxfjfMc+pRrynA62xipWOuO5jcjzBlzzGL8bExH9shms8XshA77ExrwKhZGHEmKRxCcoGwmqHoW5BK",
+	"g0bejZNiGrVpQnfMBsTe00o+FDVNRSh8oHUJaz8S5p5RuCdskBY+qXOZyAb8TPzO6z7ru4vVuFJU2r6q",
+	"dZ/5WmiKGn8Omf1jhsyuxzqzamYVSgEyjrUku6Olr0Lo7tHiUg10MTCCPmOVIq/CLvigscQLFiXLCn6/",
+	"UvHsUY8mDd2fr8bldNfb8riAR3tzFUI4CzWN4yhEsqa5Z6saJvqCE3NttRdvCbjO1SAQpjqydbFn4APj",
+	"NNPicvdI29qpg4QlrSH/Fd5wxFlguL0luJ5pJfP9cAtmXFnozn+OoB0q8f8c3vMc3lMM7yk30IiGDGea",
+	"yh2ursXFDHS/PzgHGtZdvu48w4meFdRnBfVZQf1PpKAS2Vcqpjmj+SwoiIcqBpdzGlSofI09zbFBPLM8",
+	"bgKeIl0y+IrDqfIF263tZWZEp+713gVetNytnuxwYWDE7VDFTTilDOIQNPO+ByZBDKTS1N2xqmrYcsGw",
+	"QgXP1h0l3bxD4OT9OfolTvbO9/+B3azKcHd7xQbmPZ7XQrlMu6zj6pzryv014ClhRLVWGVa6KetgEdWj",
+	"W12GrlB5zgdeUBTGPcrQFW2Mi+Dk5PDm+uDmw1Erakft8+sPLwZvS1PkVpar+9L8cVXm4b3ttJWVOVJi",
+	"YFXFOahm6EPe/UxbM7xa5tVktZ4m6K+WxmkN7sVgWaxmMOJ6wAGfocKb32692P1LZ+52eyCuMWmPzaj2",
+	"rvshhK6cJEkX+GhsBcfKuGnlc+q43IR9vLIzoPoXMhb9PtdcWvoRSw5n7mErRlhgGOutl8c/WdKH11aH",
+	"D/tE8kSTX8ZpQ+WgFzOfcWcbuLN/vf+cNfxAXwlveSL6rmF8nmieXVy88Y29/vCeIKRFMAprQSMF4p1j",
+	"Na+ZlAW+zFF4ofRLziYoUhLZwqxZEqkyTljE/21JeR3/6zPdPdNdjZt+RPg6Llhn1W3kplq1F/Y0e+Z+",
+	"dPT6K9ZQt2sBOteKJ077NlwKc4k7h/2FqPd+8IrFkLo7i23TM403HeAbOyzcQxQPLGNLeEo7v7z96Z+b",
+	"/7H74dXWD//8+duj7Xebx4WWktvYhCJrpbeicfxt+BhV4NL1YLgimbRUwCvflZfgL9FF7EMNKDGtA9cs",
+	"ETFu8SUFhTX/uBr4K13iHOmx6KqMeBfiPRaaEA+FgbSnQ5gGgxD+lKT3Zeow9p4wWXU3VjoH0rCHZ3Gm",
+	"MyEHSVaIhskYEmGsKRZr93YxLWQZFt95JKScRAeZR+20GwSXcWEadIUvz5KVvMDS8oXneVolZXHEG4+B",
+	"SnIsUgd6IoH6YxSGFyJubj/e/v8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

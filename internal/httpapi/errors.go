@@ -136,6 +136,8 @@ func httpProblem(e *echo.HTTPError) problem {
 		p.message = "the route has other methods, see Allow"
 	case http.StatusNotAcceptable:
 		p.message = "Accept-Encoding forbids all that there is: plain, gzip and zstd"
+	case http.StatusUpgradeRequired:
+		p.message = "over HTTP/1.0 a stream that broke looks whole; use HTTP/1.1, or /export/csv"
 	case http.StatusRequestedRangeNotSatisfiable:
 		p.code, p.message = "range_not_satisfiable", "the file has no such part; Content-Range tells its length"
 	case http.StatusUnsupportedMediaType:

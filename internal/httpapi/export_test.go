@@ -1,9 +1,11 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -66,6 +68,33 @@ func TestExportThatBreaksCutsTheConnection(t *testing.T) {
 			t.Errorf("after %d bytes the client saw %v, want an unexpected EOF", size, err)
 		}
 		eventually(t, func() bool { return strings.Contains(a.log.String(), "cut=true") }, "an access log line that says cut")
+	}
+}
+
+// HTTP/1.0 ends an answer by closing the connection, broken or not.
+func TestExportOverHTTP10(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newFakes(), nil)
+	for route, want := range map[string]int{"/api/v1/export/stream": http.StatusUpgradeRequired, "/api/v1/export/csv": http.StatusOK} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(a.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _ := http.NewRequest(http.MethodGet, a.url+route, nil)
+		_, _ = io.WriteString(c, "GET "+route+" HTTP/1.0\r\n\r\n")
+		res, err := http.ReadResponse(bufio.NewReader(c), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = c.Close()
+		if err != nil || res.StatusCode != want {
+			t.Errorf("%s: %d %s, %v", route, res.StatusCode, body, err)
+		}
+		a.matchesContract(r, res, body)
+		if want != http.StatusOK && (a.failure(answer{res, body}, want, "upgrade_required").Message == "" || res.Header.Get("Upgrade") != "HTTP/1.1") {
+			t.Errorf("headers %v", res.Header)
+		}
 	}
 }
 

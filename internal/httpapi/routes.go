@@ -37,7 +37,7 @@ func (s *Server) Public() http.Handler {
 		g.POST("/jobs/:jobId/resume", w.ResumeJob)          // and lets it go on
 		g.POST("/jobs/:jobId/retry", w.RetryJob)            // what made a job fail is mended
 		g.POST("/jobs/:jobId/undo", w.UndoJob)              // a client wants the users of a job gone
-		g.GET("/export/stream", w.ExportUsers)              // a client wants them all as a file
+		g.GET("/export/stream", w.ExportUsers, chunked)     // a client wants them all as a file
 		g.GET("/export/csv", w.ExportFile)                  // the same, for one that resumes downloads
 	}
 	e.GET("/healthz", w.GetHealth)     // orchestrator: restart me?
