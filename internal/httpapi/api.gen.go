@@ -645,12 +645,15 @@ type SearchUsersParams struct {
 
 // DeleteUserParams defines parameters for DeleteUser.
 type DeleteUserParams struct {
-	// IfMatch Not for this method. Refused, rather than ignored.
-	IfMatch string `json:"If-Match,omitempty"`
+	// IfMatch The user's ETag as the caller last saw it; 412 when the user has changed since.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetUserParams defines parameters for GetUser.
 type GetUserParams struct {
+	// IfMatch The user's ETag as the caller last saw it; 412 when the user has changed since.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+
 	// IfNoneMatch ETags that the caller has; 304 when one of them still stands.
 	IfNoneMatch string `json:"If-None-Match,omitempty"`
 }
@@ -1872,7 +1875,7 @@ func (w *ServerInterfaceWrapper) DeleteUser(ctx echo.Context) error {
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch string
+		var IfMatch IfMatch
 		n := len(valueList)
 		if n != 1 {
 			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
@@ -1906,6 +1909,21 @@ func (w *ServerInterfaceWrapper) GetUser(ctx echo.Context) error {
 	var params GetUserParams
 
 	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
 	// ------------- Optional header parameter "If-None-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
 		var IfNoneMatch string
@@ -4536,6 +4554,20 @@ func (response DeleteUser404JSONResponse) VisitDeleteUserResponse(w http.Respons
 	return err
 }
 
+type DeleteUser412JSONResponse struct{ PreconditionFailedJSONResponse }
+
+func (response DeleteUser412JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteUser413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response DeleteUser413JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
@@ -4648,6 +4680,20 @@ func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser412JSONResponse struct{ PreconditionFailedJSONResponse }
+
+func (response GetUser412JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5800,160 +5846,159 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rchs31uCrnO2drczsNClSt4zpStXIspyRIysaSU7yOfKKYDdIwmoCDACKYlza//sE+wL7Jvsm+yRb",
-	"OAd9IdlNNSVZM86nqZpYJBvoA+DccS6fg0iNxkpyaU3Q+RwMOYu5xj8PztnA/RtzE2kxtkLJoBPsD5kc",
-	"cAPTIZf8mmuwQw4TwzXEipuX0Fcauof9xjtmo2EXmIzx47GS3H/XDMLAREM+Ym52fsNG44SboPNrcBGc",
-	"nBzeXB/cfDhqRe2ofX794cXg7UUQfAwDOxvzoBMYq4UcBLe3YXAY89FYWS7tKR8nbMbjZWi7Vk94F4EF",
-	"JoEznQiuQfPfJtxYmMgYVyAMZLNFs8YPfAYjFnNc2yfVW4BYTkYOWjd1OWRHKmIEwCI8Pw+5zqYFYar3",
-	"YoONxcZ1e+OT6pmNVvvFTovvssa38VbU+LbX5o0X0Va/sdnfjdvsb73taCcuB+VE8z7XXEZ8bzxORNke",
-	"nQ85jLPHwA6ZhSkzMFRSTTSPq2GcMmG/22qVv/mUWz3b61uuy7ZBJRwMj5SMDUykFQkIC8LAVGk7BKtn",
-	"Qg6ADZiQ7vXuvIR2wLtNL4IzElKM3Hm0MxiEtHzAdXDroBgzzUbcepTeiyI+tgcyUrEDcxm51WisuTHc",
-	"gOU3FpTEs5qyWQi9GQx+F2NQGn43Ng5hIhNuDHQjP6iLFODW4WhgoBTunHDzElUFYSDZyIFIcDQyQKo2",
-	"mF7kXvvyt+9azb+V7HQY3DRG3Bg2cN+OJsZCj4N7jwHVB+5fYdyT+2c/lZCIZtMuJJxdcwMRTxIDzLhl",
-	"z4BpHsJ0yGxK6DMwlmkLU2GH2eJ+m3A9y9cWmetSctFsugy+g36gGrXWpNk0BNGHgbjmEpfjN371OQ45",
-	"9EXCQVjDk/5L9y9uDxg2M2BUE/bghOnfJty6s9271soPMJAeLY9BSCNiXrnoFJSylbvzC0I8zIftQBH/",
-	"aAMm0i6v/h9qCiMmZ8iWzUtgFkbKWGi3wlYL/+9O+N3EWK7dErkJoe1/cCcLRk105DZcxmrkJqletgNg",
-	"FX0WsLndcv/7GAZ9pUfMEqXubgfhSiIu3wkGU2QhcjLqcQ19rUbQdg+/FppHKe8tAznOHiiCGfM+myQO",
-	"JmaiIMyOjj657X3YyTETuYPDiW7D4I3gSWzKWXEff4Mpk5bHIQhJ8knpmOsm7J/91AERh4jCIbABD2HA",
-	"nRgLIRJ2FjoKtTwEPmIiCWGkeiJxD8rY0Q4zVzx2/OlC9oU29hhnSVj6V8wTjq/1f+zZJjiglB26bcaD",
-	"Mx1PVAin6gMj+U9cA/ZODj37sUM+al64jeY340TFPOj0WWJ4OS7RfFWs8NdAxG4it6rg48cwEJaPcAdH",
-	"7OaIy4EdBp3tVgl7HLGbQ3p2s4Wo5j/luMa0ZrM7OSnBF8InJSSPnTiI1GjEDJ1nYrnecwPLsc7NWbGy",
-	"rd2PCKSngJ3Wo9EDWAXtnVYO4L6wszJmKS1za0Jkc3wjYqaa07k5quRVomSsZEALSk/FsZYaUmvIrnmB",
-	"VbUgGjLNIhTd2QpeE1pWKXodUDKZIRp6BCYeGBICT4Xh+RP4lalapx9fziU8GvtF9ZRKOJNVZ+Mgc8SP",
-	"g/KlHCAql7IAOksWx06k1DoVoouqY2Ex+7v/3IzUaOF8Nnd21j6fzZ2d0vP5HllRFRUQoyqVke9Y4ijk",
-	"DR+5Px7Ea91Ubr/9XBls79iNp9DFHRfGMVI3ZqYmclAt70Y0RcU+7+48GSW/E/LOtagkXrESmqBKVP/t",
-	"yVZyjPDU40leGjrZo431ItB/5WSY/0Zp92VP2WGBWTMwYxbxJnT/WzeE7qU3Tf97F0acyQvphJXhyTU3",
-	"JLLKNg3/WUFk0Jst0larvT5ttdqltHXmBPtD2TdqB5Vr4HKQMBl/GQbutb5y1uB1wnKdjEyKlFXQJxl/",
-	"MqjE+X/GpMIHYcCutXoYB4nMdQj0ghDov+PcQsD5b8Pg8HW2mDGzw3wtqKnUU4m/sDZccGr8wEtE/zt2",
-	"xQ1oPubMOoPbEVLqGxkyPXIGLml7xllMi24T//UVnzljiUkz5ZrHZENkv35SPUdqF7KbO2waqcemg9Kx",
-	"6/RTUjHTV+Ac25ubTTjl/YlhzirVHKSyoPmIu3XyuECpixb2gjunEuPFaKy0bWy2Nncbrc1Ge9dhzphZ",
-	"y7Wb9n/8+l8a//Pj53a4ubNz+6egpvWNXM6JyGthRC/hsHe2f3i4QA+HfXSHlWsATmv5xsDBORukenXE",
-	"koRr4nOGTUHYl7Dd3iTfVuaEGzLj3iMHPAYjZMQrfRCpj+4xvHHl2+Cgx6W+Vb1KYvmkeoer6eVPmveD",
-	"TvBfN3JP5Qb9ajZo5kqyeP+efj1mJWbyMfroWCKscBZwX+llwxe1xSb8INVUQqRibjrAJiH0nLnFQoiG",
-	"zlQKIb4KAScRIfR1CINeCAKFUwhChzC6CUEmIUgVgvw9BKeSWh3ChIUwQR20jokkFzjknH00cbZTxBwD",
-	"nARhMOjRwc/ZSkXE3mt8YI3fP37eLMfrgtnUvofZZKeqkXBLHoaYV9hNP/bfqt7yyfyYquiovDvjC03g",
-	"T6oX0oeUGr4xoKbyJfzSeH92cNo4fO34UIpJ7jlZJQdTtFsHzQoipGGuxLihxoRBjbFyHFr7w7sTHXHZ",
-	"+7iCcvKn1b3Ml4LsEGGupOdsD1ZpKIvcjZCg1XjRvPx7w/G53e0qNjdQDf8mD/kK3re7DXT4JoRYDIQ1",
-	"TnA24RL+Dg033Qkb8ArfsFt/V/Ibuz/RRulueuImERGHHu8r9ErOyZhIyVi48Qa1Ou8rOVYWrBpwFCw4",
-	"oDtmA96twgmGAM15l4uaXIu04EwrqskFHZD5cspWk27IMYrv5R154+R5qwkOePi//xuM+J3D//tf/8c7",
-	"9DrQ4zMlY/LcDxQo6VeLC6pc7njRKZEpXEV1v7WkhDyYDJaVlVa6BWfi90ofilt2ObztVtFaSQ/q0cyV",
-	"VovgwzuSEteDvwbpwp9P3+zDt5vbrb90vDaUS2e67wF1zTVaKHg2sNWCgoN2t1VJ3f7l97qJOeNV1z5I",
-	"PIbzGEaoCWYEhYy3CftDZfDmLHZKotLWsSK8S+sZLm2lkcEXHCcFULc3y3TeL4piqu8YUk9YlDlnSttX",
-	"Jbrwe5Q1SDj8twlL4JolE26gr5JETZ3cEnHlgmnOcuuFHJfeeMEPmes1CIPU9+qEt3eteRONyNN7PB9i",
-	"zog4hFJv75zD2HsN6H24T04XqiRG+rV8xX12hYeYLjr9nOtVD1sQzueALUx4G+IJkp5ZJVFrCc9altuj",
-	"CVMP9P2F6a2D2IyVNBx1vFcsPrhxtOo+REo6e8v9ycbjRNC99AbazPmC6EmnfAbXLBExPnTZZyJBOo65",
-	"ZSLBydEJfqC10m4T/Oei+X4/Y/rjbRhwN2vQcfDDKVmBc/PRK2CNaUMyNTrZXTrHfdkwVnM28ifNjT10",
-	"K9j55e1P/9z8j90Pr7Z++OfP3x5tv9s89sQ4MUFnG30gYsSNZaNx0Alyi/G83eq0djpbrWZ7c+uDO996",
-	"SiVuI91SL+NragcLA1Ot5KADSyeDYsTh/qWIL0fCGGfBI3dGRdENxatS5GlqYoFlVHAbum0+EuZJkSTz",
-	"OS4giTPqHdfuqWsO3sV6G+bjvKKSj5pThIQpOp2cOlRQgVDKfncxabW2olwJw8+8HtptphddTHMQEpe+",
-	"jFkoLzcMZxoN6q8bsVL8SLfjCVEkvVCu7eOqc4Q4KayeqOJEyT20wcxMRn8AhrHILZSGHrPR8DIRI2Ev",
-	"+U3EeZwjgJNNT3n6+Z1b4fCY9PzBcDvHFqSIrrxHPn9cGGQnjKg2v52eG8nKuFAqbvF2og5aba3BGdp/",
-	"DGkzYokTwzy+dGefGzc9FaMLWCp4e/bjcZOCU2Q/EdH92Mcn1buUyl5GTEY8SVgPbwcLKJTuVLD/47uT",
-	"o4PzA3SspEeWvbsEk2hKYGiRocksDOSzLB1g7QC8DZp53ZN+8aQn/Un1vjFAb6d4NSQXNHGEDZ0xCH6b",
-	"m/QUHuYh8kEKWyNjsv6RkqutE9QKYiweGL2UQs543IT3hnvVxiqIhjy6ghTEfEODk4Pj14fH39ffr3RV",
-	"P+q3qle1byQIUNnwj6NVPBVJ4jhHrCRvws/odSFTvUuRgyhq8AoEIwP1RCK0hTDbkluRKoj9qI2SyNeF",
-	"qNNVo7Pn5sJDG4X40FWjlwNKccforN4IKcywFoLUdrzefSLqmuuXFNcxLZ7AH3OjpbM3WfJoW1zJLvYA",
-	"7XknQylW8BvTAeFff4mstgmH1kDEJgb18PQqXg0KV4QZM0RG8gOfnfKJeUQUWcnuFqO6ezxRcmAcA1m4",
-	"ceyAyJ+9vOKzS41wItTHyvM+FERffufnw4Ohr3RPOEUjSUhiWQwjFyaEccKEpBBhZEi/Gxt3HE+/ZBnA",
-	"6RLeqIl8mn1H4Jw2YCbR0N/baB/hbdSIo77AE8MdSqWyvu/Aa3piyTz6b0h/fBJswRs/r0FO3T6nd6QY",
-	"K9yBcQGu1FaC77l1K2OSTxH4c6WOmB7wpwE51bwS90pHcExCG9696sCYzRLF4kur1CX+mkL3jsnZvZQy",
-	"K7j2loLmLBouqvVCvjccPe5OZwo6vwZ18xZwUhyps6yBM8oOCDrtzRBfHXSCX46KWt65UuAWk2rnZk57",
-	"+OUIIiWjiXY8dAb4CvBwN+EduyGth8fw3Rex/zafTrE7VhakmnZg+YQc3UVKJbGayksWWXHNF8Qi5mk0",
-	"ssu4VSKpkNKBUHhkInejuR9OKXU5YtJx2+wMl1FqO0OR7VIU2amNFdtATkCy2vRESsdgkWOxRHMWz0LH",
-	"t0ZKYyyTkujkfkQ/4uZT6vvCwFiriBuDmqdTQjExINsDVEpHbNaBpYN4PDR5L9k1E8nTyM5jZYfoCM0D",
-	"YTpgrNL8cpLDEcJvEz6Z+8pRCn3ZnyTJY67eTMZ0d/aOx4Kd423Ak8mGITOZqjNy7wc7G/MOTHKwLvH7",
-	"S/d9M71HWUNdWCZqdDNlIj3IadMxqjf+u5wmUew6mZs+/jgulO2nNKznNR4HcUHl8X6tDsxvTBMvb/zs",
-	"eXoaaTssJj2DJSdajbm2gpssOGhc+CozsD/n16qTCbqi6t2wZQfxefmmKt3N1RtzRk/RVVR6efZrHmND",
-	"P+dvyi//VO8Tj6x707wV7jZAzn7so3uwjvGO/r07LcmP83vgFKHbMNgf8ujqlBu8vFxr51dtnfSBzSv2",
-	"NL0fVVdBGHhHac2L0YWtTiOTaeqy/SXkXW95RM7LcXM+uQeuhEQXK5L3SzDe2ii58SyI9Dsp7LV/do0g",
-	"AJ4ubpkJ/uP8/CT1dwkJU6VjUwpi4SwXwm+UhjFX44qlEbMqOecCs/pc7XP9xkD3l4bXVRqHr7ulL8lx",
-	"ZuUKm0FZtEuBC67e/nMx4kuolY8uUDJteEgYku9dmAZ35muvxMXXOUqsRMnFzOGC+QsxH3MZmzRP10Hj",
-	"tmAei+duGxY38OCa6xn0WJxfGBSDoP989yXKX8Li/SNGGKThlqv2+k0GFR7RQkil13srMztpB5jG5T5i",
-	"NA0Zbp/LHceGnA9DlcQ+hk2Rmpgt+H4CaHHxXtWvXLzSMHJSVpjUhKuzC7ellsPndePv15OIqeV6F92h",
-	"slhCKQUsWY91+6uuz8Ea4n6B8GmKFVJ7/jw/qV6zAG4R6ciK9gHITrMbCDuc9JqRGm2M0LU4/M3/sZE6",
-	"GDc+oes3DP7BWUIcdo3ll8rY+4nWFTI11VRWwVXUjjVnmFO7ShsNA25Z7vsIg773qbthcpIkPnzMiRXy",
-	"tKxzuZIwPxJzsYtK+AnZic50with2N7ZcPys6RlqhGnwPuN8ewdHj7UaUAL+9k4YaGb5SUpaQWe3vbmF",
-	"1rrbrWxkK5MN2VcpLBg12NneDNPgsjyQzF8BVe7c9s7uh+Id0OHx5cnpj9+fHpydBZnz6Gjv9PsDlNjz",
-	"Sk5+KnWko5d9+6Wq0c/DmVP53+wdHh28LhXkxcMtY3CJkgM3hbEiScCyK25egjt2mA5F4qtz5HfiViWr",
-	"mN+vBRngJgk+riELioi3emeOJ3RFm+5QhqBlgkRkQpbuIimXzwlVqs1AMf+YTBYpaXg0seLaDTM1ufwD",
-	"zaGURD7XedcqA2DMtBWsJMUXE4Lx7jzDlZfkb54yQ76K2Cl0s6I+V0gyXqTG8khWmicEqtLDrOWjsa27",
-	"hzlll5duGXMdcWlfYp4f3by59WTX6O41xYjslQHlt0u8Y9WKgPnCMaFT+9g112zAKdeJtBLHK2orBHPM",
-	"qfy16Y1Lmh0U80RcY6IbS4Pup9znpvWFBasI0towzLPDciCywg01ZzU+5rvOo1mg72PE6xZY9XpM48sp",
-	"VmEwkbGSfDUlppwHz1Lzkbr2icMS3PAyUrzL35EFSSOsS0e9RMmLCFmgw0USmZMkYRpxnzLejIuFBfFW",
-	"PJs57r7aMZMl7y2y02Loc6vxgjX6e403Hz//7bZR/Li9zsd2RTLaW9U78Wx2LfdF5resZZKhi2jZHBky",
-	"c8xvbIHHF3hxHlS6jF3fYzkoaVWaiYM5hmk+EKbzeNmuCjnsShb8DL/m5Lam/F7AzXQv8uXMwV528HME",
-	"Wjz/mFnesGLE55Hg4iJ253lxEV9cxP6fc/qnM/fPxUXTPbt1++FPtRbqFIfMCYGVxVgspJdOtZXvIY+u",
-	"KNwwrfDBLOsxw4uKo7pCR2KuFkuVZfIIOxQS2ibPGtA8FqY43Pvwbj8WvitcMZQonx6qmhha9FSWYGqF",
-	"Z7EIwYNsoDCFtwxdzpZenkZihQv6+Mne+zOMtCtG3ZEe5L7cO94/OHJ/3wGrMzjPUsAeydg890IlXcLZ",
-	"u72joyAM3h28Pnz/Lgi9EREGvxzVAe9ccP2YwJWVyjh9sw9bW1svQEh4f75PIVAjkSTC19eb0xi+BO2W",
-	"r3+OZNNI4rrUisS3tetzojrBERUWCrMQ4dw76OtUpcYx5S91lmreFLOuOsFezIIwrUfTScvOhIEgqzpL",
-	"yuoEr2YaX0yFtNIUzeCv29ubrW9fbO862zVL2uoEB76CxhKlz1sJBfUr8kWZSnzmWa2jZblTWPd6ahZP",
-	"yw4tva+wPyW/DrLKPg8s2SPq6qX5IZR5seaOo+KWpYaTa1U+XlpUqTQvbw6AMC9tlMew50dUxi4dReRl",
-	"4B5MFw9D+y+H7+sUEUopobz0zJKGUETmDJ3SM1td36oKN+dIYBGMQu73VvgFCaSI9/W3YpEgCiO3NlcN",
-	"HA+PHbiLYmXPxwxgqUzVh+L8LzGxzGmq3pUzas5v+eo3ZqRZd3VLjmm9RKNElP4M7vBUY0XLE1/75IGy",
-	"mXJLPD3XslHmwiW8gfLrH0HifSyYSh7WonVEwGIuX6cVUjZ/p926fajV9t5n/z6V2YaVG76c3ZZuUWmV",
-	"ZjYo1GfOXEIvobVU8KHEzeNLK6yqFUvOjzlf01JR5Sq70pdn8Mmata1MohtfCKk24RCN7LNRT4t4WR4j",
-	"sj2LpGeR9CVF0hOLmFsMC+ir5X2h3BuKaP2keqYDZtIbCWRJIYxVgsXVezN0coo4TFPghAXRB8l5DD3e",
-	"hD1fQUxhTqMPaUgjRvH63wfEAjNYLxHDjf12C03Z2Hghb+DPaDj7IjWttAgrWdGF0jUhoD2dPkdf/XJE",
-	"qeB/aV7IC9nNSjN087LCaSI7nM0nE/hic2ZKLnO3PGEhFjE65/mNMBYnpagPvMjDAEmHNo5eKf8Nff0o",
-	"XeCAslz2AMtfQFZNnrgwA60mlud5dFdSTakUHk1OBerMZDRiGhkWOmNN6JOXqFpRGoxLHLhHla/QgFdY",
-	"vsoK67heQEk4QRhcc23o5NvNVhNr06gxl2wsgk6w1Ww3Wz4QB7leGq0cmWv3ccDtilowfZFw3LnufJBz",
-	"d74OfF5AvQk/a2Etl2AVbRzX11iYKxbmii73QjDKZ1paAwmS14XEitTWuP0fIupeYZE19/WYuf1QeHgR",
-	"k1RAOxN2FFM5cGeWJaB6H11WYMfNgh0cmORTqnfNWTRM43qa2JPilMkB7+alpLDansUK+NMhVY3yKSt0",
-	"Ges3iQ7VCRaMC8LrdwqBfyMSEoF5z4GK8MX8kQ1fF7MqfrH4JJmLNZ7MKuPXefbspzqPUam2ug/6EmE1",
-	"Hl9oyeBGlCk+2ma5ulQZnYotvWi3W3+prOqCB1xZM6k3s9x8R9EHrUbtqoYMtJvWoSfOUAEyIpO/6O5n",
-	"N/eFQo4YmE0rU/1Odh8s8nBth+FSTcNCJinRhEPJYvmlktKOy0uvtziJgJesCYs5Uh30hJuy1byErdZ2",
-	"to6pmiQxDLhdlMlVEOcdYtYHO600WYOEsprDtZ/Gqum1n6YqvbUfT2ud1HrYV32u/3xeS6XW8756d+3n",
-	"D3ytqJqPp8XbnaU4V7Jos9VakWeAtXzmMiIy1bonJMOqVMtOvuIM2IDjQTMs5Tpg1YpF67rKlsb7oOzd",
-	"mVW7ZAvNm7ALIFzLuMnGLBryZlrr+EFLumn4EsrFZQWfLwIRX7hlXOQLvAg6F26JF0F4ka0Ov8T1XQS3",
-	"F3IV0S68GduXrA275TeZEpPDK+IQi36zAQ99HwysakZFzagJBtkJF/pCtsO9mAECHW7thmQGheRqCb0j",
-	"I1zwo4TfzHk+3DQr11qZWWrCvIhcIbXIJ/siwy6Jt9lLpmxmoIuyplveiYrkUGntv32iqcZrYcbKiPKu",
-	"VHlEP0oqbylQqx+6VaruAcWsZdFwhMFAbrQ7je8u0AAyWFa5tYmReq2drdaHZmSuq9p5pZBWd2fC2G/V",
-	"h+5CfnQX3SGWXVG51zUb8Lh3l7c6cweH2mlBjDfvwPNfGqdq2qjVmCffcDS55me+834EEW2ztfuVMM77",
-	"z/Al+d79Z7kfDxtNEiucyrfhSFZnJH9/TrjOyFLO5BXQBT21620jZq4MWV2qD8aZfyzx5hmDstU8M7dn",
-	"5vZIzG2rtV3VIYu6s3nDYqm95G0YbJNGWaaWZprnRl4pE0ds3z0iy4rFAbu1BhQKh7hR7a27R2UlJHDA",
-	"7tNkC9NhsTyJ1VF2h4xdzFk1zArTF5jjB90Uoz2jILdJ7t+hU9h8UWuxxSICt2GwU+fwsjo4OKDGphaz",
-	"0DHvNvPKpRG2WDUu4SGksZG+PnfB5Ha46kzNzq8B+cfIFbxQEWCVm81qJpzB3C0QUxed10Qzec1iX4P5",
-	"kOiT3gA9zdmV8dWj81Y4jkmGPgdOSmpwdyGFgWhis/qf9LhkCUTDibzK3XIMzNBNjihA8eKJUleGnA4v",
-	"McNwo91szaGHEQPy1mHJ/T7WyrmQh+TBgClLrkjd7WQMwb1JY18r3Nqh8B5A4sUjNnOmfML7FtSE/LT7",
-	"Zz8hoffh9M0+bLf/1noJDJtU0nQ40hdt7n4Hf4UG/L0bwvneqxD2T0FpOHoDA47SKsGowQF0v+nmK3eL",
-	"GWvOYjPk3F5ITLhIW3gy9AlPEtYs4cpR3mJy/+ynEI5fvz378Rg3BP8otg4ttAh1DBK3OesRWulNRLR8",
-	"dic+2J347BJ6dgk9u4SeXUJfj0vo2a6pY9eckyZVFicg1URGfndKFa4QhvXNlRSiovlTAtHtH8vu2HwC",
-	"uyNTLH1Gq7MigEFPqysugbRpqtCdVu1WkndgMh5oFvPLNBCJSsP6ydpYeKdbuPbuftXGCO0CNl4h9ww1",
-	"ZgentVaZI0PMmf+9YIjMK5jfc+vT6tcSu+udun9DWX3LBMvQ4cIxXIA024lOgk6wQbIx25C5KmZY8kFc",
-	"88LCs5UZiuQpndBtiq/l15skVxiBo8yqSAiMgVguAtid65COiZLNJf2dAnJeuRetq777diA1FKiF3o41",
-	"RvgeQrUUfsfjajyIrYVKlLd2DZqZrxiM3uzNusMKZZ9q89y0hvv9uGEN0PLatmuym38Fn/HFtUcs5o3J",
-	"mKRggaqwEAwxE4/+lAzcoAcfiX7yBOMqIjrFJ+5nCn+VtHT3c8fOvH8mua+W5ApNLTnk+I2RcyLi5USY",
-	"FmYqFedHwti37oEHUEhVs2hKZK8l8PPc/LIYHe+t90mhIRRyQkOglNAwLyAR+sIYIeT5oFVg+uz6ekCm",
-	"JQFWgIixq2m0qg9RDQFrD5cDQAWrSnuhbbYqC2E8SmfCiuizsgaamD1AHu36HTDv3Xy3vO1lAYZ1fT5r",
-	"Nw7AbJzSuvYIhepjUHPzqfjZU3Ob82KXXLfSECSfcmPpyqCazWx8xkIWt6ush7eqtzazSdGlNlf6wvix",
-	"okXKvZFibWP+3x2LiKdTVLavRUJNlT4hBtyBQmlLnEp18Wcf0ztX9Aj2qeuPkAPsWYcfeJy2UE0b0y+r",
-	"jDTuj4ybc5vxdFjaqqFYZT2Xvga03i80gaqBxmM2oXKc5Vh8aA0Ww4Qej9SIG+hrzikJQVgDU6WxU5GM",
-	"01SCibQi8dfKmpvJiMfokfRXr3LQhBM2MUQA+PJl7C+5N3Rj+B8Z/fOteMb9e+M+Yklt1Cf0XIX7MFAc",
-	"S/BOqSyvddxcxU04tJhcZoARdaBTU/IponKsuGnCqZud0Dxrx4adCu7AdBzHn7WQrwXH/91Nc8KnOWZb",
-	"izasnlWTxo9UF5E0HKksdonzjTgG2LYp75KFPjNRl2isnt2LaKyePdPMM808Fs1YPQMGVPSsJslMZKyq",
-	"KWbP6UZF9xiViBWxz7ljeWnGEFiCUVzK8EIRTt/yheqBNsFjRdb8l1oFpinRqIZdyC6Vh+w6+rF6wh2F",
-	"jTmzgkrx3kFV72Ws/kVEtflERFUszOuOoMfd1mQHoXTxYLIMQMNmBox61tQeQGFuR5EQMqpYobdh+6qV",
-	"l7555cQvyKDzl5RgFGbeU4cmkUk6SthvFnbsywNypkZ8AY68HS4CdK8L6ohJiFVm9t3nnjq7YSuNIXYs",
-	"MmtC6OtkW4VhK8juskZEVlmWdACbn7tlRspYQ43NsEsgdXDAWjZdX62lSzSbJr9jkwmMInajmvB93le/",
-	"u6qxfjfMc+pRrynA62xipWOuO5jcjzBlzzGL8bExH9shms8XshA77ExrwKhZGHEmKRxCcoGwmqHoW5BK",
-	"g0bejZNiGrVpQnfMBsTe00o+FDVNRSh8oHUJaz8S5p5RuCdskBY+qXOZyAb8TPzO6z7ru4vVuFJU2r6q",
-	"dZ/5WmiKGn8Omf1jhsyuxzqzamYVSgEyjrUku6Olr0Lo7tHiUg10MTCCPmOVIq/CLvigscQLFiXLCn6/",
-	"UvHsUY8mDd2fr8bldNfb8riAR3tzFUI4CzWN4yhEsqa5Z6saJvqCE3NttRdvCbjO1SAQpjqydbFn4APj",
-	"NNPicvdI29qpg4QlrSH/Fd5wxFlguL0luJ5pJfP9cAtmXFnozn+OoB0q8f8c3vMc3lMM7yk30IiGDGea",
-	"yh2ursXFDHS/PzgHGtZdvu48w4meFdRnBfVZQf1PpKAS2Vcqpjmj+SwoiIcqBpdzGlSofI09zbFBPLM8",
-	"bgKeIl0y+IrDqfIF263tZWZEp+713gVetNytnuxwYWDE7VDFTTilDOIQNPO+ByZBDKTS1N2xqmrYcsGw",
-	"QgXP1h0l3bxD4OT9OfolTvbO9/+B3azKcHd7xQbmPZ7XQrlMu6zj6pzryv014ClhRLVWGVa6KetgEdWj",
-	"W12GrlB5zgdeUBTGPcrQFW2Mi+Dk5PDm+uDmw1Erakft8+sPLwZvS1PkVpar+9L8cVXm4b3ttJWVOVJi",
-	"YFXFOahm6EPe/UxbM7xa5tVktZ4m6K+WxmkN7sVgWaxmMOJ6wAGfocKb32692P1LZ+52eyCuMWmPzaj2",
-	"rvshhK6cJEkX+GhsBcfKuGnlc+q43IR9vLIzoPoXMhb9PtdcWvoRSw5n7mErRlhgGOutl8c/WdKH11aH",
-	"D/tE8kSTX8ZpQ+WgFzOfcWcbuLN/vf+cNfxAXwlveSL6rmF8nmieXVy88Y29/vCeIKRFMAprQSMF4p1j",
-	"Na+ZlAW+zFF4ofRLziYoUhLZwqxZEqkyTljE/21JeR3/6zPdPdNdjZt+RPg6Llhn1W3kplq1F/Y0e+Z+",
-	"dPT6K9ZQt2sBOteKJ077NlwKc4k7h/2FqPd+8IrFkLo7i23TM403HeAbOyzcQxQPLGNLeEo7v7z96Z+b",
-	"/7H74dXWD//8+duj7Xebx4WWktvYhCJrpbeicfxt+BhV4NL1YLgimbRUwCvflZfgL9FF7EMNKDGtA9cs",
-	"ETFu8SUFhTX/uBr4K13iHOmx6KqMeBfiPRaaEA+FgbSnQ5gGgxD+lKT3Zeow9p4wWXU3VjoH0rCHZ3Gm",
-	"MyEHSVaIhskYEmGsKRZr93YxLWQZFt95JKScRAeZR+20GwSXcWEadIUvz5KVvMDS8oXneVolZXHEG4+B",
-	"SnIsUgd6IoH6YxSGFyJubj/e/v8AAAD//w==",
+	"7H3rchs31uCrnO2drUx2mhSpW2K6UjWyLGfkyLLGkpN8jrwi2A2SsJoAA4CiGJf2/z7BvsC+yb7JPskW",
+	"zkFfSHZTTUnWjPNpqiYWyQb6ADh3nMvnIFKjsZJcWhN0PgdDzmKu8c+DMzZw/8bcRFqMrVAy6AT7QyYH",
+	"3MB0yCW/4hrskMPEcA2x4uY59JWG7mG/8YbZaNgFJmP8eKwk9981gzAw0ZCPmJudX7PROOEm6PwWnAcn",
+	"J4fXVwfXH45aUTtqn119eDZ4fR4EH8PAzsY86ATGaiEHwc1NGBzGfDRWlkv7jo8TNuPxMrRdqye8i8AC",
+	"k8CZTgTXoPnvE24sTGSMKxAGstmiWeMnPoMRizmu7ZPqLUAsJyMHrZu6HLIjFTECYBGeX4ZcZ9OCMNV7",
+	"scHGYuOqvfFJ9cxGq/1sp8V3WeO7eCtqfNdr88azaKvf2Ozvxm32fW872onLQTnRvM81lxHfG48TUbZH",
+	"Z0MO4+wxsENmYcoMDJVUE83jahinTNgftlrlb37HrZ7t9S3XZdugEg6GR0rGBibSigSEBWFgqrQdgtUz",
+	"IQfABkxI93p3XkI74N2mF8EZCSlG7jzaGQxCWj7gOrhxUIyZZiNuPUrvRREf2wMZqdiBuYzcajTW3Bhu",
+	"wPJrC0riWU3ZLITeDAZ/iDEoDX8YG4cwkQk3BrqRH9RFCnDrcDQwUAp3Trh5iaqCMJBs5EAkOBoZIFUb",
+	"TC9yr33++w+t5vclOx0G140RN4YN3LejibHQ4+DeY0D1gftXGPfk/unPJSSi2bQLCWdX3EDEk8QAM27Z",
+	"M2CahzAdMpsS+gyMZdrCVNhhtrjfJ1zP8rVF5qqUXDSbLoPvoB+oRq01aTYNQfRhIK64xOX4jV99jkMO",
+	"fZFwENbwpP/c/YvbA4bNDBjVhD04Yfr3CbfubPeutPIDDKRHy2MQ0oiYVy46BaVs5e78ghAP8347UMQ/",
+	"2oCJtMur/4eawojJGbJl8xyYhZEyFtqtsNXC/7sTfjMxlmu3RG5CaPsf3MmCURMduQ2XsRq5SaqX7QBY",
+	"RZ8FbG633P8+hkFf6RGzRKm720G4kojLd4LBFFmInIx6XENfqxG03cMvheZRynvLQI6zB4pgxrzPJomD",
+	"iZkoCLOjo09ue+93csxE7uBwopsweCV4EptyVtzH32DKpOVxCEKSfFI65roJ+6c/d0DEIaJwCGzAQxhw",
+	"J8ZCiISdhY5CLQ+Bj5hIQhipnkjcgzJ2tMPMJY8dfzqXfaGNPcZZEpb+FfOE42v9H3u2CQ4oZYdum/Hg",
+	"TMcTFcKp+sBI/hPXgL2TQ89+7JCPmuduo/n1OFExDzp9lhhejks0XxUr/C0QsZvIrSr4+DEMhOUj3MER",
+	"uz7icmCHQWe7VcIeR+z6kJ7dbCGq+U85rjGt2exWTkrwhfBJCcljJw4iNRoxQ+eZWK733MByrHNzVqxs",
+	"a/cjAukpYKf1YPQAVkF7p5UDuC/srIxZSsvcmhDZHN+ImKnmdG6OKnmVKBkrGdCC0lNxrKWG1BqyK15g",
+	"VS2IhkyzCEV3toKXhJZVil4HlExmiIYegYkHhoTAU2F4/gR+ZarW6ceXcwmPxn5RPaUSzmTV2TjIHPHj",
+	"oHwpB4jKpSyAzpLFsRMptU6F6KLqWFjM/u4/NyM1WjifzZ2dtc9nc2en9Hx+RFZURQXEqEpl5BuWOAp5",
+	"xUfuj3vxWjeV228/VwbbG3btKXRxx4VxjNSNmamJHFTLuxFNUbHPuzuPRslvhLx1LSqJV6yEJqgS1d8/",
+	"2kqOEZ56PMlLQyd7tLFeBPqvnAzz3yjtvuwpOywwawZmzCLehO5/64bQvfCm6X/vwogzeS6dsDI8ueKG",
+	"RFbZpuE/K4gMerNF2mq116etVruUtk6dYL8v+0btoHINXA4SJuMvw8C91lfOGrxOWK6TkUmRsgr6JONP",
+	"BpU4/8+YVPggDNiVVvfjIJG5CoFeEAL9d5xbCDj/TRgcvswWM2Z2mK8FNZV6KvEX1oYLTo2feInof8Mu",
+	"uQHNx5xZZ3A7Qkp9I0OmR87AJW3POItp0W3iv77kM2csMWmmXPOYbIjs10+q50jtXHZzh00j9dh0UDp2",
+	"nX5KKmb6Cpxje3OzCe94f2KYs0o1B6ksaD7ibp08LlDqooW94M6pxHgxGittG5utzd1Ga7PR3nWYM2bW",
+	"cu2m/R+//ZfG//z4uR1u7uzc/CWoaX0jl3Mi8koY0Us47J3uHx4u0MNhH91h5RqA01q+MXBwxgapXh2x",
+	"JOGa+JxhUxD2OWy3N8m3lTnhhsy498gBj8EIGfFKH0Tqo3sIb1z5NjjocamvVa+SWD6p3uFqevmL5v2g",
+	"E/zXjdxTuUG/mg2auZIs3r+nX49ZiZl8jD46lggrnAXcV3rZ8EVtsQk/STWVEKmYmw6wSQg9Z26xEKKh",
+	"M5VCiC9DwElECH0dwqAXgkDhFILQIYyuQ5BJCFKFIP8IwamkVocwYSFMUAetYyLJBQ45Zx9NnO0UMccA",
+	"J0EYDHp08HO2UhGx9xofWOOPj583y/G6YDa172A22alqJNyShyHmFXbT2/5r1Vs+mbepio7KuzO+0AT+",
+	"pHohfUip4RsDaiqfw6+N96cH7xqHLx0fSjHJPSer5GCKduugWUGENMylGDfUmDCoMVaOQ2t/eLeiIy57",
+	"H1dQTv60uuf5UpAdIsyV9JztwSoNZZG7ERK0Gs+aF39vOD63u13F5gaq4d/kIV/B+3a3gQ7fhBCLgbDG",
+	"Cc4mXMDfoeGmO2EDXuEbduvvSn5t9yfaKN1NT9wkIuLQ432FXsk5GRMpGQs33qBW530lx8qCVQOOggUH",
+	"dMdswLtVOMEQoDnvclGTa5EWnGlFNbmgAzJfTtlq0g05RvG9vCOvnDxvNcEBD//3f4MRf3D4f//r/3iH",
+	"Xgd6fKZkTJ77gQIl/WpxQZXLHS86JTKFq6jut5aUkHuTwbKy0kq34FT8UelDccsuh7fdKlor6UE9mLnS",
+	"ahF8eEdS4nrw1yBd+Ou7V/vw3eZ269uO14Zy6Uz3PaCuuEYLBc8GtlpQcNDutiqp27/8Tjcxp7zq2geJ",
+	"x3Aewwg1wYygkPE2YX+oDN6cxU5JVNo6VoR3aT3Dpa00MviC46QA6vZmmc77RVFM9R1D6gmLMudUafui",
+	"RBd+j7IGCYf/PmEJXLFkwg30VZKoqZNbIq5cMM1Zbr2Q49IbL/ghc70GYZD6Xp3w9q41b6IReXqP533M",
+	"GRGHUOrtnXMYe68BvQ/3yelClcRIv5avuM8u8RDTRaefc73qfgvC+RywhQlvQjxB0jOrJGot4VnLcnsw",
+	"YeqBvrswvXEQm7GShqOO94LFB9eOVt2HSElnb7k/2XicCLqX3kCbOV8QPemUz+CKJSLGhy76TCRIxzG3",
+	"TCQ4OTrBD7RW2m2C/1w03+9mTH+8CQPuZg06Dn54R1bg3Hz0Clhj2pBMjU52l85xXzaM1ZyN/ElzYw/d",
+	"CnZ+ff3zPzf/Y/fDi62f/vnLd0fbbzaPPTFOTNDZRh+IGHFj2WgcdILcYjxrtzqtnc5Wq9ne3Prgzree",
+	"UonbSLfUy/ia2sHCwFQrOejA0smgGHG4fyHii5EwxlnwyJ1RUXRD8aoUeZqaWGAZFdyEbpuPhHlUJMl8",
+	"jgtI4ox6x7V76oqDd7HehPk4r6jko+YUIWGKTienDhVUIJSyP5xPWq2tKFfC8DOvh3ab6UUX0xyExKUv",
+	"YxbKyw3DmUaD+utGrBQ/0u14RBRJL5Rr+7jqHCFOCqsnqjhRcg9tMDOT0Z+AYSxyC6Whx2w0vEjESNgL",
+	"fh1xHucI4GTTY55+fudWODwmPX8w3M6xBSmiS++Rzx8XBtkJI6rNb6fnRrIyLpSKW7ydqINWW2twhvaf",
+	"Q9qMWOLEMI8v3Nnnxk1PxegClgpen749blJwiuwnIrob+/ikehdS2YuIyYgnCevh7WABhdKdCvbfvjk5",
+	"Ojg7QMdKemTZu0swiaYEhhYZmszCQD7L0gHWDsDboJnXPelnj3rSn1TvGwP0dopXQ3JBE0fY0BmD4Le5",
+	"SU/hYR4iH6SwNTIm6x8pudo6Qa0gxuKB0Usp5IzHTXhvuFdtrIJoyKNLSEHMNzQ4OTh+eXj8Y/39Slf1",
+	"Vr9Wvap9I0GAyoZ/HK3iqUgSxzliJXkTfkGvC5nqXYocRFGDVyAYGagnEqEthNmW3IpUQexHbZREvi5E",
+	"na4anT03Fx7aKMSHrhq9HFCKO0Zn9UpIYYa1EKS24/X2E1FXXD+nuI5p8QT+nBstnb3Jkgfb4kp2sQdo",
+	"zzsZSrGC35gOCP/6C2S1TTi0BiI2MaiHp1fxalC4IsyYITKSn/jsHZ+YB0SRlexuMaq7xxMlB8YxkIUb",
+	"xw6I/NmLSz670AgnQn2sPO9DQfTld34+PBj6SveEUzSShCSWxTByYUIYJ0xIChFGhvSHsXHH8fQLlgGc",
+	"LuGVmsjH2XcEzmkDZhIN/b2N9hHeRo046gs8MdyhVCrr+w68pieWzKP/ivTHR8EWvPHzGuTU7XN6R4qx",
+	"wh0YF+BKbSX4kVu3Mib5FIE/U+qI6QF/HJBTzStxr3QExyS04c2LDozZLFEsvrBKXeCvKXRvmJzdSSmz",
+	"gmtvKWjOouGiWi/ke8PR4+50pqDzW1A3bwEnxZE6yxo4peyAoNPeDPHVQSf49aio5Z0pBW4xqXZu5rSH",
+	"X48gUjKaaMdDZ4CvAA93E96wa9J6eAw/fBH7b/PxFLtjZUGqaQeWT8jRXaRUEqupvGCRFVd8QSxinkYj",
+	"u4xbJZIKKR0IhUcmcjeau+GUUhcjJh23zc5wGaW2MxTZLkWRndpYsQ3kBCSrTU+kdAwWORZLNGfxLHR8",
+	"a6Q0xjIpiU7uB/Qjbj6mvi8MjLWKuDGoeTolFBMDsj1ApXTEZh1YOoiHQ5P3kl0xkTyO7DxWdoiO0DwQ",
+	"pgPGKs0vJjkcIfw+4ZO5rxyl0Jf9SZI85OrNZEx3Z294LNgZ3gY8mmwYMpOpOiP3frCzMe/AJAfrAr+/",
+	"cN8303uUNdSFZaJGN1Mm0oOcNh2jeuW/y2kSxa6TuenjD+NC2X5Mw3pe43EQF1Qe79fqwPzGNPHyxs+e",
+	"p6eRtsNi0jNYcqLVmGsruMmCg8aFrzID+3N+rTqZoCuq3g1bdhCfl2+q0t1cvTGn9BRdRaWXZ7/lMTb0",
+	"c/6m/PJP9T7xyLo3zVvhbgPk7G0f3YN1jHf0791qSX6c3wOnCN2Ewf6QR5fvuMHLy7V2ftXWSR/YvGJP",
+	"0/tRdRmEgXeU1rwYXdjqNDKZpi7bX0Le9ZZH5LwcN+eTe+BSSHSxInk/B+OtjZIbz4JIv5XCXvpn1wgC",
+	"4OnilpngP87OTlJ/l5AwVTo2pSAWznIh/EZpGHM1rlgaMauScy4wq8/VPtdvDHR/bXhdpXH4slv6khxn",
+	"Vq6wGZRFuxS44OrtPxMjvoRa+egCJdOGh4Qh+d6FaXBnvvZKXHyZo8RKlFzMHC6YvxDzMZexSfN0HTRu",
+	"C+axeO62YXEDD664nkGPxfmFQTEI+q+3X6J8GxbvHzHCIA23XLXXrzKo8IgWQiq93luZ2Uk7wDQu9wGj",
+	"achw+1zuODbkfBiqJPYxbIrUxGzBdxNAi4v3qn7l4pWGkZOywqQmXJ1duCm1HD6vG3+/nkRMLdfb6A6V",
+	"xRJKKWDJeqzbX3V9DtYQ9wuET1OskNrz5/lJ9ZoFcItIR1a0D0B2mt1A2OGk14zUaGOErsXh7/6PjdTB",
+	"uPEJXb9h8A/OEuKwayy/VMbeTbSukKmpprIKrqJ2rDnDnNpV2mgYcMty30cY9L1P3Q2TkyTx4WNOrJCn",
+	"ZZ3LlYT5kZiLXVTCT8hOdKYTXgnD9s6G42dNz1AjTIP3GefbOzh6rNWAEvC3d8JAM8tPUtIKOrvtzS20",
+	"1t1uZSNbmWzIvkphwajBzvZmmAaX5YFk/gqocue2d3Y/FO+ADo8vTt69/fHdwelpkDmPjvbe/XiAEnte",
+	"yclPpY509LJvv1Q1+mU4cyr/q73Do4OXpYK8eLhlDC5RcuCmMFYkCVh2yc1zcMcO06FIfHWO/E7cqmQV",
+	"8/utIAPcJMHHNWRBEfFW78zxhK5o0x3KELRMkIhMyNJdJOXyOaFKtRko5h+TySIlDY8mVly5YaYml7+n",
+	"OZSSyOc671plAIyZtoKVpPhiQjDenWe48pz8zVNmyFcRO4VuVtTnCknGi9RYHslK84RAVXqYtXw0tnX3",
+	"MKfs8tItY64jLu1zzPOjmze3nuwa3b2mGJG9MqD8Zol3rFoRMF84JnRqH7vimg045TqRVuJ4RW2FYI45",
+	"lb82vXFJs4NinogrTHRjadD9lPvctL6wYBVBWhuGeXZYDkRWuKHmrMbHfNd5NAv0fYh43QKrXo9pfDnF",
+	"KgwmMlaSr6bElPPgWWo+Ulc+cViCG15Girf5O7IgaYR16aiXKHkRIQt0uEgic5IkTCPuU8abcbGwIN6K",
+	"ZzPH3Vc7ZrLkvUV2Wgx9bjWesUZ/r/Hq4+fvbxrFj9vrfGxXJKO9Vr0Tz2bXcl9kfstaJhm6iJbNkSEz",
+	"x/zaFnh8gRfnQaXL2PUjloOSVqWZOJhjmOYDYTqPl+2qkMOuZMHP8FtObmvK7wXcTPciX84c7GUHP0eg",
+	"xfOPmeUNK0Z8HgnOz2N3nufn8fl57P85o386c/+cnzfds1s3H/5Sa6FOccicEFhZjMVCeulUW/ke8uiS",
+	"wg3TCh/Msh4zvKg4qkt0JOZqsVRZJo+wQyGhbfKsAc1jYYrDvQ/v5mPhu8IVQ4ny6aGqiaFFT2UJplZ4",
+	"FosQ3MsGClN4y9DldOnlaSRWuKCPn+y9P8VIu2LUHelB7su94/2DI/f3LbA6g/M0BeyBjM0zL1TSJZy+",
+	"2Ts6CsLgzcHLw/dvgtAbEWHw61Ed8M4E1w8JXFmpjHev9mFra+sZCAnvz/YpBGokkkT4+npzGsOXoN3y",
+	"9c+RbBpJXJdakfi2dn1OVCc4osJCYRYinHsHfZ2q1Dim/KXOUs2bYtZVJ9iLWRCm9Wg6admZMBBkVWdJ",
+	"WZ3gxUzji6mQVpqiGfxte3uz9d2z7V1nu2ZJW53gwFfQWKL0eSuhoH5FvihTic88q3W0LHcK615PzeJp",
+	"2aGl9xX2p+TXQVbZ554le0RdvTQ/hDIv1txxVNyy1HByrcrHS4sqleblzQEQ5qWN8hj2/IjK2KWjiLwM",
+	"3L3p4n5o/+XwfZ0iQikllJeeWdIQisicoVN6ZqvrW1Xh5hwJLIJRyP3eCr8ggRTxvv5WLBJEYeTW5qqB",
+	"4+GxA3dRrOz5mAEslan6UJz/OSaWOU3Vu3JGzfktX/3GjDTrrm7JMa2XaJSI0p/BLZ5qrGh54muf3FM2",
+	"U26Jp+daNspcuIQ3UH77M0i8jwVTycNatI4IWMzl67RCyubvtFs397Xa3vvs38cy27Byw5ez29ItKq3S",
+	"zAaF+syZS+g5tJYKPpS4eXxphVW1Ysn5MedrWiqqXGVX+vIMPlmztpVJdOMLIdUmHKKRfTbqaREvy2NE",
+	"tieR9CSSvqRIemQRc4NhAX21vC+Ue0MRrZ9Uz3TATHojgSwphLFKsLh6b4ZOThGHaQqcsCD6IDmPoceb",
+	"sOcriCnMafQhDWnEKF7/+4BYYAbrJWK4sd9uoSkbGy/kDfwVDWdfpKaVFmElK7pQuiYEtKfT5+irX48o",
+	"Ffzb5rk8l92sNEM3LyucJrLD6XwygS82Z6bkMnfLExZiEaNznl8LY3FSivrAizwMkHRo4+iV8t/Q14/S",
+	"BQ4oy2UPsPwFZNXkiQsz0GpieZ5HdynVlErh0eRUoM5MRiOmkWGhM9aEPnmJqhWlwbjEgXtU+QoNeIXl",
+	"q6ywjusFlIQThMEV14ZOvt1sNbE2jRpzycYi6ARbzXaz5QNxkOul0cqRuXIfB9yuqAXTFwnHnevOBzl3",
+	"5+vA5wXUm/CLFtZyCVbRxnF9hYW5YmEu6XIvBKN8pqU1kCB5nUusSG2N2/8hou4lFllzX4+Z2w+Fhxcx",
+	"SQW0M2FHMZUDd2ZZAqr30WUFdtws2MGBST6letecRcM0rqeJPSneMTng3byUFFbbs1gBfzqkqlE+ZYUu",
+	"Y/0m0aE6wYJxQXj9TiHwr0RCIjDvOVARvpg/suHrYlbFLxafJHOxxpNZZfw6z57+XOcxKtVW90FfIqzG",
+	"4wstGdyIMsVH2yxXlyqjU7GlZ+1269vKqi54wJU1k3ozy80PFH3QatSuashAu2kdeuIMFSAjMvmL7n52",
+	"c18o5IiB2bQy1e9k98EiD9d2GC7VNCxkkhJNOJQsll8qKe24vPR6i5MIeMmasJgj1UFPuClbzXPYam1n",
+	"65iqSRLDgNtFmVwFcd4hZn2w00qTNUgoqzlc+2msml77aarSW/vxtNZJrYd91ef6z+e1VGo976t3137+",
+	"wNeKqvl4WrzdWYpzJYs2W60VeQZYy2cuIyJTrXtCMqxKtezkK86ADTjuNcNSrgNWrVi0rqtsabwPyt6d",
+	"WbVLttC8CbsAwpWMm2zMoiFvprWO77Wk64YvoVxcVvD5PBDxuVvGeb7A86Bz7pZ4HoTn2erwS1zfeXBz",
+	"LlcR7cKbsX3J2rBbfp0pMTm8Ig6x6Dcb8ND3wcCqZlTUjJpgkJ1wrs9lO9yLGSDQ4dZuSGZQSK6W0Dsy",
+	"wgU/SvjNnOfDTbNyrZWZpSbMi8gVUot8si8y7JJ4m71kymYGuihruuWdqEgOldb+2yeaarwUZqyMKO9K",
+	"lUf0o6TylgK1+qFbpeoeUMxaFg1HGAzkRrvT+OEcDSCDZZVbmxip19rZan1oRuaqqp1XCml1dyaM/VZ9",
+	"6C7kR3fRHWLZJZV7XbMBj3t3easzd3ConRbEePMWPP+18U5NG7Ua8+QbjibX/My33o8gom22dr8Sxnn3",
+	"Gb4k37v7LHfjYaNJYoVT+TYcyeqM5O/OCdcZWcqZvAK6oKd2vW3EzKUhq0v1wTjzjyXePGNQtpon5vbE",
+	"3B6IuW21tqs6ZFF3Nm9YLLWXvAmDbdIoy9TSTPPcyCtl4ojt20dkWbE4YLfWgELhEDeqvXX7qKyEBA7Y",
+	"fZxsYTosliexOsrukLGLOauGWWH6AnP8oJtitGcU5DbJ/Tt0CpvPai22WETgJgx26hxeVgcHB9TY1GIW",
+	"OubdZl65NMIWq8YlPIQ0NtLX5y6Y3A5XnanZ+S0g/xi5ghcqAqxys1nNhDOYuwVi6qLzmmgmr1nsazAf",
+	"En3SG6CnObs0vnp03grHMcnQ58BJSQ3uzqUwEE1sVv+THpcsgWg4kZe5W46BGbrJEQUoXjxR6tKQ0+E5",
+	"ZhhutJutOfQwYkDeOiy538daOefykDwYMGXJJam7nYwhuDdp7GuFWzsU3gNIvHjEZs6UT3jfgpqQn3b/",
+	"9Gck9D68e7UP2+3vW8+BYZNKmg5H+qLN3R/gb9CAv3dDONt7EcL+O1Aajl7BgKO0SjBqcADdb7r5yt1i",
+	"xpqz2Aw5t+cSEy7SFp4MfcKThDVLuHKUt5jcP/05hOOXr0/fHuOG4B/F1qGFFqGOQeI2Zz1CK72JiJZP",
+	"7sR7uxOfXEJPLqEnl9CTS+jrcQk92TV17Joz0qTK4gSkmsjI706pwhXCsL65kkJUNH9KILr5c9kdm49g",
+	"d2SKpc9odVYEMOhpdcklkDZNFbrTqt1K8g5MxgPNYn6RBiJRaVg/WRsL73QL197dr9oYoV3AxivknqHG",
+	"7OC01ipzZIg5838UDJF5BfNHbn1a/Vpid71T928oq2+ZYBk6XDiGC5BmO9FJ0Ak2SDZmGzJXxQxLPogr",
+	"Xlh4tjJDkTylE7pN8bX8epPkEiNwlFkVCYExEMtFALtzHdIxUbK5pL9TQM4L96J11XffDqSGArXQ27HG",
+	"CN9DqJbC73hcjQextVCJ8tauQTPzFYPRm71Zd1ih7FNtnpvWcL8bN6wBWl7bdk1286/gM7649ojFvDEZ",
+	"kxQsUBUWgiFm4tGfkoEb9OAD0U+eYFxFRO/wibuZwl8lLd3+3LEz759I7qsluUJTSw45fmPknIh4ORGm",
+	"hZlKxfmRMPa1e+AeFFLVLJoS2WsJ/Dw3vyxGx3vrfVJoCIWc0BAoJTTMC0iEvjBGCHk+aBWYPru+HpBp",
+	"SYAVIGLsahqt6kNUQ8Daw+UAUMGq0l5om63KQhgP0pmwIvqsrIEmZg+QR7t+B8w7N98tb3tZgGFdn8/a",
+	"jQMwG6e0rj1CofoY1Nx8LH722NzmrNgl1600BMmn3Fi6MqhmMxufsZDFzSrr4bXqrc1sUnSpzZW+MH6s",
+	"aJFyZ6RY25j/d8ci4ukUle1rkVBTpU+IAbegUNoSp1Jd/MXH9M4VPYJ96voj5AB71uEHHqctVNPG9Msq",
+	"I437M+Pm3GY8Hpa2aihWWc+lrwGt9wtNoGqg8ZhNqBxnORYfWoPFMKHHIzXiBvqac0pCENbAVGnsVCTj",
+	"NJVgIq1I/LWy5mYy4jF6JP3Vqxw04YRNDBEAvnwZ+0vuDd0Y/mdG/3wrnnD/zriPWFIb9Qk9V+E+DBTH",
+	"ErxTKstrHTdXcRMOLSaXGWBEHejUlHyKqBwrbprwzs1OaJ61Y8NOBbdgOo7jT1rI14Lj/+6mOeHTHLOt",
+	"RRtWz6pJ4y3VRSQNRyqLXeJ8I44Btm3Ku2Shz0zUJRqrZ3ciGqtnTzTzRDMPRTNWz4ABFT2rSTITGatq",
+	"itlzulHRPUYlYkXsc+5YXpoxBJZgFJcyvFCE07d8oXqgTfBYkTX/pVaBaUo0qmHnskvlIbuOfqyecEdh",
+	"Y86soFK8t1DVexmrfxFRbT4SURUL87oj6HG3NdlBKF08mCwD0LCZAaOeNLV7UJjbUSSEjCpW6G3Yvmrl",
+	"pW9eOfELMuj8JSUYhZn31KFJZJKOEvabhR378oCcqhFfgCNvh4sA3emCOmISYpWZfXe5p85u2EpjiB2L",
+	"zJoQ+jrZVmHYCrK7rBGRVZYlHcDm526ZkTLWUGMz7BJIHRywlk3XV2vpEs2mye/YZAKjiN2oJvyY99Xv",
+	"rmqs3w3znHrUawrwOptY6ZjrDib3I0zZc8xifGzMx3aI5vO5LMQOO9MaMGoWRpxJCoeQXCCsZij6FqTS",
+	"oJF346SYRm2a0B2zAbH3tJIPRU1TEQofaF3C2o+EuWMU7gkbpIVP6lwmsgE/FX/wus/67mI1rhSVti9q",
+	"3We+FJqixp9CZv+cIbPrsc6smlmFUoCMYy3J7mjpqxC6e7S4VANdDIygz1ilyKuwCz5oLPGCRcmygt8v",
+	"VDx70KNJQ/fnq3E53fWmPC7gwd5chRDOQk3jOAqRrGnu2aqGib7gxFxb7cVbAq5zNQiEqY5sXewZeM84",
+	"zbS43B3StnbqIGFJa8h/hTcccRYYbm8JrmdayXw/3IIZVxa6858jaIdK/D+F9zyF9xTDe8oNNKIhw5mm",
+	"coera3ExA90fD86AhnWXrztPcaInBfVJQX1SUP8TKahE9pWKac5oPgsK4qGKweWcBhUqX2NPc2wQzyyP",
+	"m4CnSJcMvuJwqnzBdmt7mRnRqXu9dz1edNinsl8lCLO9Auq8sfJa55ypdHX8i3OtsBE5akitE80zj8cr",
+	"3xHkK8ArOsFqLTCsdCve79QrSs2trjBXKCrnYyoowOIOFeaK5sN5cHJyeH11cP3hqBW1o/bZ1Ydng9el",
+	"2W8rK9F9ada3KqnwzibYyqIbKcmxqrobVA70Pu9+ouB7UvBbyauJd03qpAuncVqZezGEFmscjLgecMBn",
+	"qBznd1vPdr/tzN15D8QVpvKxGVXkdT+E0JWTJOkCH42t4FgvN62HTn2Ym7CPF3kGVP9cxqLf55pLSz9i",
+	"IeLMaWzFCMsOYxX28qgoS1ryPQXTl3HlUJHoxXxo3NkG7uzf7j5nDe/QV8KW/nSs4evyDyEtglFYIRop",
+	"EG8iq3nNpCwcZo7CCwVhcjZB8ZPIFmbNkviVccIi/m9Lyut4ZZ/o7onuatz/I8LXccw6W28jN+CqfbPv",
+	"smfuRkcvv2LldrsWoHMNeuK0m8OFMBe4c9h1iDryBy9YDKkTtNhMPVOW0wG+3cPC7UTxwDK2hKe08+vr",
+	"n/+5+R+7H15s/fTPX7472n6zeVxoNLmNrSmyBnsr2snfhA9RGy5dDwYxks1NZb3yXXkO/mpdxD4AgdLV",
+	"OnDFEhHjFl9QqFjzHpzi31wDf6FLXCY9Fl2WEe9CFMhCa+KhMJB2egjTEBHCnxKbOVOHsSOFyWq+sdI5",
+	"kIY9PIsznQo5SLLyNEzGkAhjTbGEuzepaSHLsPh+JCFlKjrIPGqnPSK4jAvToIN8eZasEAYWnC88z9Pa",
+	"KYsjXnkMVJJj6TrQEwnUNaMwvBCHc/Px5v8HAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

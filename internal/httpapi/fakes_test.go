@@ -224,10 +224,13 @@ func (f *fakes) ChangeUser(_ context.Context, id int64, p user.Patch, check func
 	return u, nil
 }
 
-func (f *fakes) DeleteUser(_ context.Context, id int64) error {
+func (f *fakes) DeleteUser(_ context.Context, id int64, check func(user.User) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	u, err := f.user(id)
+	if err == nil && check != nil {
+		err = check(u)
+	}
 	if err != nil {
 		return err
 	}

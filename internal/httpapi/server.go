@@ -62,8 +62,8 @@ type UserStore interface {
 	// ChangeUser changes what p gives, and answers the user as it is then. check, if not nil, sees the user before and
 	// refuses the change by its error; nothing comes between the two. Errors: user.ErrNotFound, check's.
 	ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (user.User, error)
-	// DeleteUser answers user.ErrNotFound also when the user is deleted already.
-	DeleteUser(ctx context.Context, id int64) error
+	// DeleteUser answers user.ErrNotFound also when the user is deleted already. check is as with ChangeUser.
+	DeleteUser(ctx context.Context, id int64, check func(user.User) error) error
 	// ReactivateUser undoes DeleteUser. Errors: user.ErrNotFound, user.ErrActive.
 	ReactivateUser(ctx context.Context, id int64) (user.User, error)
 }

@@ -81,10 +81,15 @@ func (h handlers) GetUser(ctx context.Context, r GetUserRequestObject) (GetUserR
 		return nil, err
 	}
 	a, err := answerUser(u, 200)
-	if err == nil && r.Params.IfNoneMatch != "" && lists(r.Params.IfNoneMatch, a.etag, true) {
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Params.IfMatch != "" && !lists(r.Params.IfMatch, a.etag, false):
+		return nil, user.ErrChanged
+	case r.Params.IfNoneMatch != "" && lists(r.Params.IfNoneMatch, a.etag, true):
 		a.status = 304
 	}
-	return a, err
+	return a, nil
 }
 
 // CreateUser answers POST /users.
@@ -116,28 +121,32 @@ func (h handlers) PatchUser(ctx context.Context, r PatchUserRequestObject) (Patc
 func (s *Server) change(ctx context.Context, id int64, p user.Patch, ifMatch string) (*oneUser, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	var check func(user.User) error
-	if ifMatch != "" {
-		check = func(u user.User) error {
-			now, err := answerUser(u, 200)
-			if err == nil && !lists(ifMatch, now.etag, false) {
-				err = user.ErrChanged
-			}
-			return err
-		}
-	}
-	u, err := s.UserStore.ChangeUser(ctx, id, p, check)
+	u, err := s.UserStore.ChangeUser(ctx, id, p, unchanged(ifMatch))
 	if err != nil {
 		return nil, err
 	}
 	return answerUser(u, 200)
 }
 
+// unchanged checks a user against an If-Match header; nil when there is none.
+func unchanged(ifMatch string) func(user.User) error {
+	if ifMatch == "" {
+		return nil
+	}
+	return func(u user.User) error {
+		now, err := answerUser(u, 200)
+		if err == nil && !lists(ifMatch, now.etag, false) {
+			err = user.ErrChanged
+		}
+		return err
+	}
+}
+
 // DeleteUser answers DELETE /users/{id}.
 func (h handlers) DeleteUser(ctx context.Context, r DeleteUserRequestObject) (DeleteUserResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	if err := h.UserStore.DeleteUser(ctx, r.ID); err != nil {
+	if err := h.UserStore.DeleteUser(ctx, r.ID, unchanged(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
 	return DeleteUser204Response{}, nil

@@ -111,7 +111,7 @@ func stored(t *testing.T, s *store.Store, users []user.User) []user.User {
 	}
 	for i := range users {
 		if i%7 == 3 {
-			if err := s.DeleteUser(ctx, users[i].ID); err != nil {
+			if err := s.DeleteUser(ctx, users[i].ID, nil); err != nil {
 				t.Fatal(err)
 			}
 			users[i].Deleted = true

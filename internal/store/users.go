@@ -101,13 +101,8 @@ func (s *Store) nextID(ctx context.Context) (id int64, err error) {
 // user, or user.ErrNotFound, also when it is deleted.
 func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (u user.User, err error) {
 	err = s.inTx(ctx, "change user", func(tx *sqlx.Tx) error {
-		if u, err = getUser(ctx, tx, selectUsers+`WHERE id = ? AND deleted = FALSE`+s.dialect.forUpdate, id); err != nil {
+		if u, err = s.hold(ctx, tx, id, check); err != nil {
 			return err
-		}
-		if check != nil {
-			if err := check(u); err != nil {
-				return err
-			}
 		}
 		if p.Empty() {
 			return nil
@@ -144,16 +139,25 @@ func assignments(p user.Patch) (set string, args []any) {
 	return strings.Join(list, ", "), args
 }
 
-// DeleteUser marks the user as deleted; it answers user.ErrNotFound when it is unknown or deleted before.
-func (s *Store) DeleteUser(ctx context.Context, id int64) error {
+// DeleteUser marks the user as deleted; it answers user.ErrNotFound when it is unknown or deleted before. check is as with
+// ChangeUser.
+func (s *Store) DeleteUser(ctx context.Context, id int64, check func(user.User) error) error {
 	return s.inTx(ctx, "delete user", func(tx *sqlx.Tx) error {
-		rows, err := changed(tx.ExecContext(ctx,
-			`UPDATE users SET deleted = TRUE, deleted_at = `+s.dialect.now+` WHERE id = ? AND deleted = FALSE`, id))
-		if err == nil && rows == 0 {
-			return user.ErrNotFound
+		if _, err := s.hold(ctx, tx, id, check); err != nil {
+			return err
 		}
+		_, err := tx.ExecContext(ctx, `UPDATE users SET deleted = TRUE, deleted_at = `+s.dialect.now+` WHERE id = ?`, id)
 		return err
 	})
+}
+
+// hold reads the user and keeps others from changing it for the rest of the transaction. check, if any, may refuse.
+func (s *Store) hold(ctx context.Context, tx *sqlx.Tx, id int64, check func(user.User) error) (user.User, error) {
+	u, err := getUser(ctx, tx, selectUsers+`WHERE id = ? AND deleted = FALSE`+s.dialect.forUpdate, id)
+	if err == nil && check != nil {
+		err = check(u)
+	}
+	return u, err
 }
 
 // ReactivateUser undoes DeleteUser and answers the user. Errors: user.ErrNotFound, user.ErrActive.

@@ -36,15 +36,15 @@ func TestUserFromBirthToReactivation(t *testing.T) {
 			t.Errorf("reactivate an active user: %v", err)
 		}
 		before := time.Now().Add(-time.Minute)
-		if err := s.DeleteUser(ctx, u.ID); err != nil {
+		if err := s.DeleteUser(ctx, u.ID, nil); err != nil {
 			t.Fatal(err)
 		}
 		city := "London"
 		for what, err := range map[string]error{
 			"read":         second(s.User(ctx, u.ID)),
 			"change":       second(s.ChangeUser(ctx, u.ID, user.Patch{City: &city}, nil)),
-			"delete again": s.DeleteUser(ctx, u.ID),
-			"delete none":  s.DeleteUser(ctx, 1<<40),
+			"delete again": s.DeleteUser(ctx, u.ID, nil),
+			"delete none":  s.DeleteUser(ctx, 1<<40, nil),
 			"reactivate":   second(s.ReactivateUser(ctx, 1<<40)),
 		} {
 			if !errors.Is(err, user.ErrNotFound) {
@@ -170,6 +170,12 @@ func TestChangeIsChecked(t *testing.T) {
 		wg.Wait()
 		if done != 1 {
 			t.Errorf("%d of 10 changed what all saw first", done)
+		}
+		if err := s.DeleteUser(t.Context(), u.ID, func(user.User) error { return user.ErrChanged }); !errors.Is(err, user.ErrChanged) {
+			t.Errorf("a deletion that the check refuses: %v", err)
+		}
+		if _, err := s.User(t.Context(), u.ID); err != nil {
+			t.Errorf("after it: %v", err)
 		}
 	})
 }
