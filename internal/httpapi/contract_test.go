@@ -43,7 +43,9 @@ func TestRoutesAreThoseOfTheContract(t *testing.T) {
 	s, _ := newServer(t, newFakes(), nil)
 	served := map[string]bool{}
 	for _, r := range s.Public().(*echo.Echo).Routes() {
-		served[r.Method+" "+r.Path] = true
+		if r.Method != http.MethodHead { // HTTP has it where there is GET
+			served[r.Method+" "+r.Path] = true
+		}
 	}
 	spec, err := httpapi.GetSpec()
 	if err != nil {
@@ -211,6 +213,30 @@ func TestRoutesThatAreNotThere(t *testing.T) {
 	a.failure(got, 405, "method_not_allowed")
 	if allow := got.Header.Get("Allow"); !strings.Contains(allow, "GET") {
 		t.Errorf("Allow = %q", allow)
+	}
+}
+
+// HEAD is GET without its body.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	f := newFakes()
+	f.stored[jobID] = sample(job.Completed)
+	a := newAPI(t, f, nil)
+	for path, status := range map[string]int{
+		"/api/v1/users": 200, "/api/users/search?size=0": 400, "/api/v1/users/1": 200, "/api/users/2": 404, "/api/v1/jobs": 200,
+		"/api/v1/jobs/" + jobID: 200, "/healthz": 200, "/readyz": 200, "/openapi.json": 200,
+	} {
+		get, head := a.do("GET "+path, ada, nil), a.do("HEAD "+path, ada, nil)
+		if head.StatusCode != status || len(head.body) != 0 || head.Header.Get("ETag") != get.Header.Get("ETag") ||
+			status == 200 && head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
+			t.Errorf("HEAD %s: %d %v %q, GET has %v", path, head.StatusCode, head.Header, head.body, get.Header)
+		}
+	}
+	if got := a.do("HEAD /api/v1/users/1", as{"If-None-Match", byronTag}, nil); got.StatusCode != http.StatusNotModified {
+		t.Errorf("HEAD with the tag: %d", got.StatusCode)
+	}
+	if got := a.do("HEAD /api/v1/export/stream", nil, nil); got.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("HEAD of an export: %d", got.StatusCode)
 	}
 }
 

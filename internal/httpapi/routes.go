@@ -17,12 +17,13 @@ func (s *Server) Public() http.Handler {
 	e.Use(s.readBody, s.validate)
 	w := ServerInterfaceWrapper{Handler: NewStrictHandler(handlers{s}, nil)}
 
+	read := []string{http.MethodGet, http.MethodHead} // but not of exports: they cost as much without their body
 	for _, prefix := range []string{"/api/v1", "/api"} {
 		g := e.Group(prefix)                                // no middleware of its own: Echo would answer 404 for 405
-		g.GET("/users", w.ListUsers)                        // a client looks around
-		g.GET("/users/search", w.SearchUsers)               // the same, as the original named it
+		g.Match(read, "/users", w.ListUsers)                // a client looks around
+		g.Match(read, "/users/search", w.SearchUsers)       // the same, as the original named it
 		g.POST("/users", w.CreateUser)                      // a client has a user
-		g.GET("/users/:id", w.GetUser)                      // a client shows one
+		g.Match(read, "/users/:id", w.GetUser)              // a client shows one
 		g.PUT("/users/:id", w.ReplaceUser)                  // a client saves its form
 		g.PATCH("/users/:id", w.PatchUser)                  // a client changes a field
 		g.DELETE("/users/:id", w.DeleteUser)                // a user goes
@@ -30,8 +31,8 @@ func (s *Server) Public() http.Handler {
 		g.POST("/users/import/async", w.ImportUsers)        // a client wants many users
 		g.POST("/import/bulk", w.ImportBulk)                // the same, source faker
 		g.POST("/import/random-users", w.ImportRandomUsers) // the same, source randomuser
-		g.GET("/jobs", w.ListJobs)                          // a client looks for its jobs
-		g.GET("/jobs/:jobId", w.GetJob)                     // a client polls
+		g.Match(read, "/jobs", w.ListJobs)                  // a client looks for its jobs
+		g.Match(read, "/jobs/:jobId", w.GetJob)             // a client polls
 		g.POST("/jobs/:jobId/cancel", w.CancelJob)          // a client has changed its mind
 		g.POST("/jobs/:jobId/pause", w.PauseJob)            // a client makes room for another job
 		g.POST("/jobs/:jobId/resume", w.ResumeJob)          // and lets it go on
@@ -40,10 +41,10 @@ func (s *Server) Public() http.Handler {
 		g.GET("/export/stream", w.ExportUsers, chunked)     // a client wants them all as a file
 		g.GET("/export/csv", w.ExportFile)                  // the same, for one that resumes downloads
 	}
-	e.GET("/healthz", w.GetHealth)     // orchestrator: restart me?
-	e.GET("/readyz", w.GetReadiness)   // load balancer: send me requests?
-	e.GET("/openapi.json", s.contract) // client generators, /docs
-	s.docs(e)                          // GET /docs, people
+	e.Match(read, "/healthz", w.GetHealth)     // orchestrator: restart me?
+	e.Match(read, "/readyz", w.GetReadiness)   // load balancer: send me requests?
+	e.Match(read, "/openapi.json", s.contract) // client generators, /docs
+	s.docs(e)                                  // GET /docs, people
 	return e
 }
 

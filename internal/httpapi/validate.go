@@ -147,7 +147,11 @@ func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem
 	if item = s.spec.Paths.Value(path); item == nil {
 		return "", nil, nil
 	}
-	return path, item, item.GetOperation(c.Request().Method)
+	method := c.Request().Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	return path, item, item.GetOperation(method)
 }
 
 // queryErrors finds what the contract's schemas cannot: parameters that the operation does not know (a typo would go
