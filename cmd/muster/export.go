@@ -38,7 +38,13 @@ func (e *exportCommand) Run(p *process) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if e.Output == "-" {
-		_, err := io.Copy(p.stdout, resp.Body)
+		out := p.stdout
+		if interactive(p.stderr) && !interactive(p.stdout) {
+			bar := newBar(p.stderr, "bytes", 0)
+			defer bar.end()
+			out = io.MultiWriter(out, &meter{bar: bar})
+		}
+		_, err := io.Copy(out, resp.Body)
 		return err
 	}
 	if err := e.save(p, resp); err != nil {
@@ -53,7 +59,7 @@ func (e *exportCommand) save(p *process, resp *http.Response) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	bar := newBar(p.stdout, "bytes", 0)
+	bar := newBar(p.stderr, "bytes", 0)
 	size, err := io.Copy(io.MultiWriter(f, &meter{bar: bar}), resp.Body)
 	bar.end()
 	if err != nil {
@@ -63,7 +69,7 @@ func (e *exportCommand) save(p *process, resp *http.Response) (err error) {
 		return err
 	}
 	// The number of users comes in a trailer, which is there after the body.
-	_, err = fmt.Fprintf(p.stdout, "Wrote %s users, %d bytes, to %s.\n", resp.Trailer.Get("X-Row-Count"), size, e.Output)
+	_, err = fmt.Fprintf(p.stderr, "Wrote %s users, %d bytes, to %s.\n", resp.Trailer.Get("X-Row-Count"), size, e.Output)
 	return err
 }
 

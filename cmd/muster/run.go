@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
@@ -28,6 +29,7 @@ type commands struct {
 type process struct {
 	ctx    context.Context
 	stdout io.Writer
+	stderr io.Writer // where progress goes when stdout has the data
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
@@ -39,7 +41,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return k.Run(&process{ctx: ctx, stdout: stdout})
+	return k.Run(&process{ctx: ctx, stdout: stdout, stderr: os.Stderr})
 }
 
 type migrateCommand struct {

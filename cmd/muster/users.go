@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -40,60 +42,110 @@ type usersSearchCommand struct {
 // pageSize is the most that the API answers at once.
 const pageSize = 1000
 
-// Run prints users, page by page.
+// Run prints users, each page when it is there.
 func (s *usersSearchCommand) Run(p *process) error {
 	c, err := s.open()
 	if err != nil {
 		return err
 	}
-	show, flush := tableOf(p)
+	show := lister(p.stdout)
 	if s.JSON {
-		lines := json.NewEncoder(p.stdout)
-		show, flush = func(u *client.User) error { return lines.Encode(u) }, func() error { return nil }
+		show = jsonLines(p.stdout)
 	}
+	wait := waitLine{out: p.stderr, total: s.Limit}
 	direction := "asc"
 	if s.Desc {
 		direction = "desc"
 	}
-	after, left := "", s.Limit
-	for {
+	after := ""
+	for shown := 0; ; {
 		size := pageSize
 		if s.Limit > 0 {
-			size = min(size, left)
+			size = min(size, s.Limit-shown)
 		}
 		r, err := c.SearchUsersWithResponse(p.ctx, &client.SearchUsersParams{
 			Name: given(s.Name), City: given(s.City), State: given(s.State), Email: given(s.Email), Gender: given(s.Gender),
 			Age: given(s.Age), MinAge: given(s.MinAge), MaxAge: given(s.MaxAge), Deleted: given(s.Deleted),
 			SortBy: &s.Sort, Direction: &direction, Size: &size, After: given(after),
 		})
+		wait.clear()
 		if err != nil {
 			return err
 		}
 		if r.JSON200 == nil {
 			return client.Failure(r.HTTPResponse, r.Body)
 		}
-		for i := range r.JSON200.Content {
-			if err := show(&r.JSON200.Content[i]); err != nil {
-				return err
-			}
+		if err := show(r.JSON200.Content); err != nil {
+			return err
 		}
-		left -= len(r.JSON200.Content)
-		if !r.JSON200.HasNext || r.JSON200.NextCursor == nil || s.Limit > 0 && left <= 0 {
-			return flush()
+		shown += len(r.JSON200.Content)
+		if !r.JSON200.HasNext || r.JSON200.NextCursor == nil || s.Limit > 0 && shown >= s.Limit {
+			return nil
 		}
 		after = *r.JSON200.NextCursor
+		wait.draw(shown)
 	}
 }
 
-// tableOf shows users as rows of a table, which is written in the end.
-func tableOf(p *process) (show func(*client.User) error, flush func() error) {
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tNAME\tAGE\tGENDER\tCITY\tSTATE\tEMAIL\tMOBILE")
-	return func(u *client.User) error {
-		_, err := fmt.Fprintf(w, "%d\t%s %s\t%d\t%s\t%s\t%s\t%s\t%s\n",
-			u.ID, plain(u.FirstName), plain(u.LastName), u.Age, u.Gender, plain(u.City), plain(u.State), plain(u.Email), plain(u.MobileNumber))
-		return err
-	}, w.Flush
+// waitLine is a bar that stands below the pages while the next one is fetched, when a person watches.
+type waitLine struct {
+	out   io.Writer
+	total int // 0: unknown
+	drawn int // characters
+}
+
+func (l *waitLine) draw(n int) {
+	if !interactive(l.out) {
+		return
+	}
+	const width = 40
+	text := fmt.Sprintf("%d users …", n)
+	if l.total > 0 {
+		full := n * width / l.total
+		text = fmt.Sprintf("%d / %d users [%s%s] …", n, l.total, strings.Repeat("=", full), strings.Repeat("-", width-full))
+	}
+	l.drawn, _ = fmt.Fprint(l.out, text)
+}
+
+func (l *waitLine) clear() {
+	if l.drawn > 0 {
+		fmt.Fprintf(l.out, "\r%s\r", strings.Repeat(" ", l.drawn))
+		l.drawn = 0
+	}
+}
+
+func jsonLines(out io.Writer) func([]client.User) error {
+	lines := json.NewEncoder(out)
+	return func(page []client.User) error {
+		for i := range page {
+			if err := lines.Encode(&page[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// lister prints users as lines below a heading: columns that are aligned within each page for a person, parted by tabs in a pipe.
+func lister(out io.Writer) func([]client.User) error {
+	heading := "ID\tNAME\tAGE\tGENDER\tCITY\tSTATE\tEMAIL\tMOBILE\n"
+	return func(page []client.User) error {
+		var text strings.Builder
+		text.WriteString(heading)
+		heading = ""
+		for i := range page {
+			u := &page[i]
+			fmt.Fprintf(&text, "%d\t%s %s\t%d\t%s\t%s\t%s\t%s\t%s\n",
+				u.ID, plain(u.FirstName), plain(u.LastName), u.Age, u.Gender, plain(u.City), plain(u.State), plain(u.Email), plain(u.MobileNumber))
+		}
+		if !interactive(out) {
+			_, err := io.WriteString(out, text.String())
+			return err
+		}
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		_, err := io.WriteString(w, text.String())
+		return errors.Join(err, w.Flush())
+	}
 }
 
 // plain keeps what somebody stored from steering the terminal.
@@ -124,9 +176,5 @@ func (s *usersShowCommand) Run(p *process) error {
 	if r.JSON200 == nil {
 		return client.Failure(r.HTTPResponse, r.Body)
 	}
-	show, flush := tableOf(p)
-	if err := show(r.JSON200); err != nil {
-		return err
-	}
-	return flush()
+	return lister(p.stdout)([]client.User{*r.JSON200})
 }

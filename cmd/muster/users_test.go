@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// An API of 2,500 users whose last page is never sent before the first ones were printed.
+func TestSearchPrintsEachPage(t *testing.T) {
+	t.Parallel()
+	var out, progress bytes.Buffer
+	const total = 2500
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, _ := strconv.Atoi(r.URL.Query().Get("after"))
+		size, _ := strconv.Atoi(r.URL.Query().Get("size"))
+		if lines := strings.Count(out.String(), "\n"); from > 0 && lines != from+1 {
+			t.Errorf("%d lines are printed when the users after %d are asked for", lines, from)
+		}
+		to := min(from+size, total)
+		var users []map[string]any
+		for id := from + 1; id <= to; id++ {
+			users = append(users, map[string]any{"id": id, "firstName": "Ada\t\x1b[31m", "lastName": "Byron", "city": "Łódź"})
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{"content": users, "hasNext": to < total, "nextCursor": strconv.Itoa(to)})
+	}))
+	t.Cleanup(api.Close)
+	for limit, want := range map[int]int{0: total, 7: 7, 1001: 1001} {
+		out.Reset()
+		s := usersSearchCommand{remote: remote{Server: api.URL}, Sort: "id", Limit: limit}
+		if err := s.Run(&process{ctx: t.Context(), stdout: &out, stderr: &progress}); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(lines) != want+1 || lines[0] != "ID\tNAME\tAGE\tGENDER\tCITY\tSTATE\tEMAIL\tMOBILE" {
+			t.Errorf("%d lines, the first is %q", len(lines), lines[0])
+		}
+		if last, want := lines[len(lines)-1], fmt.Sprintf("%d\tAda\uFFFD\uFFFD[31m Byron\t0\t\tŁódź\t\t\t", want); last != want {
+			t.Errorf("the last line is %q, want %q", last, want)
+		}
+	}
+	if progress.Len() > 0 {
+		t.Errorf("progress in a pipe: %q", progress.String())
+	}
+}
