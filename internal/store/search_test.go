@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -181,6 +182,53 @@ func TestOddTextsAgainstTheirConditions(t *testing.T) {
 				t.Fatalf("%+v:\ngot  %v\nwant %v", q.Filter, got, want)
 			}
 			eachWay(t, s, q, want)
+		}
+	})
+}
+
+// An export finds what a list finds, however many ids lie between the users.
+func TestPagesAcrossUnusedIDs(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		users := stored(t, s, people(60))
+		unused := job.Job{ID: "0193a000-0000-7000-8000-000000000002", UserID: "u", Source: job.SourceFaker, Tier: "XL", Requested: 2_000_000, RequestHash: strings.Repeat("0", 64)}
+		if err := s.RecordJob(t.Context(), &unused, unused.Requested); err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range users[:30] {
+			if err := s.CreateUser(t.Context(), &u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, f := range []user.Filter{
+			{}, {Deleted: true}, {Email: users[0].Email}, {Email: "nobody@example.com"}, {City: "austin"}, {LastID: 10}, {LastID: 1_000_000},
+			{FirstID: 1_000_000}, {FirstID: 5, LastID: 50, Deleted: true},
+		} {
+			want, err := s.Plain(t.Context(), user.Query{Filter: f})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, limit := range []int{1, 7, 1000} {
+				var got []int64
+				for after := int64(0); ; {
+					last, n, err := s.Page(t.Context(), f, after, limit, func(cols [][]byte) error {
+						id, err := strconv.ParseInt(string(cols[0]), 10, 64)
+						got = append(got, id)
+						return err
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if n < limit {
+						break
+					}
+					after = last
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%+v by %d: %v, want %v", f, limit, got, want)
+				}
+			}
 		}
 	})
 }
