@@ -51,7 +51,7 @@ type Control interface {
 type UserReader interface {
 	// User answers user.ErrNotFound when there is no such user.
 	User(ctx context.Context, id int64) (user.User, error)
-	// Users answers at most q.Size users, and whether there are more.
+	// Users answers at most q.Size users, and whether there are more; never more behind none.
 	Users(ctx context.Context, q user.Query) (users []user.User, more bool, err error)
 }
 

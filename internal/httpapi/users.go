@@ -66,7 +66,7 @@ func (s *Server) slice(ctx context.Context, p ListUsersParams) (UserPage, error)
 	for i := range users {
 		page.Content = append(page.Content, userView(&users[i]))
 	}
-	if page.HasNext = more && len(users) > 0; page.HasNext {
+	if page.HasNext = more; more {
 		page.NextCursor = new(encodeCursor(q.Filter, q.Sort, user.KeyOf(&users[len(users)-1], q.Sort)))
 	}
 	return page, nil

@@ -50,3 +50,13 @@ func (s *Store) Plain(ctx context.Context, q user.Query) ([]int64, error) {
 	}
 	return sr.ids(ctx, s.dialect.primary, sr.where, 1_000_000)
 }
+
+// UsersTraced is Users, and shows each statement before it runs.
+func (s *Store) UsersTraced(ctx context.Context, q user.Query, traced func(query string)) ([]user.User, bool, error) {
+	sr, err := s.search(q)
+	if err != nil {
+		return nil, false, err
+	}
+	sr.traced = func(query string, _ []any) { traced(query) }
+	return sr.users(ctx)
+}

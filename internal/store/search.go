@@ -13,35 +13,47 @@ import (
 )
 
 // Users answers a slice of the list that q describes, and whether more users follow. It never counts them: it looks for
-// the Size+1 ids by the plan that reads the fewest rows, then fetches those users.
+// the Size+1 ids by the plan that reads the fewest rows, then fetches those users. No users means that none follow.
 func (s *Store) Users(ctx context.Context, q user.Query) (users []user.User, more bool, err error) {
 	sr, err := s.search(q)
 	if err != nil {
 		return nil, false, err
 	}
-	found, err := sr.run(ctx)
-	if err != nil {
-		return nil, false, translate("list users", err)
-	}
-	found = found[min(q.Offset, len(found)):]
-	if more = len(found) > q.Size; more {
-		found = found[:q.Size]
-	}
-	users, err = s.fetch(ctx, found)
+	users, more, err = sr.users(ctx)
 	return users, more, translate("list users", err)
 }
 
+func (sr *search) users(ctx context.Context) (users []user.User, more bool, err error) {
+	for {
+		found, err := sr.run(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		found = found[min(sr.q.Offset, len(found)):]
+		if more = len(found) > sr.q.Size; more {
+			found = found[:sr.q.Size]
+		}
+		users, err = sr.fetch(ctx, found)
+		// If all of them went in between, the next search finds those that follow.
+		if err != nil || len(users) > 0 || !more {
+			return users, more, err
+		}
+	}
+}
+
 // fetch reads users in the order of their ids' places; one that went in between is left out.
-func (s *Store) fetch(ctx context.Context, found []int64) ([]user.User, error) {
+func (sr *search) fetch(ctx context.Context, found []int64) ([]user.User, error) {
 	if len(found) == 0 {
 		return []user.User{}, nil
 	}
-	query, args, err := sqlx.In(selectUsers+`WHERE id IN (?)`, found)
+	c := sr.where.and(`id IN (?)`, found)
+	query, args, err := sqlx.In(selectUsers+`WHERE `+c.String(), c.args...)
 	if err != nil {
 		return nil, err
 	}
+	sr.trace(query, args)
 	var rows []userRow
-	if err := s.r.SelectContext(ctx, &rows, query, args...); err != nil {
+	if err := sr.s.r.SelectContext(ctx, &rows, query, args...); err != nil {
 		return nil, err
 	}
 	place := make(map[int64]int, len(found))

@@ -180,6 +180,40 @@ func TestChangeIsChecked(t *testing.T) {
 	})
 }
 
+// Users that are deleted between the two steps of a list are not in it, and those behind them are not lost.
+func TestListWhileUsersAreDeleted(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		var ids []int64
+		for range 5 {
+			u := ada()
+			if err := s.CreateUser(t.Context(), &u); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, u.ID)
+		}
+		between := func(gone ...int64) func(string) {
+			return func(query string) {
+				for ; strings.HasPrefix(query, "SELECT id, first_name") && len(gone) > 0; gone = gone[1:] {
+					if err := s.DeleteUser(t.Context(), gone[0], nil); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
+		q := user.Query{Filter: user.Filter{City: "Łódź"}, Sort: user.Sort{By: user.SortCity}, Size: 2}
+		users, more, err := s.UsersTraced(t.Context(), q, between(ids[0]))
+		if err != nil || len(users) != 1 || users[0].ID != ids[1] || !more {
+			t.Errorf("one of two is gone: %+v, %v, %v", users, more, err)
+		}
+		users, more, err = s.UsersTraced(t.Context(), q, between(ids[1], ids[2]))
+		if err != nil || len(users) != 2 || users[0].ID != ids[3] || more {
+			t.Errorf("both are gone: %+v, %v, %v", users, more, err)
+		}
+	})
+}
+
 // No search may read the whole table: each statement seeks by an index, or walks one and stops.
 func TestSearchesUseIndexes(t *testing.T) {
 	t.Parallel()
