@@ -906,7 +906,8 @@ type ClientInterface interface {
 	//
 	// The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
 	// is cut without the final chunk, so that a short file never looks whole; HTTP/1.0 has no such sign and is refused.
-	// It is a walk by id: users that are added behind its start may be left out.
+	// It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
+	// average and a minute aside, is cut, too: there are few places for exports.
 	//
 	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
 	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
@@ -1108,7 +1109,8 @@ func (c *Client) ExportFile(ctx context.Context, params *ExportFileParams, reqEd
 //
 // The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
 // is cut without the final chunk, so that a short file never looks whole; HTTP/1.0 has no such sign and is refused.
-// It is a walk by id: users that are added behind its start may be left out.
+// It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
+// average and a minute aside, is cut, too: there are few places for exports.
 //
 // CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
 // takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
@@ -3604,7 +3606,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
 	// is cut without the final chunk, so that a short file never looks whole; HTTP/1.0 has no such sign and is refused.
-	// It is a walk by id: users that are added behind its start may be left out.
+	// It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
+	// average and a minute aside, is cut, too: there are few places for exports.
 	//
 	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
 	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
@@ -5920,7 +5923,8 @@ func (c *ClientWithResponses) ExportFileWithResponse(ctx context.Context, params
 //
 // The trailer `X-Row-Count` gives the number of users. If the export breaks after the first byte, the connection
 // is cut without the final chunk, so that a short file never looks whole; HTTP/1.0 has no such sign and is refused.
-// It is a walk by id: users that are added behind its start may be left out.
+// It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
+// average and a minute aside, is cut, too: there are few places for exports.
 //
 // CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
 // takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.

@@ -105,7 +105,7 @@ func (d *download) VisitExportUsersResponse(w http.ResponseWriter) error {
 	defer leave()
 	ctx, cancel := untilShutdown(d.ctx)
 	defer cancel()
-	out := newStream(w)
+	out := d.s.newStream(w)
 	out.begin = func(h http.Header) {
 		d.describe(h)
 		h.Set("Trailer", rowCount)
@@ -124,19 +124,26 @@ const (
 	// writeWithin is how long a client may take for streamPiece bytes before it counts as gone.
 	writeWithin = 30 * time.Second
 	streamPiece = 64 << 10
+	// A client may keep an export waiting for slowFor, and beyond that one second for each slowRate bytes that it takes:
+	// a few slow ones would hold all places for hours.
+	slowFor  = time.Minute
+	slowRate = 64_000
 )
 
 // stream writes a long answer: the server's deadline for whole answers is lifted, each piece gets its own.
 type stream struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	begin func(http.Header) // sets the headers, before the first byte
+	w      http.ResponseWriter
+	rc     *http.ResponseController
+	begin  func(http.Header) // sets the headers, before the first byte
+	now    func() time.Time
+	waited time.Duration // for the client; not what it takes to make the export
+	sent   int64
 }
 
-func newStream(w http.ResponseWriter) *stream {
+func (s *Server) newStream(w http.ResponseWriter) *stream {
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Time{}) // fails only without a connection, in tests
-	return &stream{w: w, rc: rc}
+	return &stream{w: w, rc: rc, now: s.now}
 }
 
 // start begins the answer, if nothing has yet; headers that are set from then on are trailers.
@@ -151,9 +158,12 @@ func (s *stream) start() {
 func (s *stream) Write(p []byte) (n int, err error) {
 	s.start()
 	for n < len(p) {
-		_ = s.rc.SetWriteDeadline(time.Now().Add(writeWithin))
-		m, err := s.w.Write(p[n:min(len(p), n+streamPiece)])
-		n += m
+		piece := p[n:min(len(p), n+streamPiece)]
+		began := s.now()
+		left := slowFor + time.Duration((s.sent+int64(len(piece)))/slowRate)*time.Second - s.waited
+		_ = s.rc.SetWriteDeadline(began.Add(min(writeWithin, left)))
+		m, err := s.w.Write(piece)
+		n, s.sent, s.waited = n+m, s.sent+int64(m), s.waited+s.now().Sub(began)
 		if err != nil {
 			return n, err
 		}

@@ -48,7 +48,7 @@ func (d *fileDownload) VisitExportFileResponse(w http.ResponseWriter) error {
 	defer leave()
 	ctx, cancel := untilShutdown(d.ctx)
 	defer cancel()
-	out := newStream(w) // now: the export may take longer than an answer
+	out := d.s.newStream(w) // now: the export may take longer than an answer
 	f, remove, err := nameless(d.s.TempDir)
 	if err != nil {
 		return err
