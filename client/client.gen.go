@@ -435,7 +435,7 @@ type ExportFileParams struct {
 	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
 	Compress *Compress `form:"compress,omitempty" json:"compress,omitempty"`
 
-	// Csv `raw` leaves cells as they are, whatever they start with.
+	// Csv `raw` leaves cells as they are, whatever they start with; for format csv only.
 	Csv *CSV `form:"csv,omitempty" json:"csv,omitempty"`
 
 	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
@@ -492,7 +492,7 @@ type ExportUsersParams struct {
 	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
 	Compress *Compress `form:"compress,omitempty" json:"compress,omitempty"`
 
-	// Csv `raw` leaves cells as they are, whatever they start with.
+	// Csv `raw` leaves cells as they are, whatever they start with; for format csv only.
 	Csv *CSV `form:"csv,omitempty" json:"csv,omitempty"`
 
 	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.

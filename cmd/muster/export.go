@@ -31,7 +31,10 @@ func (e *exportCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	params := e.params()
+	params, err := e.params()
+	if err != nil {
+		return err
+	}
 	resp, err := client.Check(c.ExportUsers(p.ctx, params)) //nolint:bodyclose // below
 	if err != nil {
 		return err
@@ -85,8 +88,11 @@ func (m *meter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (e *exportCommand) params() *client.ExportUsersParams {
-	format, compress := e.formatOf()
+func (e *exportCommand) params() (*client.ExportUsersParams, error) {
+	format, compress, err := e.formatOf()
+	if err != nil {
+		return nil, err
+	}
 	raw := ""
 	if e.Raw {
 		raw = "raw"
@@ -101,16 +107,17 @@ func (e *exportCommand) params() *client.ExportUsersParams {
 	if e.Job != nil {
 		params.JobID, params.Caller = e.Job, &e.User
 	}
-	return params
+	return params, nil
 }
 
 // formatOf is what was asked for, or what the file's ending says.
-func (e *exportCommand) formatOf() (format, compress string) {
+func (e *exportCommand) formatOf() (format, compress string, err error) {
+	packed := ""
 	name := strings.ToLower(filepath.Base(e.Output))
 	format, compress = e.Format, e.Compress
 	for ending, c := range map[string]string{".gz": "gzip", ".zst": "zstd"} {
 		if rest, ok := strings.CutSuffix(name, ending); ok {
-			name = rest
+			name, packed = rest, ending
 			if compress == "" {
 				compress = c
 			}
@@ -120,5 +127,8 @@ func (e *exportCommand) formatOf() (format, compress string) {
 	if format == "" && slices.Contains([]string{"csv", "ndjson", "json", "parquet", "avro"}, ending) {
 		format = ending
 	}
-	return format, compress
+	if packed != "" && (format == "parquet" || format == "avro") {
+		return "", "", fmt.Errorf("a %s file is compressed inside: leave %s out of its name, and use --compress", format, packed)
+	}
+	return format, compress, nil
 }

@@ -79,6 +79,9 @@ func (u Users) Check(s user.ExportSpec) error {
 	default:
 		add("compress", "must be gzip or zstd")
 	}
+	if s.Raw && s.Format != "" && s.Format != user.CSV {
+		add("csv", "is for format csv only")
+	}
 	if len(bad.Fields) > 0 {
 		return &bad
 	}

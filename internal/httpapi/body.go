@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -58,7 +59,8 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 // fields; an error is about the body as a whole.
 func understand(c echo.Context, op *openapi3.Operation) ([]job.FieldError, error) {
 	kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
-	if err != nil || op.RequestBody.Value.Content[kind] == nil {
+	coding := c.Request().Header.Get(echo.HeaderContentEncoding)
+	if err != nil || op.RequestBody.Value.Content[kind] == nil || coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, echo.ErrUnsupportedMediaType
 	}
 	c.Request().Header.Set(echo.HeaderContentType, kind) // generated code compares it as text

@@ -141,7 +141,7 @@ func httpProblem(e *echo.HTTPError) problem {
 	case http.StatusRequestedRangeNotSatisfiable:
 		p.code, p.message = "range_not_satisfiable", "the file has no such part; Content-Range tells its length"
 	case http.StatusUnsupportedMediaType:
-		p.message = "the body has to be JSON, and Content-Type to say so; see /docs"
+		p.message = "the body has to be JSON, not compressed, and Content-Type to say so; see /docs"
 	case http.StatusRequestEntityTooLarge:
 		p.code, p.message = "payload_too_large", fmt.Sprintf("the body is larger than %d bytes", maxBody)
 	}

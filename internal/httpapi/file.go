@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -25,7 +26,8 @@ func (h handlers) ExportFile(ctx context.Context, r ExportFileRequestObject) (Ex
 	}
 	f := &fileDownload{download: d, conditions: http.Header{}}
 	for name, value := range map[string]string{"Range": p.Range, "If-Range": p.IfRange, "If-None-Match": p.IfNoneMatch} {
-		if value != "" {
+		// A range of anything but bytes is to be ignored (RFC 9110, 14.2); ServeContent would refuse it.
+		if value != "" && (name != "Range" || strings.HasPrefix(value, "bytes=")) {
 			f.conditions.Set(name, value)
 		}
 	}

@@ -32,6 +32,8 @@ func exportCalls() []call {
 		all = append(all,
 			call{route, nil, nil, 200, ""},
 			call{route, as{"Accept-Encoding", "gzip"}, nil, 200, ""},
+			call{route + "?csv=raw&format=csv", nil, nil, 200, ""},
+			call{route + "?csv=raw&format=json", nil, nil, 400, "validation_failed"},
 			call{route + "?csv=no", nil, nil, 400, "validation_failed"},
 			call{route + "?what=1", nil, nil, 400, "validation_failed"},
 			call{route + "?fields=id,password", nil, nil, 400, "validation_failed"},
@@ -55,6 +57,7 @@ func exportCalls() []call {
 	}
 	return append(all,
 		call{"GET /api/v1/export/csv", as{"Range", "bytes=2-4"}, nil, 206, ""},
+		call{"GET /api/v1/export/csv", as{"Range", "lines=0-5"}, nil, 200, ""},
 		call{"GET /api/v1/export/csv", as{"If-None-Match", "*"}, nil, 304, ""},
 		call{"GET /api/v1/export/csv", as{"Range", "bytes=1000-"}, nil, 416, "range_not_satisfiable"},
 		call{"GET /api/v1/export/csv", as{"Range", "bytes=x"}, nil, 416, "range_not_satisfiable"},

@@ -59,8 +59,10 @@ func userCalls() []call {
 			text := as{"Content-Type", "text/plain"}
 			all = append(all,
 				call{request, text, nil, 415, "unsupported_media_type"},
+				call{request, as{"Content-Encoding", "gzip"}, nil, 415, "unsupported_media_type"},
 				call{method + " " + path, nil, nil, 415, "unsupported_media_type"},
 				call{request + "}", nil, nil, 400, "malformed_json"},
+				call{method + " " + path + " " + strings.Replace(byronJSON, "Ada", "\u2003  ", 1), nil, nil, 400, "validation_failed"},
 				call{method + " " + path + ` {"age":0}`, nil, nil, 400, "validation_failed"},
 			)
 		}

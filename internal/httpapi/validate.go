@@ -118,7 +118,7 @@ func (s *Server) exportErrors(h http.Header, query url.Values) []job.FieldError 
 	if query.Has("jobId") && h.Get("X-USER-ID") == "" {
 		fields = append(fields, job.FieldError{Field: "X-USER-ID", Message: required})
 	}
-	spec := user.ExportSpec{Format: query.Get("format"), Compress: query.Get("compress")}
+	spec := user.ExportSpec{Format: query.Get("format"), Compress: query.Get("compress"), Raw: query.Get("csv") == "raw"}
 	if query.Has("fields") {
 		spec.Fields = strings.Split(query.Get("fields"), ",")
 	}

@@ -86,6 +86,8 @@ func (p *Patch) Validate() error {
 			add(f.name, "must have %d to %d characters", f.low, f.max)
 		case n > f.max:
 			add(f.name, "must have at most %d characters", f.max)
+		case f.name == "firstName" && strings.TrimSpace(*f.value) == "":
+			add(f.name, "must not be blank")
 		case f.name == "email" && !validEmail(*f.value):
 			add(f.name, "must be an e-mail address")
 		}
