@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -27,67 +28,107 @@ var conditions = []struct {
 	{"deleted", func(f *user.Filter) { f.Deleted = true }},
 }
 
-// search is P8: every condition alone and every pair of two fields, first page and a page in the middle.
+// combination is a condition alone, or two of different fields.
+type combination struct {
+	name   string
+	filter user.Filter
+}
+
+func combinations() (list []combination) {
+	for i, a := range conditions {
+		for _, b := range conditions[i:] {
+			c := combination{name: a.name}
+			a.set(&c.filter)
+			switch field, _, _ := strings.Cut(a.name, "="); {
+			case a.name == b.name:
+			case strings.HasPrefix(b.name, field+"="):
+				continue
+			default:
+				c.name += " and " + b.name
+				b.set(&c.filter)
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+const (
+	searchRounds = 40
+	searchGoal   = 50 * time.Millisecond
+)
+
+// searched is what a query took.
+type searched struct {
+	p50, p95 time.Duration
+	reads    int64 // rows and index entries
+}
+
+func (s searched) String() string {
+	return fmt.Sprintf("p50 %6.1f ms, p95 %6.1f ms, %8s reads", ms(s.p50), ms(s.p95), count(s.reads))
+}
+
+func timeSearch(ctx context.Context, s *store.Store, q user.Query) (m searched, err error) {
+	var times []time.Duration
+	for range searchRounds {
+		began := time.Now()
+		if _, _, err := s.Users(ctx, q); err != nil {
+			return m, err
+		}
+		times = append(times, time.Since(began))
+	}
+	m.p50, m.p95 = quantile(times, 0.5), quantile(times, 0.95)
+	m.reads, err = s.Reads(ctx, q)
+	return m, err
+}
+
+// search is P8: every condition alone and every pair of two fields, first page and a page in the middle. The worst of
+// them counts, and reading a tenth of the users counts as a full scan, whatever EXPLAIN calls it.
 func search(ctx context.Context, l *lab) (result, error) {
 	n := l.size(3e6)
-	api, _, err := l.fleet(ctx, 2)
+	api, workers, err := l.fleet(ctx, 2)
 	if err != nil {
 		return result{}, err
 	}
 	if _, err := importUsers(ctx, api, n); err != nil {
 		return result{}, err
 	}
-	s, err := l.store()
+	for _, p := range append(workers, api) {
+		p.stop()
+	}
+	s, err := store.Open(l.url, store.Options{MaxConns: 1})
 	if err != nil {
 		return result{}, err
 	}
 	defer func() { _ = s.Close() }()
 	var res result
-	var all []time.Duration
-	worst, slow, scans := time.Duration(0), 0, 0
-	queries := 0
-	for i, a := range conditions {
-		for _, b := range conditions[i:] {
-			var f user.Filter
-			a.set(&f)
-			b.set(&f)
-			if strings.Split(a.name, "=")[0] == strings.Split(b.name, "=")[0] && a.name != b.name {
-				continue // two conditions on one field
+	var worst [2]time.Duration // of the first pages, and of those inside
+	scans, list := 0, combinations()
+	for _, c := range list {
+		var at [2]searched
+		for i, after := range []*user.Key{nil, {ID: n / 2}} {
+			q := user.Query{Filter: c.filter, Size: 10, After: after}
+			if at[i], err = timeSearch(ctx, s, q); err != nil {
+				return res, err
 			}
-			for _, after := range []*user.Key{nil, {ID: n / 2}} {
-				queries++
-				q := user.Query{Filter: f, Size: 10, After: after}
-				var times []time.Duration
-				for range 10 {
-					began := time.Now()
-					if _, _, err := s.Users(ctx, q); err != nil {
-						return res, err
-					}
-					times = append(times, time.Since(began))
-				}
-				all = append(all, times...)
-				p95 := quantile(times, 0.95)
-				worst = max(worst, p95)
+			worst[i] = max(worst[i], at[i].p95)
+			scan := at[i].reads > max(n/10, 50_000) // small tables are not worth an index
+			if scan {
+				scans++
+			}
+			if scan || at[i].p95 >= searchGoal {
 				plan, err := s.Explain(ctx, q)
 				if err != nil {
 					return res, err
 				}
-				scan := strings.Contains(strings.Join(plan, "\n"), "users type=ALL")
-				if scan {
-					scans++
-				}
-				if p95 > 50*time.Millisecond || scan {
-					slow++
-					res.details = append(res.details, fmt.Sprintf("%s and %s, middle %v: p50 %.1f ms, p95 %.1f ms; %s",
-						a.name, b.name, after != nil, ms(quantile(times, 0.5)), ms(p95), strings.Join(plan[max(0, len(plan)-2):], "; ")))
-				}
+				res.details = append(res.details, fmt.Sprintf("%s, middle %v: %s", c.name, after != nil, strings.Join(plan, "; ")))
 			}
 		}
+		res.details = append(res.details, fmt.Sprintf("%-30s first page: %s; in the middle: %s", c.name, at[0], at[1]))
 	}
-	p95 := quantile(all, 0.95)
-	res.value = fmt.Sprintf("p95 %.1f ms, %d full scans", ms(p95), scans)
-	res.met = p95 < 50*time.Millisecond && scans == 0
-	res.details = append([]string{fmt.Sprintf("%d queries, 10 times each: p50 %.1f ms, p95 %.1f ms; slowest p95 of one query %.1f ms; %d of them above 50 ms",
-		queries, ms(quantile(all, 0.5)), ms(p95), ms(worst), slow)}, res.details...)
+	res.value = fmt.Sprintf("worst p95 %.1f ms, %d full scans", ms(worst[0]), scans)
+	res.met = worst[0] < searchGoal && scans == 0
+	res.details = append([]string{fmt.Sprintf("%d filters and pairs, %d times each; worst p95 of a first page %.1f ms, of a page in the middle %.1f ms",
+		len(list), searchRounds, ms(worst[0]), ms(worst[1]))}, res.details...)
 	return res, nil
 }

@@ -67,3 +67,29 @@ func appendExplained(lines []string, rows *sqlx.Rows) ([]string, error) {
 	}
 	return lines, rows.Err()
 }
+
+// Reads runs the search of Users and answers how many rows and index entries MySQL or MariaDB passed over for it, those
+// of results in between included. The Store has to have MaxConns 1, since the count is the connection's.
+func (s *Store) Reads(ctx context.Context, q user.Query) (int64, error) {
+	before, err := s.handlerReads(ctx)
+	if err != nil {
+		return 0, translate("count reads", err)
+	}
+	if _, _, err := s.Users(ctx, q); err != nil {
+		return 0, err
+	}
+	after, err := s.handlerReads(ctx)
+	return after - before, translate("count reads", err)
+}
+
+func (s *Store) handlerReads(ctx context.Context) (sum int64, err error) {
+	var rows []struct {
+		Name  string `db:"Variable_name"`
+		Value int64  `db:"Value"`
+	}
+	err = s.r.SelectContext(ctx, &rows, `SHOW SESSION STATUS WHERE Variable_name IN ('Handler_read_next', 'Handler_read_prev', 'Handler_read_rnd_next')`)
+	for _, r := range rows {
+		sum += r.Value
+	}
+	return sum, err
+}
