@@ -97,15 +97,22 @@ func appendAvro(dst []byte, fields []field, cols [][]byte) ([]byte, error) {
 	return dst, nil
 }
 
-func (f *avroFile) write(p *page) (err error) {
-	if f.file == nil {
-		opts := []ocf.WriterOpt{ocf.WithBlockBytes(avroBlock)}
-		if f.codec != nil {
-			opts = append(opts, ocf.WithCodec(f.codec))
-		}
-		if f.file, err = ocf.NewWriter(f.out, f.schema, opts...); err != nil {
-			return err
-		}
+// begin writes the header, once.
+func (f *avroFile) begin() (err error) {
+	if f.file != nil {
+		return nil
+	}
+	opts := []ocf.WriterOpt{ocf.WithBlockBytes(avroBlock)}
+	if f.codec != nil {
+		opts = append(opts, ocf.WithCodec(f.codec))
+	}
+	f.file, err = ocf.NewWriter(f.out, f.schema, opts...)
+	return err
+}
+
+func (f *avroFile) write(p *page) error {
+	if err := f.begin(); err != nil {
+		return err
 	}
 	start := 0
 	for _, end := range p.ends {
@@ -117,7 +124,12 @@ func (f *avroFile) write(p *page) (err error) {
 	return nil
 }
 
-func (f *avroFile) close() error { return f.file.Close() }
+func (f *avroFile) close() error {
+	if err := f.begin(); err != nil {
+		return err
+	}
+	return f.file.Close()
+}
 
 // deflate is Avro's codec of that name. The library's own makes a compressor, most of a megabyte, for every block.
 type deflate struct {

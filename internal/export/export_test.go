@@ -2,8 +2,11 @@ package export
 
 import "github.com/musterhq/muster/internal/user"
 
-// PageRows is how many users one query reads.
-const PageRows = pageRows
+// How many users one query reads, and how many such pages there are.
+const (
+	PageRows  = pageRows
+	PageCount = pageCount
+)
 
 // Appender is what encodes a user of s, for tests.
 func Appender(s user.ExportSpec) func(dst []byte, cols [][]byte) ([]byte, error) {

@@ -119,6 +119,20 @@ func fieldsOf(s user.ExportSpec) ([]field, error) {
 	return picked, nil
 }
 
+// columnsOf lists the places in user.Columns that the fields of s, which has been checked, need.
+func columnsOf(s user.ExportSpec) (columns []int) {
+	fields, _ := fieldsOf(s)
+	for _, f := range fields {
+		if f.kind == name {
+			columns = append(columns, colFirstName, colLastName)
+		} else {
+			columns = append(columns, f.col)
+		}
+	}
+	slices.Sort(columns)
+	return slices.Compact(columns)
+}
+
 func names(fields []field) []string {
 	out := make([]string, len(fields))
 	for i, f := range fields {

@@ -17,8 +17,11 @@ const (
 	zstandard = "zstd"
 )
 
-// page is a page of users on its way from the reader to the writer, in its format's form.
+// page is a page of users on its way from a reader to the writer, in its format's form.
 type page struct {
+	first, last int64         // ids
+	ready       chan struct{} // when it is read
+
 	buf  []byte            // the encoded users; of Parquet: what the texts of vals are stored in
 	ends []int             // Avro: where each user ends in buf
 	vals [][]parquet.Value // Parquet: of each column
@@ -34,11 +37,12 @@ func (p *page) reset() {
 	p.rows, p.err = 0, nil
 }
 
-// format makes a file of users. One goroutine calls row, another one write and close: they share no state.
+// format makes a file of users. Several goroutines call row, each for a page of its own, and another one write and close:
+// what row changes is in the page.
 type format interface {
 	// row adds a user to p.
 	row(p *page, cols [][]byte) error
-	// write puts p into the file; the first call writes what comes before the users.
+	// write puts p, which has users, into the file; the first call writes what comes before the users.
 	write(p *page) error
 	// close writes what comes after the users.
 	close() error
@@ -100,32 +104,45 @@ type textFile struct {
 	add        func(dst []byte, cols [][]byte) ([]byte, error)
 	head, foot string
 	sep        byte // between users; 0: none
-
-	started bool // of row
-	begun   bool // of write
+	begun      bool // the head is written
+	between    bool // a user is written
 }
 
 func (t *textFile) row(p *page, cols [][]byte) (err error) {
-	if t.sep != 0 && t.started {
+	if t.sep != 0 {
 		p.buf = append(p.buf, t.sep)
 	}
-	t.started = true
 	p.buf, err = t.add(p.buf, cols)
 	return err
 }
 
 func (t *textFile) write(p *page) error {
-	if !t.begun {
-		t.begun = true
-		if _, err := io.WriteString(t.w, t.head); err != nil {
-			return err
-		}
+	buf := p.buf
+	if err := t.begin(); err != nil {
+		return err
 	}
-	_, err := t.w.Write(p.buf)
+	if t.sep != 0 && !t.between {
+		buf = buf[1:]
+	}
+	t.between = true
+	_, err := t.w.Write(buf)
+	return err
+}
+
+// begin writes the head, once.
+func (t *textFile) begin() error {
+	if t.begun {
+		return nil
+	}
+	t.begun = true
+	_, err := io.WriteString(t.w, t.head)
 	return err
 }
 
 func (t *textFile) close() error {
+	if err := t.begin(); err != nil {
+		return err
+	}
 	if _, err := io.WriteString(t.w, t.foot); err != nil {
 		return err
 	}

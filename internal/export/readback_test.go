@@ -24,15 +24,18 @@ import (
 // crowd has users whose every value is different, every third of them deleted.
 type crowd struct{ rows int64 }
 
-func (c crowd) Page(_ context.Context, _ user.Filter, after int64, limit int, row func([][]byte) error) (int64, int, error) {
-	n := 0
-	for ; n < limit && after < c.rows; n++ {
-		after++
-		if err := row(member(after)); err != nil {
-			return after, n, err
+func (c crowd) Span(context.Context, user.Filter) (first, last int64, err error) {
+	return 1, c.rows, nil
+}
+
+func (c crowd) Range(_ context.Context, _ user.Filter, columns []int, first, last int64, row func([][]byte) error) (n, next int64, err error) {
+	for id := first; id <= last; id++ {
+		if err := row(only(columns, member(id))); err != nil {
+			return n, 0, err
 		}
+		n++
 	}
-	return after, n, nil
+	return n, last + 1, nil
 }
 
 func member(id int64) [][]byte {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -28,23 +30,36 @@ type fakePager struct {
 
 var errPage = errors.New("no page")
 
-func (p *fakePager) Page(ctx context.Context, f user.Filter, after int64, limit int, row func([][]byte) error) (int64, int, error) {
+func (p *fakePager) Span(context.Context, user.Filter) (first, last int64, err error) {
+	return 1, p.rows, nil
+}
+
+func (p *fakePager) Range(ctx context.Context, f user.Filter, columns []int, first, last int64, row func([][]byte) error) (n, next int64, err error) {
 	p.pages.Add(1)
 	p.filter.Store(&f)
-	if p.failAfter >= 0 && after >= p.failAfter {
-		return after, 0, errPage
+	if p.failAfter >= 0 && first > p.failAfter {
+		return 0, 0, errPage
 	}
-	n := 0
-	for ; n < limit && after < p.rows; n++ {
+	for id := first; id <= last; id++ {
 		if err := ctx.Err(); err != nil {
-			return after, n, err
+			return n, 0, err
 		}
-		after++
-		if err := row(ada("id", strconv.FormatInt(after, 10))); err != nil {
-			return after, n, err
+		if err := row(only(columns, ada("id", strconv.FormatInt(id, 10)))); err != nil {
+			return n, 0, err
+		}
+		n++
+	}
+	return n, last + 1, nil
+}
+
+// only leaves the others out.
+func only(columns []int, cols [][]byte) [][]byte {
+	for i := range cols {
+		if !slices.Contains(columns, i) {
+			cols[i] = nil
 		}
 	}
-	return after, n, nil
+	return cols
 }
 
 func stream(ctx context.Context, w io.Writer, p export.Pager, s user.ExportSpec) (int64, error) {
@@ -100,8 +115,8 @@ func TestStreamStopsWhenTheWriterFails(t *testing.T) {
 	if !errors.Is(err, gone) || n != 0 {
 		t.Errorf("Stream = %d, %v, want 0 and the writer's error", n, err)
 	}
-	if pages := users.pages.Load(); pages > 2 {
-		t.Errorf("read %d pages for a client that was gone, want at most 2", pages)
+	if pages := users.pages.Load(); pages > export.PageCount {
+		t.Errorf("read %d pages for a client that was gone, want at most %d", pages, export.PageCount)
 	}
 }
 
@@ -115,19 +130,52 @@ func TestStreamEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A slow writer must not make the reader run ahead: two pages are all that memory holds.
-func TestStreamReadsOnePageAhead(t *testing.T) {
+// A slow writer must not make the readers run ahead: a few pages are all that memory holds.
+func TestStreamReadsFewPagesAhead(t *testing.T) {
 	t.Parallel()
-	users := &fakePager{rows: 50_000, failAfter: -1}
+	users := &fakePager{rows: 20 * export.PageRows, failAfter: -1}
 	var written int64
 	_, err := stream(t.Context(), writerFunc(func(p []byte) (int, error) {
-		if ahead := users.pages.Load() - written; ahead > 2 {
-			t.Errorf("%d pages read ahead, want at most 2", ahead)
+		if ahead := users.pages.Load() - written; ahead > export.PageCount {
+			t.Errorf("%d pages read ahead, want at most %d", ahead, export.PageCount)
 		}
 		written++
 		return len(p), nil
 	}), users, user.ExportSpec{})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// sparse has one user in each stretch of a million ids.
+type sparse struct{ queries atomic.Int64 }
+
+func (*sparse) Span(context.Context, user.Filter) (first, last int64, err error) {
+	return 1_000_000, 9_000_000, nil
+}
+
+func (s *sparse) Range(_ context.Context, _ user.Filter, _ []int, first, last int64, row func([][]byte) error) (n, next int64, err error) {
+	s.queries.Add(1)
+	at := (first + 999_999) / 1_000_000 * 1_000_000
+	if at > last {
+		return 0, at, nil
+	}
+	return 1, last + 1, row(ada("id", strconv.FormatInt(at, 10)))
+}
+
+func TestStreamSkipsUnusedIDs(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	users := &sparse{}
+	rows, err := stream(t.Context(), &out, users, user.ExportSpec{Format: user.JSON, Fields: []string{"id"}})
+	want := "[\n{\"id\":1000000}"
+	for id := 2; id <= 9; id++ {
+		want += fmt.Sprintf(",\n{\"id\":%d000000}", id)
+	}
+	if err != nil || rows != 9 || out.String() != want+"\n]\n" {
+		t.Errorf("Stream = %d, %v: %s", rows, err, out.String())
+	}
+	if n := users.queries.Load(); n > 9*(export.PageCount+1) {
+		t.Errorf("%d queries for nine users", n)
 	}
 }

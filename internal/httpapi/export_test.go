@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"regexp"
@@ -164,17 +165,21 @@ func TestShutdownEndsExports(t *testing.T) {
 // endless has users as long as somebody reads them.
 type endless struct{}
 
-func (endless) Page(ctx context.Context, _ user.Filter, after int64, limit int, row func([][]byte) error) (int64, int, error) {
+func (endless) Span(context.Context, user.Filter) (first, last int64, err error) {
+	return 1, math.MaxInt64 / 2, nil
+}
+
+func (endless) Range(ctx context.Context, _ user.Filter, _ []int, first, last int64, row func([][]byte) error) (n, next int64, err error) {
 	cols := make([][]byte, 11)
 	for i := range cols {
 		cols[i] = []byte("0123456789")
 	}
-	for range limit {
+	for ; first+n <= last; n++ {
 		if err := row(cols); err != nil {
-			return after, 0, err
+			return n, 0, err
 		}
 	}
-	return after + int64(limit), limit, ctx.Err()
+	return n, last + 1, ctx.Err()
 }
 
 func TestExportStopsWhenTheClientGoes(t *testing.T) {

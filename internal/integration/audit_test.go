@@ -82,10 +82,8 @@ func (s *stack) auditRows(j job.Job, row predict) {
 	s.t.Helper()
 	next, bad := j.FirstID, 0
 	for next <= j.LastID() && bad < 3 {
-		last, n, err := s.store.Page(s.t.Context(), user.Filter{}, next-1, 10_000, func(cols [][]byte) error {
-			if next > j.LastID() {
-				return nil
-			}
+		last := min(next+9999, j.LastID())
+		n, _, err := s.store.Range(s.t.Context(), user.Filter{}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8}, next, last, func(cols [][]byte) error {
 			want := row(j, next-j.FirstID)
 			have := fmt.Sprintf("%s|%s|%s|%s|%s|%s|%s|%s|%s", cols[0], cols[1], cols[2], cols[3], cols[4], cols[5], cols[6], cols[7], cols[8])
 			if w := fmt.Sprintf("%d|%s|%s|%s|%s|%s|%d|%s|%s", next, want.FirstName, want.LastName, want.Email, want.City, want.State,

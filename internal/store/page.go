@@ -4,80 +4,85 @@ import (
 	"context"
 	"database/sql"
 	"strconv"
+	"strings"
 
 	"github.com/musterhq/muster/internal/user"
 )
 
-// scanIDs is how many ids one statement of Page looks at: without a bound, one that finds few users would be silent for
-// longer than the driver waits for a row.
-const scanIDs = 250_000
-
-// Page reads up to limit users of f with an id above after, in id order, and calls row for each with the columns of
-// user.Columns as the database gives them (NULL is nil). The slices are valid during the call only. It answers the
-// id to go on from and how many users there were; fewer than limit means the end. The connection is free again on
-// return.
-func (s *Store) Page(ctx context.Context, f user.Filter, after int64, limit int, row func(cols [][]byte) error) (last int64, n int, err error) {
-	// Otherwise by id and nothing else: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
-	index := s.dialect.primary
-	switch {
-	case f.Email != "":
-		index = s.dialect.index("ix_users_email")
-	case f.Deleted:
-		index = s.dialect.index("ix_users_deleted")
+// Span answers the least and the greatest id among which the users of f are; first is above last when there are none.
+func (s *Store) Span(ctx context.Context, f user.Filter) (first, last int64, err error) {
+	index, c := s.exportBy(f)
+	end := func(order string) string {
+		return `(SELECT id FROM users` + index + ` WHERE ` + c.String() + ` ORDER BY id` + order + ` LIMIT 1)`
 	}
-	where := s.where(f)
-	last = max(after, f.FirstID-1)
-	for {
-		end := last + scanIDs
-		c := where.and(`id > ?`, last).and(`id <= ?`, end)
-		query := selectUsers + index + ` WHERE ` + c.String() + ` ORDER BY id LIMIT ?`
-		found, err := s.eachRow(ctx, query, append(c.args, limit-n), func(id int64, cols [][]byte) error {
-			if err := row(cols); err != nil {
-				return err
-			}
-			last = id
-			return nil
-		})
-		n += found
-		if err != nil || n == limit || f.LastID != 0 && end >= f.LastID {
-			return last, n, err
-		}
-		var next *int64 // ids that an import never used, or whose users it took back, may be many
-		if err := s.r.GetContext(ctx, &next, `SELECT MIN(id) FROM users WHERE id > ?`, end); err != nil || next == nil {
-			return last, n, translate("read users", err)
-		}
-		last = *next - 1
-	}
+	err = s.r.QueryRowxContext(ctx, `SELECT COALESCE(`+end(``)+`, 1), COALESCE(`+end(` DESC`)+`, 0)`,
+		append(c.args, c.args...)...).Scan(&first, &last)
+	return first, last, translate("read users", err)
 }
 
-// eachRow calls row for each user of a query and answers how many of the calls went well.
-func (s *Store) eachRow(ctx context.Context, query string, args []any, row func(id int64, cols [][]byte) error) (n int, err error) {
+// exportBy is the index that leads to the users of f in id order, and what it knows of f. By id, unless f asks for few:
+// MariaDB would rather go by its index of deleted users, fifteen times as slowly.
+func (s *Store) exportBy(f user.Filter) (index string, c conditions) {
+	c = s.where(user.Filter{FirstID: max(f.FirstID, 1), LastID: f.LastID, Email: f.Email, Deleted: f.Deleted})
+	switch {
+	case f.Email != "":
+		return s.dialect.index("ix_users_email"), c
+	case f.Deleted:
+		return s.dialect.index("ix_users_deleted"), c
+	}
+	c.list = c.list[1:] // not deleted: nearly all are, and otherwise the span would have to be searched for
+	return s.dialect.primary, c
+}
+
+// Range calls row for the users of f with an id from first to last, in id order. It reads those columns of user.Columns
+// whose places are in columns; cols has them in their places, as the database gives them (NULL is nil), and is valid
+// during the call only. It answers how many users there were, and the id above last to go on from. The connection is free
+// again on return.
+func (s *Store) Range(
+	ctx context.Context, f user.Filter, columns []int, first, last int64, row func(cols [][]byte) error,
+) (n, next int64, err error) {
+	names := make([]string, len(columns))
+	for i, column := range columns {
+		names[i] = user.Columns[column]
+	}
+	index, _ := s.exportBy(f)
+	f.FirstID, f.LastID = 0, 0
+	c := s.where(f)
+	// The ids are no placeholders: a statement without any needs not be prepared.
+	between := ` AND id BETWEEN ` + strconv.FormatInt(first, 10) + ` AND ` + strconv.FormatInt(last, 10)
+	n, err = s.eachRow(ctx, `SELECT `+strings.Join(names, ", ")+` FROM users`+index+` WHERE `+c.String()+between+` ORDER BY id`, c.args, columns, row)
+	if err != nil || n > 0 {
+		return n, last + 1, translate("read users", err)
+	}
+	// Ids that an import never used, or whose users it took back, may be millions.
+	err = s.r.GetContext(ctx, &next, `SELECT COALESCE(MIN(id), ?) FROM users WHERE id > ?`, last+1, last)
+	return 0, next, translate("read users", err)
+}
+
+// eachRow calls row for each row of a query of these columns.
+func (s *Store) eachRow(ctx context.Context, query string, args []any, columns []int, row func(cols [][]byte) error) (n int64, err error) {
 	rows, err := s.r.QueryContext(ctx, query, args...)
 	if err != nil {
-		return 0, translate("read users", err)
+		return 0, err
 	}
 	defer func() { _ = rows.Close() }()
-	raw := make([]sql.RawBytes, len(user.Columns))
-	dest, cols := make([]any, len(raw)), make([][]byte, len(raw))
+	raw := make([]sql.RawBytes, len(columns))
+	dest, cols := make([]any, len(raw)), make([][]byte, len(user.Columns))
 	for i := range raw {
 		dest[i] = &raw[i]
 	}
 	for ; rows.Next(); n++ {
 		if err := rows.Scan(dest...); err != nil {
-			return n, translate("read users", err)
-		}
-		for i := range raw {
-			cols[i] = raw[i]
-		}
-		id, err := strconv.ParseInt(string(raw[0]), 10, 64)
-		if err != nil {
 			return n, err
 		}
-		if err := row(id, cols); err != nil {
+		for i, column := range columns {
+			cols[column] = raw[i]
+		}
+		if err := row(cols); err != nil {
 			return n, err
 		}
 	}
-	return n, translate("read users", rows.Err())
+	return n, rows.Err()
 }
 
 // Count is the number of users that are not deleted. It reads the whole table: for the demo and for tests.
