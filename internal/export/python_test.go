@@ -3,6 +3,7 @@ package export_test
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"os/exec"
 	"slices"
 	"testing"
@@ -20,6 +21,18 @@ func TestCSVReadByPython(t *testing.T) {
 	}
 	values := []string{
 		"plain", "", " ", `"`, `""`, ",", "a,b", "line\nline", "line\r\nline", "\r", "=1+1", "+44", "-1", "@x", "\t", "'", "بايرون", "👩\u200d💻", `a"b,c` + "\n",
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 60 {
+		letters := []rune("a=+-@'\",;\r\n\t \\é👩\u200d\u0301ب")
+		value := make([]rune, r.IntN(12))
+		for i := range value {
+			value[i] = letters[r.IntN(len(letters))]
+			if r.IntN(4) == 0 {
+				value[i] = 1 + r.Int32N(0xD7FF) // any character below the surrogates but NUL
+			}
+		}
+		values = append(values, string(value))
 	}
 	fields := []string{"id", "city", "state"}
 	for _, raw := range []bool{true, false} {
