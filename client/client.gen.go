@@ -443,12 +443,16 @@ type ExportFileParams struct {
 
 	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
 	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
-	// City Contained, in any case.
+	// City Contained, in any case; see `name`.
 	City *FilterCity `form:"city,omitempty" json:"city,omitempty"`
 
-	// State Contained, in any case.
+	// State Contained, in any case; see `name`.
 	State *FilterState `form:"state,omitempty" json:"state,omitempty"`
 	Age   *FilterAge   `form:"age,omitempty" json:"age,omitempty"`
 
@@ -459,7 +463,7 @@ type ExportFileParams struct {
 	MaxAge *FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
 	Gender *FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
 
-	// Email The whole address, in any case.
+	// Email The whole address, in any case; see `name`.
 	Email *FilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
@@ -500,12 +504,16 @@ type ExportUsersParams struct {
 
 	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
 	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
-	// City Contained, in any case.
+	// City Contained, in any case; see `name`.
 	City *FilterCity `form:"city,omitempty" json:"city,omitempty"`
 
-	// State Contained, in any case.
+	// State Contained, in any case; see `name`.
 	State *FilterState `form:"state,omitempty" json:"state,omitempty"`
 	Age   *FilterAge   `form:"age,omitempty" json:"age,omitempty"`
 
@@ -516,7 +524,7 @@ type ExportUsersParams struct {
 	MaxAge *FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
 	Gender *FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
 
-	// Email The whole address, in any case.
+	// Email The whole address, in any case; see `name`.
 	Email *FilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
@@ -634,12 +642,16 @@ type ListUsersParams struct {
 
 	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
 	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
-	// City Contained, in any case.
+	// City Contained, in any case; see `name`.
 	City *FilterCity `form:"city,omitempty" json:"city,omitempty"`
 
-	// State Contained, in any case.
+	// State Contained, in any case; see `name`.
 	State *FilterState `form:"state,omitempty" json:"state,omitempty"`
 	Age   *FilterAge   `form:"age,omitempty" json:"age,omitempty"`
 
@@ -650,7 +662,7 @@ type ListUsersParams struct {
 	MaxAge *FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
 	Gender *FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
 
-	// Email The whole address, in any case.
+	// Email The whole address, in any case; see `name`.
 	Email *FilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
@@ -695,12 +707,16 @@ type SearchUsersParams struct {
 
 	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
 	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
-	// City Contained, in any case.
+	// City Contained, in any case; see `name`.
 	City *FilterCity `form:"city,omitempty" json:"city,omitempty"`
 
-	// State Contained, in any case.
+	// State Contained, in any case; see `name`.
 	State *FilterState `form:"state,omitempty" json:"state,omitempty"`
 	Age   *FilterAge   `form:"age,omitempty" json:"age,omitempty"`
 
@@ -711,7 +727,7 @@ type SearchUsersParams struct {
 	MaxAge *FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
 	Gender *FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
 
-	// Email The whole address, in any case.
+	// Email The whole address, in any case; see `name`.
 	Email *FilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// Deleted `true`: only the deleted users, otherwise only the others.

@@ -368,12 +368,16 @@ type ExportFileParams struct {
 
 	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
 	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only.
 	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
 
-	// City Contained, in any case.
+	// City Contained, in any case; see `name`.
 	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
 
-	// State Contained, in any case.
+	// State Contained, in any case; see `name`.
 	State FilterState `form:"state,omitempty" json:"state,omitempty"`
 	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
 
@@ -384,7 +388,7 @@ type ExportFileParams struct {
 	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
 	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
 
-	// Email The whole address, in any case.
+	// Email The whole address, in any case; see `name`.
 	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
@@ -425,12 +429,16 @@ type ExportUsersParams struct {
 
 	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
 	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only.
 	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
 
-	// City Contained, in any case.
+	// City Contained, in any case; see `name`.
 	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
 
-	// State Contained, in any case.
+	// State Contained, in any case; see `name`.
 	State FilterState `form:"state,omitempty" json:"state,omitempty"`
 	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
 
@@ -441,7 +449,7 @@ type ExportUsersParams struct {
 	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
 	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
 
-	// Email The whole address, in any case.
+	// Email The whole address, in any case; see `name`.
 	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
@@ -559,12 +567,16 @@ type ListUsersParams struct {
 
 	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
 	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only.
 	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
 
-	// City Contained, in any case.
+	// City Contained, in any case; see `name`.
 	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
 
-	// State Contained, in any case.
+	// State Contained, in any case; see `name`.
 	State FilterState `form:"state,omitempty" json:"state,omitempty"`
 	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
 
@@ -575,7 +587,7 @@ type ListUsersParams struct {
 	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
 	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
 
-	// Email The whole address, in any case.
+	// Email The whole address, in any case; see `name`.
 	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
@@ -620,12 +632,16 @@ type SearchUsersParams struct {
 
 	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
 	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only.
 	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
 
-	// City Contained, in any case.
+	// City Contained, in any case; see `name`.
 	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
 
-	// State Contained, in any case.
+	// State Contained, in any case; see `name`.
 	State FilterState `form:"state,omitempty" json:"state,omitempty"`
 	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
 
@@ -636,7 +652,7 @@ type SearchUsersParams struct {
 	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
 	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
 
-	// Email The whole address, in any case.
+	// Email The whole address, in any case; see `name`.
 	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
@@ -5846,160 +5862,163 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chs3tuernO2drUx2mhSpr8R0pWpkWc7IkWWNJSe5jrwi2A2SsJoAA4CiGJf2/32CfYF9k32TfZIt",
-	"nIP+INlNNSVZM87VrboTS+pGHwDnG+f88DmI1GisJJfWBJ3PwZCzmGv858EZG7j/xtxEWoytUDLoBPtD",
-	"JgfcwHTIJb/iGuyQw8RwDbHi5jn0lYbuYb/xhtlo2AUmY/zxWEnuf9cMwsBEQz5ibnR+zUbjhJug81tw",
-	"HpycHF5fHVx/OGpF7ah9dvXh2eD1eRB8DAM7G/OgExirhRwENzdhcBjz0VhZLu07Pk7YjMfL1HatnvAu",
-	"EgtMAmc6EVyD5r9PuLEwkTHOQBjIRotmjZ/4DEYs5ji3T6q3QLGcjBy1buhyyo5UxIiARXp+GXKdDQvC",
-	"VK/FBhuLjav2xifVMxut9rOdFt9lje/irajxXa/NG8+irX5js78bt9n3ve1oJy4n5UTzPtdcRnxvPE5E",
-	"2RqdDTmMs8fADpmFKTMwVFJNNI+raZwyYX/YapV/+R23erbXt1yXLYNKOBgeKRkbmEgrEhAWhIGp0nYI",
-	"Vs+EHAAbMCHd591+Ce2Id4teJGckpBi5/WhnNAhp+YDr4MZRMWaajbj1LL0XRXxsD2SkYkfmMnOr0Vhz",
-	"Y7gBy68tKIl7NWWzEHozGPwhxqA0/GFsHMJEJtwY6Eb+pS5KgJuHk4GBUrhywo1LUhWEgWQjRyLR0cgI",
-	"qVpg+pD77PPff2g1vy9Z6TC4boy4MWzgfjuaGAs9Du47BlQfuP+EcU/un/5cIiKaTbuQcHbFDUQ8SQww",
-	"46Y9A6Z5CNMhs6mgz8BYpi1MhR2SqPeVHjELkbkCJZNZNuPfJ1zP8glH5qpUhjSbLs/JTWmgGrUmqtk0",
-	"BNGHgbjiEufod2P15g459EXCQVjDk/5z919cMzBsZsCoJuzBCdO/T7h1G753pZV/wUC63zwGIY2IeeWk",
-	"U1LKZu42NQhxh++3AkWmpAWYSLs8+3+oKYyYnKGuNs+BWRgpY6HdClst/H+37W8mxnLtpshNCG3/B7fd",
-	"YNRER27BZaxGbpDqaTsCVgltgcXbLfd/H8OAGInEd3c7CFdKdvlKMJiiXpGTUY9r6Gs1grZ7+KXQPEoV",
-	"chnJcfZAkcyY99kkcTQxEwVhtnX0k1ve++0cM5HbOBzoJgxeCZ7Eplw/9/FvMGXS8jgEIcloKR1z3YT9",
-	"0587IOIQWTgENuAhDLizbSFEws5CJ7aWh8BHTCQhjFRPJO5BGTvZYeaSx06Sz2VfaGOPcZSEpf+KecLx",
-	"s/4fe7YJjihlhzzVAKbjhQrpVH1g5BSQKoG9k0Ovk+yQj5rnbqH59ThRMQ86fZYYXs5LNF6VfvwtELEb",
-	"yM0q+PgxDITlI1zBEbs+4nJgh0Fnu1WiM0fs+pCe3Wwhq/mfcl5jWrPZreqV6AvhkxKSx85GRGo0Yob2",
-	"M7Fc77kXy7nOjVkxs63dj0ikl4Cd1oPJA1gF7Z1WTuC+sLMyZSktc3NCZnN6I2KmWtO5MaqMWKJkrGRA",
-	"E0p3xamWGqZsyK54QVW1IBoyzSK059kMXhJbVnl/HbRMyIaegUkHhsTAU2F4/gT+ylTN079friU8G/tJ",
-	"9ZRKOJNVe+Moc8KPL+VTOUBWLlUBtJcsjp1JqbUrJBdV28Ji9nf/czNSo4X92dzZWXt/Nnd2SvfnR1RF",
-	"VVJAiqrURr5hiZOQV3zk/nEvXeuGcuvtx8poe8OuvYQurrgwTpG6d2ZqIgfV9m5EQ1Ss8+7Oo0nyGyFv",
-	"nYtK4hUzoQGqTPX3jzaTY6Snnk7y1tDZHm2sN4H+V86G+d8o7X7ZU3ZYUNYMzJhFvAnd/9YNoXvh49X/",
-	"3oURZ/JcOmNleHLFDZmsskXD/6wQMujNFmWr1V5ftlrtUtk6dYb9vuobvYPKOXA5SJiMv4wC915fuWrw",
-	"PmG5T0YhRaoq6CcZfzLoxPn/jMmFD8KAXWl1Pw0SmasQ6AMh0P+O8wgBx78Jg8OX2WTGzA7zuaCnUs8l",
-	"/sLecCHT8RMvMf1v2CU3oPmYM+uicCdIacJkyPTIRb3k7RkXMS3mUvyvL/nMBUtMminXPKYYIvvrJ9Vz",
-	"onYuu3kWp5GmcTpoHbvOPyUXM/0EjrG9udmEd7w/McyFqpqDVBY0H3E3Tx4XJHUx7F7I8VRyvBiNlbaN",
-	"zdbmbqO12WjvOs4ZM2u5dsP+j9/+S+N/fvzcDjd3dm7+EtQMyVHLORN5JYzoJRz2TvcPDxfk4bCPObJy",
-	"D8B5Ld8YODhjg9SvjliScE16zrApCPscttublPDKMnNDZtx35IDHYISMeGViIk3cPUSKrnwZHPU41deq",
-	"Vyksn1TvcLW8/EXzftAJ/utGnr7coL+aDRq5Uizev6e/HrOSMPkYE3csEVa4CLiv9HLgS5kO+EmqqYRI",
-	"xdx0gE1C6Llwi4UQDV2oFEJ8GQIOIkLo6xAGvRAEGqcQhA5hdB2CTEKQKgT5RwjOJbU6hAkLYYI+aJ0Q",
-	"SS5oyLn4aOJip4g5BTgJwmDQo42fi5WKjL3X+MAaf3z8vFnO14WwqX2HsMlOVSPhljIMMa+Im972X6ve",
-	"8s68TV10dN5d8IUh8CfVC+mHVBq+MaCm8jn82nh/evCucfjS6aGUk9xzssoOpmy3DpsVTEjDXIpxQ42J",
-	"gxpj5TS09pt3KzvitPdxBuXiT7N7nk8F1SHSXCnP2Rqs8lAWtRsxQavxrHnx94bTc7vbVWpuoBr+S57y",
-	"Fbpvdxto800IsRgIa5zhbMIF/B0abrgTNuAVCWM3/67k13Z/oo3S3XTHTSIiDj3eV5iqnLMxkZKxcO8b",
-	"9Op8ruRYWbBqwNGw4AvdMRvwbhVPMCRoLuVc9ORa5AVnXlFNLeiIzKdTNpt0QY7RfC+vyCtnz1tNcMTD",
-	"//3fYMQfHP7f//o/PqHXgR6fKRlTOn+gQEk/W5xQ5XTHi0mJzOEquvutJSfk3mKw7Ky00iU4FX9U5lDc",
-	"tMvpbbeK0Uq6UQ8WrrRaRB8enJSkHvzZSBf++u7VPny3ud36tuO9odw60yEQqCuuMULBvYGtFhQStLut",
-	"Sun2H7/T8cwprzoLQuExnMcwQk8wEyhUvE3YHyqDx2mxcxKVtk4V4QFbz3BpK4MMvpA4KZC6vVnm835R",
-	"FlN9p5B6wqLNOVXavijxhd+jrUHB4b9PWAJXLJlwA32VJGrq7JaIKydMY5ZHL5S49MEL/pClXoMwSHOv",
-	"znj71JoP0Ug8fcbzPuGMiEMozfbOJYx91oC+h+vkfKFKYaS/ls+4zy5xE9NJpz/nftX9JoTjOWILA96E",
-	"uIPkZ1ZZ1FrGs1bk9mDG1BN9d2N64yg2YyUNRx/vBYsPrp2suh8iJV285f7JxuNE0GH1BsbM+YToSed8",
-	"BlcsETE+dNFnIkE5jrllIsHBMQl+oLXSbhH8z8Xw/W7B9MebMOBu1KDj6Id3FAXOjeePH9cYNqRQo5Md",
-	"sHNclw1jNWcjv9Pc2EM3g51fX//8z83/2P3wYuunf/7y3dH2m81jL4wTE3S2MQciRtxYNhoHnSCPGM/a",
-	"rU5rp7PVarY3tz64/a3nVOIy0tH1Mr+mcbAwMNVKDjqwtDNoRhzvX4j4YiSMcRE8amd0FN2reFSKOk1N",
-	"LLBMCm5Ct8xHwjwqk2Q5xwUmcUG909o9dcXBp1hvwvw976jkb805QsIUk07OHSq4QGhlfziftFpbUe6E",
-	"4c+8HtttpgddTHMQEqe+zFloLzcMZxoD6q+bsVL+SJfjEVkkPVCuneOqs4U4KKweqGJHKT20wcxMRn8C",
-	"hbGoLZSGHrPR8CIRI2Ev+HXEeZwzgLNNj7n7+ZlbYfOY9PrBcDunFqSILn1GPn9cGFQnjKQ2P52ee5OV",
-	"aaHU3OLpRB222lpDM7T/HNZmxBJnhnl84fY+D256KsYUsFTw+vTtcZOKU2Q/EdHd1Mcn1buQyl5ETEY8",
-	"SVgPTwcLLJSuVLD/9s3J0cHZASZW0i3Lvl3CSTQkMIzIMGQWBvJRljawdlXeBo287k4/e9Sd/qR63xig",
-	"r1MRG4oLhjjChi4YBL/MTXoKN/MQ9SDVslEwWX9LKdXWCWpVNhY3jD5KdWg8bsJ7w71rYxVEQx5dQkpi",
-	"vqDBycHxy8PjH+uvVzqrt/q16lWtGxkCdDb84xgVT0WSOM0RK8mb8AtmXShU71I5IZoaPALBckE9kUht",
-	"ofa25FSkimL/1kZJOexCKeqqt7Pn5mpGG4Wi0VVvL1eZ4orRXr0SUphhLQapnXi9fUfUFdfPqa5jWtyB",
-	"P+dCSxdvsuTBlrhSXewBxvPOhlKt4DemA8J//gJVbRMOrYGITQz64elRvBoUjggzZYiK5Cc+e8cn5gFZ",
-	"ZKW6Wyz17vFEyYFxCmThxLEDIn/24pLPLjTSiVQfK6/70BB9+ZWfrxmGvtI94RyNJCGLZbG2XJgQxgkT",
-	"kuqGUSH9YWzccTr9gmUEp1N4pSbycdYdiXPegJlEQ39uo33Zt1Ejjv4CTwx3LJXa+r4jr+mFJcvovyL/",
-	"8VG4BU/8vAc5deucnpFirXAHxgW60lgJfuTWzYxJPkXiz5Q6YnrAH4fk1PNK3CedwDEJbXjzogNjNksU",
-	"iy+sUhf415S6N0zO7uSUWcG1jxQ0Z9Fw0a0X8r3hmHF3PlPQ+S2o28yAg+KbOmslOKWWgaDT3gzx00En",
-	"+PWo6OWdKQVuMql3bua8h1+PIFIymminQ2eAnwBPdxPesGvyengMP3yR+G/z8Ry7Y2VBqmkHlnfIyV2k",
-	"VBKrqbxgkRVXfMEsYvNGIzuMW2WSCn0eSIVnJko3mrvxlFIXIyadts32cJmltjMW2S5lkZ3aXLENlASk",
-	"qE1PpHQKFjUWSzRn8Sx0emukNNYyKYlJ7gfMI24+pr8vDIy1irgx6Hk6JxQbA7I1QKd0xGYdWNqIh2OT",
-	"95JdMZE8ju08VnaIidC8EKYDxirNLyY5HSH8PuGTuV85SaFf9idJ8pCzN5MxnZ294bFgZ3ga8Gi2YchM",
-	"5uqM3PfBzsa+SLLY4NKBSU7oBT554Z5spicrazgQy2KOiafMyAe5tDrV9cr/LpdSNMTOCqePP0xSZfsx",
-	"Q+15H8hRXHCCfKarA/ML08TjHD963sVG/g+LyfNgyYlWY66t4CYrFxoXfpWF3J/zg9bJBJNT9c7cso34",
-	"vHx2la7m6oU5pafocCo9Tvstr7qhP+dfyo8DVe8Tj6z70nxc7hZAzt72MWFYJ5zHjN+tseXH+TVwrtFN",
-	"GOwPeXT5jhs8zlxr5VctnfSlzivWND0xVZdBGPjUac2j0oWlTmuVaeiy9SXmXW96JM7LlXS+3QcuhcSk",
-	"K4r3czA+/ig5Ay0Y+Vsl7KV/do2yAJ5Oblkt/uPs7CTNgAkJU6VjU0piYS8XCnKUhjFX44qpkbIq2eeC",
-	"svpcnYX9xkD314b3XhqHL7ulH8l5ZuUMm0FZ/UtBC65e/jMx4kuslb9dkGRa8JA4JF+7MC33zOdeyYsv",
-	"c5ZYyZKLDcaFgBhiPuYyNmk7r6PGLcE8F8+dPywu4MEV1zPosTg/QiiWRf/19mOVb8PiiSTWHKQFmKvW",
-	"+lVGFW7RQpGl94Qrez1pBZjG6T5gfQ2Fcp/LU8mG0hFDlcS+qk2R45hN+G4GaHHy3vmvnLzSMHJWVpg0",
-	"qKuzCjelscTndSvy17OIaSx7m9yh+1giKQUuWU91+8Ovz8Ea5n5B8GmIFVZ7fj8/qV6zQG6R6Siu9iXJ",
-	"zrMbCDuc9JqRGm2MMNk4/N3/YyNNOW58wmRwGPyDs4Q07BrTL7WxdzOtK2xq6qmsoqvoHWvOsMt2lTca",
-	"BtyyPBsSBn2fZXevyUmS+IIyZ1Yo97LOcUvC/JvYnV10wk8ocnTBFB4Sw/bOhtNnTa9QI4wbfA/69g6+",
-	"PdZqQC352zthoJnlJ6loBZ3d9uYWxu9utbI3W5ltyH6V0oJ1hJ3tzTAtN8tLy/yhUOXKbe/sfiieCh0e",
-	"X5y8e/vju4PT0yBLJx3tvfvxAC32vJOT70od6+ht336pa/TLcOZc/ld7h0cHL0sNeXFzyxRcouTADWGs",
-	"SBKw7JKb5+C2HaZDkXgQj/yU3KpklfL7rWAD3CDBxzVsQZHxVq/M8YQObdMVyhi0zJCIzMjS6SR19zmj",
-	"SmgN1AWA7WWRkoZHEyuu3Gumppa/ZziUisjnOt9aFQCMmbaClTT9YoswnqZnvPKcMtBTZih7ETuHblb0",
-	"5wptx4vSWF7bSuOEQGA+zFo+Gtu6a5hLdjnCy5jriEv7HDv/6CzOzSc7WHefKdZorywxv1nSHatmBMzj",
-	"y4TO7WNXXLMBp+4n8kqcrqjtEMwpp/LPpmcwab9QzBNxha1vLC3Dn3LfrdYXFqwiSmvTMK8Oy4nIoBxq",
-	"jmp8FXidR7PS34eo4C2o6vWUxpdzrMJgImMl+WpJTDUP7qXmI3XlW4kluNfLRPG2fEdWNo20Lm31kiQv",
-	"MmRBDhdFZM6ShGkNfqp4My0WFsxbcW/mtPvqxEzWzreoTovF0K3GM9bo7zVeffz8/U2j+OP2Oj+2K9rT",
-	"XqveiVeza6UvsrxlrZAMU0TL4ciQmWN+bQs6vqCL8zLTZe76EVGjpFVpbw52HaYdQtjg4227KnS1K1nI",
-	"M/yWi9ua9nuBN9O1yKczR3vZxs8JaHH/Y2Z5w4oRn2eC8/PY7ef5eXx+Hvv/nNF/OnP/OT9vume3bj78",
-	"pdZEneOQJSEQgIzFQnrrVNv5HvLokgoQU8wPZlmPGV50HNUlJhJzt1iqrLdH2KGQ0DZ5H4HmsTDF130O",
-	"7+Zj4XeFQ4cS59NTVZNDi5nKEk6tyCwWKbhXDBSm9Jaxy+nSx9ParHDBHz/Ze3+KtXfFOjzyg9wv9473",
-	"D47cv2+h1QWcpylhDxRsnnmjkk7h9M3e0VEQBm8OXh6+fxOEPogIg1+P6pB3Jrh+SOLKwDPevdqHra2t",
-	"ZyAkvD/bp6KokUgS4WH45jyGLyG75fOfE9m0triutKLwbe36LqlOcERQQ2FWNJxnBz1yVRocU0dTZwkF",
-	"p9iH1Qn2YhaEKUJNJwWiCQNBUXXWptUJXsw0fpigtdKmzeBv29ubre+ebe+62DVr4+oEBx5TY0nS56OE",
-	"gvsVeZimkpx5hn60bHcK817PzeIpENHS9wrrU/LXQYb1c08QH1HXL803oSyLNbcdFacsNZJcqzr0Upil",
-	"0k69OQLCHOwor2rPt6hMXTqJyIHh7i0X92P7L8fv68AKpZJQDkaz5CEUmTljp3TPViNeVfHmnAgsklHo",
-	"Bt8Kv6CAFPm+/lIsCkThza3NVS+Oh8eO3EWzsuerCBA8U/WhOP5zbDVznqpP5Yya80u++ouZaNad3VJi",
-	"Wi/JKAml34NbMtWIcXni0VDuaZup28TLc60YZa5cwgcov/0ZLN7HQqjkaS1GR0Qsdvd1WiH193farZv7",
-	"Rm3vfT/wY4VtiOXw5eK2dIlKwZzZoADjnKWEnkNrCQKiJM3jwRZWocdS8mMu17SEvVwVV3rABt++WTvK",
-	"JLnx0Ei1BYdkZJ+NelrEy/YYme3JJD2ZpC9pkh7ZxNxgWUBfLa8LdeNQjesn1TMdMJPeSKBKCmGsEsRg",
-	"780wySniMG2KExZEHyTnMfR4E/Y8ppjCLkdf0pDWkOLxvy+RBWYQQRELkP1yC0392Xggb+CvGDh72JpW",
-	"CstKUXQBzCYEjKfT5+hXvx5Rc/i3zXN5LrsZWEM3BxpOW9vhdL69wMPPmSmlzN30hIVYxJic59fCWByU",
-	"qj7wIA9LJh3bOHmljjjM9aN1gQPqe9kDBMSADHSetDADrSaW5511l1JNCRyPBifIOjMZjZhGhYXJWBP6",
-	"dibCL0rLc0kD9wgLCwN4hYBWVlin9QJqywnC4IprQzvfbraaiFajxlyysQg6wVaz3Wz5QhzUemn9cmSu",
-	"3I8Dblegw/RFwnHluvNlz915uPgcUr0Jv2hhLZdgFS0c11cI1RULc0mHeyEY5XsvrYEExetcIka1NW79",
-	"h8i6lwi75n49Zm49FG5exCRBamfGjmoqB27PspZUn6PLIHfcKHjRA5N8SgjYnEXDtK6niVdXvGNywLs5",
-	"uBTi71kEyp8OCUfKN7HQYaxfJNpUZ1iwLgiP36ko/pVIyATmVxNUlC/mj2x4pMyq+sXikxQu1ngyw8qv",
-	"8+zpz3UeI/C2ug960LAajy/c3ODeKHN8tM26dwkrneCXnrXbrW8rcV5wgytRlHozy80PVH3QatTGOWSg",
-	"3bCOPXGECpKRmfxBdz87uS9AO2KpNs1M9TvZebDIC7gdh0s1DQu9pSQTjiWLgEwlYI/LU683OYmEl8wJ",
-	"4R0JGT3hpmw2z2GrtZ3NY6omSQwDbhdtchXF+UUy65OdYk/WEKEMhbj204ijXvtpwu2t/XiKflLrYY8D",
-	"Xf/5HF2l1vMez7v28wceParm4ymcu4sU50CMNlutFX0GiO4z1yORudY9IRniVC0n+Yoj4JUc9xphqdcB",
-	"cSwWo+uqWBrPg7JvZ1HtUiw0H8IukHAl4yYbs2jImyn68b2mdN3woMrFaQWfzwMRn7tpnOcTPA86526K",
-	"50F4ns0Of4nzOw9uzuUqoV34Ml5osjbtll9nTkxOr4hDhAFnAx76mzEQ54xgzuhaDIoTzvW5bId7MQMk",
-	"OtzaDSkMCinVEvpERriQRwm/mct8uGFWzrWy19SEOaxcodnIt/+iwi6pt9lLpmxmoIu2plt+YRXZoVI0",
-	"wH2SqcZLYcbKiPLLq/KKfrRUPlKgG4HoVKn6qihmLYuGIywGcm+73fjhHAMgg0DLrU2s1GvtbLU+NCNz",
-	"VXXrV0pp9SVOWPut+tBd6JjuYjrEsksCgF3zSh737fIb0dzGoXdaMOPNW/j818Y7NW3UuqonX3AMueZH",
-	"vvV8BBlts7X7lSjOu4/wJfXe3Ue5mw4bTRIrnMu34URWZyJ/d024zpulmsk7oAt+atfHRsxcGoq6VB+M",
-	"C/9Y4sMzBmWzeVJuT8rtgZTbVmu76s4suq/NBxZLt1DehME2eZRlbmnmeW7k2Jn4xvbtb2RdsfjCbq0X",
-	"ClAi7q321u1vZaAS+MLu4/QP02axvInVSXaHgl3sWTXMCtMX2OMH3ZSjvaKgtEme36Fd2HxWa7JFWIGb",
-	"MNips3kZMg6+UGNRi33p2HebZeXSClvEkUt4CGltpEfsLoTcjlddqNn5LaD8GKWCFzACVqXZrGbCBczd",
-	"gjB1MXlNMpOjGHtU5kOST/oC9DRnl8bjSeeX4zglGfoeOCnpyrtzKQxEE5shgtLjkiUQDSfyMk/LMTBD",
-	"NziyANWLJ0pdGko6PMcOw412szXHHkYMKFuHIPx9RM85l4eUwYApSy7J3e1kCsF9SeNNV7i0Q+EzgKSL",
-	"R2zmQvmE9y2oiW3CL0NFDRCA13Ei2MnuNly+mKsAP5dpCbijhcFIyInlwIyIeQi0AiFYpTp50xz0+RTG",
-	"CYsQ8FmnGVhMDe+f/oy6pQ/vXu3Ddvv71nNgeH0mzQCJ9cjR3R/gb9CAv3dDONt7EcL+O1Aajl7BgKOB",
-	"TLBQcQDdb7r5Yrv1G2vOYjPk3J5LmqK/XJRhGnqSsGaJIYjyey73T38O4fjl69O3xzhv/EfxUtPC5aVO",
-	"J+POZreXViYwURKeMpj3zmA+ZaGeslBPWainLNTXk4V6CqXqhFJn5LyVlSZINZGRX51SHy+EYf0IKaWo",
-	"GHGVUHTz5wp1Nh8h1Ml8Wd9E6wIXYNDT6pJLIAeeYMJT6HAleQcm44FmMb9Ia58In9YP1kasn27hpL37",
-	"Vcc/tAp4+wtlhOjKeHBea1UENMQ2/T8Ksc+8g/kjt76Tfy2zu96u+y+UgWwmiIWHE8cKBfJsJzoJOsEG",
-	"2cZsQeag1BBlQlzxwsSzmRkqHiod0C2KBxTsTZJLLPpRZlXxBZZdLCMRdueuacfezOaS/041QC/ch9Z1",
-	"3/2dJDUcqIULJmu84S8yquXwOx1X40G836jEeWvXkJl52GJMoG/Wfa2ANFVb56ZA8nfThjVIywF211Q3",
-	"/wo94xG+RyzmjcmYrGBBqhB7hpSJZ3/qP27Qgw8kP3lPc5UQvcMn7hYKf5WydPtzxy68fxK5r1bkCjdr",
-	"csj5G4v1RMTLhTDFgio150fC2NfugXtISNWN1dQ7X8vg53AAZWVB/oDA96GGUGhDDYG6UMMcsyL0WBwh",
-	"5C2oVWT6hv56RKYoBCtIxHLZtEDWV8WGgADI5QQQRlbphWybrUrsjQe5HrGi4K3sFk9sWKAkev1rOO98",
-	"A3D53ZsFGtbN+ax9ewE2AJWC6yMVqo911M3H0mePrW3Oilf1upmGIPmUG0unFNVqZuMzYmfcrIoeXqve",
-	"2somZZfaWukL88eKe1ruzBRrB/P/7lxEOp0KwT38Cd3s9Ak54BYWSu/lqXQXf/FlxHM4S7BPVw8JOcCL",
-	"8/AHHqf3uKa34y+7jPTen5k35xbj8bi0VcOxyi5++hrYer9wE1UNNh6zCSGAlnPxoTWIvwk9HqkRN9DX",
-	"nFPfg7AGpkrjdUkyTrsXJtKKxJ9ka24mIx5jRtKf9spBE07YxJAA4MeXub/k3NC9w//M7J8vxRPv35n3",
-	"kUtqsz6x5yreh4HiiPo7JSRg67S5iptwaLGfzQAj6cCkpuRTZOVYcdOEd250YvPsTji8LuEWTsf3+JMX",
-	"8rXw+L97aE78NKdsa8mG1bNq0XhLUIzk4Uhl8ao6fxvIAO+Oyq/qwpyZqCs0Vs/uJDRWz55k5klmHkpm",
-	"rJ4BA8JZqykyExmraonZc75RMT1GqLQi9m1+LEeDDIElWMWlDC/gfvp7ZwiCtAmeK7IbiOm+wrQLG92w",
-	"c9klRMqukx+rJ9xJ2JgzKwj99xapei9j9S8Sqs1HEqoiFrDbgh53S5NthNLFjcmaDg2bGTDqyVO7h4S5",
-	"FUVByKRihd+Gd2itPPTNwRq/oILOP1LCUdjsT9dEiczSEUZAs7BiX56QUzXiC3Tkd/IiQXc6oI6YhFhl",
-	"Yd9dzqmzE7bSsmWnIrObED00t1VYtoLqLrv7yCrLkg7gDexumpEy1tDtali9S5dGIHxO1wPEdElm0357",
-	"LNHFwmX3VhN+zC/376663b8b5m386NcU6HUxsdIx1x3EE0CasueYxfrYmI/tEMPnc1koV3ahNWDVLIw4",
-	"k1QOIblAWs1Q9C1IpUGj7sZBsXPbNKE7ZgNS7yl4EBVqE+6Fr+0uUe1HwtyxCveEDVKslTqHiWzAT8Uf",
-	"vO6z/oqzGkeKStsXtc4zXwpNhepPJbN/zpLZ9VRnBqBW4RSg4ljLsjtZ+iqM7h5NLvVAFwsj6GcERvIu",
-	"7EIOGlFlEActwxh/oeLZg25NWro/DwDmfNeb8rqAB/tyFUO4CDWt4yhUsqbtbqtubfQYF3N3ey+eEnCd",
-	"u0EgTHVl6+I1hfes00zx7O7QKbZThwlL7qf8V2TDkWeB4fKW8HrmlcxfylsI48pKd/5zFO3QrQJP5T1P",
-	"5T3F8p7yAI1kyHCmCWFxNfwXM9D98eAM6LXu8nHnKQ705KA+OahPDup/IgeVxL7SMc0VzWdBRTwEUlyu",
-	"adCh8rB+muMt9czyuAm4i3TI4EGOU+cLtlvby8qIdt37vevposM+IY2VMMz2Cqrzu5zX2ufMpauTX5y7",
-	"fRuZo4bVOtE8y3i88peQfAV8RTtY7QWGlWnF++16BbrdalC7Ao6dr6mgAos7gNoVw4fz4OTk8Prq4PrD",
-	"UStqR+2zqw/PBq9Lu99Wgt99adW3qqnwziHYSpyPVORYFdQHIZDe59tPEnxPCX4rebXwrimddOA0TsHA",
-	"F0toEeNgxPWAAz5DCKDfbT3b/bYzd+Y9EFfYysdmBALs/hBCV06SpAt8NLaCI0RvCsFOVz83YR8P8gyo",
-	"/rmMRb/PNZeW/ojYx1nS2IoRIh0j8Ht5VZQlL/mehunLpHIIl3qxHxpXtoEr+7e7j1kjO/SVqKU/nWr4",
-	"uvJDKItgFIJSowTiSWS1rpmUlcPMSXgBgyZXE1Q/iWph1iypX0GYmH9bUV4nK/skd09yV+P8Hxm+TmLW",
-	"xXobeQBXnZt9lz1zNzl6+RU7t9u1CJ27EyhOL5C4EOYCVw4vOkJAg07wgsWQJkGL97dnznL6gr9hYuF0",
-	"orhhmVrCXdr59fXP/9z8j90PL7Z++ucv3x1tv9k8LtxtuY23YWR3+q24wf4mfAg4unQ+WMRIMTchieWr",
-	"8hz80bqIfQECtat14IolIsYlvqBSseY9NMW/uQf+QpekTHosuiwT3oUqkIXbkIfCQHq5RJiWiBD/lMTM",
-	"mTuMl2CYDGaOlY6BMuzpWRzpVMhBksHTMBlDIow1RdR4H1LTRJZp8VeghNSp6CjzrJ1eS8FlXBgGE+TL",
-	"o2RAGIhxX3iep9gpi2+88hyoJEe0PNATCXRRR+H1Qh3Ozceb/x8AAP//",
+	"7H39chs3tuernO2drUx2mhSpr8RUpWpkWc7IkRVFkpNch14R7AZJWE2AaaBFMS5t1f55n2BfYN/k1r7I",
+	"PskWzkF/kOymmpKsGefqVt2JJXWjD4DzjXN++OQFajxRkkujvc4nb8RZyGP85+EFG9r/hlwHsZgYoaTX",
+	"8Q5GTA65humIS37NYzAjDonmMYSK6z0YqBh6R4PGW2aCUQ+YDPHHEyW5+13T8z0djPiY2dH5DRtPIq69",
+	"zm9e1zs9Pbq5Prx5f9wK2kH74vr9i+Gbrud98D0zm3Cv42kTCzn0bm997yjk44kyXJozPonYjIfL1PZM",
+	"nPAeEgtMAmdxJHgMMf894dpAIkOcgdCQjRbMGj/wGYxZyHFuH1V/gWKZjC21duhyyo5VwIiARXp+GfE4",
+	"GxaErl6LDTYRG9ftjY+qrzda7Rc7Lb7LGt+EW0Hjm36bN14EW4PG5mA3bLNv+9vBTlhOymnMBzzmMuD7",
+	"k0kkytboYsRhkj0GZsQMTJmGkZIqiXlYTeOUCfPdVqv8y2fcxLP9geFx2TKoiIPmgZKhhkQaEYEwIDRM",
+	"VWxGYOKZkENgQyak/bzdLxFb4u2iF8kZCynGdj/aGQ1CGj7ksXdrqZiwmI25cSy9HwR8Yg5loEJL5jJz",
+	"q/Ek5lpzDYbfGFAS92rKZj70ZzD8Q0xAxfCHNqEPiYy41tAL3Es9lAA7DysDQ6Vw5YQdl6TK8z3JxpZE",
+	"oqOREVK1wPQh+9m9379rNb8tWWnfu2mMudZsaH87TrSBPgf7HQ1qANx9QtsnD85/LhGRmE17EHF2zTUE",
+	"PIo0MG2nPQMWcx+mI2ZSQZ+BNiw2MBVmRKI+UPGYGQj0NSgZzbIZ/57weJZPONDXpTIUs+nynOyUhqpR",
+	"a6Ixm/ogBjAU11ziHN1urN7cEYeBiDgIo3k02LP/xTUDzWYatGrCPpyy+PeEG7vh+9exci9oSPebhyCk",
+	"FiGvnHRKStnM7aZ6Pu7ww1agyJS0AIk0y7P/h5rCmMkZ6mq9B8zAWGkD7ZbfauH/221/m2jDYztFrn1o",
+	"uz/Y7QatkjiwCy5DNbaDVE/bErBKaAss3m7Z//vge8RIJL67256/UrLLV4LBFPWKTMZ9HsMgVmNo24df",
+	"iZgHqUIuIznMHiiSGfIBSyJLE9OB52dbRz/Z5X3YzjEd2I3DgW5977XgUajL9fMA/wZTJg0PfRCSjJaK",
+	"Qx434eD85w6I0EcW9oENuQ9Dbm2bD4EwM9+KreE+8DETkQ9j1ReRfVCGVnaYvuKhleSuHIhYmxMcJWLp",
+	"v0Iecfys+8e+aYIlSpkRTzWA7jihQjrVABg5BaRKYP/0yOkkM+LjZtcuNL+ZRCrkXmfAIs3LeYnGq9KP",
+	"v3kitAPZWXkfPvieMHyMKzhmN8dcDs3I62y3SnTmmN0c0bObLWQ191POayyO2exO9Ur0+fBRCclDayMC",
+	"NR4zTfsZGR7v2xfLuc6OWTGzrd0PSKSTgJ3Wo8kDGAXtnVZO4IEwszJlKQ2zc0Jms3ojYJrvgeYcepb+",
+	"XqX42/GqDFqkZKikR5NLd8iqmRpmbcSueUFttSAYsZgFaNuz2bwiFq3yBDtopZAlHTOTPvSJmadC8/wJ",
+	"/JWumqd7v1xjOJZ2k+orFXEmq/bJUmYVAb6UT+UQ2bpUHdC+sjC05mXtHSJ5qdoiFrK/u5+bgRov7NXm",
+	"zs7ae7W5s1O6V9+jiqqSDlJgpbbzLYus5LzmY/uPB+lgO5RdezdWRttbduMkd3H1hbYK1r4zU4kcVtvB",
+	"MQ1Rsc67O08m4W+FvHMuKgpXzIQGqDLh3z7ZTE6Qnnq6yllJa5NibZxpdL+yts39RsX2l31lRgUlzkBP",
+	"WMCb0PtvPR96ly6O/e89GHMmu9IaMc2ja66bXdmV+9knMbyzz1rfuGB68XfO+g5tlNAnFROoKMJQ0RoT",
+	"1ErMsD7TvANvZ+c/HeN7b1ks2KuXYNgV78qIGytG5JTZP9t/qMQACwIbxeOn7VDa+rN/7fEeDIQNs3r/",
+	"8e89H/qJgV7UA6kM9P7v/+pZB18EI+vYMqCxLS3WIVZT+bXflec/HQvDwWBoYGcObGKDAJqmNff7dqPe",
+	"UwCApr2MifA/K5QO9GeLuqbVXl/XtNqluubc7sJjmjnc1sr5cDmMmAw/j6FznnK52nR+dLkfS2FYqkbp",
+	"Jxl+1Oj4uv9MKOzxfI9dx+ph2jXQ1z7QB3yg/53kURWOf+t7R6+yyUyYGeVzQe+uXhjxmSOIQnboB17i",
+	"Lr1lV1xDzCecGSGHKH9pkmnE4nHEtfOQUSoX80/u11d8hnIo9ZTHnCQ7/+tH1bcy15W9PPPVSFNfHfQi",
+	"etanJ7c8/QSOsb252YQzPkg0s+F9zFH8Yz7mdp48LEjtYqpiIS9WyfFiPFGxaWy2Nncbrc1Ge9dyzoRZ",
+	"fWKH/R+//ZfG//zwqe1v7uzc/sWrmcZAC2Ddh2uhRT/isH9+cHS0IA9HA8wrlntK1rv7SsPhBRumsUjA",
+	"oojHZAM0m4Iwe7Dd3qQkYZbNHDFtvyOHPAQtZMArkzlpsvMx0prly2Cpx6m+Uf1KYfmo+ker5eUvMR94",
+	"He+/buQp3w36q96gkSvF4t07+usJK0ktnKAFY5Ewgmsf7c9SsoCMA/wg1VRCoEKuO8ASH/o2RGU+BCMb",
+	"XvoQXvmAgwgfBrEPw74PAg23DyL2YXzjg4x8kMoH+YcP1nU3sQ8J8yFBX71OWCkXNORcTJnYeDNgVgEm",
+	"nu8N+7Txc/FlkbH3G+9Z448PnzbL+boQarbvEWqaqWo4s4zLVh5r/jh4o/rLO/NjGspgkEM+htBWk/ip",
+	"w0HS8BVa+z34tfHu/PCscfTK6qGUk+xzssoOpmy3DpsVTEhDX4lJQ02IgxoTZTV07DbvTnbEaR/gDMrF",
+	"n2a3l08F1SHSXCnP2Rqs8lYWtRsxQavxonn594bVc7vbVWpuqBruS47yFbpvd9v5ZNqHUAzRK4uhCZfw",
+	"d2jY4U7ZkFck2e38e5LfmIMk1irupTuuIxFw6POBwvTunI0JlAyFfV+je+fySyfKgFFDjoYFX+hN2LDa",
+	"N2JI0FyavujVtShCyLyimlrQEplPp2w26YKcoPleXpHX1p63mmCJh//436DFHxz+37//H5cE7UCfz5QM",
+	"6QhkqEBJN1ucUOV0J4uJnMzhKoZCrSUn5MFisOystNIlOBd/VOad7LTL6W23ipFculGPFsq1WkQfHjaV",
+	"pGjceVIP/nr2+gC+2dxufd1x3lBunengDNQ1jzF6w72BrRYUktq7rUrpdh+/15HWOa86P0Ph0ZyHMEZP",
+	"MBMoVLxNOBgpjUeQoXUSVWysKsJDyb7m0lQGGXwhwVQgdXuzzOf9rCymBlYh9YVBm3OuYvOyxBd+p7Pw",
+	"lP+esAiuWZRwG5dGkZpauyXCygnTmOXRCyV7XfCCP2Tpas/30ny1Nd4uBelCNBJPlyV+SDgjQh9KM+Rz",
+	"SXaXUaHv4TpZX6hSGOmv5TMesCvcxHTS6c+5X/WwCeF4ltjCgLc+7iD5mVUWtZbxrBW5PZoxdUTf35je",
+	"Wor1REnN0cd7ycLDGyur9odASRtv2X+yySQSdMC/gTFzPiF60jqf3jWLRIgPXQ6YiFCOQ26YiHBwPDg4",
+	"jGMV20VwPxfD9/sF0x9ufY/bUb2OpR/OKAqcG88d2a4xrE+hRicrSuC4LhvaxJyN3U5zbY7sDHZ+ffPz",
+	"T5v/tvv+5dYPP/3yzfH2280TJ4yJ9jrbmAMRY64NG0+8jpdHjBftVqe109lqNdubW+/t/tZzKnEZ6bh/",
+	"mV/TOFhomMZKDjuwtDNoRizvX4rwciy0thE8amd0FO2reLycZ9oyKbj17TIfC/2kTJLlYxeYxAb1Vmv3",
+	"1TUHl36+9fP3nKOSvzXnCAldTDpZd6jgAqGV/a6btFpbQe6E4c+8HtttpoeDLOYgJE59mbPQXm5ozmIM",
+	"qL9sxkr5I12OJ2SR9BC+do6rzhbioLB6oIodpfTQBtMzGfwJFMaitlAx9JkJRpeRGAtzyW8CzsOcAaxt",
+	"esrdz88mC5vHpNMPmps5tSBFcOWy8/njQqM6YSS1+Yn+3JusTAul5hZPbuqw1dYamqH957A2YxZZM8zD",
+	"S7v3eXDTVyGmgKWCN+c/njSpoEcOIhHcT318VP1LqcxlwGTAo4j18eS0wELpSnkHP749PT68OMTESrpl",
+	"2bdLOImGBIYRGYbMQkM+ytIG1q5k3KCR193pF0+60x9V/ysN9HUq/ENxwRBHGB9PkNwyN+kp3Mwj1INU",
+	"/0fBZP0tpVRbx6tVDVrcMPoo1e7xsAnvNHeujVEQjHhwBSmJ+YJ6p4cnr45Ovq+/XumsfozfqH7VupEh",
+	"QGfDPe4OMaPIao5QSd6EXzDrQqF6j0ow0dTgEQiWWMaJRGoL9colpyJVFLu3NkpKiBfKd1e9nT03V2fb",
+	"KBTarnp7uTIXV4z26rWQQo9qMUjtxOvdO6KuebxH9S/T4g78ORda2niTRY+2xJXqYh8wnrc2lOorv9Id",
+	"EO7zl6hqm3BkNAQs0eiHp2UKalg4IsyUISqSH/jsjCf6EVlkpbpbLI/v80jJobYKZOHEsQMif/byis8u",
+	"Y6QTqT5RTvehIfr8Kz9fZw0DFfeFdTSiiCyWwYINoX2YRExIqrVGhfSHNmHH6vRLlhGcTuG1SuTTrDsS",
+	"Z70BnQQjd24Tu1J5rcYc/QUeaW5ZKrX1A0te0wlLltF/Tf7jk3ALnvg5D3Jq1zk9I8X66g5MCnSlsRJ8",
+	"z42dGZN8isRfKHXM4iF/GpJTzyuyn7QCxyS04e3LDkzYLFIsvDRKXeJfU+reMjm7l1NmBI9dpBBzFowW",
+	"3Xoh32mOGXfrM3md37y6DSA4KL4ZZ+0X59Rm4XXamz5+2ut4vx4XvbwLpcBOJvXO9Zz38OsxBEoGSWx1",
+	"6AzwE+DobsJbdkNeDw/hu88S/20+nWN3ogxINe3A8g5ZuQuUikI1lZcsMOKaL5hFbHhpZIdxq0xSoTcG",
+	"qXDMROlGfT+eUupyzKTVttkeLrPUdsYi26UsslObK7aBkoAUtcWJlFbBUv1bFHMWznyrt8YqxlomJTHJ",
+	"/Yh5xM2n9PeFhkmsAq41ep7WCcVmimwN0Ckds1kHljbi8djknWTXTERPYztPlBlhIjQvhOmANirml0lO",
+	"hw+/JzyZ+5WVFPrlIImix5y9TiZ0dvaWh4Jd4GnAk9mGEdOZqzO23wczm7gC0mJTUAeSnNBLfPLSPtlM",
+	"T1bWcCCWxRwTT5mR93JptarrtftdLqVoiK0VTh9/nKTK9lOG2vM+kKW44AS5TFcH5hemicc5bvS884/8",
+	"HxaS58Gi01hNeGwE11m50KTwqyzk/pQftCYJJqfqnbllG/Fp+ewqXc3VC3NOT9HhVHqc9ltedUN/zr+U",
+	"Hweq/kceGPul+bjcLoCc/TjAhGGdcB4zfnfGlh/m18C6Rre+dzDiwdUZ13icudbKr1o66crAV6xpemKq",
+	"rjzfc6nTmkelC0ud1i3T0GXrS8y73vRInJcr6VyLFFwJiUlXFO890C7+KDkDLRj5OyXslXt2jbIAnk5u",
+	"WS3+4+LiNM2ACQlTFYe6lMTCXi4U5KgYJlxNKqZGyqpknwvK6lN1FvYrDb1fG857aRy96pV+JOeZlTNs",
+	"emX1LwUtuHr5L8SYL7FW/nZBkmnBfeKQfO38tNwzn3slL77KWWIlSy42ZRcCYgj5hMtQpy3Qlhq7BPNc",
+	"PHf+sLiAh9c8nkGfhfkRQrEs+q93H6t87RdPJLHmIC3AXLXWrzOqcIsWiiydJ1zZH0srwGKc7iPW11Ao",
+	"96k8lawpHTFSUeiq2hQ5jtmE72eAFifvnP/KyasYxonrBqGgrs4q3JbGEp/WrchfzyKmsexdcofuY4mk",
+	"FLhkPdXtDr8+eWuY+wXBpyFWWO35/fyo+s0CuUWmo7jalSRbz24ozCjpNwM13hhjsnH0u/vHRppy3PiI",
+	"yWDf+wdnEWnYNaZfamPvZ1pX2NTUU1lFV9E7jjnDzuRV3qjvccPybIjvDVyW3b4mkyhyBWXWrFDuZZ3j",
+	"loi5N7GjveiEn1LkaIMpPCSG7Z0Nq8+aTqEGGDe4vv3tHXx7EqshwRhs7/hezAw/TUXL6+y2N7cwfrer",
+	"lb3ZymxD9quUFqwj7Gxv+mm5WV5a5g6FKldue2f3ffFU6Ojk8vTsx+/PDs/PvSyddLx/9v0hWux5Jyff",
+	"lTrW0dm+g1LX6JfRzLr8r/ePjg9flRry4uaWKbhIyaEdQhsRRdhMp/fAbjtMRyJywCf5KblR0Srl91vB",
+	"BthBvA9r2IIi461emZOEDm3TFcoYtMyQiMzI0ukkdT5ao0oIF9QFgO1lgZKaB4kR1/Y1XVPLPzAcSkXk",
+	"U51vrQoAJiw2gpU0R2MrNZ6mZ7yyRxnoKdOUvQitQzcr+nOF9uxFaSyvbaVxfCAAJGYMH09M3TXMJbsc",
+	"FWfC44BLs4edf3QWZ+eTHazbzxRrtFeWmN8u6Y5VMwLmMHl86/axax6zIafuJ/JKrK6o7RDMKafyz6Zn",
+	"MGm/UMgjcY2tbywtw59y1602EAaMIkpr0zCvDsuJyOAvao6qXRV4nUez0t/HqOAtqOr1lMbnc6x8L5Gh",
+	"kny1JKaaB/cy5mN17dqsJdjXy0TxrnxHVjaNtC5t9ZIkLzJkQQ4XRWTOkvhpDX6qeDMt5hfMW3Fv5rT7",
+	"6sRM1s63qE6LxdCtxgvWGOw3Xn/49O1to/jj9jo/tiva096o/qlTs2ulL7K8Za2QDFNEy+HIiOkTfmMK",
+	"Or6gi/My02Xu+h6RtqRRaW9O1vVu38IGH2fbVaHjX8lCnuG3XNzWtN8LvJmuRT6dOdrLNn5OQIv7HzLD",
+	"G0aM+TwTdLuh3c9uN+x2Q/efC/pPZ+4/3W7TPrt1+/4vtSZqHYcsCYGgbSwU0lmn2s73iAdXVICYYqM4",
+	"FIOi46iuMJGYu8VSZb09woyEhLbO+whiHgpdfN3l8G4/FH5XOHQocT4dVTU5tJipLOHUisxikYIHxUB+",
+	"Sm8Zu5wvfTytzfIX/PHT/XfnWHtXrMMjP8j+cv/k4PDY/vsOWm3AeZ4S9kjB5oUzKukUzt/uHx97vvf2",
+	"8NXRu7ee74II3/v1uA55F4LHj0lcGbDI2esD2NraegFCwruLAyqKGosoEg66cM5j+ByyWz7/OZFNa4vr",
+	"SisK39au65LqeMcEyeRnRcN5dtChfaXBMXU0dZYQgop9WB1vP2Sen6L3dFKQHt8TFFVnbVod7+Usxg8T",
+	"HFnatOn9bXt7s/XNi+1dG7tmbVwd79BhaixJ+nyUUHC/AgdtVZIzz1Cilu1OYd7ruVk8BWxa+l5hfUr+",
+	"OsxwkB4IcCTq+qX5JpRlsea2o+KUpUaSa1WHXgpBVdqpN0eAnwNB5VXt+RaVqUsrETmY3oPl4mFs//n4",
+	"fR3IpVQSysFoljyEIjNn7JTu2Wo0sCrenBOBRTIK3eBb/mcUkCLf11+KRYEovLm1uerFyejEkrtoVvZd",
+	"FQECjqoBFMffw1Yz66m6VM64Ob/kq7+YiWbd2S0lpuMlGSWhdHtwR6YacUFPHRrKA20zdZs4ea4Vo8yV",
+	"S7gA5bc/g8X7UAiVHK3F6IiIxe6+Tsun/v5Ou3X70KjtnesHfqqwDbEcPl/cli5RKQA2Gxagr7OU0B60",
+	"liAgStI8DmxhFeIuJT/mck1LeNVVcaUDbHDtm7WjTJIbB41UW3BIRg7YuB+LcNkeI7M9m6Rnk/Q5TdIT",
+	"m5hbLAsYqOV1oW4cqnH9qPq6AzrpjwWqJB8mKkLc+v4Mk5wi9NOmOGFADEByHkKfN2HfYYohWmJa0pDW",
+	"kOLxvyuRBaYRXRILkN1yi5j6s/FAXsNfMXB2sDWtFL6WougCmI0PGE+nz9Gvfj2m5vCvEbayl4E19HJw",
+	"5rS1Hc7n2wsc/JyeUsrcTk8YCEWIyXl+I7TBQanqAw/ysGTSso2VV+qIw1w/Whc4pL6XfUBADMiA+kkL",
+	"M4hVYnjeWXcl1ZTA8WhwgqzTyXjMYlRYmIzVvmtnIvyitDyXNLDD3MQAXiGglRHGaj2P2nI837vmsaad",
+	"bzdbTUSrURMu2UR4HW+r2W62XCEOar20fjnQ1/bHITcr0GEGIuK4cr35sufePMR+DkPfhF9iYQyXYBQt",
+	"HI+vEaorFPqKDvd80Mr1XhoNEYpXVyKut9F2/UfIulcIu2Z/PWF2PRDg0/IqwZBnxo5qKod2z7KWVJej",
+	"yyB37Ch4OQaTfEqo4ZwFo7Sup4nXfZwxOeS9HFwK8fcIQXQ6Ihwp18RCh7FukWhTrWHBuiA8fqei+Nci",
+	"IhOYX+dQUb6YP7LhkDKr6heLT1K4WOPJ7H6BOs+e/1znMQJvq/ugAw2r8fjCbRf2jTLHJzZZ9y7hyxP8",
+	"0ot2u/V1Jc4LbnAlilJ/Zrj+jqoPWo3aOIcMYjusZU8coYJkZCZ30D3ITu4L0I5Yqk0zU4NOdh4s8gJu",
+	"y+FSTf1CbynJhGXJIiBTCdjj8tTrTU4i4SVzQnhHQpOPuC6bzR5stbazeUxVEoUw5GbRJldRnF++sz7Z",
+	"KfZkDRHKEJprP43Y87WfJgzf2o+n6Ce1HnYY2fWfz9FVaj3vsM5rP3/o0KNqPp7C3ttIcQ7EaLPVWtFn",
+	"gOg+cz0SmWvdF5IhTtVykq84Al5j8qARlnodEMdiMbquiqXxPCj7dhbVLsVC8yHsAgnXMmyyCQtGvJmi",
+	"Hz9oSjcNB6pcnJb3qeuJsGun0c0n2PU6XTvFrud3s9nhL3F+Xe+2K1cJ7cKX8RKYtWk3/CZzYnJ6Regj",
+	"RDobct/dJoI4ZwRzRmDmFCd0465s+/shAyTa39r1KQzyKdXiu0SGv5BH8b+ay3zYYVbOtbLXVPs5rFyh",
+	"2ci1/6LCLqm32Y+mbKahh7amV37JF9mhUjTAA5KpxiuhJ0qL8gu/8op+tFQuUqBblOhUqfp6LWYMC0Zj",
+	"LAayb9vd+K6LAZBGoOXWJlbqtXa2Wu+bgb6uuiktpbT64ius/VYD6C10TPcwHWLYFQHArnmNkf12+S1y",
+	"duPQOy2Y8eYdfP5r40xNG7WuN8oXHEOu+ZHvPB9BRtts7X4hivP+I3xOvXf/Ue6nw8ZJZIR1+TasyMaZ",
+	"yN9fE67zZqlmcg7ogp/ac7ER01eaoi41AG3DPxa58IxB2Wyelduzcnsk5bbV2q66Z4zuuHOBxdLNnbe+",
+	"t00eZZlbmnmeGzl2Jr6xffcbWVcsvrBb64UClIh9q71191sZqAS+sPs0/cO0WSxvYrWS3aFgF3tWNTNC",
+	"DwT2+EEv5WinKChtkud3aBc2X9SabBFW4Nb3dupsXoaMgy/UWNRiXzr23WZZubTCFnHkIu5DWhvpELsL",
+	"IbflVRtqdn7zKD9GqeAFjIBVaTYTM2ED5l5BmHqYvCaZyVGMHSrzEcknfQH6MWdX2uFJ5xcHWSXpux44",
+	"KemawK4UGoLEZIig9LhkEQSjRF7laTkGemQHRxagevFIqStNSYc97DDcaDdbc+yhxZCydQjCP0D0nK48",
+	"ogwGTFl0Re5uJ1MI9ksx3giGSzsSLgNIunjMZjaUj/jAgEpME34ZKWqAALzCFMFOdrfh6uVcBXhXpiXg",
+	"lhYGYyETw4FpEXIfaAV8MEp18qY5GPApTCIWcLqIyGVgMTV8cP4z6pYBnL0+gO32t609YHjlKM0AiXXI",
+	"0b3v4G/QgL/3fLjYf+nDwRmoGI5fw5AbuqmIIaJP76tevth2/SYxZ6EecW66kqboLmRlmIZOItYsMQRB",
+	"fjfowfnPPpy8enP+4wnOG/9RvAi2cOGr1cm4s9mNr5UJTJSE5wzmgzOYz1mo5yzUcxbqOQv15WShnkOp",
+	"OqHUBTlvZaUJUiUycKtT6uP5MKofIaUUFSOuEopu/1yhzuYThDqZL+uaaG3gAgz6sbriEsiBJ5jwFDpc",
+	"Sd6BZDKMWcgv09onwqd1g7UR66dXOGnvfdHxD60C3v5CGSG6Zh+s11oVAY2wTf+PQuwz72B+z43r5F/L",
+	"7K636+4LZSCbEWLh4cSxQoE82ySOvI63QbYxW5A5KDVEmRDXvDDxbGaaiodKB7SL4gAF+0l0hUU/Sq8q",
+	"vsCyi2Ukwt7c1fbYm9lc8t+pBuil/dC67ru7k6SGA7VwwWSNN9xFRrUcfqvjajyI9xuVOG/tGjIzD1uM",
+	"CfTNuq8VkKZq69wUSP5+2rAGaTnA7prq5p+hZxzC95iFvJFMyAoWpAqxZ0iZOPan/uMGPfhI8pP3NFcJ",
+	"0Rk+cb9Q+IuUpbufO7Hh/bPIfbEiV7hZk0PO31isJwJeLoQpFlSpOT8W2ryxDzxAQqpurKbe+VoGP4cD",
+	"KCsLcgcErg/Vh0Ibqg/UhernmBW+w+LwIW9BrSLTNfTXIzJFIVhBIpbLpgWyrirWBwRALieAMLJKL2Tb",
+	"bFVibzzK9YgVBW9lt3hiwwIl0etfw3nvG4DL794s0LBuzmft2wuwAagUXB+pUAOso24+lT57am1zUbyq",
+	"187UB8mnXBs6pahWMxufEDvjdlX08Eb111Y2KbvU1kqfmT9W3NNyb6ZYO5j/V+ci0ulUCO7gT+hmp4/I",
+	"AXewUHovT6W7+IsrI57DWYIDunpIyCFenIc/8DC9xzW9HX/ZZaT3/sy8ObcYT8elrRqOVXbx05fA1geF",
+	"m6hqsPGEJYQAWs7FR0Yj/ib0eaDGXMMg5pz6HoTRMFUxXpckw7R7IZFGRO4kO+Y6GfMQM5LutFcOm3DK",
+	"Ek0CgB9f5v6Sc0P7Dv8zs3++FM+8f2/eRy6pzfrEnqt4H4aKI+rvlJCAjdXmKmzCkcF+Ng2MpAOTmpJP",
+	"kZVDxXUTzuzoxObZnXB4XcIdnI7v8Wcv5Evh8X/10Jz4aU7Z1pINE8+qReNHgmIkD0cqg1fVudtAhnh3",
+	"VH5VF+bMRF2hMfHsXkJj4tmzzDzLzGPJjIlnwIBw1mqKTCJDVS0x+9Y3KqbHCJVWhK7Nj+VokD6wCKu4",
+	"lOYF3E937wxBkDbBcUV2AzHdV5h2YaMb1pU9QqTsWfkxccKthE04M4LQf++QqncyVP8kodp8IqEqYgHb",
+	"LehzuzTZRqi4uDFZ06FmMw1aPXtqD5Awu6IoCJlUrPDb8A6tlYe+OVjjZ1TQ+UdKOAqb/emaKJFZOsII",
+	"aBZW7PMTcq7GfIGO/E5eJOheB9QBkxCqLOy7zzl1dsJWWrZsVWR2E6KD5jYKy1ZQ3WV3HxllWNQBvIHd",
+	"TjNQ2mi6XQ2rd+nSCITP6TmAmB7JbNpvjyW6WLhs32rC9/nl/r1Vt/v3/LyNH/2aAr02JlZxyOMO4gkg",
+	"TdlzzGB9bMgnZoThc1cWypVtaA1YNQtjziSVQ0gukFY9EgMDUsUQo+7GQbFzWzehN2FDUu8peBAVahPu",
+	"havtLlHtx0Lfswr3lA1TrJU6h4lsyM/FH7zus+6KsxpHiio2L2udZ74SMRWqP5fM/jlLZtdTnRmAWoVT",
+	"gIpjLctuZemLMLr7NLnUA10sjKCfERjJubALOWhElUEctAxj/KUKZ4+6NWnp/jwAmPVdb8vrAh7ty1UM",
+	"YSPUtI6jUMmatruturXRYVzM3e29eErA49wNAqGrK1sXryl8YJ1mimd3j06xnTpMWHI/5T8jG448CwyX",
+	"t4TXM69k/lLeQhhXVrrzn6Noh24VeC7veS7vKZb3lAdoJEOas5gQFlfDfzENve8PL4Be6y0fd57jQM8O",
+	"6rOD+uyg/idyUEnsKx3TXNF8ElTEQyDF5ZoGHSoH6xdzvKWeGR42AXeRDhkcyHHqfMF2a3tZGdGuO793",
+	"PV10NCCksRKG2V5BdX6X81r7nLl0dfKLc7dvI3PUsFqnMc8yHq/dJSRfAF/RDlZ7gX5lWvFhu16Bbrca",
+	"1K6AY+dqKqjA4h6gdsXwoeudnh7dXB/evD9uBe2gfXH9/sXwTWn320rwu8+t+lY1Fd47BFuJ85GKHKuC",
+	"+iAE0od8+1mCHyjBP0peLbxrSicdOE1SMPDFElrEOBjzeMgBnyEE0G+2Xux+3Zk78x6Ka2zlYzMCAbZ/",
+	"8KEnkyjqAR9PjOAI0ZtCsNPVz004wIM8DWrQlaEYDHjMpaE/IvZxljQ2YoxIxwj8Xl4VZchLfqBh+jyp",
+	"HMKlXuyHxpVt4Mr+7f5j1sgOfSFq6U+nGr6s/BDKImiFoNQogXgSWa1rkrJymDkJL2DQ5GqC6idRLcya",
+	"JfUrCBPzLyvK62Rln+XuWe5qnP8jw9dJzNpYbyMP4Kpzs2fZM/eTo1dfsHO7XYvQuTuBwvQCiUuhL3Hl",
+	"8KIjBDToeC9ZCGkStHh/e+Yspy+4GyYWTieKG5apJdylnV/f/PzT5r/tvn+59cNPv3xzvP1286Rwt+U2",
+	"3oaR3em34gb7W/8x4OjS+WARI8XchCSWr8oeuKN1EboCBGpX68A1i0SIS3xJpWLNB2iKf3EP/GVckjLp",
+	"s+CqTHgXqkAWbkMeCQ3p5RJ+WiJC/FMSM2fuMF6CoTOYOVY6Bsqwo2dxpHMhh1EGT8NkCJHQRhdR411I",
+	"TRNZpsVdgeJTp6KlzLF2ei0Fl2FhGEyQL4+SAWEgxn3heZ5ipyy+8dpxoJIc0fIgTiTQRR2F1wt1OLcf",
+	"bv9/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
