@@ -141,10 +141,6 @@ func (l *lab) close() error {
 // size is n at the lab's scale.
 func (l *lab) size(n int64) int64 { return max(int64(float64(n)*l.scale), 1000) }
 
-func (l *lab) store() (*store.Store, error) {
-	return store.Open(l.url, store.Options{Lease: time.Minute})
-}
-
 // empty removes all users, and what jobs there were.
 func (l *lab) empty(ctx context.Context) error {
 	for _, table := range []string{"users", "jobs", "job_chunks"} {
