@@ -49,9 +49,9 @@ func TestSlowClientsAreCut(t *testing.T) {
 			t.Parallel()
 			c := &slowClient{ResponseRecorder: httptest.NewRecorder(), takes: test.takes}
 			s := &Server{now: func() time.Time { return c.clock }}
-			out := s.newStream(c)
+			out, piece := s.newStream(c), make([]byte, test.piece)
 			for i := range 100_000 {
-				if _, err := out.Write(make([]byte, test.piece)); err != nil {
+				if _, err := out.Write(piece); err != nil {
 					if !errors.Is(err, os.ErrDeadlineExceeded) || i != test.pieces {
 						t.Errorf("piece %d: %v, want %d pieces", i, err, test.pieces)
 					}
