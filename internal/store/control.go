@@ -84,7 +84,8 @@ func (s *Store) FailOverdue(ctx context.Context, id string) (bool, error) {
 	err = s.inTx(ctx, "fail overdue job", func(tx *sqlx.Tx) error {
 		err := one(tx.ExecContext(ctx, `
 			UPDATE jobs SET status = 'FAILED', version = version + 1, error_code = 'deadline_exceeded',
-			       message = 'The job took longer than it may; the users counted are stored.', finished_at = `+s.dialect.now+`
+			       message = 'The job took longer than it may; the users counted are stored.', settled_at = 0,
+			       finished_at = `+s.dialect.now+`
 			 WHERE id = ? AND deadline_at > 0 AND deadline_at <= `+s.dialect.now+` AND status IN `+from(job.Failed), id))
 		if err != nil {
 			return err

@@ -262,3 +262,28 @@ func TestPauseRacesBatches(t *testing.T) {
 		wantRows(t, s, 400)
 	})
 }
+
+// What follows a move is seen to after each move anew, and never while the job runs.
+func TestSettledOnlyWhatStandsStill(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		j := record(t, s, 10, 10)
+		if err := s.Settle(t.Context(), j.ID, 0); err != nil {
+			t.Fatal(err)
+		}
+		unsettled(t, s, j.ID) // it runs
+		paused, err := s.Pause(t.Context(), "ann", j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Settle(t.Context(), j.ID, paused.Version); err != nil {
+			t.Fatal(err)
+		}
+		unsettled(t, s)
+		if _, err := s.Cancel(t.Context(), "ann", j.ID); err != nil {
+			t.Fatal(err)
+		}
+		unsettled(t, s, j.ID)
+	})
+}

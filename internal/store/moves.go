@@ -40,7 +40,7 @@ func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 	}
 	rows, err := s.exec(ctx, "finish job", `
 		UPDATE jobs
-		   SET status = 'COMPLETED', version = version + 1, message = '', finished_at = `+s.dialect.now+`,`+totals+`
+		   SET status = 'COMPLETED', version = version + 1, message = '', settled_at = 0, finished_at = `+s.dialect.now+`,`+totals+`
 		 WHERE id = ? AND status IN `+from(job.Completed)+`
 		   AND NOT EXISTS (SELECT 1 FROM job_chunks c WHERE c.job_id = jobs.id AND c.state <> 'DONE')`, id)
 	if err != nil || rows == 1 {
@@ -51,7 +51,7 @@ func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 		UPDATE jobs
 		   SET status = 'FAILED', version = version + 1, error_code = 'chunk_failed',
 		       message = 'Some of the users could not be imported; those counted are stored.',
-		       finished_at = `+s.dialect.now+`,`+totals+`
+		       settled_at = 0, finished_at = `+s.dialect.now+`,`+totals+`
 		 WHERE id = ? AND status IN `+from(job.Failed)+`
 		   AND EXISTS (SELECT 1 FROM job_chunks c WHERE c.job_id = jobs.id AND c.state = 'FAILED')
 		   AND NOT EXISTS (SELECT 1 FROM job_chunks c WHERE c.job_id = jobs.id AND c.state = 'READY')`, id)
@@ -101,7 +101,8 @@ func one(res sql.Result, err error) error {
 func (s *Store) Cancel(ctx context.Context, userID, id string) (job.Job, error) {
 	return s.control(ctx, "cancel", userID, id, []job.Status{job.Cancelled}, func(tx *sqlx.Tx) error {
 		err := one(tx.ExecContext(ctx, `
-			UPDATE jobs SET status = 'CANCELLED', version = version + 1, message = 'Cancelled.', finished_at = `+s.dialect.now+`
+			UPDATE jobs
+			   SET status = 'CANCELLED', version = version + 1, message = 'Cancelled.', settled_at = 0, finished_at = `+s.dialect.now+`
 			 WHERE id = ? AND user_id = ? AND status IN `+from(job.Cancelled), id, userID))
 		if err != nil {
 			return err
@@ -127,10 +128,11 @@ func (s *Store) Unsettled(ctx context.Context, after string, limit int) ([]job.J
 	return s.selectJobs(ctx, `WHERE settled_at = 0 AND id > ? ORDER BY id LIMIT ?`, after, limit)
 }
 
-// Settle marks a job as seen to, if it still is at the version that was seen.
+// Settle marks a job as seen to, if it still is at the version that was seen. One that runs is never seen to.
 func (s *Store) Settle(ctx context.Context, id string, version int64) error {
 	_, err := s.exec(ctx, "settle job", `UPDATE jobs SET settled_at = `+s.dialect.now+`
-		 WHERE id = ? AND settled_at = 0 AND version = ? AND (undo_at = 0 OR undone_at > 0)`, id, version)
+		 WHERE id = ? AND settled_at = 0 AND version = ? AND status NOT IN ('PENDING', 'IN_PROGRESS')
+		   AND (undo_at = 0 OR undone_at > 0)`, id, version)
 	return err
 }
 

@@ -188,10 +188,10 @@ func (k *Keeper) finish(ctx context.Context, id string) error {
 	return k.over(ctx, id)
 }
 
-// over tells of a job that has just ended, and settles it.
+// over tells of a job that has just ended, and settles it, unless its owner was faster and let it go on.
 func (k *Keeper) over(ctx context.Context, id string) error {
 	j, err := k.Jobs.Job(ctx, id)
-	if err != nil {
+	if err != nil || j.Status.HoldsSlot() {
 		return err
 	}
 	k.Log.Info("job over", "job", id, "status", j.Status, "processed", j.Processed, "rejected", j.Rejected,

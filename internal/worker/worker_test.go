@@ -231,12 +231,7 @@ func TestKeeperFinishesAndSettles(t *testing.T) {
 // One chunk that always panics fails after three claims; the others are stored.
 func TestPoisonChunk(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, counting{fail: func(row int64) error {
-		if row >= 25 && row < 50 {
-			panic("poison")
-		}
-		return nil
-	}})
+	f := newFleet(t, counting{fail: poisoned})
 	j := f.record(t)
 	for range store.MaxStalls + 1 {
 		f.Import(t.Context(), j.ID, 1)

@@ -1,0 +1,53 @@
+package worker
+
+import (
+	"context"
+	"testing"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/store"
+)
+
+// retrying is an owner who retries a job the moment that it fails, before anybody reads it.
+type retrying struct {
+	*store.Store
+	t *testing.T
+}
+
+func (r retrying) FinishJob(ctx context.Context, id string) (bool, error) {
+	moved, err := r.Store.FinishJob(ctx, id)
+	if moved {
+		if _, err := r.Retry(ctx, "ann", id); err != nil {
+			r.t.Error(err)
+		}
+	}
+	return moved, err
+}
+
+// poisoned panics on the second chunk.
+func poisoned(row int64) error {
+	if row >= 25 && row < 50 {
+		panic("poison")
+	}
+	return nil
+}
+
+func TestRetryBeforeTheEndIsSeen(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, counting{fail: poisoned})
+	j := f.record(t)
+	f.Keeper.Jobs = retrying{f.store, t}
+	for range store.MaxStalls + 1 {
+		f.Import(t.Context(), j.ID, 1)
+	}
+	for _, no := range []int{0, 2, 3} {
+		f.Import(t.Context(), j.ID, no)
+	}
+	f.round(t)
+	if got := f.job(t, j.ID); got.Status != job.Pending || !f.redis.slots[j.ID] || f.settled(t) {
+		t.Fatalf("retried job: %s, slot %v, settled %v", got.Status, f.redis.slots[j.ID], f.settled(t))
+	}
+	f.redis.bells = nil
+	f.round(t)
+	f.wantBells(t, "1/3")
+}
