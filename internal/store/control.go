@@ -74,7 +74,7 @@ func (s *Store) Retry(ctx context.Context, userID, id string) (job.Job, error) {
 	})
 }
 
-// FailOverdue ends the job when its deadline has passed, and says whether it did.
+// FailOverdue ends the job when its deadline has passed and it has work left, and says whether it did.
 func (s *Store) FailOverdue(ctx context.Context, id string) (bool, error) {
 	var overdue int
 	err := s.r.GetContext(ctx, &overdue, `SELECT COUNT(*) FROM jobs WHERE id = ? AND deadline_at > 0 AND deadline_at <= `+s.dialect.now, id)
@@ -86,7 +86,8 @@ func (s *Store) FailOverdue(ctx context.Context, id string) (bool, error) {
 			UPDATE jobs SET status = 'FAILED', version = version + 1, error_code = 'deadline_exceeded',
 			       message = 'The job took longer than it may; the users counted are stored.', settled_at = 0,
 			       finished_at = `+s.dialect.now+`
-			 WHERE id = ? AND deadline_at > 0 AND deadline_at <= `+s.dialect.now+` AND status IN `+from(job.Failed), id))
+			 WHERE id = ? AND deadline_at > 0 AND deadline_at <= `+s.dialect.now+` AND status IN `+from(job.Failed)+`
+			   AND EXISTS (SELECT 1 FROM job_chunks c WHERE c.job_id = jobs.id AND c.state = 'READY')`, id))
 		if err != nil {
 			return err
 		}

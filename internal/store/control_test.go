@@ -169,6 +169,26 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
+// A job whose rows are all stored is not late, however long nobody finished it.
+func TestDeadlineAfterTheLastBatch(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{Deadline: time.Millisecond})
+		j, late := record(t, s, 10, 10), record(t, s, 10, 10)
+		mustCommit(t, s, claim(t, s, j.ID, 0), 10)
+		within(t, func() bool {
+			ok, err := s.FailOverdue(t.Context(), late.ID)
+			return ok && err == nil
+		})
+		if ok, err := s.FailOverdue(t.Context(), j.ID); ok || err != nil {
+			t.Fatalf("failed with all rows stored: %v, %v", ok, err)
+		}
+		if ok, err := s.FinishJob(t.Context(), j.ID); !ok || err != nil {
+			t.Fatalf("finish: %v, %v", ok, err)
+		}
+	})
+}
+
 // Many workers undo one job at once; single users and other jobs stay.
 func TestUndo(t *testing.T) {
 	t.Parallel()

@@ -101,14 +101,6 @@ func (k *Keeper) tend(ctx context.Context, j job.Job) error {
 	if !j.Status.HoldsSlot() {
 		return k.settle(ctx, j)
 	}
-	overdue, err := k.House.FailOverdue(ctx, j.ID)
-	if err != nil {
-		return err
-	}
-	if overdue {
-		k.Log.Error("job took longer than it may", "job", j.ID)
-		return k.over(ctx, j.ID)
-	}
 	crash.Point("keeper.begin")
 	poisoned, err := k.House.FailPoison(ctx, j.ID)
 	if err != nil {
@@ -117,10 +109,19 @@ func (k *Keeper) tend(ctx context.Context, j job.Job) error {
 	if poisoned > 0 {
 		k.Log.Error("chunks failed for good", "job", j.ID, "chunks", poisoned)
 	}
-	if err := k.finish(ctx, j.ID); err != nil {
+	// The end of the work before the deadline: a job that has everything is not late.
+	if moved, err := k.finish(ctx, j.ID); err != nil || moved {
 		return err
 	}
 	crash.Point("keeper.finished")
+	overdue, err := k.House.FailOverdue(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	if overdue {
+		k.Log.Error("job took longer than it may", "job", j.ID)
+		return k.over(ctx, j.ID)
+	}
 	// The bells first: a Redis that refuses slots may still take them, and they are what moves the job.
 	chunks, err := k.House.Unheld(ctx, j.ID, k.Window)
 	if err != nil {
@@ -180,12 +181,12 @@ func (k *Keeper) put(ctx context.Context, j job.Job) error {
 }
 
 // finish ends the job if all its chunks are over. Exactly one caller in the fleet makes the move.
-func (k *Keeper) finish(ctx context.Context, id string) error {
-	moved, err := k.Jobs.FinishJob(ctx, id)
+func (k *Keeper) finish(ctx context.Context, id string) (moved bool, err error) {
+	moved, err = k.Jobs.FinishJob(ctx, id)
 	if err != nil || !moved {
-		return err
+		return false, err
 	}
-	return k.over(ctx, id)
+	return true, k.over(ctx, id)
 }
 
 // over tells of a job that has just ended, and settles it, unless its owner was faster and let it go on.

@@ -192,7 +192,7 @@ func (w *Importer) done(ctx context.Context, c *job.Claim, log *slog.Logger) {
 		}
 	}
 	crash.Point("chunk.rung")
-	if err := w.Keeper.finish(ctx, c.Job.ID); err != nil {
+	if _, err := w.Keeper.finish(ctx, c.Job.ID); err != nil {
 		log.Warn("job not finished yet; the keeper will", "err", err)
 	}
 }
