@@ -16,31 +16,44 @@ import (
 const MaxStalls = 3
 
 // ClaimChunk takes a chunk for one lease. It answers nil when somebody else holds it, it is over, or it is poison:
-// there is nothing to do then.
+// there is nothing to do then. The job's counts are not read.
+//
+// The read is part of the claim: one that failed would leave a stall behind, and three of them poison.
 func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Claim, error) {
 	crash.Point("claim.begin")
 	now := s.dialect.now
-	rows, err := s.exec(ctx, "claim chunk", `
-		UPDATE job_chunks
-		   SET lease_until = `+now+` + ?, stalls = stalls + 1, claims = claims + 1
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND lease_until < `+now+` AND stalls < ?`,
-		s.lease.Milliseconds(), jobID, no, MaxStalls)
-	if err != nil || rows == 0 {
+	var row struct {
+		jobRow
+		chunkRow
+	}
+	err := s.inTx(ctx, "claim chunk", func(tx *sqlx.Tx) error {
+		err := one(tx.ExecContext(ctx, `
+			UPDATE job_chunks
+			   SET lease_until = `+now+` + ?, stalls = stalls + 1, claims = claims + 1
+			 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND lease_until < `+now+` AND stalls < ?`,
+			s.lease.Milliseconds(), jobID, no, MaxStalls))
+		if err != nil {
+			return err
+		}
+		crash.Point("claim.taken")
+		err = tx.GetContext(ctx, &row, `
+			SELECT `+jobColumns+`, `+chunkColumns+` FROM jobs JOIN job_chunks ON job_id = id WHERE id = ? AND chunk_no = ?`, jobID, no)
+		crash.Point("claim.read")
+		return err
+	})
+	if errors.Is(err, errMoved) {
+		return nil, nil
+	}
+	// After a lost COMMIT the chunk may be the caller's or not. Going on is safe, since each batch has its own guard;
+	// giving up would leave the stall.
+	if err != nil && !errors.Is(err, job.ErrUncertain) {
 		return nil, err
 	}
-	crash.Point("claim.taken")
-	var c job.Claim
-	if c.Job, err = s.Job(ctx, jobID); err != nil {
+	c := &job.Claim{Chunk: row.chunk()}
+	if c.Job, err = row.job(); err != nil {
 		return nil, err
 	}
-	var row chunkRow
-	err = s.w.GetContext(ctx, &row, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ?`, jobID, no)
-	if err != nil {
-		return nil, translate("claim chunk", err)
-	}
-	c.Chunk = row.chunk()
-	crash.Point("claim.read")
-	return &c, nil
+	return c, nil
 }
 
 // errMoved is the guard's answer inside a transaction: the chunk does not stand where the caller believes.

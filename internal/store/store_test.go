@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -270,6 +271,35 @@ func TestGiveBack(t *testing.T) {
 			t.Fatalf("a waiting chunk is unheld: %v, %v", chunks, err)
 		}
 	})
+}
+
+// A claim that cannot be read is none: three of them would make the chunk poison.
+func TestClaimThatFailsLeavesNoStall(t *testing.T) {
+	t.Parallel()
+	url := storetest.Engines(t)[0].New(t)
+	s := storetest.Open(t, url, store.Options{})
+	j := record(t, s, 10, 10)
+	db, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("jobs", "away")
+	for range store.MaxStalls {
+		if _, err := s.ClaimChunk(t.Context(), j.ID, 0); err == nil {
+			t.Fatal("a chunk without its job was claimed")
+		}
+	}
+	rename("away", "jobs")
+	if c := claim(t, s, j.ID, 0); c == nil || c.Chunk.Stalls != 1 || c.Job.ID != j.ID {
+		t.Fatalf("claim: %+v", c)
+	}
 }
 
 func TestCancel(t *testing.T) {

@@ -66,9 +66,7 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	log := w.Log.With("job", jobID, "chunk", no)
 	c, err := w.Chunks.ClaimChunk(ctx, jobID, no)
 	if err != nil {
-		if !errors.Is(err, job.ErrNotFound) { // a bell that outlived its job
-			log.Warn("chunk not claimed", "err", err)
-		}
+		log.Warn("chunk not claimed", "err", err)
 		return
 	}
 	if c == nil {
