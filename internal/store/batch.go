@@ -87,8 +87,8 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 			// first one's lock, which a plain SELECT would not do.
 			unknown = true
 		}
-		if err := backoff(ctx, n); err != nil {
-			return err
+		if backoff(ctx, n) != nil {
+			return translate("commit batch", err)
 		}
 	}
 }

@@ -151,6 +151,8 @@ func (s *Store) openMySQL(u *url.URL, o Options) error {
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
 	db.SetConnMaxIdleTime(idle / 2)
+	// A connection that only reads would stay with a demoted primary for ever.
+	db.SetConnMaxLifetime(time.Minute)
 	s.w, s.r, s.dialect = db, db, mysqlDialect
 	return nil
 }
@@ -168,6 +170,7 @@ func mysqlConfig(u *url.URL) (*mysql.Config, error) {
 	cfg.User = u.User.Username()
 	cfg.Passwd, _ = u.User.Password()
 	cfg.ClientFoundRows = true // "rows changed" means rows that matched, also when a value stays the same
+	cfg.RejectReadOnly = true  // give up a connection that refuses a write: its server is no primary any more
 	cfg.Logger = &mysql.NopLogger{}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 5 * time.Second

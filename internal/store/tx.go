@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -27,22 +29,24 @@ func backoff(ctx context.Context, n int) error {
 }
 
 // inTx runs fn in a transaction and commits it; any error rolls back explicitly, since error 1205 undoes only the
-// statement. After a lost race the whole of it runs again, so fn may run several times and must not keep state
-// from one run to the next. It does not retry lost connections: whether their COMMIT took effect is unknown, and
-// only the caller can tell: such an error wraps job.ErrUncertain.
+// statement. After a lost race, or on a connection to a server that takes no writes any more, the whole of it runs
+// again, so fn may run several times and must not keep state from one run to the next. It does not retry a lost
+// COMMIT: whether that took effect is unknown, and only the caller can tell: such an error wraps job.ErrUncertain.
 func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) error {
 	for n := 1; ; n++ {
 		err := s.once(ctx, fn)
 		if err == nil {
 			return nil
 		}
-		if classify(err) != conflict || n == attempts {
-			return translate(op, err)
-		}
-		if err := backoff(ctx, n); err != nil {
-			return err
+		if !again(err) || n == attempts || backoff(ctx, n) != nil {
+			return translate(op, err) // the trouble, not that there was no time to wait for its end
 		}
 	}
+}
+
+// again reports whether a transaction that failed so was not committed and may do better in another run.
+func again(err error) bool {
+	return classify(err) == conflict || errors.Is(err, driver.ErrBadConn) && !errors.Is(err, job.ErrUncertain)
 }
 
 func (s *Store) once(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
@@ -77,11 +81,8 @@ func (s *Store) exec(ctx context.Context, op, query string, args ...any) (int64,
 		if err == nil {
 			return rows, nil
 		}
-		if classify(err) != conflict || n == attempts {
+		if classify(err) != conflict || n == attempts || backoff(ctx, n) != nil {
 			return 0, translate(op, err)
-		}
-		if err := backoff(ctx, n); err != nil {
-			return 0, err
 		}
 	}
 }
