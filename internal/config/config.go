@@ -47,7 +47,7 @@ type Config struct {
 	Lease            time.Duration `env:"MUSTER_LEASE" default:"15s" help:"How long a chunk stays its worker's without a committed batch."`
 	JobDeadline      time.Duration `env:"MUSTER_JOB_DEADLINE" default:"24h" help:"How long a job may take, pauses aside, before it fails; 0: as long as it takes."`
 	KeeperInterval   time.Duration `env:"MUSTER_KEEPER_INTERVAL" default:"2s" help:"How often each worker looks for what was left undone."`
-	SlotReserveLease time.Duration `env:"MUSTER_SLOT_RESERVE_LEASE" default:"60s" help:"How long a slot without a recorded job lives."`
+	SlotReserveLease time.Duration `env:"MUSTER_SLOT_RESERVE_LEASE" default:"60s" help:"How long a slot lives that is taken or put back, until it is renewed."`
 	SlotLease        time.Duration `env:"MUSTER_SLOT_LEASE" default:"15m" help:"How long a slot lives when the whole fleet is dead."`
 	DrainTimeout     time.Duration `env:"MUSTER_DRAIN_TIMEOUT" default:"8s" help:"How long a stopping process finishes what it has in hand."`
 	DBMaxConns       int           `name:"db-max-conns" env:"MUSTER_DB_MAX_CONNS" default:"16" help:"Connections to the database, per process."`

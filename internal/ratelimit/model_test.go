@@ -56,8 +56,11 @@ func (p *place) extend(jobID string, end time.Time) {
 }
 
 func (p *place) renew(now time.Time, jobID string) (added bool) {
-	added = !p.leases[jobID].After(now)
-	p.extend(jobID, now.Add(modelOptions().RenewLease))
+	if added = !p.leases[jobID].After(now); added {
+		p.extend(jobID, now.Add(modelOptions().ReserveLease))
+	} else {
+		p.extend(jobID, now.Add(modelOptions().RenewLease))
+	}
 	return added
 }
 

@@ -27,7 +27,7 @@ var releaseSlot string
 
 // Options are the lengths of the leases; 0 takes the default.
 type Options struct {
-	ReserveLease time.Duration // between accepting a job and recording it; 60 s
+	ReserveLease time.Duration // of a slot that is taken or put back, until the first renewal; 60 s
 	RenewLease   time.Duration // while the job lives, from one renewal; 15 min
 }
 
@@ -118,13 +118,13 @@ func reserved(answer []any, l job.TierLimit) error {
 }
 
 // Renew extends the job's lease to Options.RenewLease from now. added says that the slot was missing, or its lease
-// over, and that it was put back, above the limit if need be. Errors: job.ErrQueueUnavailable.
+// over, and that it was put back, above the limit if need be, for Options.ReserveLease. Errors: job.ErrQueueUnavailable.
 func (s *Slots) Renew(ctx context.Context, userID, jobID string, l job.TierLimit) (added bool, err error) {
 	keys, err := slotKeys(userID, l.Tier)
 	if err != nil {
 		return false, err
 	}
-	added, err = s.renew.Run(ctx, s.rdb, keys[:1], jobID, s.opts.RenewLease.Milliseconds()).Bool()
+	added, err = s.renew.Run(ctx, s.rdb, keys[:1], jobID, s.opts.RenewLease.Milliseconds(), s.opts.ReserveLease.Milliseconds()).Bool()
 	if err != nil {
 		return false, unavailable("renew a slot", err)
 	}

@@ -165,7 +165,13 @@ func testRenew(t *testing.T, rdb redis.UniversalClient) {
 	}
 	lost := id() // a job that the database has and Redis lost
 	renew(t, s, user, lost, l, true)
+	if got := leaseEnd(t, rdb, user, l, lost); !got.Before(renewedTo) {
+		t.Errorf("a slot that is put back has a lease as long as a renewed one, %v more", got.Sub(renewedTo))
+	}
 	renew(t, s, user, lost, l, false)
+	if got := leaseEnd(t, rdb, user, l, lost); got.Before(renewedTo) {
+		t.Errorf("its renewal falls short by %v", renewedTo.Sub(got))
+	}
 	if got := limitError(t, s.Reserve(t.Context(), user, id(), l)); got.InUse != 2 || got.Limit != 1 {
 		t.Errorf("%d of %d in use, want 2 of 1", got.InUse, got.Limit)
 	}
