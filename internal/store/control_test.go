@@ -64,6 +64,24 @@ func TestPauseAndResume(t *testing.T) {
 	})
 }
 
+// A move that was made and then could not be read is told from one that was not made: its slot must stay.
+func TestMoveThatCannotBeReadIsUncertain(t *testing.T) {
+	t.Parallel()
+	url := storetest.Engines(t)[0].New(t)
+	s := storetest.Open(t, url, store.Options{})
+	j := record(t, s, 10, 10)
+	if _, err := s.Pause(t.Context(), "ann", j.ID); err != nil {
+		t.Fatal(err)
+	}
+	sabotage(t, url, `CREATE TRIGGER garble AFTER UPDATE OF status ON jobs BEGIN UPDATE jobs SET params = '{' WHERE id = NEW.id; END`)
+	if _, err := s.Retry(t.Context(), "ann", j.ID); errors.Is(err, job.ErrUncertain) {
+		t.Errorf("a move that was not made: %v", err)
+	}
+	if _, err := s.Resume(t.Context(), "ann", j.ID); !errors.Is(err, job.ErrUncertain) {
+		t.Errorf("a move that was made: %v, want ErrUncertain", err)
+	}
+}
+
 // A job whose last batch was committed just before the pause has nothing left to begin with, and must still end.
 func TestPauseAfterTheLastBatch(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -76,6 +77,8 @@ func (s *Store) control(ctx context.Context, action, userID, id string, already 
 	}
 	j, err := s.Job(ctx, id)
 	switch {
+	case err != nil && !stayed:
+		return job.Job{}, fmt.Errorf("%w: %w", job.ErrUncertain, err) // to the caller, who is not told how it went
 	case err != nil:
 		return job.Job{}, err
 	case j.UserID != userID:

@@ -273,30 +273,32 @@ func TestGiveBack(t *testing.T) {
 	})
 }
 
+// sabotage runs a statement past the store, on SQLite.
+func sabotage(t *testing.T, url, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A claim that cannot be read is none: three of them would make the chunk poison.
 func TestClaimThatFailsLeavesNoStall(t *testing.T) {
 	t.Parallel()
 	url := storetest.Engines(t)[0].New(t)
 	s := storetest.Open(t, url, store.Options{})
 	j := record(t, s, 10, 10)
-	db, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	rename := func(from, to string) {
-		t.Helper()
-		if _, err := db.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rename("jobs", "away")
+	sabotage(t, url, `ALTER TABLE jobs RENAME TO away`)
 	for range store.MaxStalls {
 		if _, err := s.ClaimChunk(t.Context(), j.ID, 0); err == nil {
 			t.Fatal("a chunk without its job was claimed")
 		}
 	}
-	rename("away", "jobs")
+	sabotage(t, url, `ALTER TABLE away RENAME TO jobs`)
 	if c := claim(t, s, j.ID, 0); c == nil || c.Chunk.Stalls != 1 || c.Job.ID != j.ID {
 		t.Fatalf("claim: %+v", c)
 	}
