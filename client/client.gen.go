@@ -970,6 +970,7 @@ type ClientInterface interface {
 	// PauseJob Pause a job
 	//
 	// Its slot becomes free, and its work stands still until it is resumed, however long. Pausing a paused job is harmless.
+	// No cooldown begins: that comes with the job's end, also when it is cancelled while it is paused.
 	//
 	// Corresponds with POST /jobs/{jobId}/pause (the `PauseJob` operationId).
 	PauseJob(ctx context.Context, jobID JobID, params *PauseJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1243,6 +1244,7 @@ func (c *Client) CancelJob(ctx context.Context, jobID JobID, params *CancelJobPa
 // PauseJob Pause a job
 //
 // Its slot becomes free, and its work stands still until it is resumed, however long. Pausing a paused job is harmless.
+// No cooldown begins: that comes with the job's end, also when it is cancelled while it is paused.
 //
 // Corresponds with POST /jobs/{jobId}/pause (the `PauseJob` operationId).
 func (c *Client) PauseJob(ctx context.Context, jobID JobID, params *PauseJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3684,6 +3686,7 @@ type ClientWithResponsesInterface interface {
 	// PauseJobWithResponse Pause a job
 	//
 	// Its slot becomes free, and its work stands still until it is resumed, however long. Pausing a paused job is harmless.
+	// No cooldown begins: that comes with the job's end, also when it is cancelled while it is paused.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6043,6 +6046,7 @@ func (c *ClientWithResponses) CancelJobWithResponse(ctx context.Context, jobID J
 // PauseJobWithResponse Pause a job
 //
 // Its slot becomes free, and its work stands still until it is resumed, however long. Pausing a paused job is harmless.
+// No cooldown begins: that comes with the job's end, also when it is cancelled while it is paused.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -64,9 +64,18 @@ func (p *place) renew(now time.Time, jobID string) (added bool) {
 	return added
 }
 
-func (p *place) giveBack(now time.Time, jobID string, cooldown time.Duration) {
-	if p.leases[jobID].After(now) && cooldown > 0 {
+func (p *place) release(now time.Time, jobID string, ended time.Time, cooldown time.Duration) {
+	switch held := p.leases[jobID].After(now); {
+	case cooldown == 0:
+	case held:
 		p.cooldown = now.Add(cooldown)
+	default:
+		if now.Before(ended) {
+			ended = now
+		}
+		if end := ended.Add(cooldown); end.After(p.cooldown) {
+			p.cooldown = end
+		}
 	}
 	delete(p.leases, jobID)
 }
@@ -117,15 +126,16 @@ func (m *machine) renew(t *rapid.T) {
 
 func (m *machine) release(t *rapid.T) {
 	p, user, jobID, l := m.draw(t)
-	p.giveBack(m.now, jobID, l.Cooldown)
-	if err := m.slots.Release(t.Context(), user, jobID, l); err != nil {
+	ended := m.now.Add(time.Duration(rapid.IntRange(-6000, 2000).Draw(t, "ended")) * time.Millisecond)
+	p.release(m.now, jobID, ended, l.Cooldown)
+	if err := m.slots.Release(t.Context(), user, jobID, ended, l); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (m *machine) undo(t *rapid.T) {
 	p, user, jobID, l := m.draw(t)
-	p.giveBack(m.now, jobID, 0)
+	delete(p.leases, jobID)
 	if err := m.slots.Undo(t.Context(), user, jobID, l); err != nil {
 		t.Fatal(err)
 	}

@@ -131,23 +131,24 @@ func (s *Slots) Renew(ctx context.Context, userID, jobID string, l job.TierLimit
 	return added, nil
 }
 
-// Release gives the job's slot back and starts l.Cooldown if the job held it. Releasing twice is harmless. Errors:
+// Release gives the slot of a job back that ended then and starts l.Cooldown: from now if the job held the slot, else
+// what is left of it since its end. Releasing twice is harmless. Errors: job.ErrQueueUnavailable.
+func (s *Slots) Release(ctx context.Context, userID, jobID string, ended time.Time, l job.TierLimit) error {
+	return s.giveBack(ctx, userID, jobID, l.Tier, l.Cooldown, ended.UnixMilli())
+}
+
+// Undo gives the slot of a job back that is not over, or never came to be, without a cooldown. Errors:
 // job.ErrQueueUnavailable.
-func (s *Slots) Release(ctx context.Context, userID, jobID string, l job.TierLimit) error {
-	return s.giveBack(ctx, userID, jobID, l.Tier, l.Cooldown)
-}
-
-// Undo gives the slot of a job back that never came to be, without a cooldown. Errors: job.ErrQueueUnavailable.
 func (s *Slots) Undo(ctx context.Context, userID, jobID string, l job.TierLimit) error {
-	return s.giveBack(ctx, userID, jobID, l.Tier, 0)
+	return s.giveBack(ctx, userID, jobID, l.Tier, 0, 0)
 }
 
-func (s *Slots) giveBack(ctx context.Context, userID, jobID string, tier job.Tier, cooldown time.Duration) error {
+func (s *Slots) giveBack(ctx context.Context, userID, jobID string, tier job.Tier, cooldown time.Duration, ended int64) error {
 	keys, err := slotKeys(userID, tier)
 	if err != nil {
 		return err
 	}
-	if err := s.release.Run(ctx, s.rdb, keys, jobID, cooldown.Milliseconds()).Err(); err != nil {
+	if err := s.release.Run(ctx, s.rdb, keys, jobID, cooldown.Milliseconds(), ended).Err(); err != nil {
 		return unavailable("release a slot", err)
 	}
 	return nil

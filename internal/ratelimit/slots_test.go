@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,7 +22,7 @@ import (
 func suite(t *testing.T, rdb redis.UniversalClient) {
 	for name, test := range map[string]func(*testing.T, redis.UniversalClient){
 		"default tiers": testDefaultTiers, "reserve again": testReserveAgain, "stampede": testStampede,
-		"cooldown": testCooldown, "cooldown ends": testCooldownEnds, "undo": testUndo, "lease expires": testLeaseExpires,
+		"cooldown": testCooldown, "cooldown without a slot": testCooldownWithoutSlot, "cooldown ends": testCooldownEnds, "undo": testUndo, "lease expires": testLeaseExpires,
 		"renew": testRenew, "keys go": testKeysGo, "budget": testBudget, "budget stampede": testBudgetStampede,
 		"exhaust": testExhaust, "window ends": testWindowEnds, "context": testContext,
 	} {
@@ -104,6 +105,23 @@ func testCooldown(t *testing.T, rdb redis.UniversalClient) {
 	}
 	take(t, s, id(), l, 1)                                       // another user has no cooldown
 	take(t, s, user, job.TierLimit{Tier: "L", Concurrent: 1}, 1) // nor has another tier
+}
+
+// A job that was paused before it was cancelled held no slot when it ended.
+func testCooldownWithoutSlot(t *testing.T, rdb redis.UniversalClient) {
+	s, user, l := ratelimit.NewSlots(rdb, ratelimit.Options{}), id(), job.TierLimit{Tier: "XL", Concurrent: 1, Cooldown: 30 * time.Second}
+	ended := time.UnixMilli(time.Now().Add(-10 * time.Second).UnixMilli())
+	for range 2 {
+		if err := s.Release(t.Context(), user, "paused", ended, l); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := cooldown(t, rdb, user), fmt.Sprint(ended.Add(l.Cooldown).UnixMilli()); got != want {
+			t.Errorf("the cooldown ends at %q, want %s", got, want)
+		}
+	}
+	if got := limitError(t, s.Reserve(t.Context(), user, id(), l)); !got.Cooldown {
+		t.Errorf("%+v", got)
+	}
 }
 
 func testCooldownEnds(t *testing.T, rdb redis.UniversalClient) {
@@ -222,7 +240,7 @@ func TestRedisAway(t *testing.T) {
 	_, takeErr := b.Take(t.Context(), 1)
 	_, exhaustErr := b.Exhaust(t.Context())
 	for name, err := range map[string]error{
-		"reserve": s.Reserve(t.Context(), "ada", "j", l), "release": s.Release(t.Context(), "ada", "j", l),
+		"reserve": s.Reserve(t.Context(), "ada", "j", l), "release": s.Release(t.Context(), "ada", "j", time.Time{}, l),
 		"undo": s.Undo(t.Context(), "ada", "j", l), "renew": renewErr, "take": takeErr, "exhaust": exhaustErr,
 	} {
 		if !errors.Is(err, job.ErrQueueUnavailable) {
@@ -239,7 +257,7 @@ func TestUserIDs(t *testing.T) {
 		"": false, strings.Repeat("a", 65): false, "a}b": false, "{a": false, "a b": false, "a:b": false, "a\n": false, "é": false, "\xff": false,
 	} {
 		_, renewErr := s.Renew(t.Context(), user, "j", l)
-		for _, err := range []error{s.Reserve(t.Context(), user, "j", l), s.Undo(t.Context(), user, "j", l), s.Release(t.Context(), user, "j", l), renewErr} {
+		for _, err := range []error{s.Reserve(t.Context(), user, "j", l), s.Undo(t.Context(), user, "j", l), s.Release(t.Context(), user, "j", time.Time{}, l), renewErr} {
 			if (err == nil) != good {
 				t.Errorf("user %q: err = %v, want the id accepted: %v", user, err, good)
 			}

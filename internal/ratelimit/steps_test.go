@@ -58,7 +58,7 @@ func reserve(t *testing.T, s *ratelimit.Slots, user, jobID string, l job.TierLim
 
 func release(t *testing.T, s *ratelimit.Slots, user, jobID string, l job.TierLimit) {
 	t.Helper()
-	if err := s.Release(t.Context(), user, jobID, l); err != nil {
+	if err := s.Release(t.Context(), user, jobID, time.Time{}, l); err != nil {
 		t.Fatal(err)
 	}
 }

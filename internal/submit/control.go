@@ -21,10 +21,10 @@ type ControlStore interface {
 	RequestUndo(ctx context.Context, userID, id string) (job.Job, error)
 }
 
-// ControlSlots is the user's place in a tier. Each of its methods is harmless to repeat.
+// ControlSlots is the user's place in a tier.
 type ControlSlots interface {
-	Slots
-	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
+	job.Slots
+	Reserve(ctx context.Context, userID, jobID string, l job.TierLimit) error
 }
 
 // Undos tells the fleet that the users of a job are to be removed.
@@ -46,7 +46,7 @@ type Control struct {
 func (c *Control) Cancel(ctx context.Context, userID, id string) (job.Job, error) {
 	j, err := c.Store.Cancel(ctx, userID, id)
 	if err == nil {
-		c.after(ctx, j, c.Slots.Release)
+		c.after(ctx, j)
 	}
 	return j, err
 }
@@ -55,7 +55,7 @@ func (c *Control) Cancel(ctx context.Context, userID, id string) (job.Job, error
 func (c *Control) Pause(ctx context.Context, userID, id string) (job.Job, error) {
 	j, err := c.Store.Pause(ctx, userID, id)
 	if err == nil {
-		c.after(ctx, j, c.Slots.Undo) // not Release: no cooldown begins
+		c.after(ctx, j)
 	}
 	return j, err
 }
@@ -91,9 +91,12 @@ func (c *Control) again(
 	moved, err := move(ctx, userID, id)
 	if err != nil {
 		c.Submitter.undo(ctx, j, limit, err)
+		if !errors.Is(err, job.ErrUncertain) {
+			c.keepSlot(ctx, j) // another request may have made the move, and the slot been its
+		}
 		return job.Job{}, err
 	}
-	c.after(ctx, moved, nil)
+	c.after(ctx, moved)
 	return moved, nil
 }
 
@@ -103,23 +106,32 @@ func (c *Control) RequestUndo(ctx context.Context, userID, id string) (job.Job, 
 	if err != nil || j.Undone {
 		return j, err
 	}
-	c.after(ctx, j, nil)
+	c.after(ctx, j)
 	return j, nil
 }
 
+// keepSlot makes the slot agree with the job, which was read as j.
+func (c *Control) keepSlot(ctx context.Context, j job.Job) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	l, ok := c.Submitter.Tiers.Limit(j.Tier)
+	if !ok {
+		return // another table of tiers: the keeper knows what to do
+	}
+	if err := job.KeepSlot(ctx, c.Slots, c.Store.Job, j, l); err != nil {
+		c.Log.WarnContext(ctx, "slot not seen to; the keeper will", "job", j.ID, "status", j.Status, "err", err)
+	}
+}
+
 // after does what follows a move.
-func (c *Control) after(ctx context.Context, j job.Job, free func(ctx context.Context, userID, jobID string, l job.TierLimit) error) {
+func (c *Control) after(ctx context.Context, j job.Job) {
+	c.keepSlot(ctx, j)
 	// Not the request's context: the client may be gone, the job has moved all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	var err error
-	// A paused job may be running again by now, in a slot of its own.
-	if l, ok := c.Submitter.Tiers.Limit(j.Tier); ok && free != nil && !j.Status.HoldsSlot() {
-		err = free(ctx, j.UserID, j.ID, l)
-	}
-	chunks, readErr := c.Store.Chunks(ctx, j.ID)
-	if readErr == nil {
-		readErr = c.Submitter.Live.Put(ctx, j, chunks)
+	chunks, err := c.Store.Chunks(ctx, j.ID)
+	if err == nil {
+		err = c.Submitter.Live.Put(ctx, j, chunks)
 	}
 	switch {
 	case j.UndoRequested && !j.Undone:
@@ -127,7 +139,7 @@ func (c *Control) after(ctx context.Context, j job.Job, free func(ctx context.Co
 	case j.Status.HoldsSlot():
 		err = errors.Join(err, c.ringOpen(ctx, j, chunks))
 	}
-	if err := errors.Join(err, readErr); err != nil {
+	if err != nil {
 		c.Log.WarnContext(ctx, "not all done that follows; the keeper will", "job", j.ID, "status", j.Status, "err", err)
 	}
 }

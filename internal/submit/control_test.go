@@ -1,12 +1,14 @@
 package submit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/internal/job"
 )
@@ -16,6 +18,7 @@ type yard struct {
 	*world
 	job     job.Job
 	moveErr error
+	after   job.Status // what another request made of the job right after the move; empty: nothing
 }
 
 func (y *yard) Job(context.Context, string) (job.Job, error) { return y.job, nil }
@@ -26,11 +29,13 @@ func (y *yard) Chunks(context.Context, string) ([]job.Chunk, error) {
 
 func (y *yard) move(name string, to job.Status) (job.Job, error) {
 	y.log(name)
+	moved := y.job
+	moved.Status = to
+	y.job.Status = cmp.Or(y.after, to)
 	if y.moveErr != nil {
 		return job.Job{}, y.moveErr
 	}
-	y.job.Status = to
-	return y.job, nil
+	return moved, nil
 }
 
 func (y *yard) Cancel(context.Context, string, string) (job.Job, error) {
@@ -56,7 +61,14 @@ func (y *yard) RingUndo(context.Context, job.Tier, string, int64) error {
 	return nil
 }
 
-func (y *yard) Release(_ context.Context, _, id string, _ job.TierLimit) error {
+func (y *yard) Renew(_ context.Context, _, id string, _ job.TierLimit) (added bool, err error) {
+	y.log("renew")
+	added = !y.slots[id]
+	y.slots[id] = true
+	return added, nil
+}
+
+func (y *yard) Release(_ context.Context, _, id string, _ time.Time, _ job.TierLimit) error {
 	y.log("release")
 	delete(y.slots, id)
 	return nil
@@ -81,10 +93,10 @@ func TestControlSteps(t *testing.T) {
 	}{
 		"cancel":            {job.InProgress, func(c *Control) (job.Job, error) { return c.Cancel(context.Background(), "ann", "j") }, []string{"cancel", "release"}, false},
 		"pause":             {job.InProgress, func(c *Control) (job.Job, error) { return c.Pause(context.Background(), "ann", "j") }, []string{"pause", "undo"}, false},
-		"resume":            {job.Paused, func(c *Control) (job.Job, error) { return c.Resume(context.Background(), "ann", "j") }, []string{"reserve LARGE", "resume", "ring", "ring"}, true},
+		"resume":            {job.Paused, func(c *Control) (job.Job, error) { return c.Resume(context.Background(), "ann", "j") }, []string{"reserve LARGE", "resume", "renew", "ring", "ring"}, true},
 		"resume of running": {job.InProgress, func(c *Control) (job.Job, error) { return c.Resume(context.Background(), "ann", "j") }, []string{"resume"}, true},
-		"retry":             {job.Failed, func(c *Control) (job.Job, error) { return c.Retry(context.Background(), "ann", "j") }, []string{"reserve LARGE", "retry", "ring", "ring"}, true},
-		"undo":              {job.Completed, func(c *Control) (job.Job, error) { return c.RequestUndo(context.Background(), "ann", "j") }, []string{"request undo", "ring undo"}, false},
+		"retry":             {job.Failed, func(c *Control) (job.Job, error) { return c.Retry(context.Background(), "ann", "j") }, []string{"reserve LARGE", "retry", "renew", "ring", "ring"}, true},
+		"undo":              {job.Completed, func(c *Control) (job.Job, error) { return c.RequestUndo(context.Background(), "ann", "j") }, []string{"request undo", "release", "ring undo"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,7 +104,7 @@ func TestControlSteps(t *testing.T) {
 			if _, err := c.do(control); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, y.calls); diff != "" {
+			if diff := gocmp.Diff(c.want, y.calls); diff != "" {
 				t.Errorf("steps (-want +got):\n%s", diff)
 			}
 			if y.slots["j"] != c.slot {
@@ -116,7 +128,7 @@ func TestResumeThatFailsLeavesNoSlot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			y, control := newYard(job.Paused)
-			y.slotErr, y.moveErr = c.slotErr, c.moveErr
+			y.slotErr, y.moveErr, y.after = c.slotErr, c.moveErr, job.Cancelled
 			caller := "ann"
 			if c.want != nil {
 				caller = "eve"
@@ -127,6 +139,34 @@ func TestResumeThatFailsLeavesNoSlot(t *testing.T) {
 			}
 			if y.slots["j"] != c.slot {
 				t.Errorf("slot held: %v, want %v", y.slots["j"], c.slot)
+			}
+		})
+	}
+}
+
+// Two requests move the job at once: whichever frees the slot last looks again, and leaves it with a job that runs.
+func TestSlotOfAJobThatMovedOnStays(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		from    job.Status
+		do      func(c *Control) (job.Job, error)
+		moveErr error
+	}{
+		"paused, and resumed": {job.InProgress, func(c *Control) (job.Job, error) { return c.Pause(context.Background(), "ann", "j") }, nil},
+		"resumed twice": {job.Paused, func(c *Control) (job.Job, error) { return c.Resume(context.Background(), "ann", "j") },
+			errors.Join(job.ErrStoreUnavailable)},
+		"retried twice": {job.Failed, func(c *Control) (job.Job, error) { return c.Retry(context.Background(), "ann", "j") },
+			errors.Join(job.ErrStoreUnavailable)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y, control := newYard(c.from)
+			y.after, y.moveErr = job.Pending, c.moveErr
+			if _, err := c.do(control); !errors.Is(err, c.moveErr) {
+				t.Fatalf("error %v, want %v", err, c.moveErr)
+			}
+			if !y.slots["j"] {
+				t.Error("a running job lost its slot")
 			}
 		})
 	}

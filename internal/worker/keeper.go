@@ -27,13 +27,6 @@ type House interface {
 	Chunks(ctx context.Context, id string) ([]job.Chunk, error)
 }
 
-// Slots is the user's place in a tier.
-type Slots interface {
-	Renew(ctx context.Context, userID, jobID string, l job.TierLimit) (added bool, err error)
-	Release(ctx context.Context, userID, jobID string, l job.TierLimit) error
-	Undo(ctx context.Context, userID, jobID string, l job.TierLimit) error
-}
-
 // Undos tells the fleet that the users of a job are to be removed.
 type Undos interface {
 	RingUndo(ctx context.Context, tier job.Tier, jobID string, rows int64) error
@@ -44,7 +37,7 @@ type Undos interface {
 type Keeper struct {
 	Jobs     Jobs
 	House    House
-	Slots    Slots
+	Slots    job.Slots
 	Bells    Bells
 	Undos    Undos
 	Live     Live
@@ -134,32 +127,23 @@ func (k *Keeper) tend(ctx context.Context, j job.Job) error {
 		}
 		crash.Point("keeper.rung")
 	}
-	if err := k.renew(ctx, j); err != nil {
+	if crash.Off("rebuild") {
+		return nil
+	}
+	if err := k.keepSlot(ctx, j); err != nil {
 		return err
 	}
 	crash.Point("keeper.renewed")
-	if crash.Off("rebuild") {
-		return nil
-	}
 	return k.refresh(ctx, j)
 }
 
-// renew extends the job's slot, and puts it back after Redis lost it. A slot that is put back may belong to a job that
-// ended since it was read, and whose slot was released just before: the look after the change tells, because a job's
-// end is committed before its slot is released.
-func (k *Keeper) renew(ctx context.Context, j job.Job) error {
-	if crash.Off("rebuild") {
-		return nil
+// keepSlot extends the job's slot, puts it back after Redis lost it, or gives it back.
+func (k *Keeper) keepSlot(ctx context.Context, j job.Job) error {
+	l, ok := k.Tiers.Limit(j.Tier)
+	if !ok { // accepted under another table of tiers
+		l = job.TierLimit{Tier: j.Tier, Concurrent: 1}
 	}
-	limit := k.limit(j)
-	added, err := k.Slots.Renew(ctx, j.UserID, j.ID, limit)
-	if err != nil || !added {
-		return err
-	}
-	if j, err = k.Jobs.Job(ctx, j.ID); err != nil || j.Status.HoldsSlot() {
-		return err
-	}
-	return k.Slots.Undo(ctx, j.UserID, j.ID, limit) // not Release: the cooldown began with the first one
+	return job.KeepSlot(ctx, k.Slots, k.Jobs.Job, j, l)
 }
 
 // refresh puts the live progress back when Redis lost it or shows an older state.
@@ -203,7 +187,7 @@ func (k *Keeper) over(ctx context.Context, id string) error {
 // settle sees to what follows a job's end or pause. Each step is harmless to repeat; the mark comes last.
 func (k *Keeper) settle(ctx context.Context, j job.Job) error {
 	crash.Point("settle.begin")
-	if err := k.free(ctx, j); err != nil {
+	if err := k.keepSlot(ctx, j); err != nil {
 		return err
 	}
 	crash.Point("settle.freed")
@@ -216,25 +200,6 @@ func (k *Keeper) settle(ctx context.Context, j job.Job) error {
 	crash.Point("settle.shown")
 	err := k.Jobs.Settle(ctx, j.ID, j.Version)
 	crash.Point("settle.settled")
-	return err
-}
-
-// free gives the slot of a job back that is over or paused. Its owner may have resumed or retried it since it was read, and
-// then the slot that went was the new one: the look after the change tells, and puts it back.
-func (k *Keeper) free(ctx context.Context, j job.Job) error {
-	give := k.Slots.Release
-	if j.Status == job.Paused {
-		give = k.Slots.Undo // no cooldown: the job is not over
-	}
-	limit := k.limit(j)
-	if err := give(ctx, j.UserID, j.ID, limit); err != nil {
-		return err
-	}
-	now, err := k.Jobs.Job(ctx, j.ID)
-	if err != nil || !now.Status.HoldsSlot() {
-		return err
-	}
-	_, err = k.Slots.Renew(ctx, j.UserID, j.ID, limit)
 	return err
 }
 
@@ -263,12 +228,4 @@ func (k *Keeper) say(ctx context.Context, id, message string) error {
 		return err
 	}
 	return k.put(ctx, j)
-}
-
-// limit is the job's row of the tier table; a job that was accepted under another table keeps the tier's name.
-func (k *Keeper) limit(j job.Job) job.TierLimit {
-	if l, ok := k.Tiers.Limit(j.Tier); ok {
-		return l
-	}
-	return job.TierLimit{Tier: j.Tier, Concurrent: 1}
 }

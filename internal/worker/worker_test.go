@@ -44,7 +44,7 @@ func (r *redisSide) Renew(_ context.Context, _, id string, _ job.TierLimit) (add
 	return added, err
 }
 
-func (r *redisSide) Release(_ context.Context, _, id string, _ job.TierLimit) error {
+func (r *redisSide) Release(_ context.Context, _, id string, _ time.Time, _ job.TierLimit) error {
 	return r.do(func() { delete(r.slots, id) })
 }
 
