@@ -172,7 +172,7 @@ type Job struct {
 	// Progress Whole percent; 100 only when COMPLETED.
 	Progress int `json:"progress"`
 
-	// RatePerSecond Users stored a second, on average since the start.
+	// RatePerSecond Users stored a second, on average while it ran; 0 while it is paused.
 	RatePerSecond int64 `json:"ratePerSecond"`
 
 	// RejectedCount Users that the source delivered and that were not fit to store.

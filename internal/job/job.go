@@ -43,6 +43,8 @@ type Job struct {
 	CreatedAt  time.Time `json:"createdAt"`
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
+
+	Idle time.Duration `json:"idle,omitempty"` // of the time since StartedAt, what it was paused or FAILED
 }
 
 // LastID is the id of the user made from the job's last row.
@@ -60,15 +62,15 @@ func (j *Job) Percent() int {
 	return int(min(99, (j.Processed+j.Rejected)*100/j.Requested))
 }
 
-// Rate is the mean number of rows stored per second since the job started, 0 before that.
+// Rate is the mean number of rows stored per second while the job ran; 0 before that and while it is paused.
 func (j *Job) Rate(now time.Time) int64 {
-	if j.StartedAt.IsZero() {
+	if j.StartedAt.IsZero() || j.Status == Paused {
 		return 0
 	}
 	if !j.FinishedAt.IsZero() {
 		now = j.FinishedAt
 	}
-	seconds := now.Sub(j.StartedAt).Seconds()
+	seconds := (now.Sub(j.StartedAt) - j.Idle).Seconds()
 	// Below a tenth of a second the quotient says more about clock skew than about speed.
 	return int64(float64(j.Processed) / math.Max(seconds, 0.1))
 }

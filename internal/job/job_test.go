@@ -77,6 +77,14 @@ func TestPercentRateETA(t *testing.T) {
 	if eta, known := j.ETA(now); j.Percent() != 100 || eta != 0 || !known || j.Rate(start.Add(time.Hour)) != 95 {
 		t.Errorf("completed: %d %%, eta %s, %d users/s", j.Percent(), eta, j.Rate(start.Add(time.Hour)))
 	}
+	j.Idle = 5 * time.Second
+	if j.Rate(now) != 190 {
+		t.Errorf("completed after a pause: %d users/s", j.Rate(now))
+	}
+	j.Status, j.FinishedAt = Paused, time.Time{}
+	if _, known := j.ETA(now); known || j.Rate(now) != 0 {
+		t.Error("a paused job has a rate or an ETA")
+	}
 	waiting := Job{Status: Pending, Requested: 10}
 	if _, known := waiting.ETA(now); known || waiting.Rate(now) != 0 {
 		t.Error("a job that has not started has a rate or an ETA")

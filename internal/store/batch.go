@@ -146,10 +146,13 @@ func (s *Store) guardSQL() string {
 		 WHERE job_id = ? AND chunk_no = ? AND ` + fence
 }
 
-// start moves the job to IN_PROGRESS with its first batch; no row matches when another chunk was first.
+// start moves the job to IN_PROGRESS with its first batch, also the first after a pause; no row matches when another
+// chunk was first.
 func (s *Store) start(ctx context.Context, tx *sqlx.Tx, id string) error {
 	_, err := tx.ExecContext(ctx, `
-		UPDATE jobs SET status = 'IN_PROGRESS', version = version + 1, started_at = `+s.dialect.now+`
+		UPDATE jobs
+		   SET status = 'IN_PROGRESS', version = version + 1,
+		       started_at = CASE WHEN started_at = 0 THEN `+s.dialect.now+` ELSE started_at END
 		 WHERE id = ? AND status = 'PENDING'`, id)
 	return err
 }

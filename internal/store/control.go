@@ -37,10 +37,11 @@ func (s *Store) Pause(ctx context.Context, userID, id string) (job.Job, error) {
 // *job.StateError.
 func (s *Store) Resume(ctx context.Context, userID, id string) (job.Job, error) {
 	return s.control(ctx, "resume", userID, id, []job.Status{job.Pending, job.InProgress}, func(tx *sqlx.Tx) error {
-		// The deadline first: MySQL evaluates assignments from left to right, with the new values.
+		// These two before paused_at.
 		err := one(tx.ExecContext(ctx, `
 			UPDATE jobs
 			   SET deadline_at = CASE WHEN deadline_at > 0 THEN deadline_at + `+s.dialect.now+` - paused_at ELSE 0 END,
+			       `+s.idled("paused_at")+`,
 			       status = 'PENDING', version = version + 1, message = '', settled_at = 0, paused_at = 0
 			 WHERE id = ? AND user_id = ? AND status = 'PAUSED'`, id, userID))
 		if err != nil {
@@ -63,7 +64,8 @@ func (s *Store) Retry(ctx context.Context, userID, id string) (job.Job, error) {
 	return s.control(ctx, "retry", userID, id, []job.Status{job.Pending, job.InProgress}, func(tx *sqlx.Tx) error {
 		err := one(tx.ExecContext(ctx, `
 			UPDATE jobs
-			   SET status = 'PENDING', version = version + 1, message = '', error_code = '', finished_at = 0, settled_at = 0,
+			   SET `+s.idled("finished_at")+`,
+			       status = 'PENDING', version = version + 1, message = '', error_code = '', finished_at = 0, settled_at = 0,
 			       deadline_at = CASE WHEN ? > 0 THEN `+s.dialect.now+` + ? ELSE 0 END
 			 WHERE id = ? AND user_id = ? AND status = 'FAILED' AND undo_at = 0`,
 			s.allowed.Milliseconds(), s.allowed.Milliseconds(), id, userID))

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -80,6 +81,48 @@ func TestMoveThatCannotBeReadIsUncertain(t *testing.T) {
 	if _, err := s.Resume(t.Context(), "ann", j.ID); !errors.Is(err, job.ErrUncertain) {
 		t.Errorf("a move that was made: %v, want ErrUncertain", err)
 	}
+}
+
+// A job keeps its first start; the time that it was paused or FAILED is kept apart from it.
+func TestStartIsKept(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{Deadline: time.Hour})
+		ctx := t.Context()
+		j := record(t, s, 100, 100)
+		must := func(move func(context.Context, string, string) (job.Job, error)) job.Job {
+			t.Helper()
+			got, err := move(ctx, "ann", j.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		must(s.Pause)
+		if got := must(s.Resume); got.Idle != 0 {
+			t.Errorf("idle for %s before it began", got.Idle)
+		}
+		mustCommit(t, s, claim(t, s, j.ID, 0), 20)
+		first, err := s.Job(ctx, j.ID)
+		if err != nil || first.StartedAt.IsZero() {
+			t.Fatal(first.StartedAt, err)
+		}
+		var resumed job.Job
+		within(t, func() bool {
+			must(s.Pause)
+			resumed = must(s.Resume)
+			return resumed.Idle > 0 // a millisecond of the database's clock went by
+		})
+		mustCommit(t, s, claim(t, s, j.ID, 0), 20)
+		again, err := s.Job(ctx, j.ID)
+		if err != nil || !again.StartedAt.Equal(first.StartedAt) || again.Idle != resumed.Idle {
+			t.Errorf("started %s and idle %s, then started %s and idle %s, %v", first.StartedAt, resumed.Idle, again.StartedAt, again.Idle, err)
+		}
+		must(s.Pause)
+		if cancelled := must(s.Cancel); cancelled.Idle < resumed.Idle {
+			t.Errorf("idle for %s, and after another pause for %s", resumed.Idle, cancelled.Idle)
+		}
+	})
 }
 
 // A job whose last batch was committed just before the pause has nothing left to begin with, and must still end.

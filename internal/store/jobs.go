@@ -17,7 +17,7 @@ import (
 
 const jobColumns = `id, user_id, source, tier, status, version, requested, processed, rejected, chunks, first_id, seed,
 	params, error_code, message, COALESCE(idempotency_key, '') AS idempotency_key, request_hash,
-	created_at, started_at, finished_at, undo_at, undo_rows, undone_at`
+	created_at, started_at, finished_at, idle_ms, undo_at, undo_rows, undone_at`
 
 type jobRow struct {
 	ID             string `db:"id"`
@@ -40,6 +40,7 @@ type jobRow struct {
 	CreatedAt      int64  `db:"created_at"`
 	StartedAt      int64  `db:"started_at"`
 	FinishedAt     int64  `db:"finished_at"`
+	Idle           int64  `db:"idle_ms"`
 	UndoAt         int64  `db:"undo_at"`
 	UndoRows       int64  `db:"undo_rows"`
 	UndoneAt       int64  `db:"undone_at"`
@@ -61,6 +62,7 @@ func (r *jobRow) job() (job.Job, error) {
 		Nat: p.Nat, ErrorCode: r.ErrorCode, Message: r.Message, IdempotencyKey: r.IdempotencyKey, RequestHash: r.RequestHash,
 		UndoRequested: r.UndoAt > 0, Undone: r.UndoneAt > 0, UndoneRows: r.UndoRows,
 		CreatedAt: millis(r.CreatedAt), StartedAt: millis(r.StartedAt), FinishedAt: millis(r.FinishedAt),
+		Idle: time.Duration(r.Idle) * time.Millisecond,
 	}, nil
 }
 

@@ -98,6 +98,12 @@ func one(res sql.Result, err error) error {
 	return err
 }
 
+// idled adds the time since a column's to that in which a job stood still after its start. It goes before an assignment
+// to the column: MySQL evaluates from left to right, with the new values.
+func (s *Store) idled(since string) string {
+	return `idle_ms = idle_ms + CASE WHEN started_at > 0 AND ` + since + ` > 0 THEN ` + s.dialect.now + ` - ` + since + ` ELSE 0 END`
+}
+
 // Cancel ends the user's job. Every worker on it is stopped by the guard at its next batch, and no row of the job
 // appears afterwards. Cancelling a cancelled job answers it again; another finished job is a *job.StateError, an
 // unknown one or somebody else's is job.ErrNotFound.
@@ -105,7 +111,8 @@ func (s *Store) Cancel(ctx context.Context, userID, id string) (job.Job, error) 
 	return s.control(ctx, "cancel", userID, id, []job.Status{job.Cancelled}, func(tx *sqlx.Tx) error {
 		err := one(tx.ExecContext(ctx, `
 			UPDATE jobs
-			   SET status = 'CANCELLED', version = version + 1, message = 'Cancelled.', settled_at = 0, finished_at = `+s.dialect.now+`
+			   SET status = 'CANCELLED', version = version + 1, message = 'Cancelled.', settled_at = 0, finished_at = `+s.dialect.now+`,
+			       `+s.idled("paused_at")+`, paused_at = 0
 			 WHERE id = ? AND user_id = ? AND status IN `+from(job.Cancelled), id, userID))
 		if err != nil {
 			return err

@@ -1,0 +1,5 @@
+-- +goose Up
+ALTER TABLE jobs ADD COLUMN idle_ms BIGINT NOT NULL DEFAULT 0;
+
+-- +goose Down
+ALTER TABLE jobs DROP COLUMN idle_ms;
