@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/ratelimit"
@@ -20,7 +21,7 @@ func BenchmarkSlot(b *testing.B) {
 		if err := slots.Reserve(b.Context(), "ada", id, limit); err != nil {
 			b.Fatal(err)
 		}
-		if err := slots.Release(b.Context(), "ada", id, limit); err != nil {
+		if err := slots.Release(b.Context(), "ada", id, time.Now(), limit); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -55,7 +55,7 @@ type Submitter struct {
 	MaxCount  int64
 	ChunkRows int64 // rows of a chunk; RandomUser's chunks are its pages, whatever this says
 	Window    int   // bells of one job that may be in the queue
-	MaxDepth  int64 // bells that may wait in all queues when a job is accepted
+	MaxDepth  int64 // bells that may wait in all queues when a job is accepted; requests at once may pass it together
 	Log       *slog.Logger
 }
 

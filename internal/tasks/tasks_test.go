@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +73,26 @@ func TestBellsDoNotPileUp(t *testing.T) {
 		ring(t, b, 0, 1)
 		if n := pending(t, rdb); n != 3 {
 			t.Fatalf("%d bells after the next claim, want 3", n)
+		}
+	})
+}
+
+// Depth reads asynq's own keys: it must count what asynq put there, in each queue.
+func TestDepth(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, rdb *redis.Client) {
+		b := NewBells(rdb, 0)
+		want := 0
+		for queue := range Queues() {
+			for chunk := range 3 {
+				if err := b.Ring(t.Context(), job.Tier(strings.ToUpper(queue)), "j", chunk, 0); err != nil {
+					t.Fatal(err)
+				}
+				want++
+			}
+		}
+		if got, err := b.Depth(t.Context()); err != nil || got != int64(want) {
+			t.Errorf("%d bells wait, %v, want %d", got, err, want)
 		}
 	})
 }
