@@ -128,6 +128,7 @@ func (s *stack) start(binary string, env ...string) *proc {
 	go func() { _ = p.cmd.Wait(); close(p.done) }()
 	s.t.Cleanup(func() {
 		p.kill()
+		p.checkPrivate()
 		if s.t.Failed() {
 			s.t.Logf("the end of %s's log:\n%s", binary, tail(p.log.String(), 25))
 		}
