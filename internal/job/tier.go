@@ -34,14 +34,14 @@ func (t Tiers) For(count int64) TierLimit {
 	return t[len(t)-1]
 }
 
-// Limit is the row of the named tier.
-func (t Tiers) Limit(tier Tier) (TierLimit, bool) {
+// Limit is the row of the named tier; one that a job has from another table allows one at a time.
+func (t Tiers) Limit(tier Tier) TierLimit {
 	for _, l := range t {
 		if l.Tier == tier {
-			return l, true
+			return l
 		}
 	}
-	return TierLimit{}, false
+	return TierLimit{Tier: tier, Concurrent: 1}
 }
 
 // tierNames are fixed, because each tier has a queue and a weight of its own.

@@ -62,17 +62,17 @@ func (c *Control) Pause(ctx context.Context, userID, id string) (job.Job, error)
 
 // Resume lets a paused job go on, in a slot as a new job needs one: *job.LimitError when there is none.
 func (c *Control) Resume(ctx context.Context, userID, id string) (job.Job, error) {
-	return c.again(ctx, userID, id, job.Paused, c.Store.Resume)
+	return c.again(ctx, "resume", userID, id, job.Paused, c.Store.Resume)
 }
 
 // Retry lets a failed job go on with what is not done, in a slot as a new job needs one.
 func (c *Control) Retry(ctx context.Context, userID, id string) (job.Job, error) {
-	return c.again(ctx, userID, id, job.Failed, c.Store.Retry)
+	return c.again(ctx, "retry", userID, id, job.Failed, c.Store.Retry)
 }
 
 // again reserves a slot and makes the move. A crash between the two leaves a slot for a minute.
 func (c *Control) again(
-	ctx context.Context, userID, id string, from job.Status, move func(ctx context.Context, userID, id string) (job.Job, error),
+	ctx context.Context, action, userID, id string, from job.Status, move func(ctx context.Context, userID, id string) (job.Job, error),
 ) (job.Job, error) {
 	j, err := c.Store.Job(ctx, id)
 	if err != nil {
@@ -81,10 +81,14 @@ func (c *Control) again(
 	if j.UserID != userID {
 		return job.Job{}, job.ErrNotFound
 	}
-	limit, ok := c.Submitter.Tiers.Limit(j.Tier)
-	if j.Status != from || j.UndoRequested || !ok {
-		return move(ctx, userID, id) // says what is wrong, or that it runs
+	// Not by the move: the job may have come to where it can be made by then, and would run without a slot.
+	switch {
+	case j.Status.HoldsSlot():
+		return j, nil
+	case j.Status != from || j.UndoRequested:
+		return job.Job{}, &job.StateError{Action: action, Status: j.Status}
 	}
+	limit := c.Submitter.Tiers.Limit(j.Tier)
 	if err := c.Slots.Reserve(ctx, userID, id, limit); err != nil {
 		return job.Job{}, c.Submitter.estimate(ctx, err)
 	}
@@ -114,11 +118,7 @@ func (c *Control) RequestUndo(ctx context.Context, userID, id string) (job.Job, 
 func (c *Control) keepSlot(ctx context.Context, j job.Job) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	l, ok := c.Submitter.Tiers.Limit(j.Tier)
-	if !ok {
-		return // another table of tiers: the keeper knows what to do
-	}
-	if err := job.KeepSlot(ctx, c.Slots, c.Store.Job, j, l); err != nil {
+	if err := job.KeepSlot(ctx, c.Slots, c.Store.Job, j, c.Submitter.Tiers.Limit(j.Tier)); err != nil {
 		c.Log.WarnContext(ctx, "slot not seen to; the keeper will", "job", j.ID, "status", j.Status, "err", err)
 	}
 }

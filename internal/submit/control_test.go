@@ -94,7 +94,7 @@ func TestControlSteps(t *testing.T) {
 		"cancel":            {job.InProgress, func(c *Control) (job.Job, error) { return c.Cancel(context.Background(), "ann", "j") }, []string{"cancel", "release"}, false},
 		"pause":             {job.InProgress, func(c *Control) (job.Job, error) { return c.Pause(context.Background(), "ann", "j") }, []string{"pause", "undo"}, false},
 		"resume":            {job.Paused, func(c *Control) (job.Job, error) { return c.Resume(context.Background(), "ann", "j") }, []string{"reserve LARGE", "resume", "renew", "ring", "ring"}, true},
-		"resume of running": {job.InProgress, func(c *Control) (job.Job, error) { return c.Resume(context.Background(), "ann", "j") }, []string{"resume"}, true},
+		"resume of running": {job.InProgress, func(c *Control) (job.Job, error) { return c.Resume(context.Background(), "ann", "j") }, nil, true},
 		"retry":             {job.Failed, func(c *Control) (job.Job, error) { return c.Retry(context.Background(), "ann", "j") }, []string{"reserve LARGE", "retry", "renew", "ring", "ring"}, true},
 		"undo":              {job.Completed, func(c *Control) (job.Job, error) { return c.RequestUndo(context.Background(), "ann", "j") }, []string{"request undo", "release", "ring undo"}, false},
 	} {

@@ -139,11 +139,7 @@ func (k *Keeper) tend(ctx context.Context, j job.Job) error {
 
 // keepSlot extends the job's slot, puts it back after Redis lost it, or gives it back.
 func (k *Keeper) keepSlot(ctx context.Context, j job.Job) error {
-	l, ok := k.Tiers.Limit(j.Tier)
-	if !ok { // accepted under another table of tiers
-		l = job.TierLimit{Tier: j.Tier, Concurrent: 1}
-	}
-	return job.KeepSlot(ctx, k.Slots, k.Jobs.Job, j, l)
+	return job.KeepSlot(ctx, k.Slots, k.Jobs.Job, j, k.Tiers.Limit(j.Tier))
 }
 
 // refresh puts the live progress back when Redis lost it or shows an older state.

@@ -66,7 +66,11 @@ func (r *redisSide) Get(_ context.Context, id string) (j job.Job, ok bool, err e
 }
 
 func (r *redisSide) Put(_ context.Context, j job.Job, _ []job.Chunk) error {
-	return r.do(func() { r.shown[j.ID] = j })
+	return r.do(func() {
+		if j.Version >= r.shown[j.ID].Version {
+			r.shown[j.ID] = j
+		}
+	})
 }
 
 func (r *redisSide) Chunk(_ context.Context, id string, _ int, done, _ int64) error {

@@ -1,0 +1,304 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/store/storetest"
+	"github.com/musterhq/muster/internal/submit"
+)
+
+// bell is a task in the queue; one of an undo has no chunk.
+type bell struct {
+	id    string
+	chunk int
+}
+
+// crowd is redisSide with a queue that loses bells, whose slots take a moment.
+type crowd struct {
+	*redisSide
+	store *store.Store
+	queue chan bell
+}
+
+// moment lets others in, as a round trip to Redis does.
+func (c *crowd) moment() {
+	for range rand.N(4) {
+		_, _ = c.store.Job(context.Background(), "nobody's")
+	}
+}
+
+func (c *crowd) Reserve(ctx context.Context, user, id string, l job.TierLimit) error {
+	_, err := c.Renew(ctx, user, id, l)
+	return err
+}
+
+func (c *crowd) Renew(ctx context.Context, user, id string, l job.TierLimit) (bool, error) {
+	c.moment()
+	defer c.moment()
+	return c.redisSide.Renew(ctx, user, id, l)
+}
+
+func (c *crowd) Release(ctx context.Context, user, id string, ended time.Time, l job.TierLimit) error {
+	c.moment()
+	defer c.moment()
+	if ended.IsZero() {
+		return errors.New("a job that is over has no end")
+	}
+	return c.redisSide.Release(ctx, user, id, ended, l)
+}
+
+func (c *crowd) Undo(ctx context.Context, user, id string, l job.TierLimit) error {
+	c.moment()
+	defer c.moment()
+	return c.redisSide.Undo(ctx, user, id, l)
+}
+
+func (c *crowd) Ring(_ context.Context, _ job.Tier, id string, chunk int, _ int64) error {
+	if rand.N(4) > 0 {
+		select {
+		case c.queue <- bell{id, chunk}:
+		default: // full: lost
+		}
+	}
+	return nil
+}
+
+func (c *crowd) RingUndo(ctx context.Context, tier job.Tier, id string, _ int64) error {
+	return c.Ring(ctx, tier, id, -1, 0)
+}
+
+func (c *crowd) Depth(context.Context) (int64, error) { return 0, nil }
+
+// town is what runs at once: workers, keepers, and owners by the API.
+type town struct {
+	*crowd
+	importer *Importer
+	undoer   *Undoer
+	control  *submit.Control
+	jobs     []job.Job
+}
+
+func newTown(t *testing.T, deadline time.Duration) *town {
+	t.Helper()
+	f := newFleet(t, counting{fail: func(row int64) error {
+		if row >= 75 && rand.N(3) > 0 {
+			panic("the last chunk fails often")
+		}
+		return nil
+	}})
+	st := storetest.Open(t, storetest.Engines(t)[0].New(t), store.Options{Lease: time.Second, Deadline: deadline})
+	c := &crowd{redisSide: f.redis, store: st, queue: make(chan bell, 100)}
+	log := slog.New(slog.DiscardHandler)
+	k := f.Keeper
+	k.Jobs, k.House, k.Slots, k.Bells, k.Undos, k.Live = st, st, c, c, c, c
+	f.Importer.Chunks, f.Importer.Bells, f.Importer.Live = st, c, c
+	s := &submit.Submitter{Store: st, Slots: c, Bells: c, Live: c, Tiers: k.Tiers, Window: 2, Log: log}
+	w := &town{
+		crowd: c, importer: f.Importer, undoer: &Undoer{Store: st, Keeper: k, Live: c, Drain: f.drain, Log: log},
+		control: &submit.Control{Submitter: s, Store: st, Slots: c, Undos: c, Log: log},
+	}
+	for range 5 {
+		j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), UserID: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
+		if err := st.RecordJob(t.Context(), &j, 25); err != nil {
+			t.Fatal(err)
+		}
+		w.jobs = append(w.jobs, j)
+	}
+	return w
+}
+
+// work answers bells, and keep makes rounds, until ctx ends. What is begun is brought to its end.
+func (w *town) work(ctx context.Context) {
+	for whole := context.WithoutCancel(ctx); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case b := <-w.queue:
+			if b.chunk < 0 {
+				w.undoer.Undo(whole, b.id)
+			} else {
+				w.importer.Import(whole, b.id, b.chunk)
+			}
+		}
+	}
+}
+
+func (w *town) keep(ctx context.Context, t *testing.T) {
+	for ctx.Err() == nil {
+		if err := w.importer.Keeper.Round(context.WithoutCancel(ctx)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// owner asks for n moves of its own choice.
+func (w *town) owner(t *testing.T, r *rand.Rand, n int) {
+	for range n {
+		j := w.jobs[r.IntN(len(w.jobs))]
+		moves := []func(context.Context, string, string) (job.Job, error){
+			w.control.Pause, w.control.Resume, w.control.Pause, w.control.Resume, w.control.Retry, w.control.Retry,
+			w.control.RequestUndo, w.control.Cancel,
+		}
+		pick := r.IntN(len(moves))
+		if pick >= 6 && r.IntN(4) > 0 { // these two end the play
+			pick = r.IntN(6)
+		}
+		_, err := moves[pick](t.Context(), "ann", j.ID)
+		if _, refused := errors.AsType[*job.StateError](err); err != nil && !refused {
+			t.Errorf("move %d: %v", pick, err)
+		}
+	}
+}
+
+// check compares what is left when all stands still with what the rows of each job say.
+func (w *town) check(t *testing.T) {
+	t.Helper()
+	var stored int64
+	for _, j := range w.jobs {
+		now, err := w.store.Job(t.Context(), j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := int64(0)
+		chunks, err := w.store.Chunks(t.Context(), j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range chunks {
+			done += c.Done
+		}
+		if !now.Undone {
+			stored += now.Processed
+		}
+		if now.Processed != done || now.Status == job.Completed && done != 100 || now.UndoRequested && !now.Undone {
+			t.Errorf("%d rows done: %+v", done, now)
+		}
+		shown := w.shown[j.ID]
+		if shown.Version != now.Version || shown.Status != now.Status || shown.Undone != now.Undone {
+			t.Errorf("shown as %s, version %d; is %s, version %d", shown.Status, shown.Version, now.Status, now.Version)
+		}
+	}
+	if n, distinct, err := w.store.Count(t.Context()); n != stored || distinct != stored || err != nil {
+		t.Errorf("%d users, %d of them distinct, %v; the jobs have %d", n, distinct, err, stored)
+	}
+	if len(w.slots) != 0 {
+		t.Errorf("slots of jobs that do not run: %v", w.slots)
+	}
+}
+
+// Owners, workers and keepers at once, whatever the order: then every job is over or paused and seen to, no slot is left,
+// the rows are those counted, and what is shown is what is.
+func TestEverybodyAtOnce(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t, time.Duration(seed%2)*200*time.Millisecond)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var fleet, owners sync.WaitGroup
+			for range 3 {
+				fleet.Go(func() { w.work(ctx) })
+			}
+			for range 2 {
+				fleet.Go(func() { w.keep(ctx, t) })
+			}
+			for n := range uint64(4) {
+				owners.Go(func() { w.owner(t, rand.New(rand.NewPCG(seed, n)), 30) })
+			}
+			owners.Wait()
+			running := func() (ids []string) {
+				left, err := w.store.Unsettled(t.Context(), "", 100)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, j := range left {
+					ids = append(ids, fmt.Sprintf("%s %s v%d", j.ID, j.Status, j.Version))
+				}
+				return ids
+			}
+			for end := time.Now().Add(30 * time.Second); len(running()) > 0 && time.Now().Before(end); {
+				w.moment()
+			}
+			if left := running(); len(left) > 0 {
+				t.Errorf("not over: %v", left)
+			}
+			stop()
+			fleet.Wait()
+			w.check(t)
+		})
+	}
+}
+
+// A few moves of one job at once, with the keeper and without: as soon as all have returned, nobody else being there to
+// mend it, the slot is held if the job runs, and only then.
+func TestSlotAgreesAfterEveryMove(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t, time.Duration(seed)*20*time.Millisecond)
+			r := rand.New(rand.NewPCG(seed, 1))
+			for range 40 {
+				id := w.jobs[r.IntN(len(w.jobs))].ID
+				var names []string
+				var wg sync.WaitGroup
+				for range 2 + r.IntN(3) {
+					name, move := w.move(r)
+					names = append(names, name)
+					wg.Go(func() {
+						err := move(t.Context(), id)
+						if _, refused := errors.AsType[*job.StateError](err); err != nil && !refused {
+							t.Errorf("%s: %v", name, err)
+						}
+					})
+				}
+				wg.Wait()
+				now, err := w.store.Job(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// A job without a move since it was recorded has the slot of its acceptance, which is not played here.
+				if held := w.slots[id]; held != now.Status.HoldsSlot() && now.Version > 0 {
+					t.Fatalf("slot held: %v, with the job %s after %v", held, now.Status, names)
+				}
+			}
+		})
+	}
+}
+
+// move is something that happens to a job.
+func (w *town) move(r *rand.Rand) (name string, do func(ctx context.Context, id string) error) {
+	by := func(move func(context.Context, string, string) (job.Job, error)) func(context.Context, string) error {
+		return func(ctx context.Context, id string) error {
+			_, err := move(ctx, "ann", id)
+			return err
+		}
+	}
+	switch r.IntN(8) {
+	case 0, 1:
+		return "pause", by(w.control.Pause)
+	case 2, 3:
+		return "resume", by(w.control.Resume)
+	case 4, 5:
+		return "retry", by(w.control.Retry)
+	case 6:
+		return "round", func(ctx context.Context, _ string) error { return w.importer.Keeper.Round(ctx) }
+	}
+	chunk := r.IntN(4)
+	return "import", func(ctx context.Context, id string) error {
+		w.importer.Import(ctx, id, chunk)
+		return nil
+	}
+}
