@@ -32,6 +32,21 @@ func poisoned(row int64) error {
 	return nil
 }
 
+// Of two workers that show a job at once, one why it waits and the other that it goes on, the slower may be wrong.
+func TestKeeperMendsAMessageShownTooLate(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, counting{})
+	j := f.record(t)
+	f.Import(t.Context(), j.ID, 0)
+	late := f.job(t, j.ID)
+	late.Message = "The upstream's allowance is spent."
+	f.redis.shown[j.ID] = late
+	f.round(t)
+	if got := f.redis.shown[j.ID]; got.Message != "" || got.Processed != 25 {
+		t.Errorf("shown: %+v", got)
+	}
+}
+
 func TestRetryBeforeTheEndIsSeen(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{fail: poisoned})

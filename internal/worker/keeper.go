@@ -142,10 +142,11 @@ func (k *Keeper) keepSlot(ctx context.Context, j job.Job) error {
 	return job.KeepSlot(ctx, k.Slots, k.Jobs.Job, j, k.Tiers.Limit(j.Tier))
 }
 
-// refresh puts the live progress back when Redis lost it or shows an older state.
+// refresh puts the live progress back when Redis lost it or shows an older state, or a message that a slow worker
+// showed after it was taken back: messages have no versions.
 func (k *Keeper) refresh(ctx context.Context, j job.Job) error {
 	live, ok, err := k.Live.Get(ctx, j.ID)
-	if err != nil || ok && live.Version >= j.Version {
+	if err != nil || ok && (live.Version > j.Version || live.Version == j.Version && live.Message == j.Message) {
 		return err
 	}
 	return k.put(ctx, j)
