@@ -102,7 +102,7 @@ func newTown(t *testing.T, deadline time.Duration) *town {
 	log := slog.New(slog.DiscardHandler)
 	k := f.Keeper
 	k.Jobs, k.House, k.Slots, k.Bells, k.Undos, k.Live = st, st, c, c, c, c
-	f.Importer.Chunks, f.Importer.Bells, f.Importer.Live = st, c, c
+	f.Chunks, f.Bells, f.Live = st, c, c
 	s := &submit.Submitter{Store: st, Slots: c, Bells: c, Live: c, Tiers: k.Tiers, Window: 2, Log: log}
 	w := &town{
 		crowd: c, importer: f.Importer, undoer: &Undoer{Store: st, Keeper: k, Live: c, Drain: f.drain, Log: log},
