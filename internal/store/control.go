@@ -6,6 +6,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -122,6 +123,7 @@ const undoRows = 5000
 // UndoSlice removes the next users of a job that is to be undone and says whether there may be more. Checkpoint and users
 // change together, so that any number of workers may call it and any of them may die.
 func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error) {
+	crash.Point("undo.begin")
 	from, to := j.UndoneRows, min(j.UndoneRows+undoRows, j.Requested)
 	err = s.inTx(ctx, "undo job", func(tx *sqlx.Tx) error {
 		err := one(tx.ExecContext(ctx, `
@@ -140,6 +142,7 @@ func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error
 	case err != nil:
 		return false, err
 	}
+	crash.Point("undo.sliced")
 	j.UndoneRows, j.Undone, j.Version = to, to >= j.Requested, j.Version+1
 	return !j.Undone, nil
 }

@@ -128,6 +128,7 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, bat
 		if err != nil {
 			return err
 		}
+		crash.Point("batch.read")
 		before := c.Job
 		if err := w.Chunks.CommitBatch(ctx, c, users, rejected); err != nil {
 			return err
