@@ -9,11 +9,13 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/ratelimit"
+	"github.com/musterhq/muster/internal/testenv"
 )
 
 // place is one user's slots in one tier, as plain Go.
@@ -81,22 +83,28 @@ func (p *place) release(now time.Time, jobID string, ended time.Time, cooldown t
 }
 
 func modelOptions() ratelimit.Options {
-	return ratelimit.Options{ReserveLease: 3 * time.Second, RenewLease: 8 * time.Second}
+	return ratelimit.Options{ReserveLease: 3500 * time.Millisecond, RenewLease: 8500 * time.Millisecond}
 }
 
 // machine walks the scripts and the model side by side.
 type machine struct {
-	server *miniredis.Miniredis
+	clock  clock
 	slots  *ratelimit.Slots
 	now    time.Time
 	places map[string]*place // user and tier
+}
+
+// clock lets time pass for the scripts, which read the server's.
+type clock interface {
+	pass(t *rapid.T, d time.Duration)
+	same() gocmp.Options // how exactly the answers can be compared
 }
 
 func (m *machine) draw(t *rapid.T) (p *place, user, jobID string, l job.TierLimit) {
 	user = rapid.SampledFrom([]string{"ada", "bob@example.com"}).Draw(t, "user")
 	jobID = rapid.SampledFrom([]string{"j1", "j2", "j3", "j4"}).Draw(t, "job")
 	l = rapid.SampledFrom([]job.TierLimit{
-		{Tier: "LARGE", Concurrent: 2}, {Tier: "XL", Concurrent: 1, Cooldown: 4 * time.Second},
+		{Tier: "LARGE", Concurrent: 2}, {Tier: "XL", Concurrent: 1, Cooldown: 4500 * time.Millisecond},
 	}).Draw(t, "tier")
 	key := user + string(l.Tier)
 	if m.places[key] == nil {
@@ -111,7 +119,7 @@ func (m *machine) reserve(t *rapid.T) {
 	err := m.slots.Reserve(t.Context(), user, jobID, l)
 	var got *job.LimitError
 	errors.As(err, &got)
-	if diff := gocmp.Diff(want, got); diff != "" || err != nil && got == nil {
+	if diff := gocmp.Diff(want, got, m.clock.same()); diff != "" || err != nil && got == nil {
 		t.Fatalf("reserve: err %v (-want +got):\n%s", err, diff)
 	}
 }
@@ -141,28 +149,92 @@ func (m *machine) undo(t *rapid.T) {
 	}
 }
 
-// advance moves the clock. The keys expire in time or late: the answers must not depend on it.
+// advance moves the clock, by whole seconds: no lease or cooldown ends within half a second of a look, which is longer
+// than a walk takes on a server whose own clock goes on.
 func (m *machine) advance(t *rapid.T) {
-	d := time.Duration(rapid.IntRange(1, 5000).Draw(t, "ms")) * time.Millisecond
-	if rapid.Bool().Draw(t, "keys expire") {
-		m.server.FastForward(d)
-	}
+	d := time.Duration(rapid.IntRange(1, 5).Draw(t, "s")) * time.Second
 	m.now = m.now.Add(d)
-	m.server.SetTime(m.now)
+	m.clock.pass(t, d)
+}
+
+// set is the in-process server's clock, which is set. The keys expire in time or late: the answers must not depend on it.
+type set struct {
+	server *miniredis.Miniredis
+	now    time.Time
+}
+
+func (c *set) pass(t *rapid.T, d time.Duration) {
+	if rapid.Bool().Draw(t, "keys expire") {
+		c.server.FastForward(d)
+	}
+	c.now = c.now.Add(d)
+	c.server.SetTime(c.now)
+}
+
+func (c *set) same() gocmp.Options { return nil }
+
+// aged is a real server's clock, which nobody sets: instead all that is kept grows older.
+type aged struct{ rdb redis.UniversalClient }
+
+var age = redis.NewScript(`
+	for _, key in ipairs(redis.call('KEYS', '*')) do
+		if redis.call('TYPE', key).ok == 'zset' then
+			local members = redis.call('ZRANGE', key, 0, -1)
+			for _, member in ipairs(members) do
+				redis.call('ZINCRBY', key, -ARGV[1], member)
+			end
+		else
+			local ends = redis.call('GET', key) - ARGV[1]
+			redis.call('SET', key, string.format('%.0f', ends), 'KEEPTTL')
+		end
+		redis.call('PEXPIREAT', key, string.format('%.0f', redis.call('PEXPIRETIME', key) - ARGV[1]))
+	end`)
+
+func (c aged) pass(t *rapid.T, d time.Duration) {
+	if err := age.Run(t.Context(), c.rdb, nil, d.Milliseconds()).Err(); err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+}
+
+// The server's own clock goes on: a wait is a little shorter, and leases that the model has end at once do so in turn.
+func (c aged) same() gocmp.Options {
+	return gocmp.Options{
+		gocmp.Comparer(func(a, b time.Duration) bool { return (a - b).Abs() < 500*time.Millisecond }),
+		cmpopts.SortSlices(func(a, b string) bool { return a < b }),
+	}
 }
 
 func TestSlotsAgainstModel(t *testing.T) {
 	t.Parallel()
-	server := miniredis.RunT(t)
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	t.Cleanup(func() { _ = rdb.Close() })
-	rapid.Check(t, func(t *rapid.T) {
-		server.FlushAll()
-		m := &machine{
-			server: server, slots: ratelimit.NewSlots(rdb, modelOptions()),
-			now: time.UnixMilli(1_700_000_000_123), places: map[string]*place{},
+	t.Run("miniredis", func(t *testing.T) {
+		t.Parallel()
+		server := miniredis.RunT(t)
+		now := time.UnixMilli(1_700_000_000_123)
+		walk(t, connect(t, server.Addr()), now, func() clock {
+			server.SetTime(now)
+			return &set{server: server, now: now}
+		})
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		testenv.Redis(t) // skips, or fails, where there is none
+		p, err := testenv.StartRedis(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
 		}
-		server.SetTime(m.now)
+		t.Cleanup(func() { _ = p.Kill() })
+		rdb := connect(t, p.Addr)
+		walk(t, rdb, time.Now(), func() clock { return aged{rdb} })
+	})
+}
+
+func walk(t *testing.T, rdb redis.UniversalClient, now time.Time, begin func() clock) {
+	t.Helper()
+	rapid.Check(t, func(t *rapid.T) {
+		if err := rdb.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		m := &machine{clock: begin(), slots: ratelimit.NewSlots(rdb, modelOptions()), now: now, places: map[string]*place{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"reserve": m.reserve, "renew": m.renew, "release": m.release, "undo": m.undo, "advance": m.advance,
 		})
