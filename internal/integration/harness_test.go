@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,6 +64,7 @@ type stack struct {
 	server   storetest.Engine
 	procs    []*proc
 	hooks    bool // start processes that have internal/crash's hooks
+	lossy    bool // the database's answers get lost, and with them the news of a job's end
 }
 
 // eachServer runs fn on every MySQL and MariaDB server that is present.
@@ -99,6 +103,9 @@ type proc struct {
 	log  *buffer
 	done chan struct{}
 	base string // of an API, with /api/v1
+
+	ops      string        // of an API with operators' pages
+	patience time.Duration // of call, if not 30 s
 }
 
 // buffer is a log that is read while it is written.
@@ -169,6 +176,41 @@ func (s *stack) api(env ...string) *proc {
 	return p
 }
 
+// admin starts an API that has its operators' pages.
+func (s *stack) admin(env ...string) *proc {
+	s.t.Helper()
+	port, err := testenv.FreePort()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	p := s.api(append(env, "MUSTER_ADMIN_ADDR="+addr)...)
+	p.ops = "http://" + addr
+	return p
+}
+
+// profile answers a number that follows a word in a text profile of the process.
+func (p *proc) profile(name, pattern string) int {
+	p.t.Helper()
+	resp, err := http.Get(p.ops + "/debug/pprof/" + name + "?debug=1&gc=1")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	m := regexp.MustCompile(pattern).FindSubmatch(body)
+	if err != nil || m == nil {
+		p.t.Fatalf("profile %s has no %s: %v", name, pattern, err)
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return n
+}
+
+func (p *proc) goroutines() int { p.t.Helper(); return p.profile("goroutine", `total (\d+)`) }
+
 func (s *stack) workers(n int, env ...string) []*proc {
 	s.t.Helper()
 	var all []*proc
@@ -179,6 +221,40 @@ func (s *stack) workers(n int, env ...string) []*proc {
 		eventually(s.t, 15*time.Second, "the worker runs", func() bool { return strings.Contains(w.log.String(), "worker runs") })
 	}
 	return all
+}
+
+// killWorkers ends the workers at once, as a crash would.
+func (s *stack) killWorkers() {
+	for _, p := range s.procs {
+		if p.name == "worker" {
+			p.kill()
+		}
+	}
+}
+
+// stopWorkers tells the workers to stop and waits until they have.
+func (s *stack) stopWorkers() {
+	s.t.Helper()
+	for _, p := range s.procs {
+		if p.name == "worker" {
+			p.signal(syscall.SIGTERM)
+		}
+	}
+	for _, p := range s.procs {
+		if p.name == "worker" {
+			p.gone(10 * time.Second)
+		}
+	}
+}
+
+// gone waits until the process has ended.
+func (p *proc) gone(deadline time.Duration) {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(deadline):
+		p.t.Fatalf("a %s does not stop within %s", p.name, deadline)
+	}
 }
 
 // eventually polls until ok, which must come within the deadline.
@@ -223,7 +299,7 @@ func (v view) terminal() bool {
 
 // call makes a request; header holds name and value in turn. It does not fail the test when the API is gone.
 func (p *proc) call(method, path, user string, header ...string) (view, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(p.patience, 30*time.Second))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, p.base+path, nil)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/source/sourcetest"
 	"github.com/musterhq/muster/internal/store/storetest"
 	"github.com/musterhq/muster/internal/testenv"
@@ -172,7 +173,7 @@ func TestCancelStopsTheFleet(t *testing.T) {
 		if err != nil || rows != got.Processed {
 			t.Fatalf("%d users stored, the cancelled job says %d, %v", rows, got.Processed, err)
 		}
-		s.audit(api, nil, v.JobID)
+		s.auditEnds(api, fakerRow(t), ends{v.JobID: job.Cancelled})
 	})
 }
 

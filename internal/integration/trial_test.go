@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"text/tabwriter"
+	"time"
 )
 
 var hookedOnce = sync.OnceValues(func() (string, error) {
@@ -60,10 +62,18 @@ func (r *trial) Failed() bool                 { return false } // or its process
 func (r *trial) Logf(string, ...any)          {}
 func (r *trial) Cleanup(f func())             { r.cleanups = append(r.cleanups, f) }
 
-// control runs the test with a protection switched off in all processes. It must fail: a test that passes then would pass
-// whatever the program does.
-func control(t *testing.T, id string, s *stack, protection string, test func(s *stack)) {
+// How a test fails without the protection that it is about.
+const (
+	wrongRows = `row \d+ of job|its chunks count|distinct ids; the jobs`
+	notOver   = `not within \S+: job \S+ ends`
+)
+
+// control runs the test with a protection switched off in all processes. It must fail, and in the way that the
+// protection prevents, which the pattern wanted describes: a test that passes then would pass whatever the program does,
+// and one that fails by something else, such as its setup, shows nothing.
+func control(t *testing.T, id string, s *stack, protection, wanted string, test func(s *stack) string) {
 	t.Helper()
+	began := time.Now()
 	r := &trial{TB: t}
 	done := make(chan struct{})
 	go func() {
@@ -79,22 +89,40 @@ func control(t *testing.T, id string, s *stack, protection string, test func(s *
 		test(without)
 	}()
 	<-done
-	if len(r.failures) == 0 {
-		t.Errorf("%s without its protection %q passes", id, protection)
-		results.add(result{ID: id, Engine: s.engine, Test: "control: " + protection + " off", Passed: false, Figures: "passed, and must not"})
-		return
+	verdict(t, result{ID: id, Engine: s.engine, Control: protection + " off", Test: "control", Seconds: seconds(began)}, r.failures, wanted)
+}
+
+// verdict judges a control by what it recorded, and puts it into the table.
+func verdict(t *testing.T, x result, failures []string, wanted string) {
+	t.Helper()
+	right := slices.IndexFunc(failures, regexp.MustCompile(wanted).MatchString)
+	switch {
+	case right >= 0:
+		first, _, _ := strings.Cut(failures[right], "\n")
+		x.Passed, x.Figures = true, "failed as it must: "+first[:min(len(first), 90)]
+	case len(failures) > 0:
+		x.Figures = "failed by something else"
+		t.Errorf("%s with %s fails, but not by %q:\n%s", x.ID, x.Control, wanted, strings.Join(failures, "\n"))
+	default:
+		x.Figures = "passed, and must not"
+		t.Errorf("%s with %s passes", x.ID, x.Control)
 	}
-	first, _, _ := strings.Cut(r.failures[0], "\n")
-	results.add(result{ID: id, Engine: s.engine, Test: "control: " + protection + " off", Passed: true, Figures: "failed as it must: " + first[:min(len(first), 90)]})
+	results.add(x)
 }
 
 // result is a line of the table that make chaos prints.
 type result struct {
-	ID      string `json:"id"`
-	Engine  string `json:"engine"`
-	Test    string `json:"test"`
-	Passed  bool   `json:"passed"`
-	Figures string `json:"figures"`
+	ID      string  `json:"id"`
+	Engine  string  `json:"engine"`
+	Test    string  `json:"test"`
+	Control string  `json:"control,omitempty"` // what was switched off
+	Passed  bool    `json:"passed"`
+	Seconds float64 `json:"seconds"`
+	Figures string  `json:"figures"`
+}
+
+func seconds(began time.Time) float64 {
+	return time.Since(began).Round(100 * time.Millisecond).Seconds()
 }
 
 type table struct {
@@ -113,9 +141,9 @@ func (r *table) add(x result) {
 // chaos runs a test of the scoreboard and puts it into the table; test answers what it counted.
 func chaos(t *testing.T, id, what string, s *stack, test func(s *stack) string) {
 	t.Helper()
-	x := result{ID: id, Engine: s.engine, Test: what, Figures: "did not end"}
+	x, began := result{ID: id, Engine: s.engine, Test: what, Figures: "did not end"}, time.Now()
 	defer func() {
-		x.Passed = !t.Failed()
+		x.Passed, x.Seconds = !t.Failed(), seconds(began)
 		results.add(x)
 	}()
 	x.Figures = test(s)
@@ -127,13 +155,13 @@ func writeResults() {
 		return
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nid\tserver\ttest\tresult\tfigures")
+	fmt.Fprintf(w, "\nSEED=%d repeats this run\nid\tserver\ttest\tcontrol\tresult\tseconds\tfigures\n", seed)
 	for _, x := range results.list {
 		word := "FAILED"
 		if x.Passed {
 			word = "passed"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", x.ID, x.Engine, x.Test, word, x.Figures)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.1f\t%s\n", x.ID, x.Engine, x.Test, x.Control, word, x.Seconds, x.Figures)
 	}
 	_ = w.Flush()
 	if path := os.Getenv("MUSTER_CHAOS_JSON"); path != "" {

@@ -1,0 +1,70 @@
+package integration
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/internal/testenv"
+)
+
+// R5: the slots against a model in memory, on the in-process Redis and on a real one, and the model against a script that
+// forgets to drop the dead.
+func TestChaosR5SlotsModel(t *testing.T) {
+	testenv.Redis(t)
+	s := &stack{t: t, engine: "redis"}
+	n := rounds(1000, 10_000)
+	chaos(t, "R5", "slots against a model", s, func(*stack) string {
+		if out, err := modelRun(n); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return fmt.Sprintf("%d sequences on each of two servers, 0 differences", n)
+	})
+	began := time.Now()
+	out, err := modelRun(1000, "-tags", "chaos")
+	x := result{ID: "R5", Engine: "redis", Test: "control", Control: "purge off", Seconds: seconds(began)}
+	if err == nil {
+		verdict(t, x, nil, "")
+		return
+	}
+	for _, test := range []string{"TestSlotsAgainstModel/miniredis", "TestSlotsAgainstModel/redis"} {
+		x.Test = "control: " + test
+		at := strings.Index(out, "--- FAIL: "+test+" ")
+		if at < 0 {
+			verdict(t, x, []string{out}, "--- FAIL: "+test)
+			continue
+		}
+		verdict(t, x, []string{out[at:]}, `(?s)reserve: err .*\(-want \+got\)`)
+	}
+}
+
+func modelRun(checks int, flags ...string) (string, error) {
+	args := append([]string{"test", "-count=1", "-v", "-run", "TestSlotsAgainstModel"}, flags...)
+	args = append(args, "github.com/musterhq/muster/internal/ratelimit", "-rapid.nofailfile",
+		fmt.Sprintf("-rapid.checks=%d", checks), fmt.Sprintf("-rapid.seed=%d", max(seed, 1)))
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(cmd.Environ(), "MUSTER_CHAOS_OFF=purge") // heeded with the tag only
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// R16: every fuzz target for a while. What it finds go test keeps in testdata/fuzz of the package.
+func TestChaosR16Fuzz(t *testing.T) {
+	fullOnly(t)
+	s := &stack{t: t, engine: "none"}
+	targets := [][2]string{
+		{"FuzzBody", "internal/httpapi"}, {"FuzzCursor", "internal/httpapi"}, {"FuzzLists", "internal/httpapi"}, {"FuzzJobID", "internal/httpapi"},
+		{"FuzzAppendCSV", "internal/export"}, {"FuzzAppendString", "internal/export"}, {"FuzzDecodePage", "internal/source"},
+	}
+	chaos(t, "R16", "fuzzing", s, func(*stack) string {
+		for _, target := range targets {
+			out, err := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+target[0]+"$", "-fuzztime", "10s", "github.com/musterhq/muster/"+target[1]).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: %v\n%s", target[0], err, out)
+			}
+		}
+		return fmt.Sprintf("%d targets, 10 s each", len(targets))
+	})
+}

@@ -1,0 +1,116 @@
+package integration
+
+import (
+	"fmt"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// scene is what lets a worker come to a crash point three times: three jobs of ten chunks, and then this.
+type scene func(s *stack, api, dying *proc, ids []string, user string)
+
+// points are those of internal/crash that a worker passes, by what must happen there.
+var points = []struct {
+	scene scene
+	env   []string
+	names []string
+}{
+	{nil, nil, []string{
+		"claim.begin", "claim.taken", "claim.read", "batch.read",
+		"batch.begin", "batch.guarded", "batch.inserted", "batch.committed", "batch.counted", "batch.shown",
+		"chunk.done", "chunk.rung", "finish.begin", "finish.moved",
+		"settle.begin", "settle.freed", "settle.shown", "settle.settled",
+		"keeper.begin", "keeper.finished", "keeper.looked", "keeper.rung", "keeper.renewed",
+	}},
+	// Told to stop while it has three chunks in hand, one row a batch.
+	{stopInMidChunk, []string{"MUSTER_BATCH_ROWS=1", "MUSTER_WORKER_CONCURRENCY=3"}, []string{"giveback.begin", "giveback.done"}},
+	// Three jobs that are over are undone.
+	{undoAll, nil, []string{"undo.begin", "undo.sliced"}},
+}
+
+// R4: a worker dies at each named point, at the first, second and third time it comes there.
+func TestChaosR4CrashPoints(t *testing.T) {
+	eachServer(t, func(t *testing.T, s *stack) {
+		fullOnly(t)
+		chaos(t, "R4", "a crash at each point", s, func(s *stack) string { return crashPoints(s, "", 3) })
+		control(t, "R4", s, "keeper", notOver, func(s *stack) string { return crashPoints(s, "batch.committed", 1) })
+	})
+}
+
+// crashPoints sweeps all points, or only one.
+func crashPoints(s *stack, only string, hits int) string {
+	t := s.t
+	s.hooks = true
+	s.env = append(s.env, "MUSTER_CHUNK_ROWS=300", "MUSTER_BATCH_ROWS=100", "MUSTER_LEASE=1s")
+	api := s.api()
+	var all []string
+	swept := 0
+	for _, p := range points {
+		for _, name := range p.names {
+			if only != "" && name != only {
+				continue
+			}
+			swept++
+			for hit := 1; hit <= hits; hit++ {
+				user := fmt.Sprintf("%s-%d", name, hit)
+				env := append([]string{"MUSTER_WORKER_CONCURRENCY=1", "MUSTER_KEEPER_INTERVAL=50ms", fmt.Sprintf("MUSTER_CHAOS_CRASH=%s:%d", name, hit)}, p.env...)
+				all = append(all, s.crashAt(api, user, env, p.scene)...)
+			}
+		}
+	}
+	s.workers(1)
+	s.audit(api, fakerRow(t), all...)
+	return fmt.Sprintf("%d points, %d crashes, %d jobs exact", swept, swept*hits, len(all))
+}
+
+// crashAt lets a worker die at a point, with three jobs, and has another one end them.
+func (s *stack) crashAt(api *proc, user string, env []string, scene scene) (ids []string) {
+	t := s.t
+	for n := range 3 {
+		ids = append(ids, api.submit(user, 2998+n).JobID)
+	}
+	dying := s.start("worker", env...)
+	if scene != nil {
+		scene(s, api, dying, ids, user)
+	}
+	dying.gone(20 * time.Second)
+	if status, ok := dying.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the worker did not die at %s: %v", env, dying.cmd.ProcessState)
+	}
+	s.workers(1)
+	for _, id := range ids {
+		if end := api.follow(id, user, 20*time.Second); end.Status != "COMPLETED" {
+			t.Fatalf("%s: %s", env, end.RawResponse)
+		}
+	}
+	eventually(t, 20*time.Second, "what is to be undone is undone", func() bool {
+		left, err := s.store.Unsettled(t.Context(), "", 10)
+		return err == nil && len(left) == 0
+	})
+	s.killWorkers()
+	return ids
+}
+
+func stopInMidChunk(s *stack, _, dying *proc, ids []string, _ string) {
+	eventually(s.t, 20*time.Second, "the worker has three chunks in hand", func() bool {
+		held := 0
+		for _, id := range ids {
+			for _, c := range s.chunks(id) {
+				if c.Done > 0 && c.Done < c.Rows/2 {
+					held++
+				}
+			}
+		}
+		return held == 3
+	})
+	dying.signal(syscall.SIGTERM)
+}
+
+func undoAll(s *stack, api, _ *proc, ids []string, user string) {
+	for _, id := range ids {
+		api.follow(id, user, 20*time.Second)
+		api.must("POST", "/jobs/"+id+"/undo", user, http.StatusAccepted)
+	}
+}

@@ -1,0 +1,76 @@
+package integration
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// seed is SEED, to repeat a run, or a new one. It decides everything that is random in the chaos tests: who is hit, when,
+// and the rows that are imported.
+var seed = func() uint64 {
+	n, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64)
+	if err != nil {
+		n = uint64(time.Now().UnixNano())
+	}
+	return n
+}()
+
+func hash(text string) uint64 {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%d %s", seed, text)
+	return h.Sum64()
+}
+
+// chaosSeed is the test's own stream of seed.
+func chaosSeed(t testing.TB) *rand.Rand {
+	t.Helper()
+	t.Logf("SEED=%d repeats this run", seed)
+	return rand.New(rand.NewPCG(seed, hash(t.Name())))
+}
+
+// between is a random time from low to high.
+func between(random *rand.Rand, low, high time.Duration) time.Duration {
+	return low + time.Duration(random.Int64N(int64(high-low)))
+}
+
+// importPath asks for an import whose rows follow from seed, the user and the count.
+func importPath(user string, count int) string {
+	return fmt.Sprintf("/import/bulk?count=%d&seed=%d", count, hash(fmt.Sprint(user, count))>>11)
+}
+
+// submit has an import accepted.
+func (p *proc) submit(user string, count int, header ...string) view {
+	p.t.Helper()
+	return p.must(http.MethodPost, importPath(user, count), user, http.StatusAccepted, header...)
+}
+
+// rounds is full, or short with MUSTER_CHAOS=short.
+func rounds(short, full int) int {
+	if os.Getenv("MUSTER_CHAOS") == "short" {
+		return short
+	}
+	return full
+}
+
+// fullOnly skips what the short set leaves out.
+func fullOnly(t testing.TB) {
+	t.Helper()
+	if os.Getenv("MUSTER_CHAOS") == "short" {
+		t.Skip("the short set leaves it out")
+	}
+}
+
+// pause lets a fault last.
+func pause(t testing.TB, d time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
