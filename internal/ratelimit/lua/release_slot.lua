@@ -18,6 +18,10 @@ local held = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 local cooldown = tonumber(ARGV[2])
 
 redis.call('ZREM', KEYS[1], ARGV[1])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+if last[2] then -- the key goes with its last lease, which may have been this job's
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(last[2])))
+end
 local ends = now + cooldown
 if held <= now then
   ends = math.min(ends, tonumber(ARGV[3]) + cooldown)
