@@ -82,6 +82,7 @@ func (s *stack) lines() []line {
 	if err != nil {
 		t.Fatal(err)
 	}
+	zerolog.SetGlobalLevel(zerolog.Disabled) // its toxics have loggers of their own
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	all := []line{
 		{"redis", toxiproxy.NewProxy(server, "redis", "127.0.0.1:0", s.redis.Addr)},
@@ -103,43 +104,61 @@ func (s *stack) lines() []line {
 func badNetwork(s *stack, toxics []string) string {
 	t := s.t
 	s.lossy = true
-	s.env = append(s.env, "MUSTER_SLOT_RESERVE_LEASE=2s")
+	s.env = append(s.env, noCooldown, "MUSTER_SLOT_RESERVE_LEASE=2s")
 	lines := s.lines()
 	api := s.admin()
 	api.patience = 12 * time.Second
 	workers := s.workers(2, "MUSTER_BATCH_ROWS=200")
-	v := api.submit("ann", 300_000)
+	w := newSupply(api, 200_000)
+	w.running()
 	before := api.goroutines()
 	slowest := time.Duration(0)
-	ids := []string{v.JobID}
+	var ids []string
 	for i, toxic := range toxics {
 		for _, l := range lines {
-			if _, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"bad","stream":"downstream",` + toxic + `}`)); err != nil {
-				t.Fatal(err)
-			}
+			w.running()
 			caller := fmt.Sprintf("%s%d", l.name, i)
-			for end := time.Now().Add(4 * time.Second); time.Now().Before(end); pause(t, 100*time.Millisecond) {
-				began := time.Now()
-				if got, err := api.call("GET", "/jobs/"+v.JobID, "ann"); err != nil || got.HTTP != 200 && got.HTTP != 503 {
-					t.Errorf("%s on %s: no answer within %s, or a wrong one: %v %d %s", toxic, l.name, api.patience, err, got.HTTP, got.RawResponse)
-				}
-				slowest = max(slowest, time.Since(began))
-			}
-			if got, err := api.call("POST", importPath(caller, 500), caller, "Idempotency-Key", caller); err != nil || got.HTTP != 202 && got.HTTP != 503 {
-				t.Errorf("%s on %s: no answer within %s, or a wrong one: %v %d %s", toxic, l.name, api.patience, err, got.HTTP, got.RawResponse)
-			}
-			if err := l.proxy.Toxics.RemoveToxic(t.Context(), "bad"); err != nil {
-				t.Fatal(err)
-			}
+			l.with(t, toxic, func() { slowest = max(slowest, w.underFault(toxic+" on "+l.name, caller)) })
 			ids = append(ids, api.retried(caller, 500))
 		}
 	}
+	large, users := w.finish()
+	ids = append(ids, large...)
 	for _, id := range ids {
 		api.follow(id, s.job(id).UserID, 3*time.Minute)
 	}
 	s.noLeaks(api, before, workers)
 	s.audit(api, fakerRow(t), ids...)
-	return fmt.Sprintf("%d faults, exact, the slowest answer %d ms, no goroutine left", 2*len(toxics), slowest.Milliseconds())
+	return fmt.Sprintf("%d faults, %d users exact, the slowest answer %d ms, no goroutine left", 2*len(toxics), users, slowest.Milliseconds())
+}
+
+// with runs fn while the line has the fault.
+func (l line) with(t testing.TB, toxic string, fn func()) {
+	t.Helper()
+	if _, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"bad","stream":"downstream",` + toxic + `}`)); err != nil {
+		t.Fatal(err)
+	}
+	fn()
+	if err := l.proxy.Toxics.RemoveToxic(t.Context(), "bad"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// underFault looks at the job for 4 s and then submits another one. It answers how long the slowest answer took.
+func (w *supply) underFault(fault, caller string) (slowest time.Duration) {
+	ask := func(method, path, user string, want int, header ...string) {
+		began := time.Now()
+		got, err := w.api.call(method, path, user, header...)
+		if err != nil || got.HTTP != want && got.HTTP != http.StatusServiceUnavailable {
+			w.api.t.Errorf("%s: no answer within %s, or a wrong one: %v %d %s", fault, w.api.patience, err, got.HTTP, got.RawResponse)
+		}
+		slowest = max(slowest, time.Since(began))
+	}
+	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); pause(w.api.t, 100*time.Millisecond) {
+		ask("GET", "/jobs/"+w.now.JobID, w.users[w.now.JobID], http.StatusOK)
+	}
+	ask("POST", importPath(caller, 500), caller, http.StatusAccepted, "Idempotency-Key", caller)
+	return slowest
 }
 
 // retried asks until the import is accepted; the user's name is the key.
