@@ -67,7 +67,7 @@ func (s *Slots) Reserve(ctx context.Context, userID, jobID string, l job.TierLim
 	if crash.Off("atomic") {
 		return s.reserveInTwo(ctx, keys, jobID, l)
 	}
-	answer, err := s.reserve.Run(ctx, s.rdb, keys, jobID, l.Concurrent, s.opts.ReserveLease.Milliseconds()).Slice()
+	answer, err := s.reserve.Run(ctx, s.rdb, keys, jobID, l.Concurrent, s.opts.ReserveLease.Milliseconds(), l.Cooldown.Milliseconds()).Slice()
 	if err != nil {
 		return unavailable("reserve a slot", err)
 	}

@@ -5,6 +5,7 @@
 -- ARGV[1]  job id
 -- ARGV[2]  most slots that may be held
 -- ARGV[3]  length of the lease, ms
+-- ARGV[4]  length of the tier's cooldown, ms; 0: it has none, and none is looked for
 --
 -- Answers {reason, slots in use, wait in ms, job id of each holder ...}:
 --   {'taken',    n, 0}         the job holds a slot; also when it held one before, so running twice is harmless
@@ -43,9 +44,11 @@ if held <= now then
     end
     return answer
   end
-  local wait = tonumber(redis.call('GET', KEYS[2]) or 0) - now
-  if wait > 0 then
-    return {'cooldown', used, wait}
+  if ARGV[4] ~= '0' then
+    local wait = tonumber(redis.call('GET', KEYS[2]) or 0) - now
+    if wait > 0 then
+      return {'cooldown', used, wait}
+    end
   end
   used = used + 1
 end
