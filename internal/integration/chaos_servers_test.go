@@ -30,7 +30,7 @@ func redisKills(s *stack, kills int) string {
 	api := s.api()
 	s.workers(2)
 	accepted := map[string]string{}
-	refused := 0
+	refused, large := 0, 0
 	for i := range kills * 20 {
 		caller := fmt.Sprintf("user%d", i%7)
 		count := 1 + random.IntN(5000)
@@ -43,6 +43,9 @@ func redisKills(s *stack, kills int) string {
 			t.Fatal(err)
 		case v.HTTP == http.StatusAccepted:
 			accepted[v.JobID] = caller
+			if count > 10_000 {
+				large++
+			}
 		case v.HTTP == http.StatusServiceUnavailable, v.HTTP == http.StatusTooManyRequests:
 			refused++
 		default:
@@ -67,8 +70,11 @@ func redisKills(s *stack, kills int) string {
 		}
 		list = append(list, id)
 	}
+	if large == 0 {
+		t.Error("no large job was accepted")
+	}
 	s.audit(api, fakerRow(t), list...)
-	return fmt.Sprintf("%d kills, %d accepted and done, %d refused", kills, len(list), refused)
+	return fmt.Sprintf("%d kills, %d accepted and done, %d of them large, %d refused", kills, len(list), large, refused)
 }
 
 // R10: the database is killed in mid-import, until a COMMIT was in flight at such a moment.

@@ -95,11 +95,12 @@ func control(t *testing.T, id string, s *stack, protection, wanted string, test 
 // verdict judges a control by what it recorded, and puts it into the table.
 func verdict(t *testing.T, x result, failures []string, wanted string) {
 	t.Helper()
-	right := slices.IndexFunc(failures, regexp.MustCompile(wanted).MatchString)
+	re := regexp.MustCompile(wanted)
+	right := slices.IndexFunc(failures, re.MatchString)
 	switch {
 	case right >= 0:
-		first, _, _ := strings.Cut(failures[right], "\n")
-		x.Passed, x.Figures = true, "failed as it must: "+first[:min(len(first), 90)]
+		first, _, _ := strings.Cut(re.FindString(failures[right]), "\n")
+		x.Passed, x.Figures = true, "failed as it must: "+first
 	case len(failures) > 0:
 		x.Figures = "failed by something else"
 		t.Errorf("%s with %s fails, but not by %q:\n%s", x.ID, x.Control, wanted, strings.Join(failures, "\n"))
