@@ -56,7 +56,7 @@ func newFormat(w *bufio.Writer, s user.ExportSpec) (format, error) {
 	}
 	switch s.Format {
 	case user.Parquet:
-		return newParquet(w, fields, s.Compress), nil
+		return newParquet(w, fields, s.Compress)
 	case user.Avro:
 		return newAvro(w, fields, s.Compress)
 	}

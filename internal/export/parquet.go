@@ -3,8 +3,10 @@ package export
 import (
 	"io"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
+	zstdcodec "github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // groupRows bounds a row group, which the writer holds in memory: some 7 MB.
@@ -21,13 +23,15 @@ type parquetFile struct {
 	rows    int // of the present row group
 }
 
-func newParquet(w io.Writer, fields []field, compression string) *parquetFile {
+func newParquet(w io.Writer, fields []field, compression string) (_ *parquetFile, err error) {
 	codec := compress.Codec(&parquet.Snappy)
 	switch compression {
 	case gzipped:
 		codec = &parquet.Gzip
 	case zstandard:
-		codec = &parquet.Zstd
+		if codec, err = newSmallZstd(); err != nil {
+			return nil, err
+		}
 	}
 	root := &ordered{Group: parquet.Group{}}
 	for _, f := range fields {
@@ -37,8 +41,23 @@ func newParquet(w io.Writer, fields []field, compression string) *parquetFile {
 	}
 	file := parquet.NewGenericWriter[any](w, parquet.NewSchema("user", root), parquet.Compression(codec),
 		parquet.DictionaryMaxBytes(dictBytes), parquet.CreatedBy("muster", "1", ""))
-	return &parquetFile{fields: fields, file: file, columns: file.ColumnWriters()}
+	return &parquetFile{fields: fields, file: file, columns: file.ColumnWriters()}, nil
 }
+
+// smallZstd compresses as parquet.Zstd does, by an encoder whose window is no larger than most pages: the library's
+// takes some 30 MB for each export.
+type smallZstd struct {
+	zstdcodec.Codec
+	w *zstd.Encoder
+}
+
+func newSmallZstd() (*smallZstd, error) {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
+	return &smallZstd{w: w}, err
+}
+
+// Encode implements compress.Codec.
+func (z *smallZstd) Encode(dst, src []byte) ([]byte, error) { return z.w.EncodeAll(src, dst[:0]), nil }
 
 // parquetNode is a required column, deletedAt excepted.
 func parquetNode(f field) parquet.Node {
