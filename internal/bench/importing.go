@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"strconv"
@@ -160,7 +161,7 @@ func importAgainstInserts(ctx context.Context, l *lab) (result, error) {
 		if err := l.empty(ctx); err != nil {
 			return 0, err
 		}
-		return l.insertOneByOne(ctx, min(n/5, 100_000))
+		return insertOneByOne(ctx, l.db, min(n/5, 100_000), 1000)
 	})
 	if err != nil {
 		return result{}, err
@@ -170,7 +171,7 @@ func importAgainstInserts(ctx context.Context, l *lab) (result, error) {
 
 // insertOneByOne is the original's way: a prepared INSERT for each row, on one connection. The first users only, into an
 // empty table: that is where it is fastest.
-func (l *lab) insertOneByOne(ctx context.Context, n int64) (rate float64, err error) {
+func insertOneByOne(ctx context.Context, db *sql.DB, n int64, perTx int) (rate float64, err error) {
 	f, err := source.NewFaker()
 	if err != nil {
 		return 0, err
@@ -181,17 +182,17 @@ func (l *lab) insertOneByOne(ctx context.Context, n int64) (rate float64, err er
 	}
 	began := time.Now()
 	for len(users) > 0 {
-		batch := users[:min(1000, len(users))]
+		batch := users[:min(perTx, len(users))]
 		users = users[len(batch):]
-		if err := l.insertBatch(ctx, batch); err != nil {
+		if err := insertBatch(ctx, db, batch); err != nil {
 			return 0, err
 		}
 	}
 	return float64(n) / time.Since(began).Seconds(), nil
 }
 
-func (l *lab) insertBatch(ctx context.Context, users []user.User) error {
-	tx, err := l.db.BeginTx(ctx, nil)
+func insertBatch(ctx context.Context, db *sql.DB, users []user.User) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ var figures = []figure{
 	{"P8", "first page of any filter or pair, {3M} users", "", "p95 < 50 ms, no full scan", true, search},
 	{"P9", "workers over a database 20 ms away, 1, 2, 4", "one worker", "≥ 1.9, ≥ 3.6", false, scaling},
 	{"P10", "GET /jobs/{id}", "a bare Echo handler doing one HGETALL", "≥ 0.8", false, polling},
+	{"S1", "import of {1M} users into SQLite", "a loop of prepared INSERTs on the same file", "≥ 0.8", false, embeddedImport},
 }
 
 func main() {

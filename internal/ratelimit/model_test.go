@@ -99,7 +99,7 @@ type clock interface {
 	pass(t *rapid.T, d time.Duration)
 	at(now time.Time) time.Time // what the server calls the model's time
 	late() bool                 // the walk took so long that answers may differ
-	same() gocmp.Options // how exactly the answers can be compared
+	same() gocmp.Options        // how exactly the answers can be compared
 }
 
 func (m *machine) draw(t *rapid.T) (p *place, user, jobID string, l job.TierLimit) {
