@@ -98,6 +98,7 @@ func limitStorm(s *stack, n int) string {
 
 // stormRound lets 500 clients ask for each tier at once, and answers the jobs.
 func stormRound(t testing.TB, apis []*proc, refused *atomic.Int64) map[string]string {
+	t.Helper()
 	var mu sync.Mutex
 	accepted, perTier := map[string]string{}, map[string]int{}
 	var wg sync.WaitGroup
@@ -191,6 +192,7 @@ func idempotencyStorm(s *stack, keys, each int) string {
 
 // sameKey makes the same request at once under one key, and answers the jobs that the answers name.
 func sameKey(t testing.TB, apis []*proc, caller, key string, each int) map[string]bool {
+	t.Helper()
 	var mu sync.Mutex
 	made := map[string]bool{}
 	var wg sync.WaitGroup
