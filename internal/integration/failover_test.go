@@ -77,7 +77,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 		if refused.Code != "store_unavailable" || refused.Header.Get("Retry-After") == "" {
 			t.Errorf("read-only: %s", refused.RawResponse)
 		}
-		time.Sleep(time.Second)
+		pause(t, time.Second)
 		readOnly("0")
 	}
 	if end := api.follow(v.JobID, "ann", 2*time.Minute); end.Status != "COMPLETED" {
