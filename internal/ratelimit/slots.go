@@ -67,11 +67,14 @@ func (s *Slots) Reserve(ctx context.Context, userID, jobID string, l job.TierLim
 	if crash.Off("atomic") {
 		return s.reserveInTwo(ctx, keys, jobID, l)
 	}
-	answer, err := s.reserve.Run(ctx, s.rdb, keys, jobID, l.Concurrent, s.opts.ReserveLease.Milliseconds(), l.Cooldown.Milliseconds()).Slice()
+	answer, err := s.reserve.Run(ctx, s.rdb, keys, jobID, l.Concurrent, s.opts.ReserveLease.Milliseconds(), l.Cooldown.Milliseconds()).Result()
 	if err != nil {
 		return unavailable("reserve a slot", err)
 	}
-	return reserved(answer, l)
+	if answer == int64(1) {
+		return nil
+	}
+	return refused(answer, l)
 }
 
 // reserveInTwo is Reserve as it must not be, for the chaos tests: it checks, and then it adds.
@@ -90,28 +93,27 @@ func (s *Slots) reserveInTwo(ctx context.Context, keys []string, jobID string, l
 	return nil
 }
 
-// reserved reads the answer of reserve_slot.lua.
-func reserved(answer []any, l job.TierLimit) error {
+// refused reads the refusal of reserve_slot.lua.
+func refused(refusal any, l job.TierLimit) error {
+	answer, _ := refusal.([]any)
 	if len(answer) < 3 {
-		return fmt.Errorf("reserve a slot: %d parts in the script's answer", len(answer))
+		return fmt.Errorf("reserve a slot: the script answers %v", refusal)
 	}
 	inUse, _ := answer[1].(int64)
 	wait, _ := answer[2].(int64)
-	refusal := &job.LimitError{Tier: l.Tier, Limit: l.Concurrent, InUse: int(inUse), RetryAfter: time.Second}
+	full := &job.LimitError{Tier: l.Tier, Limit: l.Concurrent, InUse: int(inUse), RetryAfter: time.Second}
 	switch answer[0] {
-	case "taken":
-		return nil
 	case "full":
 		for _, id := range answer[3:] {
 			if id, ok := id.(string); ok {
-				refusal.Jobs = append(refusal.Jobs, id)
+				full.Jobs = append(full.Jobs, id)
 			}
 		}
-		return refusal
+		return full
 	case "cooldown":
-		refusal.Cooldown = true
-		refusal.RetryAfter = max(time.Second, time.Duration(wait)*time.Millisecond)
-		return refusal
+		full.Cooldown = true
+		full.RetryAfter = max(time.Second, time.Duration(wait)*time.Millisecond)
+		return full
 	default:
 		return fmt.Errorf("reserve a slot: the script answers %v", answer[0])
 	}

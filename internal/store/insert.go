@@ -66,7 +66,7 @@ func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, u
 		args = args[:0]
 		for i := range users[:n] {
 			u := &users[i]
-			args = append(args, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, u.Age, u.MobileNumber, u.Gender)
+			args = append(args, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, int64(u.Age), u.MobileNumber, u.Gender)
 		}
 		var rows int64
 		var err error

@@ -7,8 +7,8 @@
 -- ARGV[3]  length of the lease, ms
 -- ARGV[4]  length of the tier's cooldown, ms; 0: it has none, and none is looked for
 --
--- Answers {reason, slots in use, wait in ms, job id of each holder ...}:
---   {'taken',    n, 0}         the job holds a slot; also when it held one before, so running twice is harmless
+-- Answers 1 when the job holds a slot; also when it held one before, so running twice is harmless. Otherwise it answers
+-- {reason, slots in use, wait in ms, job id of each holder ...}:
 --   {'full',     n, 0, id ...} every slot is held
 --   {'cooldown', n, ms}        a slot is free, the cooldown has ms to go
 --
@@ -50,7 +50,6 @@ if held <= now then
       return {'cooldown', used, wait}
     end
   end
-  used = used + 1
 end
 
 lease = math.max(lease, held) -- a keeper's longer lease stays
@@ -61,4 +60,4 @@ redis.call('ZADD', KEYS[1], string.format('%.0f', lease), ARGV[1])
 if lease > last then -- the key goes with its last lease
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', lease))
 end
-return {'taken', used, 0}
+return 1
