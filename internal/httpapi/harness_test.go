@@ -19,7 +19,10 @@ import (
 	"github.com/musterhq/muster/internal/httpapi"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A server that the tests started lives as long as they do.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/musterhq/muster/internal/testenv.(*Process).run.func1"))
+}
 
 // logBuffer keeps what the server logs.
 type logBuffer struct {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"crypto/rand"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"time"
@@ -46,6 +47,9 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 			if path := c.Path(); path == "/healthz" || path == "/readyz" {
 				level = slog.LevelDebug
 			}
+			if !s.Log.Enabled(c.Request().Context(), level) {
+				return
+			}
 			s.Log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(),
 				"status", c.Response().Status, "bytes", c.Response().Size, "ms", time.Since(start).Milliseconds(),
 				"request", id, "cut", cut)
@@ -58,15 +62,19 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// safe is shared by all answers: to change a header of one is to set it.
+var safe = http.Header{
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Frame-Options":         {"DENY"},
+	"Referrer-Policy":         {"no-referrer"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Cache-Control":           {"no-store"},
+}
+
 // safeHeaders forbids browsers whatever an API does not need. Pages that need more set their own policy.
 func safeHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		h.Set("Cache-Control", "no-store")
+		maps.Copy(c.Response().Header(), safe)
 		return next(c)
 	}
 }
