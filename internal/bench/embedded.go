@@ -14,7 +14,7 @@ import (
 // embeddedImport is an import into a SQLite file, against the fastest loop that writes the same rows into the same tables:
 // one connection, large transactions, a prepared statement, Muster's pragmas, nobody else.
 func embeddedImport(ctx context.Context, l *lab) (result, error) {
-	n := l.size(1e6)
+	n := l.size(300_000)
 	round := 0
 	fresh := func() (url string, err error) {
 		round++

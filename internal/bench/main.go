@@ -41,7 +41,7 @@ var figures = []figure{
 	{"P8", "first page of any filter or pair, {3M} users", "", "p95 < 50 ms, no full scan", true, search},
 	{"P9", "workers over a database 20 ms away, 1, 2, 4", "one worker", "≥ 1.9, ≥ 3.6", false, scaling},
 	{"P10", "GET /jobs/{id}", "a bare Echo handler doing one HGETALL", "≥ 0.8", false, polling},
-	{"S1", "import of {1M} users into SQLite", "a loop of prepared INSERTs on the same file", "≥ 0.8", false, embeddedImport},
+	{"S1", "import of {300k} users into SQLite", "a loop of prepared INSERTs on the same file", "≥ 0.8", false, embeddedImport},
 }
 
 func main() {
@@ -107,7 +107,7 @@ func run(ctx context.Context) (err error) {
 // sizes writes what a million is at the scale.
 func sizes(scale float64) *strings.Replacer {
 	at := func(n float64) string { return count(int64(n * scale)) }
-	return strings.NewReplacer("{1M}", at(1e6), "{3M}", at(3e6), "{5M}", at(5e6))
+	return strings.NewReplacer("{300k}", at(3e5), "{1M}", at(1e6), "{3M}", at(3e6), "{5M}", at(5e6))
 }
 
 func measure(ctx context.Context, f figure, e engine, scale float64, binaries string) (res result, err error) {
