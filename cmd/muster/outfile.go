@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
 // outFile is written beside its place and gets its name by commit, so that it appears only when it is whole. What is
@@ -17,6 +19,9 @@ type outFile struct {
 // create makes the file for name, following symbolic links. It replaces one of that name with the same permissions.
 // Close it when done.
 func create(name string) (*outFile, error) {
+	if fd, ok := descriptor(name); ok { // behind it may be a file that others write to as well
+		return &outFile{File: os.NewFile(fd, name)}, nil
+	}
 	perm, exists := os.FileMode(0o666), false // less the umask
 	switch info, err := os.Stat(name); {
 	case err == nil && !info.Mode().IsRegular():
@@ -31,7 +36,8 @@ func create(name string) (*outFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	temp := filepath.Dir(name) + string(filepath.Separator) + ".muster-export-" + rand.Text()
+	dir, _ := filepath.Split(name) // not Dir: what .. means depends on links before it
+	temp := dir + ".muster-export-" + rand.Text()
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
 		return nil, err
@@ -45,6 +51,23 @@ func create(name string) (*outFile, error) {
 	return out, nil
 }
 
+// descriptor is the open file that the system has under the name, as /dev/stdout.
+func descriptor(name string) (fd uintptr, ok bool) {
+	switch name {
+	case "/dev/stdout":
+		return 1, true
+	case "/dev/stderr":
+		return 2, true
+	}
+	for _, dir := range []string{"/dev/fd/", "/proc/self/fd/"} {
+		if number, found := strings.CutPrefix(name, dir); found {
+			n, err := strconv.ParseUint(number, 10, 16)
+			return uintptr(n), err == nil
+		}
+	}
+	return 0, false
+}
+
 // behindLinks answers what a chain of symbolic links leads to, whether that exists or not.
 func behindLinks(name string) (string, error) {
 	for range 40 { // as many as Linux follows
@@ -53,8 +76,8 @@ func behindLinks(name string) (string, error) {
 			return name, nil //nolint:nilerr // no link
 		}
 		if !filepath.IsAbs(target) {
-			// Not Join: what .. means depends on links before it.
-			target = filepath.Dir(name) + string(filepath.Separator) + target
+			dir, _ := filepath.Split(name)
+			target = dir + target
 		}
 		name = target
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 )
@@ -123,4 +124,39 @@ func TestOutFileThatIsNoRegularFile(t *testing.T) {
 	if f, err := create(t.TempDir()); err == nil {
 		t.Errorf("a folder was opened: %v", f.Name())
 	}
+}
+
+// What the shell has opened, to append for one, is written to as it is.
+func TestOutFileIntoADescriptor(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "all.csv")
+	if err := os.WriteFile(name, []byte("kept,"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, "/dev/fd/"+strconv.Itoa(fd), "new", true) // closes it
+	holds(t, name, "kept,new", 0o600, 1)
+}
+
+// The folder behind a link is not the one that the path seems to name.
+func TestOutFileBehindALinkedFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "data", "inner"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("data/inner", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real.csv", filepath.Join(dir, "data", "cur")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "data", "real.csv"), []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir+"/link/../cur", "new", true)
+	holds(t, filepath.Join(dir, "data", "real.csv"), "new", 0o600, 3)
 }

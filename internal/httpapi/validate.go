@@ -148,7 +148,7 @@ func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem
 		return "", nil, nil
 	}
 	method := c.Request().Method
-	if method == http.MethodHead {
+	if method == http.MethodHead && !strings.HasPrefix(path, "/export/") { // which have no HEAD
 		method = http.MethodGet
 	}
 	return path, item, item.GetOperation(method)

@@ -28,10 +28,7 @@ const (
 	erBadField          = 1054
 	erLockWaitTimeout   = 1205
 	erLockDeadlock      = 1213
-	erOptionPrevents    = 1290 // --read-only, as on a replica
 	erQueryInterrupted  = 1317
-	erReadOnlyTx        = 1792
-	erReadOnlyMode      = 1836
 	erClientInteraction = 4031 // MySQL 8.0.24+: closed for inactivity (wait_timeout)
 )
 
@@ -52,7 +49,7 @@ func classify(err error) class {
 		switch my.Number {
 		case erLockWaitTimeout, erLockDeadlock:
 			return conflict
-		case erConCount, erServerShutdown, erOptionPrevents, erReadOnlyTx, erReadOnlyMode, erQueryInterrupted,
+		case erConCount, erServerShutdown, erQueryInterrupted,
 			erClientInteraction, erAccessDenied, erDBAccessDenied, erBadDB:
 			return unavailable
 		case erDupEntry:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -79,6 +80,9 @@ func (s *Store) Reads(ctx context.Context, q user.Query) (int64, error) {
 		return 0, err
 	}
 	after, err := s.handlerReads(ctx)
+	if err == nil && after < before {
+		err = errors.New("the connection was replaced meanwhile")
+	}
 	return after - before, translate("count reads", err)
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"math"
 	"strconv"
 	"strings"
 
@@ -20,24 +21,28 @@ func (s *Store) Span(ctx context.Context, f user.Filter) (first, last int64, err
 	return first, last, translate("read users", err)
 }
 
-// exportBy is the index that leads to the users of f in id order, and what it knows of f. By id, unless f asks for few:
-// MariaDB would rather go by its index of deleted users, fifteen times as slowly.
+// exportBy is the index that leads to the users of f in id order, and the conditions that it serves. By id, unless f asks
+// for few: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
 func (s *Store) exportBy(f user.Filter) (index string, c conditions) {
-	c = s.where(user.Filter{FirstID: max(f.FirstID, 1), LastID: f.LastID, Email: f.Email, Deleted: f.Deleted})
+	index, few := s.dialect.primary, s.where(user.Filter{Email: f.Email, Deleted: f.Deleted})
 	switch {
 	case f.Email != "":
-		return s.dialect.index("ix_users_email"), c
+		index, c = s.dialect.index("ix_users_email"), few
 	case f.Deleted:
-		return s.dialect.index("ix_users_deleted"), c
+		index, c = s.dialect.index("ix_users_deleted"), few
 	}
-	c.list = c.list[1:] // not deleted: nearly all are, and otherwise the span would have to be searched for
-	return s.dialect.primary, c
+	// The ids are no placeholders: a statement without any needs not be prepared.
+	c.add(`id >= ` + strconv.FormatInt(max(f.FirstID, 1), 10))
+	if f.LastID != 0 {
+		c.add(`id <= ` + strconv.FormatInt(f.LastID, 10))
+	}
+	return index, c
 }
 
 // Range calls row for the users of f with an id from first to last, in id order. It reads those columns of user.Columns
 // whose places are in columns; cols has them in their places, as the database gives them (NULL is nil), and is valid
-// during the call only. It answers how many users there were, and the id above last to go on from. The connection is free
-// again on return.
+// during the call only. It answers how many users there were, and the id above last to go on from, math.MaxInt64 when
+// nobody is there. The connection is free again on return.
 func (s *Store) Range(
 	ctx context.Context, f user.Filter, columns []int, first, last int64, row func(cols [][]byte) error,
 ) (n, next int64, err error) {
@@ -45,17 +50,18 @@ func (s *Store) Range(
 	for i, column := range columns {
 		names[i] = user.Columns[column]
 	}
-	index, _ := s.exportBy(f)
+	ahead := f
+	ahead.FirstID = last + 1
+	index, behind := s.exportBy(ahead)
 	f.FirstID, f.LastID = 0, 0
-	c := s.where(f)
-	// The ids are no placeholders: a statement without any needs not be prepared.
-	between := ` AND id BETWEEN ` + strconv.FormatInt(first, 10) + ` AND ` + strconv.FormatInt(last, 10)
-	n, err = s.eachRow(ctx, `SELECT `+strings.Join(names, ", ")+` FROM users`+index+` WHERE `+c.String()+between+` ORDER BY id`, c.args, columns, row)
+	c := s.where(f).and(`id BETWEEN ` + strconv.FormatInt(first, 10) + ` AND ` + strconv.FormatInt(last, 10))
+	n, err = s.eachRow(ctx, `SELECT `+strings.Join(names, ", ")+` FROM users`+index+` WHERE `+c.String()+` ORDER BY id`, c.args, columns, row)
 	if err != nil || n > 0 {
 		return n, last + 1, translate("read users", err)
 	}
 	// Ids that an import never used, or whose users it took back, may be millions.
-	err = s.r.GetContext(ctx, &next, `SELECT COALESCE(MIN(id), ?) FROM users WHERE id > ?`, last+1, last)
+	err = s.r.GetContext(ctx, &next, `SELECT COALESCE((SELECT id FROM users`+index+` WHERE `+behind.String()+` ORDER BY id LIMIT 1), `+
+		strconv.Itoa(math.MaxInt64)+`)`, behind.args...)
 	return 0, next, translate("read users", err)
 }
 
