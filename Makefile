@@ -38,9 +38,10 @@ lint: ## check formatting, go vet and golangci-lint
 
 check: lint test ## what to run before review
 
-# BENCH=P1,P3 picks figures, SCALE=0.1 shrinks them; a MySQL server joins in by MUSTER_TEST_MYSQL.
+# BENCH=P1,P3 picks figures, SCALE=0.1 shrinks them; a MySQL server joins in by MUSTER_TEST_MYSQL. The pool holds all users
+# that are imported, as a server's does that is meant for them.
 bench: servers ## measure Muster against its yardsticks, and write docs/benchmarks
-	$(TESTENV) $(GO) run ./internal/bench
+	MUSTER_TEST_MARIADB_ARGS='--innodb-buffer-pool-size=4G --innodb-log-file-size=1G' $(TESTENV) $(GO) run ./internal/bench
 
 # With MUSTER_CHAOS=short the short set; SEED=… repeats a run. The table is printed, and kept as JSON.
 chaos: servers ## kill, freeze and flush while jobs run, and audit every row

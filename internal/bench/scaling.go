@@ -18,7 +18,7 @@ func scaling(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	defer stop()
-	n := l.size(200_000)
+	n := l.size(400_000)
 	rates := map[int]float64{}
 	var res result
 	for _, workers := range []int{1, 2, 4} {

@@ -54,7 +54,7 @@ func run(args []string) (code int, err error) {
 		if err := os.Mkdir(sub, 0o755); err != nil {
 			return 1, err
 		}
-		p, err := s.start(sub)
+		p, err := s.start(sub, strings.Fields(os.Getenv(s.variable+"_ARGS"))...)
 		if err != nil {
 			return 1, err
 		}
