@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"math"
-	"strconv"
 	"strings"
 
 	"github.com/musterhq/muster/internal/user"
@@ -31,10 +30,9 @@ func (s *Store) exportBy(f user.Filter) (index string, c conditions) {
 	case f.Deleted:
 		index, c = s.dialect.index("ix_users_deleted"), few
 	}
-	// The ids are no placeholders: a statement without any needs not be prepared.
-	c.add(`id >= ` + strconv.FormatInt(max(f.FirstID, 1), 10))
+	c.add(`id >= ?`, max(f.FirstID, 1))
 	if f.LastID != 0 {
-		c.add(`id <= ` + strconv.FormatInt(f.LastID, 10))
+		c.add(`id <= ?`, f.LastID)
 	}
 	return index, c
 }
@@ -54,14 +52,14 @@ func (s *Store) Range(
 	ahead.FirstID = last + 1
 	index, behind := s.exportBy(ahead)
 	f.FirstID, f.LastID = 0, 0
-	c := s.where(f).and(`id BETWEEN ` + strconv.FormatInt(first, 10) + ` AND ` + strconv.FormatInt(last, 10))
+	c := s.where(f).and(`id BETWEEN ? AND ?`, first, last)
 	n, err = s.eachRow(ctx, `SELECT `+strings.Join(names, ", ")+` FROM users`+index+` WHERE `+c.String()+` ORDER BY id`, c.args, columns, row)
 	if err != nil || n > 0 {
 		return n, last + 1, translate("read users", err)
 	}
 	// Ids that an import never used, or whose users it took back, may be millions.
-	err = s.r.GetContext(ctx, &next, `SELECT COALESCE((SELECT id FROM users`+index+` WHERE `+behind.String()+` ORDER BY id LIMIT 1), `+
-		strconv.Itoa(math.MaxInt64)+`)`, behind.args...)
+	err = s.r.GetContext(ctx, &next, `SELECT COALESCE((SELECT id FROM users`+index+` WHERE `+behind.String()+` ORDER BY id LIMIT 1), ?)`,
+		append(behind.args, int64(math.MaxInt64))...)
 	return 0, next, translate("read users", err)
 }
 
