@@ -154,7 +154,7 @@ func (l *lab) empty(ctx context.Context) error {
 // process is one of Muster's processes.
 type process struct {
 	cmd  *exec.Cmd
-	base string // of an API
+	base string // where it answers
 	done chan struct{}
 }
 
@@ -199,17 +199,26 @@ func (p *process) peak() (float64, error) {
 
 // serve starts an API and waits until it is ready.
 func (l *lab) serve(ctx context.Context, env ...string) (*process, error) {
+	return l.startReady(ctx, "api", "MUSTER_HTTP_ADDR", env)
+}
+
+// work starts a worker and waits until it is ready.
+func (l *lab) work(ctx context.Context, env ...string) (*process, error) {
+	return l.startReady(ctx, "worker", "MUSTER_HEALTH_ADDR", env)
+}
+
+func (l *lab) startReady(ctx context.Context, binary, variable string, env []string) (*process, error) {
 	port, err := testenv.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	p, err := l.start("api", append([]string{"MUSTER_HTTP_ADDR=" + addr}, env...)...)
+	p, err := l.start(binary, append([]string{variable + "=" + addr}, env...)...)
 	if err != nil {
 		return nil, err
 	}
 	p.base = "http://" + addr
-	for range 150 {
+	for range 300 {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+"/readyz", nil)
 		if err != nil {
 			return nil, err
@@ -223,8 +232,8 @@ func (l *lab) serve(ctx context.Context, env ...string) (*process, error) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return nil, errors.New("the API was not ready within 15 s")
+	return nil, fmt.Errorf("the %s was not ready within 15 s", binary)
 }

@@ -31,7 +31,7 @@ func scaling(ctx context.Context, l *lab) (result, error) {
 		}
 		all := []*process{api}
 		for range workers {
-			w, err := l.start("worker", "MUSTER_DATABASE="+far, "MUSTER_WORKER_CONCURRENCY=1", "MUSTER_CHUNK_ROWS=5000")
+			w, err := l.work(ctx, "MUSTER_DATABASE="+far, "MUSTER_WORKER_CONCURRENCY=1")
 			if err != nil {
 				return res, err
 			}

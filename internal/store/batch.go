@@ -27,6 +27,7 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 		chunkRow
 	}
 	err := s.inTx(ctx, "claim chunk", func(tx *sqlx.Tx) error {
+		began := time.Now()
 		err := one(tx.ExecContext(ctx, `
 			UPDATE job_chunks
 			   SET lease_until = `+now+` + ?, stalls = stalls + 1, claims = claims + 1
@@ -35,6 +36,7 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 		if err != nil {
 			return err
 		}
+		s.answered(time.Since(began))
 		crash.Point("claim.taken")
 		err = tx.GetContext(ctx, &row, `
 			SELECT `+jobColumns+`, `+chunkColumns+` FROM jobs JOIN job_chunks ON job_id = id WHERE id = ? AND chunk_no = ?`, jobID, no)
@@ -55,6 +57,9 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 	}
 	return c, nil
 }
+
+// far is the wait for an answer from which on fewer statements are worth more than quick ones.
+const far = 2 * time.Millisecond
 
 // errMoved is the guard's answer inside a transaction: the chunk does not stand where the caller believes.
 var errMoved = errors.New("the guard matched no row")
@@ -98,13 +103,17 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, r
 	if err != nil {
 		return err
 	}
+	height := s.dialect.insertRows
+	if time.Duration(s.answer.Load()) > far {
+		height = s.dialect.farRows
+	}
 	var full *sqlx.Stmt
-	if len(users) >= s.dialect.insertRows {
-		if full, err = s.inserts.get(ctx, insertSQL(s.dialect.insertRows)); err != nil {
+	if len(users) >= height {
+		if full, err = s.inserts.get(ctx, insertSQL(height)); err != nil {
 			return err
 		}
 	}
-	insert := func(tx *sqlx.Tx) error { return s.insertUsers(ctx, tx, full, users) }
+	insert := func(tx *sqlx.Tx) error { return s.insertUsers(ctx, tx, full, height, users) }
 	err = s.once(ctx, func(tx *sqlx.Tx) error {
 		// Before the chunk, as in Cancel: one order of locks, no deadlock.
 		if c.Job.Status == job.Pending {
@@ -113,11 +122,13 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, r
 			}
 		}
 		n := int64(len(users) + rejected)
+		began := time.Now()
 		rows, err := changed(tx.StmtxContext(ctx, guard).ExecContext(ctx,
 			n, n, rejected, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Done))
 		if err != nil {
 			return err
 		}
+		s.answered(time.Since(began))
 		if rows == 0 {
 			return s.moved(ctx, tx, c, n, unknown)
 		}
@@ -135,6 +146,16 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, r
 		return s.once(ctx, insert)
 	}
 	return err
+}
+
+// answered keeps the least that a statement took which touches one row. More counts little by little: a busy server is
+// not a far one.
+func (s *Store) answered(took time.Duration) {
+	least := s.answer.Load()
+	if least == 0 {
+		least = int64(took)
+	}
+	s.answer.Store(min(int64(took), least+(int64(took)-least)/16))
 }
 
 // guardSQL sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.

@@ -57,9 +57,8 @@ func insertSQL(rows int) string {
 		strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?,?),", rows), ",")
 }
 
-// insertUsers stores users in tx by multi-row statements.
-func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, users []user.User) error {
-	height := s.dialect.insertRows
+// insertUsers stores users in tx by statements of up to height rows; full is prepared for that many.
+func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, height int, users []user.User) error {
 	args := make([]any, 0, min(len(users), height)*insertColumns)
 	for len(users) > 0 {
 		n := min(len(users), height)

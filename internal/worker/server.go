@@ -36,8 +36,8 @@ func NewServer(c ServerConfig) *Server {
 			Concurrency: c.Concurrency,
 			Queues:      tasks.Queues(),
 			// The wait of an idle worker before it looks again. asynq's default of 1 s is felt by everyone who
-			// submits a small job; this costs about twenty Redis commands a second and worker.
-			TaskCheckInterval: 250 * time.Millisecond,
+			// submits a small job; this costs about fifty Redis commands a second and worker.
+			TaskCheckInterval: 100 * time.Millisecond,
 			ShutdownTimeout:   c.DrainTimeout,
 			// Only the bells of dead workers are ever retried, long after the keeper rang again: let them find their
 			// chunk done and go.
