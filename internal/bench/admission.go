@@ -33,12 +33,12 @@ func admission(ctx context.Context, l *lab) (result, error) {
 	for i := range ids {
 		ids[i] = uuid.NewString()
 	}
-	var slowest time.Duration
+	var slowest []float64 // ms, of a hundred calls each
 	reserve := func() (float64, error) {
 		rate, p99, err := hammer(ctx, n, func(ctx context.Context, i int) error {
 			return slots.Reserve(ctx, fmt.Sprintf("user%d", i/5), ids[i], limit)
 		})
-		slowest = max(slowest, p99)
+		slowest = append(slowest, ms(p99))
 		return rate, errors.Join(err, rdb.FlushDB(ctx).Err())
 	}
 	ours, theirs, err := alternate(5, reserve, func() (float64, error) {
@@ -55,8 +55,9 @@ func admission(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	res := ratio(ours, theirs, 0.7, "calls/s", "reserve a slot", "EVALSHA 'return 1'")
-	res.value += fmt.Sprintf(", p99 %.1f ms", ms(slowest))
-	res.met = res.met && slowest < 5*time.Millisecond && taken == 3
+	p99 := median(slowest)
+	res.value += fmt.Sprintf(", p99 %.1f ms", p99)
+	res.met = res.met && p99 < 5 && taken == 3
 	res.details = append(res.details, fmt.Sprintf("%d of 2,000 attempts by one user took the 3 slots", taken))
 	return res, nil
 }

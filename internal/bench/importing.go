@@ -178,7 +178,7 @@ func importAgainstInserts(ctx context.Context, l *lab) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	ours, theirs, err := alternate(2, l.ours(ctx, api, n), func() (float64, error) {
+	ours, theirs, err := alternate(3, l.ours(ctx, api, n), func() (float64, error) {
 		if err := l.empty(ctx); err != nil {
 			return 0, err
 		}

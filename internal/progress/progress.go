@@ -33,11 +33,12 @@ const (
 type Live struct {
 	rdb        redis.UniversalClient
 	put, chunk *redis.Script
+	reads      reads
 }
 
 // New shows progress through rdb.
 func New(rdb redis.UniversalClient) *Live {
-	return &Live{rdb: rdb, put: redis.NewScript(putLua), chunk: redis.NewScript(chunkLua)}
+	return &Live{rdb: rdb, put: redis.NewScript(putLua), chunk: redis.NewScript(chunkLua), reads: reads{rdb: rdb}}
 }
 
 func key(id string) string { return "muster:job:{" + id + "}" }
@@ -75,7 +76,7 @@ func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected i
 // Get answers the job as it is shown, its counts summed over the chunks while it runs; ok is false when it is not
 // shown. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err error) {
-	hash, err := l.rdb.HGetAll(ctx, key(jobID)).Result()
+	hash, err := l.reads.get(ctx, key(jobID))
 	if err != nil {
 		return job.Job{}, false, unavailable(err)
 	}

@@ -1,6 +1,9 @@
 package progress
 
 import (
+	"context"
+	"errors"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -117,4 +120,54 @@ func TestChunkWithoutJobIsDropped(t *testing.T) {
 		j.Processed, j.Rejected = 59, 1
 		shown(t, l, j)
 	})
+}
+
+// Reads that go in one pipeline must not get each other's jobs, nor suffer from one that gave up.
+func TestReadsAtOnceGetTheirOwn(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, l *Live, _ *redis.Client) {
+		jobs := make([]job.Job, 50)
+		for i := range jobs {
+			jobs[i] = newJob()
+			check(t, l.Put(t.Context(), jobs[i], nil))
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		var wg sync.WaitGroup
+		for round := range 500 {
+			want := jobs[round%len(jobs)]
+			wg.Go(func() {
+				if got, ok, err := l.Get(t.Context(), want.ID); err != nil || !ok || got.ID != want.ID {
+					t.Errorf("asked for %s, got %s, %v, %v", want.ID, got.ID, ok, err)
+				}
+			})
+			wg.Go(func() { _, _, _ = l.Get(gone, want.ID) })
+		}
+		wg.Wait()
+		if l.reads.busy != 0 || len(l.reads.queue) != 0 {
+			t.Errorf("%d pipelines and %d reads are left", l.reads.busy, len(l.reads.queue))
+		}
+	})
+}
+
+// A Redis that does not answer keeps nobody for good, also those behind the pipelines that hang.
+func TestReadsEndWhenRedisHangs(t *testing.T) {
+	t.Parallel()
+	hole, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
+	check(t, err)
+	t.Cleanup(func() { _ = hole.Close() })
+	rdb := redis.NewClient(&redis.Options{Addr: hole.Addr().String(), ContextTimeoutEnabled: true, MaxRetries: -1})
+	t.Cleanup(func() { _ = rdb.Close() })
+	l := New(rdb)
+	var wg sync.WaitGroup
+	for range 10 * maxPipelines {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if _, ok, err := l.Get(ctx, uuid.NewString()); ok || !errors.Is(err, job.ErrQueueUnavailable) {
+				t.Errorf("got %v, %v", ok, err)
+			}
+		})
+	}
+	wg.Wait()
 }
