@@ -54,6 +54,12 @@ func TestReportShowsWhatWasMissed(t *testing.T) {
 			t.Errorf("the table lacks %q:\n%s", want, out.String())
 		}
 	}
+	r.add(figures[0], result{value: "1.20", met: true, bars: []bar{{"ours <1>", 2}, {"theirs", 2}}})
+	out.Reset()
+	r.print(&out)
+	if want := "0.50 · 1.20  met in 1 of 2"; !strings.Contains(out.String(), want) {
+		t.Errorf("two runs do not show as %q:\n%s", want, out.String())
+	}
 	dir := t.TempDir()
 	if err := r.write(dir); err != nil {
 		t.Fatal(err)

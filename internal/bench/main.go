@@ -57,12 +57,17 @@ func main() {
 	}
 }
 
-// run measures the figures that BENCH names (all), at SCALE times the sizes of the goals (1).
+// run measures the figures that BENCH names (all), at SCALE times the sizes of the goals (1), RUNS times (1).
 func run(ctx context.Context) (err error) {
-	scale := 1.0
+	scale, runs := 1.0, 1
 	if s := os.Getenv("SCALE"); s != "" {
 		if scale, err = strconv.ParseFloat(s, 64); err != nil || scale <= 0 || scale > 10 {
 			return errors.New("SCALE is a number above 0, at most 10")
+		}
+	}
+	if s := os.Getenv("RUNS"); s != "" {
+		if runs, err = strconv.Atoi(s); err != nil || runs < 1 || runs > 100 {
+			return errors.New("RUNS is a number from 1 to 100")
 		}
 	}
 	wanted := strings.FieldsFunc(os.Getenv("BENCH"), func(r rune) bool { return r == ',' || r == ' ' })
@@ -80,28 +85,37 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer cleanup()
-	for i, e := range engines {
-		r := report{engine: e, scale: scale}
-		for _, f := range figures {
-			if len(wanted) > 0 && !slices.Contains(wanted, f.id) || i > 0 && !f.perEngine {
-				continue
-			}
-			f.what = sizes(scale).Replace(f.what)
-			fmt.Fprintf(os.Stderr, "%s on %s: %s …\n", f.id, e.name, f.what)
-			res, err := measure(ctx, f, e, scale, binaries)
-			if err != nil {
-				return fmt.Errorf("%s on %s: %w", f.id, e.name, err)
-			}
-			r.add(f, res)
-		}
-		r.print(os.Stdout)
-		if len(wanted) == 0 {
-			if err := r.write("docs/benchmarks"); err != nil {
+	reports := make([]report, len(engines))
+	for range runs {
+		for i, e := range engines {
+			reports[i].engine, reports[i].scale = e, scale
+			if err := measureAll(ctx, &reports[i], i == 0, wanted, binaries); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// measureAll adds a run of the wanted figures (all) to the report of an engine, and shows it.
+func measureAll(ctx context.Context, r *report, first bool, wanted []string, binaries string) error {
+	for _, f := range figures {
+		if len(wanted) > 0 && !slices.Contains(wanted, f.id) || !first && !f.perEngine {
+			continue
+		}
+		f.what = sizes(r.scale).Replace(f.what)
+		fmt.Fprintf(os.Stderr, "%s on %s: %s …\n", f.id, r.engine.name, f.what)
+		res, err := measure(ctx, f, r.engine, r.scale, binaries)
+		if err != nil {
+			return fmt.Errorf("%s on %s: %w", f.id, r.engine.name, err)
+		}
+		r.add(f, res)
+	}
+	r.print(os.Stdout)
+	if len(wanted) > 0 {
+		return nil
+	}
+	return r.write("docs/benchmarks")
 }
 
 // sizes writes what a million is at the scale.

@@ -9,8 +9,8 @@ import (
 // The costs of reading, relative to passing over one user in id order. They need not be exact: plans differ by orders of
 // magnitude.
 const (
-	costLookup = 5  // a user found through a secondary index
-	costSeek   = 50 // one more arm of a query
+	costLookup = 5   // a user found through a secondary index
+	costSeek   = 150 // one more arm of a query
 )
 
 const (
