@@ -603,6 +603,12 @@ type CancelJobParams struct {
 	UserID UserID `json:"X-USER-ID"`
 }
 
+// JobEventsParams defines parameters for JobEvents.
+type JobEventsParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
 // PauseJobParams defines parameters for PauseJob.
 type PauseJobParams struct {
 	// UserID The caller.
@@ -967,6 +973,16 @@ type ClientInterface interface {
 	// Corresponds with POST /jobs/{jobId}/cancel (the `CancelJob` operationId).
 	CancelJob(ctx context.Context, jobID JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// JobEvents Progress of a job as server-sent events
+	//
+	// A `progress` event at once and on each change, at most four a second; `done` when the job is over, and with it the end of
+	// the stream. The data of both is the job, as `GET /jobs/{jobId}` answers it. A stream that ends without `done` was broken
+	// off, by a restart for one: ask again. Comments keep a quiet stream alive. Send the headers by `fetch` in browsers:
+	// `EventSource` cannot.
+	//
+	// Corresponds with GET /jobs/{jobId}/events (the `JobEvents` operationId).
+	JobEvents(ctx context.Context, jobID JobID, params *JobEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PauseJob Pause a job
 	//
 	// Its slot becomes free, and its work stands still until it is resumed, however long. Pausing a paused job is harmless.
@@ -1231,6 +1247,26 @@ func (c *Client) GetJob(ctx context.Context, jobID JobID, params *GetJobParams, 
 // Corresponds with POST /jobs/{jobId}/cancel (the `CancelJob` operationId).
 func (c *Client) CancelJob(ctx context.Context, jobID JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCancelJobRequest(c.Server, jobID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// JobEvents Progress of a job as server-sent events
+//
+// A `progress` event at once and on each change, at most four a second; `done` when the job is over, and with it the end of
+// the stream. The data of both is the job, as `GET /jobs/{jobId}` answers it. A stream that ends without `done` was broken
+// off, by a restart for one: ask again. Comments keep a quiet stream alive. Send the headers by `fetch` in browsers:
+// `EventSource` cannot.
+//
+// Corresponds with GET /jobs/{jobId}/events (the `JobEvents` operationId).
+func (c *Client) JobEvents(ctx context.Context, jobID JobID, params *JobEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewJobEventsRequest(c.Server, jobID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2491,6 +2527,53 @@ func NewCancelJobRequest(server string, jobID JobID, params *CancelJobParams) (*
 	return req, nil
 }
 
+// NewJobEventsRequest constructs an http.Request for the JobEvents method
+func NewJobEventsRequest(server string, jobID JobID, params *JobEventsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/events", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-USER-ID", params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-USER-ID", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewPauseJobRequest constructs an http.Request for the PauseJob method
 func NewPauseJobRequest(server string, jobID JobID, params *PauseJobParams) (*http.Request, error) {
 	var err error
@@ -3683,6 +3766,18 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /jobs/{jobId}/cancel (the `CancelJob` operationId).
 	CancelJobWithResponse(ctx context.Context, jobID JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*CancelJobResponse, error)
 
+	// JobEventsWithResponse Progress of a job as server-sent events
+	//
+	// A `progress` event at once and on each change, at most four a second; `done` when the job is over, and with it the end of
+	// the stream. The data of both is the job, as `GET /jobs/{jobId}` answers it. A stream that ends without `done` was broken
+	// off, by a restart for one: ask again. Comments keep a quiet stream alive. Send the headers by `fetch` in browsers:
+	// `EventSource` cannot.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jobs/{jobId}/events (the `JobEvents` operationId).
+	JobEventsWithResponse(ctx context.Context, jobID JobID, params *JobEventsParams, reqEditors ...RequestEditorFn) (*JobEventsResponse, error)
+
 	// PauseJobWithResponse Pause a job
 	//
 	// Its slot becomes free, and its work stands still until it is resumed, however long. Pausing a paused job is harmless.
@@ -4629,6 +4724,82 @@ func (r CancelJobResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CancelJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// JobEventsResponse503Headers the declared response headers of an HTTP 503 response for JobEvents
+type JobEventsResponse503Headers struct {
+	RetryAfter int
+}
+
+type JobEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *JobEventsResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r JobEventsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r JobEventsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r JobEventsResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r JobEventsResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r JobEventsResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r JobEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r JobEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r JobEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r JobEventsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6043,6 +6214,24 @@ func (c *ClientWithResponses) CancelJobWithResponse(ctx context.Context, jobID J
 	return ParseCancelJobResponse(rsp)
 }
 
+// JobEventsWithResponse Progress of a job as server-sent events
+//
+// A `progress` event at once and on each change, at most four a second; `done` when the job is over, and with it the end of
+// the stream. The data of both is the job, as `GET /jobs/{jobId}` answers it. A stream that ends without `done` was broken
+// off, by a restart for one: ask again. Comments keep a quiet stream alive. Send the headers by `fetch` in browsers:
+// `EventSource` cannot.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jobs/{jobId}/events (the `JobEvents` operationId).
+func (c *ClientWithResponses) JobEventsWithResponse(ctx context.Context, jobID JobID, params *JobEventsParams, reqEditors ...RequestEditorFn) (*JobEventsResponse, error) {
+	rsp, err := c.JobEvents(ctx, jobID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseJobEventsResponse(rsp)
+}
+
 // PauseJobWithResponse Pause a job
 //
 // Its slot becomes free, and its work stands still until it is resumed, however long. Pausing a paused job is harmless.
@@ -7164,6 +7353,73 @@ func ParseCancelJobResponse(rsp *http.Response) (*CancelJobResponse, error) {
 	switch {
 	case rsp.StatusCode == 503:
 		var headers CancelJobResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseJobEventsResponse parses an HTTP response from a JobEventsWithResponse call
+func ParseJobEventsResponse(rsp *http.Response) (*JobEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &JobEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers JobEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

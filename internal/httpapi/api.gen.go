@@ -528,6 +528,12 @@ type CancelJobParams struct {
 	UserID UserID `json:"X-USER-ID"`
 }
 
+// JobEventsParams defines parameters for JobEvents.
+type JobEventsParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
 // PauseJobParams defines parameters for PauseJob.
 type PauseJobParams struct {
 	// UserID The caller.
@@ -724,6 +730,9 @@ type ServerInterface interface {
 	// CancelJob Cancel a job
 	// (POST /jobs/{jobId}/cancel)
 	CancelJob(ctx echo.Context, jobID JobID, params CancelJobParams) error
+	// JobEvents Progress of a job as server-sent events
+	// (GET /jobs/{jobId}/events)
+	JobEvents(ctx echo.Context, jobID JobID, params JobEventsParams) error
 	// PauseJob Pause a job
 	// (POST /jobs/{jobId}/pause)
 	PauseJob(ctx echo.Context, jobID JobID, params PauseJobParams) error
@@ -1395,6 +1404,44 @@ func (w *ServerInterfaceWrapper) CancelJob(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CancelJob(ctx, jobID, params)
+	return err
+}
+
+// JobEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) JobEvents(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobEventsParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobEvents(ctx, jobID, params)
 	return err
 }
 
@@ -2109,6 +2156,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/import/random-users", wrapper.ImportRandomUsers, options.OperationMiddlewares["importRandomUsers"]...)
 	router.GET(options.BaseURL+"/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.GET(options.BaseURL+"/jobs/:jobId", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
+	router.GET(options.BaseURL+"/jobs/:jobId/events", wrapper.JobEvents, options.OperationMiddlewares["jobEvents"]...)
 	router.POST(options.BaseURL+"/jobs/:jobId/cancel", wrapper.CancelJob, options.OperationMiddlewares["cancelJob"]...)
 	router.POST(options.BaseURL+"/jobs/:jobId/pause", wrapper.PauseJob, options.OperationMiddlewares["pauseJob"]...)
 	router.POST(options.BaseURL+"/jobs/:jobId/resume", wrapper.ResumeJob, options.OperationMiddlewares["resumeJob"]...)
@@ -3637,6 +3685,129 @@ func (response CancelJob503JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	return err
 }
 
+type JobEventsRequestObject struct {
+	JobID  JobID `json:"jobId"`
+	Params JobEventsParams
+}
+
+type JobEventsResponseObject interface {
+	VisitJobEventsResponse(w http.ResponseWriter) error
+}
+
+type JobEvents200TextEventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response JobEvents200TextEventStreamResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type JobEvents400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response JobEvents400JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response JobEvents404JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response JobEvents413JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents500JSONResponse struct{ InternalJSONResponse }
+
+func (response JobEvents500JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response JobEvents503JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PauseJobRequestObject struct {
 	JobID  JobID `json:"jobId"`
 	Params PauseJobParams
@@ -5151,6 +5322,9 @@ type StrictServerInterface interface {
 	// CancelJob Cancel a job
 	// (POST /jobs/{jobId}/cancel)
 	CancelJob(ctx context.Context, request CancelJobRequestObject) (CancelJobResponseObject, error)
+	// JobEvents Progress of a job as server-sent events
+	// (GET /jobs/{jobId}/events)
+	JobEvents(ctx context.Context, request JobEventsRequestObject) (JobEventsResponseObject, error)
 	// PauseJob Pause a job
 	// (POST /jobs/{jobId}/pause)
 	PauseJob(ctx context.Context, request PauseJobRequestObject) (PauseJobResponseObject, error)
@@ -5401,6 +5575,32 @@ func (sh *strictHandler) CancelJob(ctx echo.Context, jobID JobID, params CancelJ
 		return err
 	} else if validResponse, ok := response.(CancelJobResponseObject); ok {
 		return validResponse.VisitCancelJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobEvents operation middleware
+func (sh *strictHandler) JobEvents(ctx echo.Context, jobID JobID, params JobEventsParams) error {
+	var request JobEventsRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobEvents(ctx.Request().Context(), request.(JobEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobEventsResponseObject); ok {
+		return validResponse.VisitJobEventsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5862,164 +6062,169 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rchs31uCrnO2drUx2mhSpW2KqUjWyLGfkyLIiyUk+h14R7AZJWE2AaaBFMS5t1f78nmBfYN/kq32R",
-	"fZItnIO+kOymm5KsGfvTVE0skmj0AXDuOJePXqDGEyW5NNrrfPRGnIU8xj8PL9jQ/htyHcRiYoSSXsc7",
-	"GDE55BqmIy75NY/BjDgkmscQKq73YKBi6B0NGq+ZCUY9YDLEjydKcvdd0/M9HYz4mNnZ+Q0bTyKuvc7v",
-	"Xtc7PT26uT68eXfcCtpB++L63bPhq67nvfc9M5twr+NpEws59G5vfe8o5OOJMlyaMz6J2IyHy9D2TJzw",
-	"HgILTAJncSR4DDH/I+HaQCJDXIHQkM0WzBo/8RmMWchxbR9UfwFimYwttHbqcsiOVcAIgEV4fh3xOJsW",
-	"hK7eiw02ERvX7Y0Pqq83Wu1nOy2+yxrfhVtB47t+mzeeBVuDxuZgN2yz7/vbwU5YDsppzAc85jLg+5NJ",
-	"JMr26GLEYZINAzNiBqZMw0hJlcQ8rIZxyoT5YatV/uYzbuLZ/sDwuGwbVMRB80DJUEMijYhAGBAapio2",
-	"IzDxTMghsCET0r7enpeILfB204vgjIUUY3se7QwGIQ0f8ti7tVBMWMzG3DiU3g8CPjGHMlChBXMZudV4",
-	"EnOtuQbDbwwoiWc1ZTMf+jMY/ikmoGL4U5vQh0RGXGvoBe6hHlKAXYelgaFSuHPCzktU5fmeZGMLIsHR",
-	"yACp2mB6kX3t3h8/tJrfl+y07900xlxrNrTfjhNtoM/BvkeDGgB3r9B25MH5LyUkErNpDyLOrrmGgEeR",
-	"BqbtsmfAYu7DdMRMSugz0IbFBqbCjIjUByoeMwOBvgYlo1m24j8SHs/yBQf6upSGYjZdXpNd0lA1ai00",
-	"ZlMfxACG4ppLXKM7jdWHO+IwEBEHYTSPBnv2X9wz0GymQasm7MMpi/9IuLEHvn8dK/eAhvS8eQhCahHy",
-	"ykWnoJSt3B6q5+MJ328HikhJG5BIs7z6f6gpjJmcIa/We8AMjJU20G75rRb+3x7760QbHtslcu1D2/1g",
-	"jxu0SuLAbrgM1dhOUr1sC8Aqoi2geLtl//fe9wiRiHx3tz1/JWWX7wSDKfIVmYz7PIZBrMbQtoNfiJgH",
-	"KUMuAznMBhTBDPmAJZGFienA87Ojo092e+93ckwH9uBwolvfeyl4FOpy/jzA32DKpOGhD0KS0FJxyOMm",
-	"HJz/0gER+ojCPrAh92HIrWzzIRBm5luyNdwHPmYi8mGs+iKyA2VoaYfpKx5aSu7KgYi1OcFZIpb+FfKI",
-	"42vdH/umCRYoZUY85QC644gK4VQDYKQUECuB/dMjx5PMiI+bXbvR/GYSqZB7nQGLNC/HJZqvij/+7onQ",
-	"TmRX5b1/73vC8DHu4JjdHHM5NCOvs90q4ZljdnNEYzdbiGruU45rLI7Z7JPsleDz4YMSkodWRgRqPGaa",
-	"zjMyPN63D5ZjnZ2zYmVbu+8RSEcBO60HowcwCto7rRzAA2FmZcxSGmbXhMhm+UbANN8DzTn0LPy9SvK3",
-	"81UJtEjJUEmPFpeekGUzNcTaiF3zAttqQTBiMQtQtmereUEoWqUJdlBKIUo6ZCZ+6BMyT4Xm+Qj8Slet",
-	"0z1fzjEcSrtF9ZWKOJNV52Qhs4wAH8qXcohoXcoO6FxZGFrxsvYJEb1UHREL2d/d52agxgtntbmzs/ZZ",
-	"be7slJ7Vj8iiqqiDGFip7HzNIks5L/nY/nEvHmynsnvv5spge81uHOUu7r7QlsHaZ2YqkcNqOTimKSr2",
-	"eXfn0Sj8tZCfXIuKwhUroQmqRPj3j7aSE4SnHq9yUtLKpFgbJxrdV1a2uW9UbL/sKzMqMHEGesIC3oTe",
-	"f+v50Lt0dux/78GYM9mVVohpHl1z3ezKrtzPXonmnR1rdeOC6MXvnPQdWiuhTywmUFGEpqIVJsiVmGF9",
-	"pnkHXs/Ofz7G516zWLAXz8GwK96VETeWjEgpsz/bP1RigAWBteLx1XYqbfXZv/Z4DwbCmlm9//j3ng/9",
-	"xEAv6oFUBnr/93/1rIIvgpFVbBnQ3BYWqxCrqfzW78rzn4+F4WDQNLArBzaxRgAt04r7fXtQ78gAQNFe",
-	"hkT4zwqmA/3ZIq9ptdfnNa12Ka85t6fwkGIOj7VyPVwOIybDzyPonKZczjadHl2ux5IZlrJR+iTDDxoV",
-	"X/fPhMwez/fYdazux10Dfe0DvcAH+u8kt6pw/lvfO3qRLWbCzChfC2p39cyIz2xBFLxDP/ESdek1u+Ia",
-	"Yj7hzAg5RPpLnUwjFo8jrp2GjFS56H9yX1/xGdKh1FMec6Ls/NcPqm9prit7ueerkbq+OqhF9KxOT2p5",
-	"+gqcY3tzswlnfJBoZs37mCP5x3zM7Tp5WKDaRVfFgl+sEuPFeKJi09hsbe42WpuN9q7FnAmz/MRO+z9+",
-	"/y+N//n+Y9vf3Nm5/YtX042BEsCqD9dCi37EYf/84OhogR6OBuhXLNeUrHb3jYbDCzZMbZGARRGPSQZo",
-	"NgVh9mC7vUlOwsybOWLavkcOeQhayIBXOnNSZ+dDuDXLt8FCj0t9pfqVxPJB9Y9W08tfYj7wOt5/3chd",
-	"vhv0q96gmSvJ4u1b+vWElbgWTlCCsUgYwbWP8mfJWUDCAX6SaiohUCHXHWCJD31rojIfgpE1L30Ir3zA",
-	"SYQPg9iHYd8HgYLbBxH7ML7xQUY+SOWD/NMHq7qb2IeE+ZCgrl7HrJQLHHLOpkysvRkwywATz/eGfTr4",
-	"OfuyiNj7jXes8ef7j5vleF0wNdt3MDXNVDWcWMZtK7c13wxeqf7yybxJTRk0ckjHENpyEj9VOIgavkFp",
-	"vwe/Nd6eH541jl5YPpRikh0nq+RginbroFlBhDT0lZg01IQwqDFRlkPH7vA+iY647ANcQTn50+r28qUg",
-	"O0SYK+k524NV2soidyMkaDWeNS//3rB8bne7is0NVcO9yUG+gvftbjudTPsQiiFqZTE04RL+Dg073Skb",
-	"8gonu11/T/Ibc5DEWsW99MR1JAIOfT5Q6N6dkzGBkqGwz2tU75x/6UQZMGrIUbDgA70JG1brRgwBmnPT",
-	"F7W6FlkImVZUkwtaIPPllK0m3ZATFN/LO/LSyvNWEyzw8B//G7T4k8P/+/f/45ygHejzmZIhXYEMFSjp",
-	"VosLqlzuZNGRkylcRVOotaSE3JsMlpWVVroF5+LPSr+TXXY5vO1W0ZJLD+rBTLlWi+DDy6YSF427T+rB",
-	"X89eHsB3m9utbztOG8qlM12cgbrmMVpveDaw1YKCU3u3VUnd7uV3utI651X3Z0g8mvMQxqgJZgSFjLcJ",
-	"ByOl8QoytEqiio1lRXgp2ddcmkojgy84mAqgbm+W6byfFcXUwDKkvjAoc85VbJ6X6MJvdWae8j8SFsE1",
-	"ixJu7dIoUlMrt0RYuWCas9x6IWevM17wQ+au9nwv9Vdb4e1ckM5EI/J0XuL7mDMi9KHUQz7nZHceFXof",
-	"7pPVhSqJkX4tX/GAXeEhpotOP+d61f0WhPNZYAsT3vp4gqRnVknUWsKzluX2YMLUAX13YXprIdYTJTVH",
-	"He85Cw9vLK3aD4GS1t6yf7LJJBJ0wb+BNnO+IBpplU/vmkUixEGXAyYipOOQGyYinBwvDg7jWMV2E9zn",
-	"ovl+N2P6/a3vcTur17HwwxlZgXPzuSvbNab1ydToZEEJHPdlQ5uYs7E7aa7NkV3Bzm+vfvl589923z3f",
-	"+unnX7873n69eeKIMdFeZxt9IGLMtWHjidfxcovxot3qtHY6W61me3PrnT3fekolbiNd9y/ja2oHCw3T",
-	"WMlhB5ZOBsWIxf1LEV6OhdbWgkfujIqifRSvl3NPW0YFt77d5mOhHxVJMn/sApJYo95y7b665uDcz7d+",
-	"/pxTVPKn5hQhoYtOJ6sOFVQglLI/dJNWayvIlTD8zOuh3WZ6OchiDkLi0pcxC+XlhuYsRoP6y0asFD/S",
-	"7XhEFEkv4Wv7uOocIU4KqyeqOFFyD20wPZPBV8AwFrmFiqHPTDC6jMRYmEt+E3Ae5ghgZdNjnn5+N1k4",
-	"PCYdf9DczLEFKYIr553PhwuN7IQR1eY3+nNPsjIulIpbvLmpg1Zba3CG9tchbcYssmKYh5f27HPjpq9C",
-	"dAFLBa/O35w0KaBHDiIR3I19fFD9S6nMZcBkwKOI9fHmtIBC6U55B29enx4fXhyiYyU9suzdJZhEUwJD",
-	"iwxNZqEhn2XpAGtHMm7QzOue9LNHPekPqv+NBno7Bf4huaCJI4yPN0hum5s0Cg/zCPkgxf+RMVn/SMnV",
-	"1vFqRYMWD4xeSrF7PGzCW82damMUBCMeXEEKYr6h3unhyYujkx/r71e6qjfxK9Wv2jcSBKhsuOHuEjOK",
-	"LOcIleRN+BW9LmSq9ygEE0UNXoFgiGWcSIS2EK9ccitSBbF7aqMkhHghfHfV09m4uTjbRiHQdtXTy5G5",
-	"uGN0Vi+FFHpUC0FqO14/fSLqmsd7FP8yLZ7A17nR0tqbLHqwLa5kF/uA9ryVoRRf+Y3ugHCvv0RW24Qj",
-	"oyFgiUY9PA1TUMPCFWHGDJGR/MRnZzzRD4giK9ndYnh8n0dKDrVlIAs3jh0Q+djLKz67jBFOhPpEOd6H",
-	"gujz7/x8nDUMVNwXVtGIIpJYBgM2hPZhEjEhKdYaGdKf2oQdy9MvWQZwuoSXKpGPs+8InNUGdBKM3L1N",
-	"7ELltRpz1Bd4pLlFqVTWDyx4TUcsmUf/JemPj4IteOPnNMip3ef0jhTjqzswKcCV2krwIzd2ZUzyKQJ/",
-	"odQxi4f8cUBONa/IvtISHJPQhtfPOzBhs0ix8NIodYm/ptC9ZnJ2J6XMCB47SyHmLBgtqvVCvtUcPe5W",
-	"Z/I6v3t1E0BwUnwyztIvzinNwuu0N318tdfxfjsuankXSoFdTKqd6znt4bdjCJQMktjy0BngK8DB3YTX",
-	"7Ia0Hh7CD5/F/tt8PMXuRBmQatqB5ROydBcoFYVqKi9ZYMQ1XxCLmPDSyC7jVomkQm4MQuGQidyN+m44",
-	"pdTlmEnLbbMzXEap7QxFtktRZKc2VmwDOQHJaosTKS2Dpfi3KOYsnPmWb41VjLFMSqKT+wH9iJuPqe8L",
-	"DZNYBVxr1DytEorJFNkeoFI6ZrMOLB3Ew6HJW8mumYgeR3Zqo2J+meSv9OGPhCdzX1mioC8HSRThRfEI",
-	"nad58EyWJ2VVGIc+lGWTCmBQiQnU2Eq6rkzklVRTibFSEiKlrtzdbnlwFYpD+gWYTFVZ0pmEWcrqozin",
-	"hzoMnUzoKu81DwW7wMuJRxNVI6YzzWts3w9mNnHxrMUcpQ4kOaCXOPLSjmymFz1r6DPLXAf9YJnO4eXM",
-	"w3LSl+67nGmgXmCVgnT4w/h4th/T8p9XySzEBZ3MOd46ML8xTbxdcrPniYikjrGQFCEWncZqwmMjuM6i",
-	"lyaFrzIPwMf83jdJ0FdW7wowO4iPy1dp6W6u3phzGkV3Zent3u95EBD9nL8pv51U/Q88MPZN824CuwFy",
-	"9maA/ss63gV0QH7S1H0/vwdWU7v1vYMRD67OuMbb1bV2ftXWSReVvmJP0wtcdeX5nvPk1ry5XdjqNIya",
-	"pi7bX0Le9ZZH5Lwc2OcytuBKSPQBI3nvgXbmUMmVbEHn+CSFvXBj14hS4OniltniPy4uTlOHnJAwVXGo",
-	"S0EsnOVCfJCKYcLVpGJpxKxKzrnArD5WO4W/0dD7reGUqcbRi17pS3KcWbnCplcWjlPggqu3/0KM+RJq",
-	"5U8XKJk23CcMyffOT6NP87VX4uKLHCVWouRijnjBPoeQT7gMdZqRbaGxWzCPxXPXIYsbeHjN4xn0WZjf",
-	"aBSjtP/66Vueb/3iBSmGQKTxoKv2+mUGFR7RQsynU8wr03VpB1iMy33AcB+yLD+We7adcjZSUeiC7BTp",
-	"sdmC7yaAFhfvbJHKxasYxolLTiEbs84u3JaaNh/XTRBYTyKmpvWn6A7VxxJKKWDJeqzb3cV99NYQ9wuE",
-	"T1OskNrz5/lB9ZsFcItIRwq4i5C2mt1QmFHSbwZqvDFG3+foD/fHRuoB3fiAvmnf+wdnEXHYNZZfKmPv",
-	"JlpXyNRUU1kFV1E7jjnDROlV2qjvccNy54zvDZzT3z4mkyhy8W1WrJAraJ3bn4i5JzHBvqiEn5Ihay0p",
-	"vLOG7Z0Ny8+ajqEGaDe4MgLbO/j0JFZDqqqwveN7MTP8NCUtr7Pb3txCd4LdrezJViYbsq9SWDCssbO9",
-	"6afRb3mkm7ujqty57Z3dd8VLqqOTy9OzNz+eHZ6fe5l363j/7MdDlNjzSk5+KnWko5N9B6Wq0a+jmVX5",
-	"X+4fHR++KBXkxcMtY3CRkkM7hTYiijC3T++BPXaYjkTk6rDkl/ZGRauY3+8FGWAn8d6vIQuKiLd6Z04S",
-	"ukNOdyhD0DJBIjIhS5ellIhphSoV3KCkBMx2C5TUPEiMuLaP6Zpc/p7mUEoiH+u8a5UBMGGxEawkVxsz",
-	"u/FyP8OVPXKIT5kG9LCEVqGbFfW5Qrb4IjWWh9rSPD5QPSZmDB9PTN09zCm7vEjPhMcBl2YPExHpatCu",
-	"J7vnt68phoyvjHi/XeIdq1YEzJUI8q3ax655zIbcUYcwEDO5B638s9AwYXTTVFNHmONX5ZBkTiqX0RTy",
-	"SFxjch5LEwWm3OXTDYQBowj42jDMc8hyILICHTVn1S5Ovc7QLDj5IWKMC9x7PT7y+XQt30tkqCRfTZwp",
-	"M8KzjPlYXbtEcAn28TLq/JQLJAvsRliXjnqJuBcRskCai1QzJ1z8NEsg5cUZY/MLEq94NnMMf7WvJks4",
-	"XOSwxXDtVuMZawz2Gy/ff/z+tlH8uL3Ox3ZFAt0r1T91nHctj0bmyqxlpaHXaNlCGTF9wm9Mge0X2HMe",
-	"CLuMXT9iLTBpVJo9lOXl26cwBcmJe1WoSaBkwfXwe05ua4r0BdxM9yJfzhzsZQc/R6DF8w+Z4Q0jxnwe",
-	"Cbrd0J5ntxt2u6H754L+6cz90+027dit23d/qbVQq0tkfgksK8dCIZ3Aqq2Pj3hwRSGSafUWV2ehqEuq",
-	"K/Qt5pqyVFn2kTAjIaGt80yHmIdCFx93br3b94XvCnclJfqog6omhhadlyWYWuFsLEJwL7PIT+EtQ5fz",
-	"pZen0WP+gop+uv/2HKMDi5GCpBrZL/dPDg6P7d+fgNXaoOcpYA9kf144oZIu4fz1/vGx53uvD18cvX3t",
-	"+c6u8L3fjuuAdyF4/JDAlZU+OXt5AFtbW89ASHh7cUBhW2MRRcIVV5zTGD4H7Zavf45k0+jnutSKxLe1",
-	"6/K4Ot4xFY3ys7Dm3GHo6pGl9jLlXHWWahgVM8U63n7IPD+tL9RJywj5niBDO0sk63jPZzG+mAqmpWml",
-	"3t+2tzdb3z3b3rXmbJZo1vEOXdWPJUqfNxwK6lfgim+VuNGzOlbLcqew7vXULJ6WlFp6X2F/Sn4dZpWa",
-	"7lmCSdTVS/NDKHNszR1HxcVLDb/XqhzCtEhWaS7hHAB+Xqoqj7vPj6iMXVqKyMv93Zsu7of2nw/f1ykK",
-	"lVJCebmcJQ2hiMwZOqVntrpeWRVuzpHAIhiFfPUt/zMSSBHv62/FIkEUntzaXPXgZHRiwV0UK/susABL",
-	"oqoBFOffw2Q4q6k67864Ob/lq9+YkWbd1S35quMlGiWidGfwCec1Vi49dfVa7imbKR/G0XMtG2UugsIZ",
-	"KL9/DRLvfcFUcrAWrSMCFvMPOy2fKhB02q3b+1ptb13G8mOZbVht4vPZbekWlZboZsNCce7MJYQusIUi",
-	"FSVuHlcOYlVNYHJ+zPmalipqV9mVrqSESzCtbWUS3bjiTbUJh2jkgI37sQiX5TEi25NIehJJn1MkPbKI",
-	"ucVIgYFa3hfKF6Io3A+qrzugk/5YIEvyYaIirKzfn6GTU4R+mrYnDIgBSM5D6PMm7LuqZ1jPMY1ySKNc",
-	"MSLABfEC01j/EkOk3XaLmDLI8Y5ew1/RcHaFdVppgV2yogvldnxAezodR1/9dkzp699iYc1eVk6il5eP",
-	"TpPv4Xw+AcIVyNNTcpnb5QkDoQjROc9vhDY4KQWC4N0eRlFatLH0Sjl76OtH6QKHlJmzD1iyA7JWAsSF",
-	"GcQqMTzP/buSakrl+2hyCjbVyXjMYmRY6IzVvotSpQpLaQAxcWBXFRQNeIUlt4wwlut5lDjk+d41jzWd",
-	"fLvZamI9HTXhkk2E1/G2mu1my8XmINdLI6wDfW0/DrlZUb9mICKOO9ebD8zuzTcByAvlN+HXWBjDJRhF",
-	"G8fjaywmFgp9Rfd9PmjlskONhgjJqyux8rjRdv9HiLoY9Ys7MmF2P7AEqcVVKpSeCTu65xnaM8uSZp2P",
-	"LisKZGfB9h1M8inVNecsGKWhPk1sSHLG5JD38vJXWCGQapxOR1TpyqXZ0P2s2yQ6VCtYMFQIb+QpbP+l",
-	"iEgE5g0nKiIa8yEbrpZnVUhjcSSZizVGZh0Q6ow9/6XOMCovV3egK2tWY/hCPw77RJniE5ssv5gq4FOB",
-	"qGftduvbyko0eMCVdZ76M8P1DxSQ0GrUrsTIILbTWvTEGSpARmRyd9+D7DK/UHwSo7dpZWrQya6IRR7T",
-	"bTFcqqlfyH4lmrAoWSwZVVKOcnnp9RYnEfCSNWEBSqp3H3Fdtpo92GptZ+uYqiQKYcjNokyugjhvD7Q+",
-	"2Gl1zBoklNWQrj0aq+PXHk1VhmsPT+uz1BrsqnjXH5/Xf6k13lVjrz3+0NW3qjk8LcxvLcW5MkubrdaK",
-	"1AOsPzSXNpGp1n0hGVbSWnbyFWfARiv3mmEp/QErbSxa11W2NN4HZe/OrNolW2jehF0A4VqGTTZhwYg3",
-	"0/rM91rSTcOVfS4uy/vY9UTYtcvo5gvsep2uXWLX87vZ6vBLXF/Xu+3KVUS78GZsU7M27IbfZEpMDq8I",
-	"fSzizobcd/1OsBIbFWKjcutkJ3Tjrmz7+yEDBNrf2vXJDPLJ1eI7R4a/4Efxv5nzfNhpVq61MhtW+3nh",
-	"u0L+kUtQRoZdEoKzH03ZTEMPZU2vvA0ZyaHSeoUHRFONF0JPlBblLcnyIH+UVM5SoD5PdKtU3QCMGcOC",
-	"0Rjjg+zT9jR+6KIBpLEUdGsTg/daO1utd81AX1f1ckshrW7NheHgagC9hZzuHrpDDLuiErVrNlqy7y7v",
-	"c2cPDrXTghhvfgLPf2ucqWmjVgOmfMPR5Jqf+ZP3I4hom63dL4Rx3n2Gz8n37j7L3XjYOImMsCrfhiXZ",
-	"OCP5u3PCdZ4s5UxOAV3QU3vONmL6SpPVpQagrfnHImeeMShbzRNze2JuD8TctlrbVZ3QqAufMyyWeove",
-	"+t42aZRlammmeW7k1T3xie1PP5ElyuIDu7UeKBQ7sU+1tz79VFb2Ah/YfZyUYjoslue1WsrukLGLaaya",
-	"GaEHAtP+oJditGMU5DbJ/Tt0CpvPai22WPjg1vd26hxeVrsHH6ixqcXMeUzFzbxyaYQtVrqLuA9pbGSa",
-	"d56b3BZXranZ+d0j/xi5gheqGKxys5mYCWsw9wrE1EPnNdFMXmfZ1Y0+IvqkN0A/5uxKu4rXeWsjyyR9",
-	"lxYnJTUy7EqhIUhMVrOUhksWQTBK5FXulmOgR3ZyRAEKIY+UutLkdNjDpMONdrM1hx5aDMlbh20CBhh1",
-	"3ZVH5MGAKYuuSN3tZAzBvinGnmW4tSPhPIDEi8dsZk35iA8MqMQ04deRopwIcMUDmITdbbh6PhcU3pVp",
-	"VLiFhcFYyMRwYFqE3AfaAR+MUp08jw4GfAqTiAWcWiU5Dyy6hg/Of0HeMoCzlwew3f6+tQcMm6LSChBY",
-	"V9u69wP8DRrw954PF/vPfTg4AxXD8UsYckO9lBjWHOp908s32+7fJOYs1CPOTVfSEl3LWIZu6CRizRJB",
-	"EOTdSw/Of/Hh5MWr8zcnuG78o9iqttCS1vJkPNmsJ22lAxMp4cmDeW8P5pMX6skL9eSFevJCfTleqCdT",
-	"qo4pdUHKW1loglSJDNzulOp4PozqW0gpREWLqwSi26/L1Nl8BFMn02VdXq01XIBBP1ZXXAIp8FTIPC1u",
-	"riTvQDIZxizkl2nsE1XQdZO1sfxPr3DT3vui7R/aBexPQx4hPqMSb5yFVRbQCDP3/yzYPvMK5o/cuOT+",
-	"tcTueqfu3lBWBjTCan24cIxQIM02iSOv422QbMw2ZK7YGxaeENe8sPBsZZqCh0ontJviSh72k+gKg36U",
-	"XhV8gWEXy7USe3PN9zE3s7mkv1MM0HP7onXVd9c1pYYCtdACs8YTrtVSLYXf8rgaA7EDU4ny1q5BM/OF",
-	"ldGBvln3sULxqdo8Ny11fzduWAO0vATwmuzmn8FnXA3yMQt5I5mQFCxQFZajIWbi0J/yjxs08IHoJ89p",
-	"riKiMxxxN1P4i6SlT487seb9E8l9sSRX6P3JIcdvDNYTAS8nwrQ8VKk4PxbavLID7kEhVT21KXe+lsDP",
-	"ywGUhQW5CwKXh+pDIQ3VB8pC9fMyFr4rz+FDnoJaBaZL6K8HZFqFYAWIGC6bBsi6qFgfsERzOQBUNqu0",
-	"Zdxmq7Icx4M0cKwIeCvrM4oJC+REr98o9M49isu7gxZgWNfns3Z/BUwAKi3/j1CoAcZRNx+Lnz02t7ko",
-	"NhO2K/VB8inXhm4pqtnMxkesnXG7ynp4pfprM5sUXWpzpc+MHys6ydwZKdY25v/VsYh4OgWCu/In1Hvq",
-	"A2LAJ1Ao7RxUqS7+6sKI50ovwQE1RxJyiK398AMP006zaf/+ZZWRnvuacXNuMx4PS1s1FKusNdWXgNYH",
-	"hV5ZNdAY61hVY/GR0ViSE/o8UGOuYRBzTnkPwmiYqhgbOskwzV5IpBGRu8mOuU7GPESPpLvtlcMmnLJE",
-	"EwFQEa0l7O/KE5V1QIA+HwqpO65KHQKRpVJQtTcuQx9YpFUxuj3Hp5KyXSU3kxYq/jUTWL7ZT9R1Z+pC",
-	"LKlNXEQAq6gLhopjqeEplR82Vl6osAlHBjPmNDCiP3SbSj5FYgkV1004s7MTIWV98bBlxDwtLWE6Psef",
-	"9JwvBcf/1Y1/wqc5dl6LNkw8qyaNN1T/kXQoqQy263MdUYbYPytvV4ZeOVGXaEw8uxPRmHj2RDNPNPNQ",
-	"NGPiGTCgSm41SSaRoaqmmH2rfRUdcKQcidAlErK83qTTlsxIaV6oLOr66IAWMuBNcFiRdWGmno1pnjcq",
-	"el3Zo5qXPUs/Jk64pbC0ew6pXKuo6q0M1T+JqDYfiaiKBYjtEfS53ZrsIFRcPJhMgcW2RVo9aWr3oDC7",
-	"o0gIGVWs0Nuwj9jKa+W8HORnZND5S0owCssJUNsrkUk6qkLQLOzY5wfkXI35Ahx5X2IE6E5X4AGTEKrM",
-	"sLzLTXh2h1caGG1ZZNYN0tUDNwoDY5DdZQ2XjDIs6gB2obfLDJQ2mjrMYXwwdarAAj09V4KmRzSbZvRj",
-	"EDCGRtunmvCjQi0/L5/zQzdptbaC3JGMn3nPz61b1GsK8FqrW8UhjztYsQBhysZhW7IZhHxiRmigd2Uh",
-	"IBq7nmFcLow5k2QSSy4QVj0SAwMy72+GrdLsT7oJvQkbEntPyxNRKDhV1nDR4yWs/VjoO8b5nrJhWs2l",
-	"znUlG/Jz8SevO9b1Vatxaali87zWjekLEVMo/FNQ7tcZlLse68xKtFUoBcg41pLslpa+CKG7T4tLNdDF",
-	"0Av6jKWXnAq74OXGujVYaS2rYv5chbMHPZo0OWC+xJjVXW/LIw8e7M1VCGEt1DRSpBArmybUrWoV6apo",
-	"zPU3X7yH4HGuBoHQ1bGzi70R7xkJmlbMu0Mu2k4dJCxpivnP8LcjzgLD7S3B9UwrmW9MXDDjyoKD/nOE",
-	"BVHfgqcAoqcAomIAUbmBRjSkOYuphuPqAmNMQ+/Hwwugx3rLF6rnONGTgvqkoD4pqP+JFFQi+0rFNGc0",
-	"HwWFCVEZ5HJOgwqVKxwYc+zUzwwPm4CnSJcMroxyqnzBdmt7mRnRqTu9dz1edDSgWmYlCLO9Auq8gfRa",
-	"55ypdHX8i3MtvxE5akit05hnHo+Xrs3JF4BXdILVWqBf6Va836lX1M9bXTavUCnPRW1QCMcdyuYVzYeu",
-	"d3p6dHN9ePPuuBW0g/bF9btnw1el+XUry+t9bta3Km3xzibYykoiKcmxqmIiVOP0Pu9+ouB7UvAbyauJ",
-	"d03qpAunSVpufDFIF6sojHk85IBjqMbod1vPdr/tzN15D8U1JguyGZUZtj/40JNJFPWAjydGcCwCnBZ5",
-	"p37TTTjAizwNatCVoRgMeMyloR+xunLmNDZijLWUsbR8eVSUIS35noLp87hyqPL1YsY17mwDd/Zvd5+z",
-	"hnfoC2FLXx1r+LL8Q0iLoBWWvUYKxJvIal6TlIXDzFF4ocpNziYoQhPZwqxZEr+ChWj+ZUl5Ha/sE909",
-	"0V2N+39E+DqOWWvrbeQGXLVv9iwbczc6evEFK7fbtQCd6zoUpi0qLoW+xJ3DVkpYMqHjPWchpE7QYtP4",
-	"TFlOH3A9LBZuJ4oHlrElPKWd31798vPmv+2+e77108+/fne8/XrzpNA9cxv7bWRdA1e0zb/1H6LgXboe",
-	"DGIkm5tqleW7sgfual2ELgCBEuI6cM0iEeIWX1KoWPMenOJfXAN/Hpe4TPosuCoj3oUokIV+yyOhIW1f",
-	"4achIoQ/JTZzpg5jmw2dFbJjpXMgDTt4Fmc6F3IYZQVwmAwhEtroYl16Z1LTQpZhcU1WfMqFtJA51E4b",
-	"X3AZFqZBB/nyLFmpDayiXxjP0+osi0+8dBioJMd6fBAnEqgVSOHxQhzO7fvb/x8AAP//",
+	"7H3rchs31uCrnO2drUx2mhRJXTKmKlUjy3JGjqwolpzkc+gVwW6QhNUEmAZaFOPSVu3P7wn2BfZNvtoX",
+	"2SfZwjnoC8luuinJmjifpmpikUSjD4Bzx7l89AI1mSrJpdFe96M35izkMf55dMFG9t+Q6yAWUyOU9Lre",
+	"4ZjJEdcwG3PJr3kMZswh0TyGUHG9D0MVQ/942HjNTDDuA5MhfjxVkrvvmp7v6WDMJ8zOzm/YZBpx7XV/",
+	"9Xre2dnxzfXRzbuTVtAO2hfX756NXvU8773vmfmUe11Pm1jIkXd763vHIZ9MleHSvOHTiM15uApt38QJ",
+	"7yOwwCRwFkeCxxDz3xKuDSQyxBUIDdlswbzxPZ/DhIUc1/ZBDZYglsnEQmunLofsRAWMAFiG5+cxj7Np",
+	"QejqvdhiU7F13d76oAZ6q9V+ttvie6zxTbgdNL4ZtHnjWbA9bHSGe2Gb/X2wE+yG5aCcxXzIYy4DfjCd",
+	"RqJsjy7GHKbZMDBjZmDGNIyVVEnMw2oYZ0yYb7db5W9+w008PxgaHpdtg4o4aB4oGWpIpBERCANCw0zF",
+	"Zgwmngs5AjZiQtrX2/MSsQXebnoRnImQYmLPo53BIKThIx57txaKKYvZhBuH0gdBwKfmSAYqtGCuIrea",
+	"TGOuNddg+I0BJfGsZmzuw2AOo9/FFFQMv2sT+pDIiGsN/cA91EcKsOuwNDBSCndO2HmJqjzfk2xiQSQ4",
+	"GhkgVRtML7Kv3f/t21bz7yU77Xs3jQnXmo3st5NEGxhwsO/RoIbA3Su0HXl4/lMJicRs1oeIs2uuIeBR",
+	"pIFpu+w5sJj7MBszkxL6HLRhsYGZMGMi9aGKJ8xAoK9ByWierfi3hMfzfMGBvi6loZjNVtdklzRSjVoL",
+	"jdnMBzGEkbjmEtfoTmP94Y45DEXEQRjNo+G+/Rf3DDSba9CqCQdwxuLfEm7sgR9cx8o9oCE9bx6CkFqE",
+	"vHLRKShlK7eH6vl4wvfbgSJS0gYk0qyu/p9qBhMm58ir9T4wAxOlDbRbfquF/7fH/jrRhsd2iVz70HY/",
+	"2OMGrZI4sBsuQzWxk1Qv2wKwjmgLKN5u2f+99z1CJCLfvR3PX0vZ5TvBYIZ8RSaTAY9hGKsJtO3gFyLm",
+	"QcqQy0AOswFFMEM+ZElkYWI68Pzs6OiT3d77nRzTgT04nOjW914KHoW6nD8P8TeYMWl46IOQJLRUHPK4",
+	"CYfnP3VBhD6isA9sxH0YcSvbfAiEmfuWbA33gU+YiHyYqIGI7EAZWtph+oqHlpJ7cihibU5xloilf4U8",
+	"4vha98eBaYIFSpkxTzmA7jqiQjjVEBgpBcRK4ODs2PEkM+aTZs9uNL+ZRirkXnfIIs3LcYnmq+KPv3oi",
+	"tBPZVXnv3/ueMHyCOzhhNydcjszY6+60SnjmhN0c09hOC1HNfcpxjcUxm3+SvRJ8PnxQQvLQyohATSZM",
+	"03lGhscH9sFyrLNzVqxse+89AukoYLf1YPQARkF7t5UDeCjMvIxZSsPsmhDZLN8ImOb7oDmHvoW/X0n+",
+	"dr4qgRYpGSrp0eLSE7JspoZYG7NrXmBbLQjGLGYByvZsNS8IRas0wS5KKURJh8zED31C5pnQPB+BX+mq",
+	"dbrnyzmGQ2m3qIFSEWey6pwsZJYR4EP5Uo4QrUvZAZ0rC0MrXjY+IaKXqiNiIfuH+9wM1GTprDq7uxuf",
+	"VWd3t/SsvkMWVUUdxMBKZedrFlnKeckn9o978WA7ld17N1cG22t24yh3efeFtgzWPjNXiRxVy8EJTVGx",
+	"z3u7j0bhr4X85FpUFK5ZCU1QJcL//mgrOUV46vEqJyWtTIq1caLRfWVlm/tGxfbLgTLjAhNnoKcs4E3o",
+	"/7e+D/1LZ8f+9z5MOJM9aYWY5tE1182e7MmD7JVo3tmxVjcuiF78zknfkbUSBsRiAhVFaCpaYYJciRk2",
+	"YJp34fX8/McTfO41iwV78RwMu+I9GXFjyYiUMvuz/UMlBlgQWCseX22n0laf/Wuf92EorJnV/49/7/sw",
+	"SAz0oz5IZaD/f/9X3yr4IhhbxZYBzW1hsQqxmsmv/Z48//FEGA4GTQO7cmBTawTQMq24P7AH9Y4MABTt",
+	"ZUiE/6xhOjCYL/OaVntzXtNql/Kac3sKDynm8Fgr18PlKGIy/DyCzmnK5WzT6dHleiyZYSkbpU8y/KBR",
+	"8XX/TMns8XyPXcfqftw10Nc+0At8oP9Oc6sK57/1veMX2WKmzIzztaB2V8+M+MwWRME79D0vUZdesyuu",
+	"IeZTzoyQI6S/1Mk0ZvEk4tppyEiVy/4n9/UVnyMdSj3jMSfKzn/9oAaW5nqyn3u+Gqnrq4taRN/q9KSW",
+	"p6/AOXY6nSa84cNEM2vexxzJP+YTbtfJwwLVLrsqlvxilRgvJlMVm0an1dlrtDqN9p7FnCmz/MRO+z9+",
+	"/S+N//n+Y9vv7O7e/sWr6cZACWDVh2uhxSDicHB+eHy8RA/HQ/QrlmtKVrv7SsPRBRultkjAoojHJAM0",
+	"m4Ew+7DT7pCTMPNmjpm275EjHoIWMuCVzpzU2fkQbs3ybbDQ41JfqUElsXxQg+P19PKXmA+9rvdft3KX",
+	"7xb9qrdo5kqyePuWfj1lJa6FU5RgLBJGcO2j/FlxFpBwgO+lmkkIVMh1F1jiw8CaqMyHYGzNSx/CKx9w",
+	"EuHDMPZhNPBBoOD2QcQ+TG58kJEPUvkgf/fBqu4m9iFhPiSoq9cxK+USh1ywKRNrbwbMMsDE873RgA5+",
+	"wb4sIvZB4x1r/P7+Y6ccrwumZvsOpqaZqYYTy7ht5bbmD8NXarB6Mj+kpgwaOaRjCG05iZ8qHEQNX6G0",
+	"34dfGm/Pj940jl9YPpRikh0nq+RginaboFlBhDT0lZg21JQwqDFVlkPH7vA+iY647ENcQTn50+r286Ug",
+	"O0SYK+k524N12soydyMkaDWeNS//0bB8bm+nis2NVMO9yUG+hvft7TidTPsQihFqZTE04RL+AQ073Rkb",
+	"8Qonu11/X/Ibc5jEWsX99MR1JAIOAz5U6N5dkDGBkqGwz2tU75x/6VQZMGrEUbDgA/0pG1XrRgwBWnDT",
+	"F7W6FlkImVZUkwtaIPPllK0m3ZBTFN+rO/LSyvNWEyzw8B//G7T4ncP/+/f/45ygXRjwuZIhXYGMFCjp",
+	"VosLqlzudNmRkylcRVOotaKE3JsMVpWVVroF5+L3Sr+TXXY5vO1W0ZJLD+rBTLlWi+DDy6YSF427T+rD",
+	"X9+8PIRvOjutr7tOG8qlM12cgbrmMVpveDaw3YKCU3uvVUnd7uV3utI651X3Z0g8mvMQJqgJZgSFjLcJ",
+	"h2Ol8QoytEqiio1lRXgpOdBcmkojgy85mAqg7nTKdN7PimJqaBnSQBiUOecqNs9LdOG3OjNP+W8Ji+Ca",
+	"RQm3dmkUqZmVWyKsXDDNWW69kLPXGS/4IXNXe76X+qut8HYuSGeiEXk6L/F9zBkR+lDqIV9wsjuPCr0P",
+	"98nqQpXESL+Wr3jIrvAQ00Wnn3O96n4LwvkssIUJb308QdIzqyRqLeFZy3J7MGHqgL67ML21EOupkpqj",
+	"jvechUc3llbth0BJa2/ZP9l0Ggm64N9CmzlfEI20yqd3zSIR4qDLIRMR0nHIDRMRTo4XB0dxrGK7Ce5z",
+	"0Xy/mzH9/tb3uJ3V61r44Q1ZgQvzuSvbDab1ydToZkEJHPdlS5uYs4k7aa7NsV3B7i+vfvqx8297755v",
+	"f//jz9+c7LzunDpiTLTX3UEfiJhwbdhk6nW93GK8aLe6rd3udqvZ7my/s+dbT6nEbaTr/lV8Te1goWEW",
+	"KznqwsrJoBixuH8pwsuJ0Npa8MidUVG0j+L1cu5py6jg1rfbfCL0oyJJ5o9dQhJr1FuuPVDXHJz7+dbP",
+	"n3OKSv7UgiIkdNHpZNWhggqEUvbbXtJqbQe5EoafeT2066SXgyzmICQufRWzUF5uac5iNKi/bMRK8SPd",
+	"jkdEkfQSvraPq84R4qSwfqKKEyX30BbTcxn8CRjGMrdQMQyYCcaXkZgIc8lvAs7DHAGsbHrM08/vJguH",
+	"x6TjD5qbBbYgRXDlvPP5cKGRnTCi2vxGf+FJVsaFUnGLNzd10Gp7A87Q/nNImwmLrBjm4aU9+9y4GagQ",
+	"XcBSwavzH06bFNAjh5EI7sY+PqjBpVTmMmAy4FHEBnhzWkChdKe8wx9en50cXRyhYyU9suzdJZhEUwJD",
+	"iwxNZqEhn2XlAGtHMm7RzJue9LNHPekPavCVBno7Bf4huaCJI4yPN0hum5s0Cg/zGPkgxf+RMVn/SMnV",
+	"1vVqRYMWD4xeSrF7PGzCW82damMUBGMeXEEKYr6h3tnR6Yvj0+/q71e6qh/iV2pQtW8kCFDZcMPdJWYU",
+	"Wc4RKsmb8DN6XchU71MIJooavALBEMs4kQhtIV655FakCmL31FZJCPFS+O66p7NxC3G2jUKg7bqnVyNz",
+	"ccforF4KKfS4FoLUdrx++kTUNY/3Kf5lVjyBP+dGS2tvsujBtriSXRwA2vNWhlJ85Ve6C8K9/hJZbROO",
+	"jYaAJRr18DRMQY0KV4QZM0RG8j2fv+GJfkAUWcvulsPjBzxScqQtA1m6ceyCyMdeXvH5ZYxwItSnyvE+",
+	"FESff+cX46xhqOKBsIpGFJHEMhiwIbQP04gJSbHWyJB+1ybsWp5+yTKA0yW8VIl8nH1H4Kw2oJNg7O5t",
+	"Yhcqr9WEo77AI80tSqWyfmjBazpiyTz6L0l/fBRswRs/p0HO7D6nd6QYX92FaQGu1FaC77ixK2OSzxD4",
+	"C6VOWDzijwNyqnlF9pWW4JiENrx+3oUpm0eKhZdGqUv8NYXuNZPzOyllRvDYWQoxZ8F4Wa0X8q3m6HG3",
+	"OpPX/dWrmwCCk+KTcZZ+cU5pFl633fHx1V7X++WkqOVdKAV2Mal2rhe0h19OIFAySGLLQ+eArwAHdxNe",
+	"sxvSengI334W+6/zeIrdqTIg1awLqydk6S5QKgrVTF6ywIhrviQWMeGlkV3GrRNJhdwYhMIhE7kb9d1w",
+	"SqnLCZOW22ZnuIpSOxmK7JSiyG5trNgBcgKS1RYnUloGS/FvUcxZOPct35qoGGOZlEQn9wP6ETuPqe8L",
+	"DdNYBVxr1DytEorJFNkeoFI6YfMurBzEw6HJW8mumYgeR3Zqo2J+meSv9OG3hCcLX1mioC+HSRThRfEY",
+	"nad58EyWJ2VVGIc+lGWTCmBQiQnUxEq6nkzklVQzibFSEiKlrtzdbnlwFYpD+gWYTFVZ0pmEWcnqozin",
+	"hzoMnUzpKu81DwW7wMuJRxNVY6YzzWti3w9mPnXxrMUcpS4kOaCXOPLSjmymFz0b6DOrXAf9YJnO4eXM",
+	"w3LSl+67nGmgXmCVgnT4w/h4dh7T8l9UySzEBZ3MOd66sLgxTbxdcrPniYikjrGQFCEWncVqymMjuM6i",
+	"l6aFrzIPwMf83jdJ0FdW7wowO4iPq1dp6W6u35hzGkV3Zent3q95EBD9nL8pv51Ugw88MPZNi24CuwFy",
+	"/sMQ/Zd1vAvogPykqft+cQ+spnbre4djHly94RpvVzfa+XVbJ11U+po9TS9w1ZXne86TW/Pmdmmr0zBq",
+	"mrpsfwl5N1sekfNqYJ/L2IIrIdEHjOS9D9qZQyVXsgWd45MU9sKN3SBKgaeLW2WL/7y4OEsdckLCTMWh",
+	"LgWxcJZL8UEqhilX04qlEbMqOecCs/pY7RT+SkP/l4ZTphrHL/qlL8lxZu0Km15ZOE6BC67f/gsx4Suo",
+	"lT9doGTacJ8wJN87P40+zddeiYsvcpRYi5LLOeIF+xxCPuUy1GlGtoXGbsEiFi9chyxv4NE1j+cwYGF+",
+	"o1GM0v7rp295vvaLF6QYApHGg67b65cZVHhESzGfTjGvTNelHWAxLvcBw33IsvxY7tl2ytlYRaELslOk",
+	"x2YLvpsAWl68s0UqF69imCQuOYVszDq7cFtq2nzcNEFgM4mYmtafojtUH0sopYAlm7Fudxf30dtA3C8R",
+	"Pk2xRmovnucHNWgWwC0iHSngLkLaanYjYcbJoBmoydYEfZ/j39wfW6kHdOsD+qZ975+cRcRhN1h+qYy9",
+	"m2hdI1NTTWUdXEXtOOYME6XXaaO+xw3LnTO+N3ROf/uYTKLIxbdZsUKuoE1ufyLmnsQE+6ISfkaGrLWk",
+	"8M4adna3LD9rOoYaoN3gygjs7OLT01iNqKrCzq7vxczws5S0vO5eu7ON7gS7W9mTrUw2ZF+lsGBYY3en",
+	"46fRb3mkm7ujqty5nd29d8VLquPTy7M3P3z35uj83Mu8WycHb747Qom9qOTkp1JHOjrZd1iqGv08nluV",
+	"/+XB8cnRi1JBXjzcMgYXKTmyU2gjoghz+/Q+2GOH2VhErg5LfmlvVLSO+f1akAF2Eu/9BrKgiHjrd+Y0",
+	"oTvkdIcyBC0TJCITsnRZSomYVqhSwQ1KSsBst0BJzYPEiGv7mK7J5e9pDqUk8rHOu9YZAFMWG8FKcrUx",
+	"sxsv9zNc2SeH+IxpQA9LaBW6eVGfK2SLL1NjeagtzeMD1WNixvDJ1NTdw5yyy4v0THkccGn2MRGRrgbt",
+	"erJ7fvuaYsj42oj32xXesW5FwFyJIN+qfeyax2zEHXUIAzGT+9DKPwsNU0Y3TTV1hAV+VQ5J5qRyGU0h",
+	"j8Q1JuexNFFgxl0+3VAYMIqArw3DIocsByIr0FFzVu3i1OsMzYKTHyLGuMC9N+Mjn0/X8r1Ehkry9cSZ",
+	"MiM8y5hP1LVLBJdgHy+jzk+5QLLAboR15ahXiHsZIQukuUw1C8LFT7MEUl6cMTa/IPGKZ7PA8Nf7arKE",
+	"w2UOWwzXbjWescbwoPHy/ce/3zaKH3c2+diuSKB7pQZnjvNu5NHIXJm1rDT0Gq1aKGOmT/mNKbD9AnvO",
+	"A2FXses7rAUmjUqzh7K8fPsUpiA5ca8KNQmULLgefs3JbUORvoSb6V7ky1mAvezgFwi0eP4hM7xhxIQv",
+	"IkGvF9rz7PXCXi90/1zQP92Ff3q9ph27ffvuL7UWanWJzC+BZeVYKKQTWLX18TEPrihEMq3e4uosFHVJ",
+	"dYW+xVxTlirLPhJmLCS0dZ7pEPNQ6OLjzq13+77wXeGupEQfdVDVxNCi87IEUyucjUUI7mUW+Sm8Zehy",
+	"vvLyNHrMX1LRzw7enmN0YDFSkFQj++XB6eHRif37E7BaG/Q8BeyB7M8LJ1TSJZy/Pjg58Xzv9dGL47ev",
+	"Pd/ZFb73y0kd8C4Ejx8SuLLSJ29eHsL29vYzEBLeXhxS2NZERJFwxRUXNIbPQbvl618g2TT6uS61IvFt",
+	"77k8rq53QkWj/CysOXcYunpkqb1MOVfdlRpGxUyxrncQMs9P6wt10zJCvifI0M4Sybre83mML6aCaWla",
+	"qfe3nZ1O65tnO3vWnM0Szbrekav6sULpi4ZDQf0KXPGtEjd6VsdqVe4U1r2ZmsXTklIr7yvsT8mvo6xS",
+	"0z1LMIm6eml+CGWOrYXjqLh4qeH3WpdDmBbJKs0lXADAz0tV5XH3+RGVsUtLEXm5v3vTxf3Q/vPh+yZF",
+	"oVJKKC+Xs6IhFJE5Q6f0zNbXK6vCzQUSWAajkK++7X9GAiniff2tWCaIwpPbnXUPTsenFtxlsXLgAguw",
+	"JKoaQnH+fUyGs5qq8+5Mmotbvv6NGWnWXd2KrzpeoVEiSncGn3BeY+XSM1ev5Z6ymfJhHD3XslEWIiic",
+	"gfLrn0HivS+YSg7WonVEwGL+YbflUwWCbrt1e1+r7a3LWH4ssw2rTXw+uy3dotIS3WxUKM6duYTQBbZU",
+	"pKLEzePKQayrCUzOjwVf00pF7Sq70pWUcAmmta1MohtXvKk24RCNHLLJIBbhqjxGZHsSSU8i6XOKpEcW",
+	"MbcYKTBUq/tC+UIUhftBDXQXdDKYCGRJPkxVhJX1B3N0corQT9P2hAExBMl5CAPehANX9QzrOaZRDmmU",
+	"K0YEuCBeYBrrX2KItNtuEVMGOd7Ra/grGs6usE4rLbBLVnSh3I4PaE+n4+irX04off1rLKzZz8pJ9PPy",
+	"0WnyPZwvJkC4Anl6Ri5zuzxhIBQhOuf5jdAGJ6VAELzbwyhKizaWXilnD339KF3giDJzDgBLdkDWSoC4",
+	"MINYJYbnuX9XUs2ofB9NTsGmOplMWIwMC52x2ndRqlRhKQ0gJg7sqoKiAa+w5JYRxnI9jxKHPN+75rGm",
+	"k283W02sp6OmXLKp8LredrPdbLnYHOR6aYR1oK/txxE3a+rXDEXEcef6i4HZ/cUmAHmh/Cb8HAtjuASj",
+	"aON4fI3FxEKhr+i+zwetXHao0RAhefUkVh432u7/GFEXo35xR6bM7geWILW4SoXSM2FH9zwje2ZZ0qzz",
+	"0WVFgews2L6DST6juuacBeM01KeJDUneMDni/bz8FVYIpBqnszFVunJpNnQ/6zaJDtUKFgwVwht5Ctt/",
+	"KSISgXnDiYqIxnzIlqvlWRXSWBxJ5mKNkVkHhDpjz3+qM4zKy9Ud6Mqa1Ri+1I/DPlGm+MQmyy+mCvhU",
+	"IOpZu936urISDR5wZZ2nwdxw/S0FJLQatSsxMojttBY9cYYKkBGZ3N33MLvMLxSfxOhtWpkadrMrYpHH",
+	"dFsMl2rmF7JfiSYsShZLRpWUo1xder3FSQS8ZE1YgJLq3Udcl61mH7ZbO9k6ZiqJQhhxsyyTqyDO2wNt",
+	"DnZaHbMGCWU1pGuPxur4tUdTleHaw9P6LLUGuyre9cfn9V9qjXfV2GuPP3L1rWoOTwvzW0txocxSp9Va",
+	"k3qA9YcW0iYy1XogJMNKWqtOvuIM2GjlXjOspD9gpY1l67rKlsb7oOzdmVW7YgstmrBLIFzLsMmmLBjz",
+	"Zlqf+V5Lumm4ss/FZXkfe54Ie3YZvXyBPa/bs0vseX4vWx1+ievrebc9uY5ol96MbWo2ht3wm0yJyeEV",
+	"oY9F3NmI+67fCVZio0JsVG6d7IRe3JNt/yBkgED723s+mUE+uVp858jwl/wo/lcLng87zdq1VmbDaj8v",
+	"fFfIP3IJysiwS0JwDqIZm2voo6zpl7chIzlUWq/wkGiq8ULoqdKivCVZHuSPkspZCtTniW6VqhuAMWNY",
+	"MJ5gfJB92p7Gtz00gDSWgm51MHivtbvdetcM9HVVL7cU0urWXBgOrobQX8rp7qM7xLArKlG7YaMl++7y",
+	"Pnf24FA7LYjx5ifw/JfGGzVr1GrAlG84mlyLM3/yfgQRrdPa+0IY591n+Jx87+6z3I2HTZLICKvybVmS",
+	"jTOSvzsn3OTJUs7kFNAlPbXvbCOmrzRZXWoI2pp/LHLmGYOy1Twxtyfm9kDMbbu1U9UJjbrwOcNipbfo",
+	"re/tkEZZppZmmudWXt0Tn9j59BNZoiw+sFfrgUKxE/tUe/vTT2VlL/CBvcdJKabDYnleq6XsLhm7mMaq",
+	"mRF6KDDtD/opRjtGQW6T3L9Dp9B5VmuxxcIHt763W+fwsto9+ECNTS1mzmMqbuaVSyNssdJdxH1IYyPT",
+	"vPPc5La4ak3N7q8e+cfIFbxUxWCdm83ETFiDuV8gpj46r4lm8jrLrm70MdEnvQEGMWdX2lW8zlsbWSbp",
+	"u7Q4KamRYU8KDUFispqlNFyyCIJxIq9ytxwDPbaTIwpQCHmk1JUmp8M+Jh1utZutBfTQYkTeOmwTMMSo",
+	"6548Jg8GzFh0RepuN2MI9k0x9izDrR0L5wEkXjxhc2vKR3xoQCWmCT+PFeVEgCsewCTs7cDV84Wg8J5M",
+	"o8ItLAwmQiaGA9Mi5D7QDvhglOrmeXQw5DOYRizg1CrJeWDRNXx4/hPyliG8eXkIO+2/t/aBYVNUWgEC",
+	"62pb97+Fv0ED/tH34eLguQ+Hb0DFcPISRtxQLyWGNYf6X/Xzzbb7N405C/WYc9OTtETXMpahGzqJWLNE",
+	"EAR599LD8598OH3x6vyHU1w3/lFsVVtoSWt5Mp5s1pO20oGJlPDkwby3B/PJC/XkhXryQj15ob4cL9ST",
+	"KVXHlLog5a0sNEGqRAZud0p1PB/G9S2kFKKixVUC0e2fy9TpPIKpk+myLq/WGi7AYBCrKy6BFHgqZJ4W",
+	"N1eSdyGZjmIW8ss09okq6LrJ2lj+p1+4ae9/0fYP7QL2pyGPEJ9TiTfOwioLaIyZ+78XbJ9FBfM7blxy",
+	"/0Zid7NTd28oKwMaYbU+XDhGKJBmm8SR1/W2SDZmG7JQ7A0LT4hrXlh4tjJNwUOlE9pNcSUPB0l0hUE/",
+	"Sq8LvsCwi9Vaif2F5vuYm9lc0d8pBui5fdGm6rvrmlJDgVpqgVnjCddqqZbCb3lcjYHYgalEeWvXoJnF",
+	"wsroQO/UfaxQfKo2z01L3d+NG9YALS8BvCG7+VfwGVeDfMJC3kimJAULVIXlaIiZOPSn/OMGDXwg+slz",
+	"mquI6A2OuJsp/EXS0qfHnVrz/onkvliSK/T+5JDjNwbriYCXE2FaHqpUnJ8IbV7ZAfegkKqe2pQ7X0vg",
+	"5+UAysKC3AWBy0P1oZCG6gNlofp5GQvflefwIU9BrQLTJfTXAzKtQrAGRAyXTQNkXVSsD1iiuRwAKptV",
+	"2jKu06osx/EgDRwrAt7K+oxiwgI50es3Cr1zj+Ly7qAFGDb1+WzcXwETgErL/yMUaohx1M3H4mePzW0u",
+	"is2E7Up9kHzGtaFbimo2s/URa2fcrrMeXqnBxswmRZfaXOkz48eaTjJ3RoqNjfk/OhYRT6dAcFf+hHpP",
+	"fUAM+AQKpZ2DKtXFn10Y8ULpJTik5khCjrC1H37gYdppNu3fv6oy0nN/Ztxc2IzHw9JWDcUqa031JaD1",
+	"YaFXVg005td25sqr5APop8TRBxybZ+fIEJQEzHegCux50dKhSuLs+nQf+qGSvF/RWJl6MpkxCLo65lj/",
+	"lzJ/yEPUBIsgITMMo+GVwTKdbiIf7bHvji5gYWH9LD9HmCYcpB43vBrF8q7pbXUKG9POOdeTajhE7zWD",
+	"mJPXeahi8s8xfQVsxIRswqGaTOzewRXnU2DwWyK4Sd+DrpwmnHNJZU2dC9zO2h9yE4z7IKR94cyqzN2e",
+	"7B/ZzaUGvn3nNCy7QH2lBkd0ZH8ARoC3FIgVjTwkIb+uwF+6GXftSXuEXfjYoxJWeKdSp8Yk3sRks3jd",
+	"nd3bnrzLxQQh+5MITHnF2bLcs7REbsaGtrTOU1T7FBvBcnjVwvDYaKzsCwMeqAnXMIw5J9IXRsNMxdgX",
+	"ztIlJUEl0ojIBcTEXCcTHuLFhgsakaMmnLFEkxylWnwrQrQnT1XWSAUGfCSk7rpilwhElpFFRSO5DH1g",
+	"kVbFJJlcLJVU/yuhTwsV/zPL6Xyzn4T03QkP26/VldFEAOuoC0aKY8XyGVUxt3JIqbAJxwYTb7UVxpb+",
+	"8PZF8hkSS6i4bsIbOzsRUtZeEzvPLNLSCqbjc/zJXPpScPyP7kMkfFpg57Vow8TzatL4gcrIkikmlcGu",
+	"n66x0gjb8OVdD9G5L+oSjYnndyIaE8+faOaJZh6KZkxs7RQqCFmTZBIZqmqKObDaV9GPT8qRCF0+MsvL",
+	"1jptyYyV5oUCxa4dF2ghA062m6WRzBWNrV/TchGo6PVkn0rn9tGwixNuKSxtwkUq1zqqeitD9S8iqs4j",
+	"EVWxjrk9ggG3W5MdhIqLB5MpsNj9TKsnTe0eFGZ3FAkho4o1ehu2I1wbnZJXlf2MDDp/SQlGYVUS6p4n",
+	"MklHzpJmYcc+PyDnasKX4MjbmyNAd4qkCZiEUGWG5V0CarJQgHKnWBRB1lTWtRUwCuPrkN1lfduMMizq",
+	"QqAsl5MjCJQ2mhpVYpoBNbzBOl99V8mqTzSbFgbBXALMsLBPNeE7hVp+XoXr217Sam0H+X0UfuZ9P7du",
+	"Ua8pwIuOuzjkcRcLnyBM2TjsbjiHkE/NGA30nizkVWDzRAzvhwlnkkxiyQXCqsdiaEDmbRKx46L9STeh",
+	"P2UjYu9plTPKKKECPS4JpYS1nwh9x3SBMzZKi0LViXpgI34ufud1x7r2jDViH1RsntcKvHghYsqoeYrt",
+	"/3PG9m/GOrNKjxVKATKOjSS7paUvQuge0OJSDXQ5gos+YwU3p8IuXZZh+Sss2Jg1Q3iuwvmDHk2aY7RY",
+	"qdDqrrflAUwP9uYqhLAWahpwVgi5T/Ny13WcdcV4vBNFUJVdZ/I4V4NA6OoQ/OUWq/cMKE8Lb94hpXW3",
+	"DhKW9Nb9V1zbIc4Cw+0twfVMK1nsb14w48piDP9zRBdS+5OnOMSnOMRiHGK5gUY0pDmLqRTs+jqF2dUy",
+	"PtZfjcs4x4meFNQnBfVJQf1PpKAS2Vcqpjmj+Sgo2pCqqZdzGlSoXP3RmLPAiGtmeNgEPEW6ZHDV2FPl",
+	"C3ZaO6vMiE7d6b2b8aLjIZVELEGYnTVQ533oNzrnTKWr41+0gxejKmpIrbOYZx6Pl65b0heAV3SC1Vqg",
+	"X+lWvN+pV5ThXF99s1Bw00VtUAjHHapvFs2Hnnd2dnxzfXTz7qQVtIP2xfW7Z6NXpWm6a6t0fm7Wty77",
+	"+c4m2NqCRCnJsaqaRFQq+T7vfqLge1LwD5JXE++G1EkXTtO0a8FyZCYWY5nweMQBx1Cp4m+2n+193V24",
+	"8x6Ja8w5ZnOqVm5/8KEvkyjqA59MjeBYSzztFUFt65twiBd5GqMxQzEc8phLQz9ikfbMaWzEBEuyY4eK",
+	"8qgoQ1ryPQXT53HlUAH95cINuLMN3Nm/3X3OGt6hL4Qt/elYw5flH0JaBK2wej5SIN5EVvOapCwcZoHC",
+	"C8WycjZBEZrIFubNkvgVrGf1hyXlTbyyT3T3RHc17v8R4es4Zq2tt5UbcNW+2TfZmLvR0YsvWLndqQXo",
+	"QvOyMO10cyn0Je4cdmTDyitd7zkLIXWCFnrne5mynD7gWuEs3U4UDyxjS3hKu7+8+unHzr/tvXu+/f2P",
+	"P39zsvO6c1powruDbXuy5qNdr9Pq7DVanQaWF+q2drvbrWa7s/0Om2Ldv25muh4MYiSbm0oe5ruyD+5q",
+	"XYQuAIHyartwzSIR4hZfUqhY8x6c4g+ugT+PS1wmAxZclRHvUhTIUtv2sdCQdsHx0xARwp8SmzlTh7Fb",
+	"T55hxErnQBp28CzPdC7kKMrqaDEZQiS00cX2Fs6kpoWswuJ6NfmUUm0hc6id9s/hMixMgw7y1Vmyij3Y",
+	"jKMwnqdFnpafeOkwUEmOZT0hTiRQR6HC44U4nNv3t/8/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

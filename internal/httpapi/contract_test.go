@@ -140,6 +140,13 @@ func calls() []call {
 	for _, request := range []string{"GET /api/v1/jobs", "GET /api/v1/jobs/" + jobID} {
 		all = append(all, jobCalls(request, 200)...)
 	}
+	// A job that is over, or the answer would not end.
+	all = append(all, call{"GET /api/v1/jobs/" + jobID + "/events", ada, has(job.Completed), 200, ""})
+	for _, c := range jobCalls("GET /api/v1/jobs/"+jobID+"/events", 200) {
+		if c.status != 200 {
+			all = append(all, c)
+		}
+	}
 	for action, status := range map[string]int{"cancel": 200, "pause": 200, "resume": 200, "retry": 200, "undo": 202} {
 		request := "POST /api/v1/jobs/" + jobID + "/" + action
 		code := map[string]string{"cancel": "job_not_cancellable", "pause": "job_not_pausable", "resume": "job_not_resumable", "retry": "job_not_retryable", "undo": "job_not_undoable"}[action]
@@ -235,8 +242,10 @@ func TestHead(t *testing.T) {
 	if got := a.do("HEAD /api/v1/users/1", as{"If-None-Match", byronTag}, nil); got.StatusCode != http.StatusNotModified {
 		t.Errorf("HEAD with the tag: %d", got.StatusCode)
 	}
-	if got := a.do("HEAD /api/v1/export/stream", nil, nil); got.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("HEAD of an export: %d", got.StatusCode)
+	for _, path := range []string{"/api/v1/export/stream", "/api/v1/jobs/" + jobID + "/events"} {
+		if got := a.do("HEAD "+path, ada, nil); got.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("HEAD of the stream %s: %d", path, got.StatusCode)
+		}
 	}
 }
 

@@ -170,3 +170,11 @@ func (s *stream) Write(p []byte) (n int, err error) {
 	}
 	return n, nil
 }
+
+// flush writes text and sends it on its way.
+func (s *stream) flush(text string) error {
+	if _, err := s.Write([]byte(text)); err != nil {
+		return err
+	}
+	return s.rc.Flush()
+}

@@ -17,7 +17,7 @@ func (s *Server) Public() http.Handler {
 	e.Use(s.readBody, s.validate)
 	w := ServerInterfaceWrapper{Handler: NewStrictHandler(handlers{s}, nil)}
 
-	read := []string{http.MethodGet, http.MethodHead} // but not of exports: they cost as much without their body
+	read := []string{http.MethodGet, http.MethodHead} // but not of streams: they cost as much without their body
 	for _, prefix := range []string{"/api/v1", "/api"} {
 		g := e.Group(prefix)                                // no middleware of its own: Echo would answer 404 for 405
 		g.Match(read, "/users", w.ListUsers)                // a client looks around
@@ -33,6 +33,7 @@ func (s *Server) Public() http.Handler {
 		g.POST("/import/random-users", w.ImportRandomUsers) // the same, source randomuser
 		g.Match(read, "/jobs", w.ListJobs)                  // a client looks for its jobs
 		g.Match(read, "/jobs/:jobId", w.GetJob)             // a client polls
+		g.GET("/jobs/:jobId/events", w.JobEvents)           // a client watches
 		g.POST("/jobs/:jobId/cancel", w.CancelJob)          // a client has changed its mind
 		g.POST("/jobs/:jobId/pause", w.PauseJob)            // a client makes room for another job
 		g.POST("/jobs/:jobId/resume", w.ResumeJob)          // and lets it go on

@@ -148,7 +148,8 @@ func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem
 		return "", nil, nil
 	}
 	method := c.Request().Method
-	if method == http.MethodHead && !strings.HasPrefix(path, "/export/") { // which have no HEAD
+	streams := strings.HasPrefix(path, "/export/") || strings.HasSuffix(path, "/events") // which have no HEAD
+	if method == http.MethodHead && !streams {
 		method = http.MethodGet
 	}
 	return path, item, item.GetOperation(method)

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -349,4 +350,34 @@ func (p *proc) follow(id, user string, deadline time.Duration) view {
 		return v.terminal()
 	})
 	return last
+}
+
+// events reads the events of a job to their end, and answers what they showed.
+func (p *proc) events(id, user string) (seen []view) {
+	req, err := http.NewRequest(http.MethodGet, p.base+"/jobs/"+id+"/events", nil)
+	if err != nil {
+		p.t.Error(err)
+		return nil
+	}
+	req.Header.Set("X-USER-ID", user)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Error(err)
+		return nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			var v view
+			if err := json.Unmarshal([]byte(data), &v); err != nil {
+				p.t.Errorf("event %q: %v", data, err)
+			}
+			seen = append(seen, v)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		p.t.Error(err)
+	}
+	return seen
 }

@@ -2,6 +2,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,9 +51,16 @@ func TestImportByThreeWorkers(t *testing.T) {
 		workers := s.workers(3)
 		n := size(t)
 		v := api.must("POST", fmt.Sprintf("/users/import/async?count=%d&seed=42", n), "ann", http.StatusAccepted)
+		events := make(chan []view, 1)
+		go func() { events <- api.events(v.JobID, "ann") }()
 		end := api.follow(v.JobID, "ann", 5*time.Minute)
 		if end.Status != "COMPLETED" || end.Processed != n || end.Progress != 100 || end.Seed != 42 {
 			t.Fatalf("the job ended: %s", end.RawResponse)
+		}
+		seen := <-events
+		grows := slices.IsSortedFunc(seen, func(a, b view) int { return cmp.Compare(a.Processed, b.Processed) })
+		if n := len(seen); n < 3 || !grows || seen[n-1].Status != "COMPLETED" || seen[n-1].Processed != end.Processed {
+			t.Errorf("%d events, growing: %v: %+v", n, grows, seen)
 		}
 		s.audit(api, fakerRow(t), v.JobID)
 		for i, w := range workers {

@@ -1,0 +1,98 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+const (
+	// watchEvery is the pause between two looks at a job that moves; it grows to watchIdle while the job stands still.
+	watchEvery, watchIdle = 250 * time.Millisecond, time.Second
+	// A stream that is silent for longer may be cut by a proxy on the way.
+	keepAlive = 15 * time.Second
+)
+
+// JobEvents answers GET /jobs/{jobId}/events.
+func (h handlers) JobEvents(ctx context.Context, r JobEventsRequestObject) (JobEventsResponseObject, error) {
+	j, err := h.job(ctx, r.Params.UserID, r.JobID.String())
+	if err != nil {
+		return nil, err
+	}
+	return &watch{s: h.Server, ctx: ctx, job: j}, nil
+}
+
+// watch is a job that somebody follows.
+type watch struct {
+	s   *Server
+	ctx context.Context //nolint:containedctx // the generated Visit method has no place for it
+	job job.Job         // as it was seen last
+}
+
+// VisitJobEventsResponse shows the job until it is over, or the client or this process goes. It polls like a client, but
+// many streams share the calls to Redis and none costs a request.
+func (e *watch) VisitJobEventsResponse(w http.ResponseWriter) error {
+	ctx, cancel := untilShutdown(e.ctx)
+	defer cancel()
+	out := e.s.newStream(w)
+	out.begin = func(h http.Header) {
+		h.Set("Content-Type", "text/event-stream")
+		h.Set("X-Accel-Buffering", "no") // nginx would collect the events
+	}
+	if err := e.show(out); err != nil {
+		return err
+	}
+	pause, silent := watchEvery, time.Duration(0)
+	for !e.job.Status.Terminal() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		silent += pause
+		moved := e.look(ctx)
+		switch {
+		case moved:
+			pause, silent = watchEvery, 0
+			if err := e.show(out); err != nil {
+				return err
+			}
+		case silent >= keepAlive:
+			silent = 0
+			if err := out.flush(": nothing new\n\n"); err != nil {
+				return err
+			}
+			fallthrough
+		default:
+			pause = min(pause*5/4, watchIdle)
+		}
+	}
+	return nil
+}
+
+// look reads the job and reports whether it has moved. When it cannot be read now, it has not: the next look may.
+func (e *watch) look(ctx context.Context) bool {
+	j, err := e.s.job(ctx, e.job.UserID, e.job.ID)
+	old := &e.job
+	if err != nil || j.Version == old.Version && j.Processed == old.Processed && j.Rejected == old.Rejected && j.Message == old.Message {
+		return false
+	}
+	e.job = j
+	return true
+}
+
+func (e *watch) show(out *stream) error {
+	data, err := json.Marshal(view(e.job, e.s.now()))
+	if err != nil {
+		return err
+	}
+	name := "progress"
+	if e.job.Status.Terminal() {
+		name = "done"
+	}
+	return out.flush(fmt.Sprintf("event: %s\ndata: %s\n\n", name, data))
+}
