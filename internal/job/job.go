@@ -80,11 +80,15 @@ func (j *Job) ETA(now time.Time) (eta time.Duration, ok bool) {
 	if j.Status.Terminal() {
 		return 0, true
 	}
+	if j.Status == Paused {
+		return 0, false
+	}
 	left := j.Requested - j.Processed - j.Rejected
 	if j.Source == SourceRandomUser {
 		// The upstream allows 20,000 users per five minutes; see internal/source.
-		windows := (left + upstreamUsers - 1) / upstreamUsers
-		return time.Duration(max(windows-1, 0)) * upstreamWindow, true
+		if windows := (left + upstreamUsers - 1) / upstreamUsers; windows > 1 {
+			return time.Duration(windows-1) * upstreamWindow, true
+		}
 	}
 	rate := j.Rate(now)
 	if rate == 0 {

@@ -93,4 +93,12 @@ func TestPercentRateETA(t *testing.T) {
 	if eta, known := upstream.ETA(now); !known || eta != 20*time.Minute {
 		t.Errorf("100,000 RandomUser users: %s, want 20 min after the first window", eta)
 	}
+	upstream.Status = Paused
+	if _, known := upstream.ETA(now); known {
+		t.Error("a paused job has an ETA")
+	}
+	upstream.Status, upstream.Requested = Pending, 100
+	if eta, known := upstream.ETA(now); known {
+		t.Errorf("what fits in the upstream's allowance, before it started: %s", eta)
+	}
 }
