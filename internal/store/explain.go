@@ -13,6 +13,8 @@ import (
 
 func (sr *search) trace(query string, args []any) {
 	if sr.traced != nil {
+		sr.mu.Lock()
+		defer sr.mu.Unlock()
 		sr.traced(query, args)
 	}
 }
@@ -72,18 +74,24 @@ func appendExplained(lines []string, rows *sqlx.Rows) ([]string, error) {
 // Reads runs the search of Users and answers how many rows and index entries MySQL or MariaDB passed over for it, those
 // of results in between included. The Store has to have MaxConns 1, since the count is the connection's.
 func (s *Store) Reads(ctx context.Context, q user.Query) (int64, error) {
-	before, err := s.handlerReads(ctx)
-	if err != nil {
-		return 0, translate("count reads", err)
+	for tries := 1; ; tries++ {
+		before, err := s.handlerReads(ctx)
+		if err != nil {
+			return 0, translate("count reads", err)
+		}
+		if _, _, err := s.Users(ctx, q); err != nil {
+			return 0, err
+		}
+		after, err := s.handlerReads(ctx)
+		switch {
+		case err != nil:
+			return 0, translate("count reads", err)
+		case after >= before:
+			return after - before, nil
+		case tries == 3: // the connection had lived long enough, and a new one counts from 0
+			return 0, errors.New("count reads: the connection was replaced meanwhile")
+		}
 	}
-	if _, _, err := s.Users(ctx, q); err != nil {
-		return 0, err
-	}
-	after, err := s.handlerReads(ctx)
-	if err == nil && after < before {
-		err = errors.New("the connection was replaced meanwhile")
-	}
-	return after - before, translate("count reads", err)
 }
 
 func (s *Store) handlerReads(ctx context.Context) (sum int64, err error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // The costs of reading, relative to passing over one user in id order. They need not be exact: plans differ by orders of
@@ -118,9 +120,10 @@ func (sr *search) span(ctx context.Context) (p plan, rows float64, err error) {
 	return p, rows, nil
 }
 
-// drivers are the filters that an index serves.
+// drivers are the filters that an index serves. Their values are looked up at once, since that takes longer than all else.
 func (sr *search) drivers(ctx context.Context) (list []*accessPath, err error) {
 	f := sr.q.Filter
+	g, ctx := errgroup.WithContext(ctx)
 	if f.Email != "" {
 		list = append(list, &accessPath{probes: []probe{{"email", []any{f.Email}}}, count: 1, share: 1e-9})
 	}
@@ -146,20 +149,28 @@ func (sr *search) drivers(ctx context.Context) (list []*accessPath, err error) {
 		if !m.given {
 			continue
 		}
-		d, err := sr.matching(ctx, m.column, m.on)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, d...)
+		d := &accessPath{}
+		list = append(list, d)
+		g.Go(func() error {
+			found, err := sr.matching(ctx, m.column, m.on)
+			if err == nil {
+				*d = *found[0]
+			}
+			return err
+		})
 	}
 	if f.Name != "" {
-		d, err := sr.named(ctx, f.Name)
-		if err != nil {
-			return nil, err
-		}
+		d := &accessPath{}
 		list = append(list, d)
+		g.Go(func() error {
+			found, err := sr.named(ctx, f.Name)
+			if err == nil {
+				*d = *found
+			}
+			return err
+		})
 	}
-	return list, nil
+	return list, g.Wait()
 }
 
 // matching finds the distinct values of column by a loose index scan, one seek for each of them however many users there
@@ -217,12 +228,11 @@ func (sr *search) named(ctx context.Context, name string) (*accessPath, error) {
 			first, last = append(first, sr.has(name[:i])), append(last, sr.has(name[i+utf8.RuneLen(r):]))
 		}
 	}
-	firsts, err := sr.matching(ctx, "first_name", first...)
-	if err != nil {
-		return nil, err
-	}
-	lasts, err := sr.matching(ctx, "last_name", last...)
-	if err != nil {
+	var firsts, lasts []*accessPath
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { firsts, err = sr.matching(ctx, "first_name", first...); return err })
+	g.Go(func() (err error) { lasts, err = sr.matching(ctx, "last_name", last...); return err })
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	sum := &accessPath{}

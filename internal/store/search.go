@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jmoiron/sqlx"
 
@@ -82,7 +83,8 @@ type search struct {
 	column string // to sort by
 	want   int    // how many ids
 	where  conditions
-	traced func(query string, args []any) // sees each statement; nil: nobody
+	traced func(query string, args []any) // sees each statement, one at a time; nil: nobody
+	mu     sync.Mutex
 }
 
 func (s *Store) search(q user.Query) (*search, error) {
