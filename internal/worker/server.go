@@ -36,7 +36,7 @@ func NewServer(c ServerConfig) *Server {
 			Concurrency: c.Concurrency,
 			Queues:      tasks.Queues(),
 			// The wait of an idle worker before it looks again. asynq's default of 1 s is felt by everyone who
-			// submits a small job; this costs about fifty Redis commands a second and worker.
+			// submits a small job; this costs some hundred Redis commands a second and worker.
 			TaskCheckInterval: 100 * time.Millisecond,
 			ShutdownTimeout:   c.DrainTimeout,
 			// Only the bells of dead workers are ever retried, long after the keeper rang again: let them find their
