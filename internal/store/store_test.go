@@ -114,6 +114,32 @@ func TestImportToTheEnd(t *testing.T) {
 	})
 }
 
+// A batch is the same whether its database is near or far.
+func TestFarDatabaseGetsTallStatements(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		const count = 5000
+		c := claim(t, s, record(t, s, count, count).ID, 0)
+		near, far := s.Heights()
+		for _, step := range []struct {
+			answer time.Duration
+			height int
+			rows   int
+		}{{time.Microsecond, near, 1100}, {time.Second, far, 2300}, {time.Second, far, 700}, {time.Microsecond, near, 900}} {
+			s.Away(step.answer)
+			mustCommit(t, s, c, step.rows)
+			if !s.Prepared(step.height) {
+				t.Errorf("%d rows, answers after %s: no statement of %d rows", step.rows, step.answer, step.height)
+			}
+			wantRows(t, s, c.Chunk.Done)
+		}
+		if c.Chunk.Done != count {
+			t.Errorf("%d rows of %d", c.Chunk.Done, count)
+		}
+	})
+}
+
 func unsettled(t *testing.T, s *store.Store, want ...string) {
 	t.Helper()
 	jobs, err := s.Unsettled(t.Context(), "", 10)

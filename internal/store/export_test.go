@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/musterhq/muster/internal/user"
 )
@@ -60,3 +61,16 @@ func (s *Store) UsersTraced(ctx context.Context, q user.Query, traced func(query
 	sr.traced = func(query string, _ []any) { traced(query) }
 	return sr.users(ctx)
 }
+
+// Away makes the next batch believe that an answer takes so long.
+func (s *Store) Away(answer time.Duration) { s.answer.Store(int64(answer)) }
+
+// Prepared reports whether the INSERT of so many rows is prepared.
+func (s *Store) Prepared(rows int) bool {
+	s.inserts.mu.Lock()
+	defer s.inserts.mu.Unlock()
+	return s.inserts.m[insertSQL(rows)] != nil
+}
+
+// Heights are the rows of the INSERTs near and far.
+func (s *Store) Heights() (near, far int) { return s.dialect.insertRows, s.dialect.farRows }
