@@ -109,7 +109,7 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{Config: c, Log: log, Tiers: tiers, ballast: make([]byte, 12<<20)}
+	s := &Stack{Config: c, Log: log, Tiers: tiers, ballast: make([]byte, 8<<20)}
 	if s.Store, err = store.Open(c.Database, store.Options{MaxConns: c.DBMaxConns, Lease: c.Lease, Deadline: c.JobDeadline}); err != nil {
 		return nil, fmt.Errorf("MUSTER_DATABASE: %w", err)
 	}
