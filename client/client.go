@@ -1,5 +1,6 @@
 // Package client calls Muster's HTTP API. client.gen.go is generated from the contract in api/openapi.yaml; the rest is
-// what every caller wants: errors as values, waiting for a job.
+// what every caller wants: errors as values, waiting for a job. The two stand in one package, so that a caller imports one
+// and finds client.Job beside client.Client.
 package client
 
 //go:generate go tool -modfile=../tools/go.mod oapi-codegen -config=../api/client.yaml ../api/openapi.yaml

@@ -14,12 +14,13 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
 func TestContractIsValid(t *testing.T) {
 	t.Parallel()
-	spec, err := httpapi.GetSpec()
+	spec, err := api.GetSpec()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func TestRoutesAreThoseOfTheContract(t *testing.T) {
 			served[r.Method+" "+r.Path] = true
 		}
 	}
-	spec, err := httpapi.GetSpec()
+	spec, err := api.GetSpec()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -32,7 +33,7 @@ type problem struct {
 	status  int
 	code    string
 	message string
-	details *ErrorDetails
+	details *api.ErrorDetails
 	retry   time.Duration // 0: no Retry-After
 }
 
@@ -43,27 +44,27 @@ const retrySoon = 2 * time.Second
 // logged and not shown.
 func explain(err error) problem {
 	if e, ok := errors.AsType[noUserError](err); ok {
-		return problem{status: 400, code: "user_id_missing", message: e.Error(), details: &ErrorDetails{FieldErrors: e.fields}}
+		return problem{status: 400, code: "user_id_missing", message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.fields}}
 	}
 	if e, ok := errors.AsType[*job.ValidationError](err); ok {
-		return problem{status: 400, code: "validation_failed", message: e.Error(), details: &ErrorDetails{FieldErrors: e.Fields}}
+		return problem{status: 400, code: "validation_failed", message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.Fields}}
 	}
 	if p, ok := explainUser(err); ok {
 		return p
 	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
-		return problem{status: 400, code: "batch_limit_exceeded", message: e.Error(), details: &ErrorDetails{Limit: e.Max}}
+		return problem{status: 400, code: "batch_limit_exceeded", message: e.Error(), details: &api.ErrorDetails{Limit: e.Max}}
 	}
 	if e, ok := errors.AsType[*job.LimitError](err); ok {
 		return limitProblem(e)
 	}
 	if e, ok := errors.AsType[*job.StateError](err); ok {
-		return problem{status: 409, code: "job_not_" + able(e.Action), message: e.Error(), details: &ErrorDetails{Status: e.Status}}
+		return problem{status: 409, code: "job_not_" + able(e.Action), message: e.Error(), details: &api.ErrorDetails{Status: e.Status}}
 	}
 	if e, ok := errors.AsType[busyError](err); ok {
 		const wait = 5 * time.Second // an export of a million users takes about that long
 		return problem{status: 429, code: "too_many_requests", message: e.Error(), retry: wait,
-			details: &ErrorDetails{Limit: int64(e.limit), InUse: new(int64(e.limit)), RetryAfterSeconds: int64(wait.Seconds())}}
+			details: &api.ErrorDetails{Limit: int64(e.limit), InUse: new(int64(e.limit)), RetryAfterSeconds: int64(wait.Seconds())}}
 	}
 	switch {
 	case errors.Is(err, job.ErrNotFound):
@@ -108,7 +109,7 @@ func limitProblem(e *job.LimitError) problem {
 	if e.Cooldown {
 		p.code = "cooldown_active"
 	}
-	p.details = &ErrorDetails{
+	p.details = &api.ErrorDetails{
 		Tier: e.Tier, Limit: int64(e.Limit), InUse: new(int64(e.InUse)), RetryAfterSeconds: wholeSeconds(p.retry), Jobs: e.Jobs,
 	}
 	return p
@@ -169,8 +170,8 @@ func (s *Server) respondError(err error, c echo.Context) {
 		return
 	}
 	// An error here means that the client is gone.
-	_ = c.JSON(p.status, Error{
-		Timestamp: Timestamp(s.now()), Status: p.status, Error: http.StatusText(p.status), Code: p.code, Message: p.message,
+	_ = c.JSON(p.status, api.Error{
+		Timestamp: api.Timestamp(s.now()), Status: p.status, Error: http.StatusText(p.status), Code: p.code, Message: p.message,
 		Path: c.Request().URL.Path, RequestID: requestID(c), Details: p.details,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -18,7 +19,7 @@ const (
 )
 
 // JobEvents answers GET /jobs/{jobId}/events.
-func (h handlers) JobEvents(ctx context.Context, r JobEventsRequestObject) (JobEventsResponseObject, error) {
+func (h handlers) JobEvents(ctx context.Context, r api.JobEventsRequestObject) (api.JobEventsResponseObject, error) {
 	j, err := h.job(ctx, r.Params.UserID, r.JobID.String())
 	if err != nil {
 		return nil, err

@@ -9,18 +9,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
 // event is one of a stream of server-sent events.
 type event struct {
 	name string
-	job  httpapi.Job
+	job  api.Job
 }
 
 // watch opens the events of ada's job.
-func (a *api) watch(ctx context.Context) *bufio.Scanner {
+func (a *testServer) watch(ctx context.Context) *bufio.Scanner {
 	a.t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+"/api/v1/jobs/"+jobID+"/events", nil)
 	if err != nil {

@@ -8,11 +8,12 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/user"
 )
 
 // ExportUsers answers GET /export/stream.
-func (h handlers) ExportUsers(ctx context.Context, r ExportUsersRequestObject) (ExportUsersResponseObject, error) {
+func (h handlers) ExportUsers(ctx context.Context, r api.ExportUsersRequestObject) (api.ExportUsersResponseObject, error) {
 	d, err := h.download(ctx, r.Params)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ type download struct {
 }
 
 // download finds out what p asks for; validate has checked it. Nothing is exported yet.
-func (s *Server) download(ctx context.Context, p ExportUsersParams) (*download, error) {
+func (s *Server) download(ctx context.Context, p api.ExportUsersParams) (*download, error) {
 	d := &download{s: s, ctx: ctx, spec: user.ExportSpec{
 		Filter: user.Filter{
 			Name: p.Name, City: p.City, State: p.State, Email: p.Email, Gender: p.Gender,

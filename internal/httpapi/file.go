@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/musterhq/muster/internal/httpapi/api"
 )
 
 // ExportFile answers GET /export/csv.
-func (h handlers) ExportFile(ctx context.Context, r ExportFileRequestObject) (ExportFileResponseObject, error) {
+func (h handlers) ExportFile(ctx context.Context, r api.ExportFileRequestObject) (api.ExportFileResponseObject, error) {
 	p := r.Params
-	d, err := h.download(ctx, ExportUsersParams{
+	d, err := h.download(ctx, api.ExportUsersParams{
 		Format: p.Format, Fields: p.Fields, Compress: p.Compress, Csv: p.Csv, JobID: p.JobID, Caller: p.Caller, AcceptEncoding: p.AcceptEncoding,
 		Name: p.Name, City: p.City, State: p.State, Age: p.Age, MinAge: p.MinAge, MaxAge: p.MaxAge, Gender: p.Gender, Email: p.Email, Deleted: p.Deleted,
 	})

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/httpapi/api"
 )
 
 func TestMain(m *testing.M) {
@@ -42,8 +43,8 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// api is a server on a port of its own, as cmd/api runs it.
-type api struct {
+// testServer is a server on a port of its own, as cmd/api runs it.
+type testServer struct {
 	t      *testing.T
 	url    string
 	srv    *http.Server
@@ -69,13 +70,13 @@ func newServer(t *testing.T, f *fakes, change func(*httpapi.Config)) (*httpapi.S
 	return s, logs
 }
 
-func newAPI(t *testing.T, f *fakes, change func(*httpapi.Config)) *api {
+func newAPI(t *testing.T, f *fakes, change func(*httpapi.Config)) *testServer {
 	t.Helper()
 	s, logs := newServer(t, f, change)
 	return serve(t, s.Public(), logs, nil)
 }
 
-func serve(t *testing.T, h http.Handler, logs *logBuffer, change func(*http.Server)) *api {
+func serve(t *testing.T, h http.Handler, logs *logBuffer, change func(*http.Server)) *testServer {
 	t.Helper()
 	srv := httpapi.NewHTTPServer(h, slog.New(slog.NewTextHandler(logs, nil)))
 	if change != nil {
@@ -101,12 +102,12 @@ func serve(t *testing.T, h http.Handler, logs *logBuffer, change func(*http.Serv
 		t.Fatal(err)
 	}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &api{t: t, url: "http://" + l.Addr().String(), srv: srv, client: client, log: logs, router: router}
+	return &testServer{t: t, url: "http://" + l.Addr().String(), srv: srv, client: client, log: logs, router: router}
 }
 
 // contract finds the operation of a request, for all tests at once: making it takes longer than most of them.
 var contract = sync.OnceValues(func() (routers.Router, error) {
-	spec, err := httpapi.GetSpec()
+	spec, err := api.GetSpec()
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ type as []string
 var ada = as{"X-USER-ID", "ada"}
 
 // do sends "METHOD /path", or "METHOD /path JSON", and checks the answer against the contract, if that has the route.
-func (a *api) do(request string, headers as, body io.Reader) answer {
+func (a *testServer) do(request string, headers as, body io.Reader) answer {
 	a.t.Helper()
 	method, path, _ := strings.Cut(request, " ")
 	path, text, _ := strings.Cut(path, " ")
@@ -152,7 +153,7 @@ func (a *api) do(request string, headers as, body io.Reader) answer {
 	return answer{res, got}
 }
 
-func (a *api) matchesContract(r *http.Request, res *http.Response, body []byte) {
+func (a *testServer) matchesContract(r *http.Request, res *http.Response, body []byte) {
 	a.t.Helper()
 	plain, _ := http.NewRequest(r.Method, r.URL.RequestURI(), nil) // the contract's servers have no host
 	route, params, err := a.router.FindRoute(plain)
@@ -185,12 +186,12 @@ func decode[T any](t *testing.T, a answer) T {
 }
 
 // failure checks that the answer is an error in the one form and returns it.
-func (a *api) failure(got answer, status int, code string) httpapi.Error {
+func (a *testServer) failure(got answer, status int, code string) api.Error {
 	a.t.Helper()
 	if got.StatusCode != status {
 		a.t.Fatalf("status = %d, want %d: %s", got.StatusCode, status, got.body)
 	}
-	e := decode[httpapi.Error](a.t, got)
+	e := decode[api.Error](a.t, got)
 	if e.Status != status || e.Code != code || e.Error != http.StatusText(status) || e.Path != got.Request.URL.Path {
 		a.t.Errorf("error = %s, want code %s", got.body, code)
 	}

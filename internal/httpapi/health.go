@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -17,13 +18,13 @@ const (
 )
 
 // GetHealth answers GET /healthz.
-func (h handlers) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
-	return GetHealth200JSONResponse{Status: checkOK}, nil
+func (h handlers) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
+	return api.GetHealth200JSONResponse{Status: checkOK}, nil
 }
 
 // GetReadiness answers GET /readyz; the checks run side by side.
-func (h handlers) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) (GetReadinessResponseObject, error) {
-	results := make([]CheckResult, len(h.Checks))
+func (h handlers) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
+	results := make([]api.CheckResult, len(h.Checks))
 	var wg sync.WaitGroup
 	for i, check := range h.Checks {
 		wg.Go(func() { results[i] = h.check(ctx, check) })
@@ -31,22 +32,22 @@ func (h handlers) GetReadiness(ctx context.Context, _ GetReadinessRequestObject)
 	wg.Wait()
 	for _, r := range results {
 		if r.Status != checkOK {
-			return GetReadiness503JSONResponse{Status: "unavailable", Checks: results}, nil
+			return api.GetReadiness503JSONResponse{Status: "unavailable", Checks: results}, nil
 		}
 	}
-	return GetReadiness200JSONResponse{Status: checkOK, Checks: results}, nil
+	return api.GetReadiness200JSONResponse{Status: checkOK, Checks: results}, nil
 }
 
 // check asks one part. Its error may hold addresses and user names, so it goes to the log and not to the caller.
-func (s *Server) check(ctx context.Context, c Check) CheckResult {
+func (s *Server) check(ctx context.Context, c Check) api.CheckResult {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
 	err := c.Ping(ctx)
 	if err == nil {
-		return CheckResult{Name: c.Name, Status: checkOK}
+		return api.CheckResult{Name: c.Name, Status: checkOK}
 	}
 	s.Log.WarnContext(ctx, "not ready", "check", c.Name, "err", err)
-	r := CheckResult{Name: c.Name, Status: checkFailed, Message: "does not answer"}
+	r := api.CheckResult{Name: c.Name, Status: checkFailed, Message: "does not answer"}
 	switch {
 	case errors.Is(err, job.ErrSchema):
 		r.Message = job.ErrSchema.Error()

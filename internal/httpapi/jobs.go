@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -20,12 +21,12 @@ const (
 )
 
 // GetJob answers GET /jobs/{jobId}.
-func (h handlers) GetJob(ctx context.Context, r GetJobRequestObject) (GetJobResponseObject, error) {
+func (h handlers) GetJob(ctx context.Context, r api.GetJobRequestObject) (api.GetJobResponseObject, error) {
 	j, err := h.job(ctx, r.Params.UserID, r.JobID.String())
 	if err != nil {
 		return nil, err
 	}
-	return GetJob200JSONResponse(view(j, h.now())), nil
+	return api.GetJob200JSONResponse(view(j, h.now())), nil
 }
 
 // job reads a job of the user: from its live copy, which costs the database nothing; from the store when that is
@@ -74,7 +75,7 @@ func (s *Server) showLive(ctx context.Context, j job.Job) {
 }
 
 // ListJobs answers GET /jobs.
-func (h handlers) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJobsResponseObject, error) {
+func (h handlers) ListJobs(ctx context.Context, r api.ListJobsRequestObject) (api.ListJobsResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	const defaultLimit = 20
@@ -90,50 +91,50 @@ func (h handlers) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJo
 	if err != nil {
 		return nil, err
 	}
-	page := JobPage{Content: []Job{}, HasNext: len(jobs) > limit} // one more was asked for, to know whether there is one
+	page := api.JobPage{Content: []api.Job{}, HasNext: len(jobs) > limit} // one more was asked for, to know whether there is one
 	for _, j := range jobs[:min(len(jobs), limit)] {
 		page.Content = append(page.Content, view(j, h.now()))
 	}
 	if page.HasNext {
 		page.NextCursor = new(jobs[limit-1].ID)
 	}
-	return ListJobs200JSONResponse(page), nil
+	return api.ListJobs200JSONResponse(page), nil
 }
 
 // CancelJob answers POST /jobs/{jobId}/cancel.
-func (h handlers) CancelJob(ctx context.Context, r CancelJobRequestObject) (CancelJobResponseObject, error) {
+func (h handlers) CancelJob(ctx context.Context, r api.CancelJobRequestObject) (api.CancelJobResponseObject, error) {
 	j, err := h.steer(ctx, h.Control.Cancel, r.Params.UserID, r.JobID)
-	return CancelJob200JSONResponse(j), err
+	return api.CancelJob200JSONResponse(j), err
 }
 
 // PauseJob answers POST /jobs/{jobId}/pause.
-func (h handlers) PauseJob(ctx context.Context, r PauseJobRequestObject) (PauseJobResponseObject, error) {
+func (h handlers) PauseJob(ctx context.Context, r api.PauseJobRequestObject) (api.PauseJobResponseObject, error) {
 	j, err := h.steer(ctx, h.Control.Pause, r.Params.UserID, r.JobID)
-	return PauseJob200JSONResponse(j), err
+	return api.PauseJob200JSONResponse(j), err
 }
 
 // ResumeJob answers POST /jobs/{jobId}/resume.
-func (h handlers) ResumeJob(ctx context.Context, r ResumeJobRequestObject) (ResumeJobResponseObject, error) {
+func (h handlers) ResumeJob(ctx context.Context, r api.ResumeJobRequestObject) (api.ResumeJobResponseObject, error) {
 	j, err := h.steer(ctx, h.Control.Resume, r.Params.UserID, r.JobID)
-	return ResumeJob200JSONResponse(j), err
+	return api.ResumeJob200JSONResponse(j), err
 }
 
 // RetryJob answers POST /jobs/{jobId}/retry.
-func (h handlers) RetryJob(ctx context.Context, r RetryJobRequestObject) (RetryJobResponseObject, error) {
+func (h handlers) RetryJob(ctx context.Context, r api.RetryJobRequestObject) (api.RetryJobResponseObject, error) {
 	j, err := h.steer(ctx, h.Control.Retry, r.Params.UserID, r.JobID)
-	return RetryJob200JSONResponse(j), err
+	return api.RetryJob200JSONResponse(j), err
 }
 
 // UndoJob answers POST /jobs/{jobId}/undo.
-func (h handlers) UndoJob(ctx context.Context, r UndoJobRequestObject) (UndoJobResponseObject, error) {
+func (h handlers) UndoJob(ctx context.Context, r api.UndoJobRequestObject) (api.UndoJobResponseObject, error) {
 	j, err := h.steer(ctx, h.Control.RequestUndo, r.Params.UserID, r.JobID)
-	return UndoJob202JSONResponse(j), err
+	return api.UndoJob202JSONResponse(j), err
 }
 
 // steer makes a move of the caller's job and shows it.
 func (s *Server) steer(
 	ctx context.Context, move func(ctx context.Context, userID, id string) (job.Job, error), userID string, id uuid.UUID,
-) (Job, error) {
+) (api.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	j, err := move(ctx, userID, id.String())

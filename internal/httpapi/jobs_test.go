@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -126,11 +126,11 @@ func TestListJobs(t *testing.T) {
 		f.listed = append(f.listed, j)
 	}
 	a := newAPI(t, f, nil)
-	page := decode[httpapi.JobPage](t, a.do("GET /api/v1/jobs", ada, nil))
+	page := decode[api.JobPage](t, a.do("GET /api/v1/jobs", ada, nil))
 	if len(page.Content) != 20 || !page.HasNext || page.NextCursor == nil || *page.NextCursor != f.listed[19].ID {
 		t.Errorf("first page has %d jobs, hasNext %t", len(page.Content), page.HasNext)
 	}
-	page = decode[httpapi.JobPage](t, a.do("GET /api/v1/jobs?limit=25&status=COMPLETED&tier=LARGE&after="+jobID, ada, nil))
+	page = decode[api.JobPage](t, a.do("GET /api/v1/jobs?limit=25&status=COMPLETED&tier=LARGE&after="+jobID, ada, nil))
 	if len(page.Content) != 25 || page.HasNext || page.NextCursor != nil {
 		t.Errorf("last page has %d jobs, hasNext %t", len(page.Content), page.HasNext)
 	}
@@ -156,7 +156,7 @@ func TestMovesShowTheJob(t *testing.T) {
 		f.stored[jobID] = sample(job.InProgress)
 		a := newAPI(t, f, nil)
 		got := a.do("POST /api/v1/jobs/"+jobID+"/"+action, ada, nil)
-		v := decode[httpapi.Job](t, got)
+		v := decode[api.Job](t, got)
 		if v.Status != want || got.StatusCode/100 != 2 {
 			t.Errorf("%s: answer %d %s", action, got.StatusCode, got.body)
 		}
@@ -169,7 +169,7 @@ func TestMovesShowTheJob(t *testing.T) {
 // Whatever the route, somebody else's job does not exist.
 func TestSomebodyElsesJobIsNotFound(t *testing.T) {
 	t.Parallel()
-	spec, err := httpapi.GetSpec()
+	spec, err := api.GetSpec()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestConflictNamesTheStatus(t *testing.T) {
 func TestTimestamp(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 2, 16, 11, 5, 30, 999_999_999, time.FixedZone("", 3600))
-	b, err := json.Marshal([]httpapi.Timestamp{httpapi.Timestamp(at), {}})
+	b, err := json.Marshal([]api.Timestamp{api.Timestamp(at), {}})
 	if err != nil || string(b) != `["2026-02-16T10:05:30.999Z",null]` {
 		t.Errorf("Marshal = %s, %v", b, err)
 	}

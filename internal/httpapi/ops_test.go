@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -32,13 +33,13 @@ func TestReadiness(t *testing.T) {
 	if got.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status = %d", got.StatusCode)
 	}
-	want := httpapi.Readiness{Status: "unavailable", Checks: []httpapi.CheckResult{
+	want := api.Readiness{Status: "unavailable", Checks: []api.CheckResult{
 		{Name: "database", Status: "ok"},
 		{Name: "redis", Status: "failed", Message: "does not answer"},
 		{Name: "schema", Status: "failed", Message: job.ErrSchema.Error()},
 		{Name: "slow", Status: "failed", Message: "no answer within 1s"},
 	}}
-	if diff := cmp.Diff(want, decode[httpapi.Readiness](t, got)); diff != "" {
+	if diff := cmp.Diff(want, decode[api.Readiness](t, got)); diff != "" {
 		t.Errorf("readiness (-want +got):\n%s", diff)
 	}
 	if !strings.Contains(a.log.String(), "hunter2") {
@@ -135,7 +136,7 @@ type ownClient struct{ redis.UniversalClient }
 
 func (c ownClient) MakeRedisClient() any { return c.UniversalClient }
 
-func adminAPI(t *testing.T, password string, writable bool) *api {
+func adminAPI(t *testing.T, password string, writable bool) *testServer {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = client.Close() })

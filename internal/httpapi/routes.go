@@ -6,6 +6,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/musterhq/muster/internal/httpapi/api"
 )
 
 // Public serves the API, its documentation and the health checks.
@@ -15,7 +17,7 @@ func (s *Server) Public() http.Handler {
 		e.Use(s.cors())
 	}
 	e.Use(s.readBody, s.validate)
-	w := ServerInterfaceWrapper{Handler: NewStrictHandler(handlers{s}, nil)}
+	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 
 	read := []string{http.MethodGet, http.MethodHead} // but not of streams: they cost as much without their body
 	for _, prefix := range []string{"/api/v1", "/api"} {
@@ -52,7 +54,7 @@ func (s *Server) Public() http.Handler {
 // Admin serves what is not for the world; its listener is loopback unless configured otherwise.
 func (s *Server) Admin() http.Handler {
 	e := s.echo()
-	w := ServerInterfaceWrapper{Handler: NewStrictHandler(handlers{s}, nil)}
+	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 	e.GET("/healthz", w.GetHealth)
 
 	g := e.Group("")

@@ -1,8 +1,6 @@
 // Package httpapi is the only home of Echo: routes, handlers, the error table, the documentation and the admin pages.
-// The contract is api/openapi.yaml; api.gen.go is generated from it, and every request is checked against it.
+// The contract is api/openapi.yaml; the package api below is generated from it, and every request is checked against it.
 package httpapi
-
-//go:generate go tool -modfile=../../tools/go.mod oapi-codegen -config=../../api/oapi-codegen.yaml ../../api/openapi.yaml
 
 import (
 	"context"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -118,7 +117,7 @@ var contract = sync.OnceValues(func() (c struct {
 	spec *openapi3.T
 	json []byte
 }, err error) {
-	if c.spec, err = GetSpec(); err == nil {
+	if c.spec, err = api.GetSpec(); err == nil {
 		c.json, err = c.spec.MarshalJSON()
 	}
 	return c, err

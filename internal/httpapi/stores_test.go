@@ -46,7 +46,7 @@ func TestEveryStatusOnEveryEngine(t *testing.T) {
 }
 
 // over is the call with a user of its own in the place of user 1, and with a job that is not there if f has none.
-func (c call) over(a *api, s *store.Store, f *fakes) call {
+func (c call) over(a *testServer, s *store.Store, f *fakes) call {
 	a.t.Helper()
 	u, known := f.users[1]
 	u.ID = 1 << 40

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
 // ImportUsers answers POST /users/import/async.
-func (h handlers) ImportUsers(ctx context.Context, r ImportUsersRequestObject) (ImportUsersResponseObject, error) {
+func (h handlers) ImportUsers(ctx context.Context, r api.ImportUsersRequestObject) (api.ImportUsersResponseObject, error) {
 	p := r.Params
 	source := p.Source
 	if source == "" {
@@ -24,7 +25,7 @@ func (h handlers) ImportUsers(ctx context.Context, r ImportUsersRequestObject) (
 }
 
 // ImportBulk answers POST /import/bulk.
-func (h handlers) ImportBulk(ctx context.Context, r ImportBulkRequestObject) (ImportBulkResponseObject, error) {
+func (h handlers) ImportBulk(ctx context.Context, r api.ImportBulkRequestObject) (api.ImportBulkResponseObject, error) {
 	p := r.Params
 	return h.submit(ctx, job.Spec{
 		UserID: p.UserID, Source: job.SourceFaker, Count: p.Count, Seed: p.Seed, IdempotencyKey: p.IdempotencyKey,
@@ -32,7 +33,7 @@ func (h handlers) ImportBulk(ctx context.Context, r ImportBulkRequestObject) (Im
 }
 
 // ImportRandomUsers answers POST /import/random-users.
-func (h handlers) ImportRandomUsers(ctx context.Context, r ImportRandomUsersRequestObject) (ImportRandomUsersResponseObject, error) {
+func (h handlers) ImportRandomUsers(ctx context.Context, r api.ImportRandomUsersRequestObject) (api.ImportRandomUsersResponseObject, error) {
 	p := r.Params
 	return h.submit(ctx, job.Spec{
 		UserID: p.UserID, Source: job.SourceRandomUser, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey,
@@ -110,7 +111,7 @@ func (s *Server) await(ctx context.Context, j job.Job, wait time.Duration) job.J
 }
 
 func (a *submitted) write(w http.ResponseWriter) error {
-	status, body := http.StatusAccepted, any(Accepted{JobID: a.job.ID, Status: a.job.Status, Message: started})
+	status, body := http.StatusAccepted, any(api.Accepted{JobID: a.job.ID, Status: a.job.Status, Message: started})
 	if a.waited != "" {
 		body = view(a.job, a.now)
 		w.Header().Set("Preference-Applied", a.waited)

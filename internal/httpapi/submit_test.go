@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -69,7 +69,7 @@ func TestRefusalNamesTheLimit(t *testing.T) {
 	a := newAPI(t, f, nil)
 	got := a.do("POST /api/v1/users/import/async?count=1000000", ada, nil)
 	e := a.failure(got, 429, "tier_limit_reached")
-	want := &httpapi.ErrorDetails{Tier: "XL", Limit: 1, InUse: new(int64(1)), RetryAfterSeconds: 12, Jobs: []string{otherID}}
+	want := &api.ErrorDetails{Tier: "XL", Limit: 1, InUse: new(int64(1)), RetryAfterSeconds: 12, Jobs: []string{otherID}}
 	if diff := cmp.Diff(want, e.Details); diff != "" {
 		t.Errorf("details (-want +got):\n%s", diff)
 	}
@@ -106,10 +106,10 @@ func TestPreferWait(t *testing.T) {
 			if got.StatusCode != test.code || got.Header.Get("Preference-Applied") != test.applied {
 				t.Fatalf("answer %d, applied %q, want %d, %q", got.StatusCode, got.Header.Get("Preference-Applied"), test.code, test.applied)
 			}
-			if test.code == 201 && decode[httpapi.Job](t, got).Status != test.status {
+			if test.code == 201 && decode[api.Job](t, got).Status != test.status {
 				t.Errorf("job %s", got.body)
 			}
-			if test.code == 202 && test.applied == "wait=1" && decode[httpapi.Job](t, got).ProcessedCount != 45_000 {
+			if test.code == 202 && test.applied == "wait=1" && decode[api.Job](t, got).ProcessedCount != 45_000 {
 				t.Errorf("the running job is not as last seen: %s", got.body)
 			}
 		})
@@ -126,7 +126,7 @@ func TestPreferWaitDuringAnOutage(t *testing.T) {
 	a := serve(t, s.Public(), logs, func(srv *http.Server) { srv.ReadTimeout = 100 * time.Millisecond })
 	start := time.Now()
 	got := a.do("POST /api/v1/import/bulk?count=5", append(as{"Prefer", "wait=1"}, ada...), nil)
-	if got.StatusCode != http.StatusAccepted || decode[httpapi.Job](t, got).Status != job.Pending {
+	if got.StatusCode != http.StatusAccepted || decode[api.Job](t, got).Status != job.Pending {
 		t.Errorf("answer %d %s", got.StatusCode, got.body)
 	}
 	if waited := time.Since(start); waited < time.Second {

@@ -3,25 +3,26 @@ package httpapi
 import (
 	"context"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/user"
 )
 
 // ListUsers answers GET /users.
-func (h handlers) ListUsers(ctx context.Context, r ListUsersRequestObject) (ListUsersResponseObject, error) {
+func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	page, err := h.slice(ctx, r.Params)
 	if err != nil {
 		return nil, err
 	}
-	return ListUsers200JSONResponse(page), nil
+	return api.ListUsers200JSONResponse(page), nil
 }
 
 // SearchUsers answers GET /users/search.
-func (h handlers) SearchUsers(ctx context.Context, r SearchUsersRequestObject) (SearchUsersResponseObject, error) {
-	page, err := h.slice(ctx, ListUsersParams(r.Params))
+func (h handlers) SearchUsers(ctx context.Context, r api.SearchUsersRequestObject) (api.SearchUsersResponseObject, error) {
+	page, err := h.slice(ctx, api.ListUsersParams(r.Params))
 	if err != nil {
 		return nil, err
 	}
-	return SearchUsers200JSONResponse(page), nil
+	return api.SearchUsers200JSONResponse(page), nil
 }
 
 const (
@@ -31,7 +32,7 @@ const (
 )
 
 // slice reads the users that p asks for.
-func (s *Server) slice(ctx context.Context, p ListUsersParams) (UserPage, error) {
+func (s *Server) slice(ctx context.Context, p api.ListUsersParams) (api.UserPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	q := user.Query{
@@ -48,7 +49,7 @@ func (s *Server) slice(ctx context.Context, p ListUsersParams) (UserPage, error)
 	if q.Size == 0 {
 		q.Size = defaultSize
 	}
-	page := UserPage{Content: []User{}, Size: q.Size}
+	page := api.UserPage{Content: []api.User{}, Size: q.Size}
 	if p.Page != nil {
 		page.Page = *p.Page
 		q.Offset = page.Page * q.Size
@@ -56,12 +57,12 @@ func (s *Server) slice(ctx context.Context, p ListUsersParams) (UserPage, error)
 	if p.After != "" {
 		var err error
 		if q.After, err = decodeCursor(q.Filter, q.Sort, p.After); err != nil {
-			return UserPage{}, err
+			return api.UserPage{}, err
 		}
 	}
 	users, more, err := s.Users.Users(ctx, q)
 	if err != nil {
-		return UserPage{}, err
+		return api.UserPage{}, err
 	}
 	for i := range users {
 		page.Content = append(page.Content, userView(&users[i]))
@@ -73,7 +74,7 @@ func (s *Server) slice(ctx context.Context, p ListUsersParams) (UserPage, error)
 }
 
 // GetUser answers GET /users/{id}.
-func (h handlers) GetUser(ctx context.Context, r GetUserRequestObject) (GetUserResponseObject, error) {
+func (h handlers) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	u, err := h.Users.User(ctx, r.ID)
@@ -93,7 +94,7 @@ func (h handlers) GetUser(ctx context.Context, r GetUserRequestObject) (GetUserR
 }
 
 // CreateUser answers POST /users.
-func (h handlers) CreateUser(ctx context.Context, r CreateUserRequestObject) (CreateUserResponseObject, error) {
+func (h handlers) CreateUser(ctx context.Context, r api.CreateUserRequestObject) (api.CreateUserResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	var u user.User
@@ -105,12 +106,12 @@ func (h handlers) CreateUser(ctx context.Context, r CreateUserRequestObject) (Cr
 }
 
 // ReplaceUser answers PUT /users/{id}.
-func (h handlers) ReplaceUser(ctx context.Context, r ReplaceUserRequestObject) (ReplaceUserResponseObject, error) {
+func (h handlers) ReplaceUser(ctx context.Context, r api.ReplaceUserRequestObject) (api.ReplaceUserResponseObject, error) {
 	return h.change(ctx, r.ID, *r.Body, r.Params.IfMatch)
 }
 
 // PatchUser answers PATCH /users/{id}.
-func (h handlers) PatchUser(ctx context.Context, r PatchUserRequestObject) (PatchUserResponseObject, error) {
+func (h handlers) PatchUser(ctx context.Context, r api.PatchUserRequestObject) (api.PatchUserResponseObject, error) {
 	body := r.JSONBody
 	if body == nil {
 		body = r.ApplicationMergePatchPlusJSONBody
@@ -143,17 +144,17 @@ func unchanged(ifMatch string) func(user.User) error {
 }
 
 // DeleteUser answers DELETE /users/{id}.
-func (h handlers) DeleteUser(ctx context.Context, r DeleteUserRequestObject) (DeleteUserResponseObject, error) {
+func (h handlers) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject) (api.DeleteUserResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	if err := h.UserStore.DeleteUser(ctx, r.ID, unchanged(r.Params.IfMatch)); err != nil {
 		return nil, err
 	}
-	return DeleteUser204Response{}, nil
+	return api.DeleteUser204Response{}, nil
 }
 
 // ReactivateUser answers POST /users/{id}/reactivate.
-func (h handlers) ReactivateUser(ctx context.Context, r ReactivateUserRequestObject) (ReactivateUserResponseObject, error) {
+func (h handlers) ReactivateUser(ctx context.Context, r api.ReactivateUserRequestObject) (api.ReactivateUserResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	u, err := h.UserStore.ReactivateUser(ctx, r.ID)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -116,7 +116,7 @@ func TestCreate(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
 	got := newAPI(t, f, nil).do("POST /api/users "+byronJSON, nil, nil)
-	u := decode[httpapi.User](t, got)
+	u := decode[api.User](t, got)
 	if got.Header.Get("Location") != "/api/v1/users/2" || got.Header.Get("ETag") == "" || u.ID != 2 || u.MobileNumber != "+44" {
 		t.Errorf("Location %q, ETag %q, user %+v", got.Header.Get("Location"), got.Header.Get("ETag"), u)
 	}
@@ -204,13 +204,13 @@ func TestCursorGoesOn(t *testing.T) {
 		f.slice, f.more = []user.User{byron(), byron()}, true
 		a := newAPI(t, f, nil)
 		list := "GET /api/v1/users?direction=desc&city=lon&size=2&sortBy=" + by
-		page := decode[httpapi.UserPage](t, a.do(list, nil, nil))
+		page := decode[api.UserPage](t, a.do(list, nil, nil))
 		if len(page.Content) != 2 || !page.HasNext || page.NextCursor == nil {
 			t.Fatalf("first slice %+v", page)
 		}
 		f.more = false
 		next := "&after=" + *page.NextCursor
-		page = decode[httpapi.UserPage](t, a.do(list+next, nil, nil))
+		page = decode[api.UserPage](t, a.do(list+next, nil, nil))
 		if page.HasNext || page.NextCursor != nil {
 			t.Errorf("last slice %+v", page)
 		}

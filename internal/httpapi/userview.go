@@ -6,14 +6,15 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/user"
 )
 
 // userView is the user as the API shows it.
-func userView(u *user.User) User {
-	return User{
+func userView(u *user.User) api.User {
+	return api.User{
 		ID: u.ID, FirstName: u.FirstName, LastName: u.LastName, Email: u.Email, City: u.City, State: u.State, Age: u.Age,
-		MobileNumber: u.MobileNumber, Gender: u.Gender, Deleted: u.Deleted, DeletedAt: Timestamp(u.DeletedAt),
+		MobileNumber: u.MobileNumber, Gender: u.Gender, Deleted: u.Deleted, DeletedAt: api.Timestamp(u.DeletedAt),
 	}
 }
 

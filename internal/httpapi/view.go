@@ -1,37 +1,20 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 )
 
-// Timestamp is a time in JSON: RFC 3339 in UTC with milliseconds, null when zero.
-type Timestamp time.Time
-
-// MarshalJSON implements json.Marshaler.
-func (t Timestamp) MarshalJSON() ([]byte, error) {
-	if time.Time(t).IsZero() {
-		return []byte("null"), nil
-	}
-	const form = `"2006-01-02T15:04:05.000Z"`
-	return time.Time(t).UTC().AppendFormat(make([]byte, 0, len(form)), form), nil
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *Timestamp) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, (*time.Time)(t))
-}
-
 // view is the job as its owner sees it at the time now.
-func view(j job.Job, now time.Time) Job {
-	v := Job{
+func view(j job.Job, now time.Time) api.Job {
+	v := api.Job{
 		JobID: j.ID, Status: j.Status, Source: j.Source, Tier: j.Tier,
 		RequestedCount: j.Requested, ProcessedCount: j.Processed, RejectedCount: j.Rejected,
 		Progress: j.Percent(), RatePerSecond: j.Rate(now), Seed: j.Seed, FirstID: j.FirstID, LastID: j.LastID(),
-		CreatedAt: Timestamp(j.CreatedAt), StartedAt: Timestamp(j.StartedAt), FinishedAt: Timestamp(j.FinishedAt),
+		CreatedAt: api.Timestamp(j.CreatedAt), StartedAt: api.Timestamp(j.StartedAt), FinishedAt: api.Timestamp(j.FinishedAt),
 		Message: message(j), ErrorCode: j.ErrorCode, Partial: j.Status == job.Failed,
 		Undone: j.Undone,
 	}
