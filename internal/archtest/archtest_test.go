@@ -19,13 +19,13 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi": {"internal/submit", "internal/job", "internal/user"},
-		"internal/worker":  {"internal/crash", "internal/tasks", "internal/job", "internal/user"},
-		"internal/submit":  {"internal/crash", "internal/job", "internal/user"},
+		"internal/httpapi": {"internal/job", "internal/user"},
+		"internal/worker":  {"internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/user"},
+		"internal/jobs":    {"internal/crash", "internal/job"},
 
 		// Adapters never import one another.
 		"internal/store":     {"internal/crash", "internal/job", "internal/user"},
-		"internal/ratelimit": {"internal/crash", "internal/job", "internal/user"},
+		"internal/ratelimit": {"internal/job"},
 		"internal/progress":  {"internal/job", "internal/user"},
 		"internal/tasks":     {"internal/job", "internal/user"},
 		"internal/source":    {"internal/job", "internal/user"},

@@ -72,7 +72,7 @@ func (s *stack) auditEnds(api *proc, row predict, want ends) {
 	s.t.Helper()
 	for id, status := range want {
 		if j := s.job(id); j.Status != status {
-			s.t.Fatalf("job %s is %s (%s), want %s", id, j.Status, j.Message, status)
+			s.t.Fatalf("job %s is %s (%s), want %s", id, j.Status, j.WaitReason, status)
 		}
 	}
 	s.stopWorkers()
@@ -129,7 +129,7 @@ func (s *stack) auditJob(api *proc, row predict, id string) int64 {
 	if state(j) != state(shown) || err != nil {
 		s.t.Errorf("job %s: MySQL has %s; Redis %s; %v", id, state(j), state(shown), err)
 	}
-	v := api.must("GET", "/jobs/"+id, j.UserID, 200)
+	v := api.must("GET", "/jobs/"+id, j.Owner, 200)
 	if v.Status != string(j.Status) || v.Processed != j.Processed || v.Rejected != j.Rejected {
 		s.t.Errorf("the API shows %s; the store has %s with %d users", v.RawResponse, j.Status, j.Processed)
 	}
@@ -247,8 +247,8 @@ func (s *stack) auditQuiet() {
 	left := ""
 	quiet := func() bool {
 		left = ""
-		if jobs, err := s.store.Unsettled(ctx, "", 10); err != nil || len(jobs) > 0 {
-			left += fmt.Sprintf("%d jobs are not settled, %v; ", len(jobs), err)
+		if jobs, err := s.store.UnfinalizedJobs(ctx, "", 10); err != nil || len(jobs) > 0 {
+			left += fmt.Sprintf("%d jobs are not finalized, %v; ", len(jobs), err)
 		}
 		for _, key := range s.keys("muster:{*}:slots:*") {
 			if held := s.rdb.ZRange(ctx, key, 0, -1).Val(); len(held) > 0 {

@@ -125,7 +125,7 @@ func badNetwork(s *stack, toxics []string) string {
 	large, users := w.finish()
 	ids = append(ids, large...)
 	for _, id := range ids {
-		api.follow(id, s.job(id).UserID, 3*time.Minute)
+		api.follow(id, s.job(id).Owner, 3*time.Minute)
 	}
 	s.noLeaks(api, before, workers)
 	s.audit(api, fakerRow(t), ids...)

@@ -19,15 +19,15 @@ var points = []struct {
 }{
 	{nil, nil, []string{
 		"claim.begin", "claim.taken", "claim.read", "batch.read",
-		"batch.begin", "batch.guarded", "batch.inserted", "batch.committed", "batch.counted", "batch.shown",
-		"chunk.done", "chunk.rung", "finish.begin", "finish.moved",
-		"settle.begin", "settle.freed", "settle.shown", "settle.settled",
-		"keeper.begin", "keeper.finished", "keeper.looked", "keeper.rung", "keeper.renewed",
+		"batch.begin", "batch.started", "batch.guarded", "batch.inserted", "batch.committed", "batch.counted", "batch.shown",
+		"chunk.done", "chunk.enqueued", "finish.begin", "finish.moved",
+		"reconcile.begin", "reconcile.aligned", "reconcile.slot", "reconcile.view", "reconcile.enqueued",
+		"reconcile.published", "reconcile.finalized",
 	}},
 	// Told to stop while it has three chunks in hand, one row a batch.
 	{stopInMidChunk, []string{"MUSTER_BATCH_ROWS=1", "MUSTER_WORKER_CONCURRENCY=3"}, []string{"giveback.begin", "giveback.done"}},
 	// Three jobs that are over are undone.
-	{undoAll, nil, []string{"undo.begin", "undo.sliced"}},
+	{undoAll, nil, []string{"undo.begin", "undo.deleted", "undo.sliced"}},
 }
 
 // R4: a worker dies at each named point, at the first, second and third time it comes there.
@@ -55,7 +55,7 @@ func crashPoints(s *stack, only string, hits int) string {
 			swept++
 			for hit := 1; hit <= hits; hit++ {
 				user := fmt.Sprintf("%s-%d", name, hit)
-				env := append([]string{"MUSTER_WORKER_CONCURRENCY=1", "MUSTER_KEEPER_INTERVAL=50ms", fmt.Sprintf("MUSTER_CHAOS_CRASH=%s:%d", name, hit)}, p.env...)
+				env := append([]string{"MUSTER_WORKER_CONCURRENCY=1", "MUSTER_RECONCILE_INTERVAL=50ms", fmt.Sprintf("MUSTER_CHAOS_CRASH=%s:%d", name, hit)}, p.env...)
 				all = append(all, s.crashAt(api, user, env, p.scene)...)
 			}
 		}
@@ -86,7 +86,7 @@ func (s *stack) crashAt(api *proc, user string, env []string, scene scene) (ids 
 		}
 	}
 	eventually(t, 20*time.Second, "what is to be undone is undone", func() bool {
-		left, err := s.store.Unsettled(t.Context(), "", 10)
+		left, err := s.store.UnfinalizedJobs(t.Context(), "", 10)
 		return err == nil && len(left) == 0
 	})
 	s.killWorkers()

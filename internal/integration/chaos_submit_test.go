@@ -28,7 +28,7 @@ func deadAPIs(s *stack, kills int) string {
 	// A slot that was reserved for a job that never came to be is free soon: the audit waits for it.
 	s.env = append(s.env, "MUSTER_SLOT_RESERVE_LEASE=3s")
 	s.workers(2)
-	points := []string{"submit.begin", "submit.reserved", "submit.recorded", "submit.shown", "submit.rung", "submit.announced"}
+	points := []string{"submit.begin", "submit.reserved", "submit.created", "submit.chunks", "reconcile.slot", "reconcile.view", "reconcile.enqueued", "submit.end"}
 	healthy := s.api()
 	ids := map[string]string{} // job id by caller
 	for i := range kills {

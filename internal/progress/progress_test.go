@@ -34,7 +34,7 @@ func each(t *testing.T, fn func(t *testing.T, l *Live, rdb *redis.Client)) {
 
 func newJob() job.Job {
 	return job.Job{
-		ID: uuid.NewString(), UserID: "ann", Source: "faker", Tier: "XL", Status: job.Pending, Requested: 100, Chunks: 2, FirstID: 7,
+		ID: uuid.NewString(), Owner: "ann", Source: "faker", Tier: "XL", Status: job.Pending, Requested: 100, Chunks: 2, FirstID: 7,
 		Seed: 1<<53 - 1, Nat: []string{"us"}, CreatedAt: time.UnixMilli(1_700_000_000_123).UTC(),
 	}
 }

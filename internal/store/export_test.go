@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -62,8 +64,8 @@ func (s *Store) UsersTraced(ctx context.Context, q user.Query, traced func(query
 	return sr.users(ctx)
 }
 
-// Away makes the next batch believe that an answer takes so long.
-func (s *Store) Away(answer time.Duration) { s.answer.Store(int64(answer)) }
+// SetRTT makes the next batch believe that a round trip takes so long.
+func (s *Store) SetRTT(rtt time.Duration) { s.rtt.Store(int64(rtt)) }
 
 // Prepared reports whether the INSERT of so many rows is prepared.
 func (s *Store) Prepared(rows int) bool {
@@ -72,5 +74,25 @@ func (s *Store) Prepared(rows int) bool {
 	return s.inserts.m[insertSQL(rows)] != nil
 }
 
-// Heights are the rows of the INSERTs near and far.
-func (s *Store) Heights() (near, far int) { return s.dialect.insertRows, s.dialect.farRows }
+// RowsPerInsert are the rows of an INSERT to a server nearby, and to one that is far.
+func (s *Store) RowsPerInsert() (near, far int) {
+	return s.dialect.rowsPerInsert, s.dialect.farRowsPerInsert
+}
+
+// InTx runs the statements in one transaction.
+func (s *Store) InTx(ctx context.Context, statements ...string) error {
+	return s.inTx(ctx, "test", func(tx *sqlx.Tx) error {
+		for _, statement := range statements {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ChunkStates returns the states of the job's chunks, in order.
+func (s *Store) ChunkStates(ctx context.Context, id string) (states []string, err error) {
+	err = s.r.SelectContext(ctx, &states, `SELECT state FROM job_chunks WHERE job_id = ? ORDER BY chunk_no`, id)
+	return states, err
+}

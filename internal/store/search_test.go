@@ -96,8 +96,8 @@ func randomFilter(r *rand.Rand, users []user.User) (f user.Filter) {
 func stored(t *testing.T, s *store.Store, users []user.User) []user.User {
 	t.Helper()
 	ctx := t.Context()
-	j := job.Job{ID: "0193a000-0000-7000-8000-000000000001", UserID: "u", Source: job.SourceFaker, Tier: "SMALL", Requested: int64(len(users)), RequestHash: strings.Repeat("0", 64)}
-	if err := s.RecordJob(ctx, &j, j.Requested); err != nil {
+	j := job.Job{ID: "0193a000-0000-7000-8000-000000000001", Owner: "u", Source: job.SourceFaker, Tier: "SMALL", Requested: int64(len(users)), RequestHash: strings.Repeat("0", 64)}
+	if err := create(ctx, s, &j, j.Requested); err != nil {
 		t.Fatal(err)
 	}
 	for i := range users {
@@ -192,8 +192,8 @@ func TestPagesAcrossUnusedIDs(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, url, store.Options{})
 		users := stored(t, s, people(60))
-		unused := job.Job{ID: "0193a000-0000-7000-8000-000000000002", UserID: "u", Source: job.SourceFaker, Tier: "XL", Requested: 2_000_000, RequestHash: strings.Repeat("0", 64)}
-		if err := s.RecordJob(t.Context(), &unused, unused.Requested); err != nil {
+		unused := job.Job{ID: "0193a000-0000-7000-8000-000000000002", Owner: "u", Source: job.SourceFaker, Tier: "XL", Requested: 2_000_000, RequestHash: strings.Repeat("0", 64)}
+		if err := create(t.Context(), s, &unused, unused.Requested); err != nil {
 			t.Fatal(err)
 		}
 		for _, u := range users[:30] {

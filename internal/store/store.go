@@ -38,7 +38,7 @@ type Store struct {
 	lease   time.Duration
 	allowed time.Duration // for a job
 	inserts statements
-	answer  atomic.Int64 // ns that an answer takes, more or less the round trip
+	rtt     atomic.Int64 // estimate of the round trip, ns
 	ids     ids
 }
 
@@ -47,11 +47,13 @@ type dialect struct {
 	name      string // "mysql" or "sqlite", as the folders of migrations
 	now       string // the database's clock, ms since 1970
 	forUpdate string
-	// insertRows is the height of the prepared INSERT, and farRows that for a server whose answers take longer than far. MySQL
-	// takes 65,535 placeholders, but 1000 rows in one statement cost it a tenth more work than 250 in each of four. SQLite copies
-	// each page aside that a statement of several rows changes, which costs more than the calls that it saves.
-	insertRows, farRows int
-	fullName            string // the names of a user, joined by a space
+	// onDuplicateKeep ends an INSERT: rows whose key exists stay as they are.
+	onDuplicateKeep string
+	// rowsPerInsert is for a server nearby, farRowsPerInsert for one that is farther than farRTT. MySQL takes 65,535
+	// placeholders, but 1000 rows in one statement cost it a tenth more work than 250 in each of four. SQLite copies each
+	// page aside that a statement of several rows changes, which costs more than the calls that it saves.
+	rowsPerInsert, farRowsPerInsert int
+	fullName                        string // the names of a user, joined by a space
 
 	column   func(name string) string   // the column as indexes have it, with their collation
 	folded   func(text string) string   // the same for texts that are equal; holds that of each text which LIKE finds in it
@@ -64,7 +66,7 @@ type dialect struct {
 var (
 	// SYSDATE, not NOW: NOW is the statement's start, which lies a lock wait behind the moment it stands for.
 	mysqlDialect = dialect{
-		name: "mysql", insertRows: 250, farRows: 1000, now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
+		name: "mysql", rowsPerInsert: 250, farRowsPerInsert: 1000, onDuplicateKeep: " ON DUPLICATE KEY UPDATE state = state", now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
 		column:   func(name string) string { return name },
 		folded:   mysqlFolded,
 		fullName: "CONCAT(first_name, ' ', last_name)",
@@ -74,7 +76,7 @@ var (
 		distinct: func(column string) string { return "SELECT DISTINCT " + column + " AS v FROM users LIMIT ?" },
 	}
 	sqliteDialect = dialect{
-		name: "sqlite", insertRows: 1, farRows: 1, now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+		name: "sqlite", rowsPerInsert: 1, farRowsPerInsert: 1, onDuplicateKeep: " ON CONFLICT DO NOTHING", now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
 		fullName: "first_name || ' ' || last_name",
 		column:   sqliteColumn,
 		folded:   func(text string) string { return "LOWER(" + text + ")" },

@@ -1,4 +1,4 @@
-package submit
+package jobs
 
 import (
 	"fmt"
@@ -9,15 +9,15 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-var userID = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,64}$`)
+var owner = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,64}$`)
 
 // validate checks the whole spec at once and brings it to its one form, so that equal requests hash alike.
-func (s *Submitter) validate(spec *job.Spec) error {
+func (s *Service) validate(spec *job.Spec) error {
 	var bad job.ValidationError
 	add := func(field, format string, args ...any) {
 		bad.Fields = append(bad.Fields, job.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 	}
-	if !userID.MatchString(spec.UserID) {
+	if !owner.MatchString(spec.Owner) {
 		add("X-USER-ID", "must be 1 to 64 letters, digits or . _ @ -")
 	}
 	if spec.Count < 1 {

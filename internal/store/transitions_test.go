@@ -1,8 +1,8 @@
 package store_test
 
 import (
-	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,11 +28,11 @@ func TestPauseAndResume(t *testing.T) {
 		j := record(t, s, 100, 50)
 		c := claim(t, s, j.ID, 0)
 		mustCommit(t, s, c, 20)
-		if _, err := s.Pause(ctx, "bob", j.ID); !errors.Is(err, job.ErrNotFound) {
+		if _, err := move(ctx, s, "bob", j.ID, job.MovePause); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("somebody else's pause: %v", err)
 		}
 		for range 2 { // the second is harmless
-			if got, err := s.Pause(ctx, "ann", j.ID); err != nil || got.Status != job.Paused || got.Processed != 20 {
+			if got, err := move(ctx, s, "ann", j.ID, job.MovePause); err != nil || got.Status != job.Paused || got.Processed != 20 {
 				t.Fatalf("pause: %+v, %v", got, err)
 			}
 		}
@@ -42,12 +42,12 @@ func TestPauseAndResume(t *testing.T) {
 		if claim(t, s, j.ID, 1) != nil {
 			t.Error("a chunk of a paused job was claimed")
 		}
-		_, err := s.Retry(ctx, "ann", j.ID)
+		_, err := move(ctx, s, "ann", j.ID, job.MoveRetry)
 		wantState(t, "retry of a paused job", err, job.Paused)
-		_, err = s.RequestUndo(ctx, "ann", j.ID)
+		_, err = move(ctx, s, "ann", j.ID, job.MoveUndo)
 		wantState(t, "undo of a paused job", err, job.Paused)
 		for range 2 {
-			if got, err := s.Resume(ctx, "ann", j.ID); err != nil || got.Status != job.Pending {
+			if got, err := move(ctx, s, "ann", j.ID, job.MoveResume); err != nil || got.Status != job.Pending {
 				t.Fatalf("resume: %+v, %v", got, err)
 			}
 		}
@@ -58,9 +58,9 @@ func TestPauseAndResume(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 		wantRows(t, s, 100)
-		_, err = s.Pause(ctx, "ann", j.ID)
+		_, err = move(ctx, s, "ann", j.ID, job.MovePause)
 		wantState(t, "pause of a completed job", err, job.Completed)
-		_, err = s.Resume(ctx, "ann", j.ID)
+		_, err = move(ctx, s, "ann", j.ID, job.MoveResume)
 		wantState(t, "resume of a completed job", err, job.Completed)
 	})
 }
@@ -71,14 +71,14 @@ func TestMoveThatCannotBeReadIsUncertain(t *testing.T) {
 	url := storetest.Engines(t)[0].New(t)
 	s := storetest.Open(t, url, store.Options{})
 	j := record(t, s, 10, 10)
-	if _, err := s.Pause(t.Context(), "ann", j.ID); err != nil {
+	if _, err := move(t.Context(), s, "ann", j.ID, job.MovePause); err != nil {
 		t.Fatal(err)
 	}
 	sabotage(t, url, `CREATE TRIGGER garble AFTER UPDATE OF status ON jobs BEGIN UPDATE jobs SET params = '{' WHERE id = NEW.id; END`)
-	if _, err := s.Retry(t.Context(), "ann", j.ID); errors.Is(err, job.ErrUncertain) {
+	if _, err := move(t.Context(), s, "ann", j.ID, job.MoveRetry); errors.Is(err, job.ErrUncertain) {
 		t.Errorf("a move that was not made: %v", err)
 	}
-	if _, err := s.Resume(t.Context(), "ann", j.ID); !errors.Is(err, job.ErrUncertain) {
+	if _, err := move(t.Context(), s, "ann", j.ID, job.MoveResume); !errors.Is(err, job.ErrUncertain) {
 		t.Errorf("a move that was made: %v, want ErrUncertain", err)
 	}
 }
@@ -90,16 +90,16 @@ func TestStartIsKept(t *testing.T) {
 		s := storetest.Open(t, url, store.Options{Deadline: time.Hour})
 		ctx := t.Context()
 		j := record(t, s, 100, 100)
-		must := func(move func(context.Context, string, string) (job.Job, error)) job.Job {
+		must := func(m job.Move) job.Job {
 			t.Helper()
-			got, err := move(ctx, "ann", j.ID)
+			got, err := move(ctx, s, "ann", j.ID, m)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return got
 		}
-		must(s.Pause)
-		if got := must(s.Resume); got.Idle != 0 {
+		must(job.MovePause)
+		if got := must(job.MoveResume); got.Idle != 0 {
 			t.Errorf("idle for %s before it began", got.Idle)
 		}
 		mustCommit(t, s, claim(t, s, j.ID, 0), 20)
@@ -109,8 +109,8 @@ func TestStartIsKept(t *testing.T) {
 		}
 		var resumed job.Job
 		within(t, func() bool {
-			must(s.Pause)
-			resumed = must(s.Resume)
+			must(job.MovePause)
+			resumed = must(job.MoveResume)
 			return resumed.Idle > 0 // a millisecond of the database's clock went by
 		})
 		mustCommit(t, s, claim(t, s, j.ID, 0), 20)
@@ -118,8 +118,8 @@ func TestStartIsKept(t *testing.T) {
 		if err != nil || !again.StartedAt.Equal(first.StartedAt) || again.Idle != resumed.Idle {
 			t.Errorf("started %s and idle %s, then started %s and idle %s, %v", first.StartedAt, resumed.Idle, again.StartedAt, again.Idle, err)
 		}
-		must(s.Pause)
-		if cancelled := must(s.Cancel); cancelled.Idle < resumed.Idle {
+		must(job.MovePause)
+		if cancelled := must(job.MoveCancel); cancelled.Idle < resumed.Idle {
 			t.Errorf("idle for %s, and after another pause for %s", resumed.Idle, cancelled.Idle)
 		}
 	})
@@ -132,13 +132,13 @@ func TestPauseAfterTheLastBatch(t *testing.T) {
 		s := storetest.Open(t, url, store.Options{})
 		j := record(t, s, 10, 10)
 		mustCommit(t, s, claim(t, s, j.ID, 0), 10)
-		if _, err := s.Pause(t.Context(), "ann", j.ID); err != nil {
+		if _, err := move(t.Context(), s, "ann", j.ID, job.MovePause); err != nil {
 			t.Fatal(err)
 		}
 		if ok, err := s.FinishJob(t.Context(), j.ID); ok || err != nil {
 			t.Fatalf("a paused job was finished: %v, %v", ok, err)
 		}
-		if _, err := s.Resume(t.Context(), "ann", j.ID); err != nil {
+		if _, err := move(t.Context(), s, "ann", j.ID, job.MoveResume); err != nil {
 			t.Fatal(err)
 		}
 		if ok, err := s.FinishJob(t.Context(), j.ID); !ok || err != nil {
@@ -155,13 +155,13 @@ func TestRetryRunsOnlyWhatIsNotDone(t *testing.T) {
 		j := record(t, s, 100, 50)
 		mustCommit(t, s, claim(t, s, j.ID, 0), 50)
 		mustCommit(t, s, claim(t, s, j.ID, 1), 20)
-		for range store.MaxStalls {
+		for range job.MaxStalls {
 			within(t, func() bool {
 				c := claim(t, s, j.ID, 1)
 				return c != nil && s.Stall(ctx, c, "test") == nil
 			})
 		}
-		if n, err := s.FailPoison(ctx, j.ID); n != 1 || err != nil {
+		if n, err := s.FailStalled(ctx, j.ID); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
 		if ok, err := s.FinishJob(ctx, j.ID); !ok || err != nil {
@@ -171,10 +171,10 @@ func TestRetryRunsOnlyWhatIsNotDone(t *testing.T) {
 		if err != nil || failed.Status != job.Failed || failed.Processed != 70 {
 			t.Fatalf("%+v, %v", failed, err)
 		}
-		if _, err := s.Retry(ctx, "bob", j.ID); !errors.Is(err, job.ErrNotFound) {
+		if _, err := move(ctx, s, "bob", j.ID, job.MoveRetry); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("somebody else's retry: %v", err)
 		}
-		got, err := s.Retry(ctx, "ann", j.ID)
+		got, err := move(ctx, s, "ann", j.ID, job.MoveRetry)
 		if err != nil || got.Status != job.Pending || got.ErrorCode != "" || !got.FinishedAt.IsZero() || got.Processed != 70 {
 			t.Fatalf("retry: %+v, %v", got, err)
 		}
@@ -189,6 +189,20 @@ func TestRetryRunsOnlyWhatIsNotDone(t *testing.T) {
 	})
 }
 
+// failOverdue fails the open chunks of the job if its deadline has passed, and reports whether there were any.
+func failOverdue(t *testing.T, s *store.Store, id string) (bool, error) {
+	t.Helper()
+	j, err := s.Job(t.Context(), id)
+	if err != nil || !j.Overdue || !j.Status.HoldsSlot() {
+		return false, err
+	}
+	n, err := s.FailOpen(t.Context(), j)
+	if err == nil && n > 0 {
+		_, err = s.FinishJob(t.Context(), id)
+	}
+	return n > 0, err
+}
+
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
@@ -198,11 +212,11 @@ func TestDeadline(t *testing.T) {
 		c := claim(t, s, j.ID, 0)
 		mustCommit(t, s, c, 20)
 		paused := record(t, s, 10, 10)
-		if _, err := s.Pause(ctx, "ann", paused.ID); err != nil {
+		if _, err := move(ctx, s, "ann", paused.ID, job.MovePause); err != nil {
 			t.Fatal(err)
 		}
 		within(t, func() bool {
-			ok, err := s.FailOverdue(ctx, j.ID)
+			ok, err := failOverdue(t, s, j.ID)
 			return ok && err == nil
 		})
 		got, err := s.Job(ctx, j.ID)
@@ -212,19 +226,19 @@ func TestDeadline(t *testing.T) {
 		if err := s.CommitBatch(ctx, c, rows(c, 20), 0); !errors.Is(err, job.ErrFenced) {
 			t.Errorf("batch after the deadline: %v", err)
 		}
-		if ok, err := s.FailOverdue(ctx, paused.ID); ok || err != nil {
+		if ok, err := failOverdue(t, s, paused.ID); ok || err != nil {
 			t.Errorf("a paused job ran out of time: %v, %v", ok, err)
 		}
-		if _, err := s.Resume(ctx, "ann", paused.ID); err != nil {
+		if _, err := move(ctx, s, "ann", paused.ID, job.MoveResume); err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := s.FailOverdue(ctx, paused.ID); ok || err != nil {
+		if ok, err := failOverdue(t, s, paused.ID); ok || err != nil {
 			t.Errorf("the pause counted against the deadline: %v, %v", ok, err)
 		}
-		if got, err := s.Retry(ctx, "ann", j.ID); err != nil || got.Status != job.Pending {
+		if got, err := move(ctx, s, "ann", j.ID, job.MoveRetry); err != nil || got.Status != job.Pending {
 			t.Errorf("retry: %+v, %v", got, err)
 		}
-		if ok, err := s.FailOverdue(ctx, j.ID); ok || err != nil {
+		if ok, err := failOverdue(t, s, j.ID); ok || err != nil {
 			t.Errorf("a retry has no deadline of its own: %v, %v", ok, err)
 		}
 	})
@@ -238,10 +252,10 @@ func TestDeadlineAfterTheLastBatch(t *testing.T) {
 		j, late := record(t, s, 10, 10), record(t, s, 10, 10)
 		mustCommit(t, s, claim(t, s, j.ID, 0), 10)
 		within(t, func() bool {
-			ok, err := s.FailOverdue(t.Context(), late.ID)
+			ok, err := failOverdue(t, s, late.ID)
 			return ok && err == nil
 		})
-		if ok, err := s.FailOverdue(t.Context(), j.ID); ok || err != nil {
+		if ok, err := failOverdue(t, s, j.ID); ok || err != nil {
 			t.Fatalf("failed with all rows stored: %v, %v", ok, err)
 		}
 		if ok, err := s.FinishJob(t.Context(), j.ID); !ok || err != nil {
@@ -264,16 +278,16 @@ func TestUndo(t *testing.T) {
 		if err := s.CreateUser(ctx, &single); err != nil {
 			t.Fatal(err)
 		}
-		_, err := s.RequestUndo(ctx, "ann", j.ID)
+		_, err := move(ctx, s, "ann", j.ID, job.MoveUndo)
 		wantState(t, "undo of a running job", err, job.InProgress)
 		if ok, err := s.FinishJob(ctx, j.ID); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
-		if _, err := s.RequestUndo(ctx, "bob", j.ID); !errors.Is(err, job.ErrNotFound) {
+		if _, err := move(ctx, s, "bob", j.ID, job.MoveUndo); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("somebody else's undo: %v", err)
 		}
 		for range 2 {
-			if got, err := s.RequestUndo(ctx, "ann", j.ID); err != nil || !got.UndoRequested || got.Undone {
+			if got, err := move(ctx, s, "ann", j.ID, job.MoveUndo); err != nil || !got.UndoRequested || got.Undone {
 				t.Fatalf("undo: %+v, %v", got, err)
 			}
 		}
@@ -314,10 +328,10 @@ func TestPauseRacesBatches(t *testing.T) {
 		go func() {
 			defer close(done)
 			for {
-				if _, err := s.Pause(ctx, "ann", j.ID); err != nil {
+				if _, err := move(ctx, s, "ann", j.ID, job.MovePause); err != nil {
 					return // over
 				}
-				if _, err := s.Resume(ctx, "ann", j.ID); err != nil {
+				if _, err := move(ctx, s, "ann", j.ID, job.MoveResume); err != nil {
 					t.Error(err)
 					return
 				}
@@ -345,26 +359,146 @@ func TestPauseRacesBatches(t *testing.T) {
 }
 
 // What follows a move is seen to after each move anew, and never while the job runs.
-func TestSettledOnlyWhatStandsStill(t *testing.T) {
+func TestFinalizesOnlyWhatStandsStill(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, url, store.Options{})
 		j := record(t, s, 10, 10)
-		if err := s.Settle(t.Context(), j.ID, 0); err != nil {
+		if err := s.FinalizeJob(t.Context(), *j); err != nil {
 			t.Fatal(err)
 		}
-		unsettled(t, s, j.ID) // it runs
-		paused, err := s.Pause(t.Context(), "ann", j.ID)
+		unfinalized(t, s, j.ID) // it runs
+		paused, err := move(t.Context(), s, "ann", j.ID, job.MovePause)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Settle(t.Context(), j.ID, paused.Version); err != nil {
+		if err := s.FinalizeJob(t.Context(), paused); err != nil {
 			t.Fatal(err)
 		}
-		unsettled(t, s)
-		if _, err := s.Cancel(t.Context(), "ann", j.ID); err != nil {
+		unfinalized(t, s)
+		if _, err := move(t.Context(), s, "ann", j.ID, job.MoveCancel); err != nil {
 			t.Fatal(err)
 		}
-		unsettled(t, s, j.ID)
+		unfinalized(t, s, j.ID)
+	})
+}
+
+// A process may freeze between the two steps of a move. When it wakes up after later moves, its second step has no effect.
+func TestLateSecondStep(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		ctx := t.Context()
+		j := record(t, s, 100, 50)
+		mustCommit(t, s, claim(t, s, j.ID, 0), 20)
+		late, err := s.MoveJob(ctx, "ann", j.ID, job.MovePause)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if claim(t, s, j.ID, 1) != nil {
+			t.Fatal("a chunk was claimed whose job is paused")
+		}
+		if _, err := move(ctx, s, "ann", j.ID, job.MoveResume); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.AlignChunks(ctx, late); err != nil {
+			t.Fatal(err)
+		}
+		running := claim(t, s, j.ID, 1)
+		mustCommit(t, s, running, 50)
+
+		if late, err = s.MoveJob(ctx, "ann", j.ID, job.MovePause); err != nil {
+			t.Fatal(err)
+		}
+		if late, err = s.MoveJob(ctx, "ann", j.ID, job.MoveResume); err != nil {
+			t.Fatal(err)
+		}
+		cancelled, err := move(ctx, s, "ann", j.ID, job.MoveCancel)
+		if err != nil || cancelled.Processed != 70 {
+			t.Fatal(cancelled.Processed, err)
+		}
+		if _, err := s.AlignChunks(ctx, late); err != nil {
+			t.Fatal(err)
+		}
+		if states := chunkStates(t, s, j.ID); states != "CANCELLED DONE" {
+			t.Errorf("chunks after a resume that came late: %s", states)
+		}
+	})
+}
+
+// chunkStates are the states of the job's chunks, in order.
+func chunkStates(t *testing.T, s *store.Store, id string) string {
+	t.Helper()
+	states, err := s.ChunkStates(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(states, " ")
+}
+
+// An API may die after it has stored the job, and freeze while it adds the chunks. Whatever the owner does meanwhile,
+// all chunks are there in the end, and each as the job's last move wants it.
+func TestChunksOfADeadSubmission(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		move job.Move
+		want string
+	}{
+		{"", "READY READY READY"}, {job.MovePause, "PAUSED PAUSED PAUSED"}, {job.MoveCancel, "CANCELLED CANCELLED CANCELLED"},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, url string) {
+				s := storetest.Open(t, url, store.Options{})
+				j := newJob(30)
+				j.ChunkRows = 10
+				if err := s.CreateJob(t.Context(), j); err != nil {
+					t.Fatal(err)
+				}
+				if ok, err := s.FinishJob(t.Context(), j.ID); ok || err != nil {
+					t.Fatalf("a job without its chunks was finished: %v, %v", ok, err)
+				}
+				now := *j
+				if c.move != "" {
+					var err error
+					if now, err = s.MoveJob(t.Context(), "ann", j.ID, c.move); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 2 { // the second has no effect
+					totals, err := s.AlignChunks(t.Context(), now)
+					if err != nil || totals.Recorded != 3 || totals.Behind != 0 {
+						t.Fatalf("aligned: %+v, %v", totals, err)
+					}
+				}
+				if err := s.AddChunks(t.Context(), *j); err != nil { // the submission wakes up
+					t.Fatal(err)
+				}
+				if got := chunkStates(t, s, j.ID); got != c.want {
+					t.Errorf("chunks are %s, want %s", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// A job that its deadline is to fail may be retried first: the reconciler that comes late leaves it alone.
+func TestLateDeadline(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{Deadline: time.Millisecond})
+		j := record(t, s, 10, 10)
+		late, err := s.Job(t.Context(), j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []job.Move{job.MovePause, job.MoveResume} {
+			if _, err := move(t.Context(), s, "ann", j.ID, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := s.FailOpen(t.Context(), late); n != 0 || err != nil {
+			t.Errorf("%d chunks of a resumed job failed, %v", n, err)
+		}
 	})
 }

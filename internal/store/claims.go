@@ -12,38 +12,34 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// MaxStalls is how many claims in a row a chunk may have without one committed batch before it counts as poison.
-const MaxStalls = 3
-
-// ClaimChunk takes a chunk for one lease. It answers nil when somebody else holds it, it is over, or it is poison:
-// there is nothing to do then. The job's counts are not read.
-//
-// The read is part of the claim: one that failed would leave a stall behind, and three of them poison.
+// ClaimChunk takes a chunk for one lease. It returns nil when somebody else holds it, it is over or stalled too often,
+// or its job does not run: there is nothing to do then. The job's counts are not read.
 func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Claim, error) {
 	crash.Point("claim.begin")
-	now := s.dialect.now
-	var row struct {
-		jobRow
-		chunkRow
+	// Before the claim: a read that failed after it would leave a stall behind, and three of them fail the chunk.
+	jobs, err := s.selectJobs(ctx, `WHERE id = ?`, jobID)
+	if err != nil || len(jobs) == 0 || !jobs[0].Status.HoldsSlot() {
+		return nil, err
 	}
-	err := s.inTx(ctx, "claim chunk", func(tx *sqlx.Tx) error {
+	var row chunkRow
+	now := s.dialect.now
+	err = s.inTx(ctx, "claim chunk", func(tx *sqlx.Tx) error {
 		began := time.Now()
-		err := one(tx.ExecContext(ctx, `
+		err := requireRow(tx.ExecContext(ctx, `
 			UPDATE job_chunks
 			   SET lease_until = `+now+` + ?, stalls = stalls + 1, claims = claims + 1
 			 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND lease_until < `+now+` AND stalls < ?`,
-			s.lease.Milliseconds(), jobID, no, MaxStalls))
+			s.lease.Milliseconds(), jobID, no, job.MaxStalls))
 		if err != nil {
 			return err
 		}
-		s.answered(time.Since(began))
+		s.observeRTT(time.Since(began))
 		crash.Point("claim.taken")
-		err = tx.GetContext(ctx, &row, `
-			SELECT `+jobColumns+`, `+chunkColumns+` FROM jobs JOIN job_chunks ON job_id = id WHERE id = ? AND chunk_no = ?`, jobID, no)
+		err = tx.GetContext(ctx, &row, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ?`, jobID, no)
 		crash.Point("claim.read")
 		return err
 	})
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, errNoRow) {
 		return nil, nil
 	}
 	// After a lost COMMIT the chunk may be the caller's or not. Going on is safe, since each batch has its own guard;
@@ -51,26 +47,22 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 	if err != nil && !errors.Is(err, job.ErrUncertain) {
 		return nil, err
 	}
-	c := &job.Claim{Chunk: row.chunk()}
-	if c.Job, err = row.job(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return &job.Claim{Job: jobs[0], Chunk: row.chunk()}, nil
 }
-
-// far is the wait for an answer from which on fewer statements are worth more than quick ones.
-const far = 2 * time.Millisecond
-
-// errMoved is the guard's answer inside a transaction: the chunk does not stand where the caller believes.
-var errMoved = errors.New("the guard matched no row")
 
 // CommitBatch stores users, the next rows of the claimed chunk, of which rejected more were left out by the
 // source, and moves the claim on. Rows and checkpoint commit together: the guarded UPDATE is lock, fence,
-// checkpoint, lease renewal and counter in one statement. The answer is job.ErrFenced when the chunk is not the
+// checkpoint, lease renewal and counter in one statement. It returns job.ErrFenced when the chunk is not the
 // caller's any more; any other error leaves the chunk where it stood, and wraps job.ErrStoreUnavailable when
 // trying later may help.
 func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int) error {
 	crash.Point("batch.begin")
+	if c.Job.Status == job.Pending {
+		if err := s.startJob(ctx, c); err != nil {
+			return err
+		}
+	}
+	crash.Point("batch.started")
 	unknown := false
 	for n := 1; ; n++ {
 		err := s.tryBatch(ctx, c, users, rejected, unknown)
@@ -79,18 +71,15 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 			crash.Point("batch.committed")
 			c.Chunk.Done += int64(len(users) + rejected)
 			c.Chunk.Rejected += int64(rejected)
-			if c.Job.Status == job.Pending {
-				c.Job.Status, c.Job.Version = job.InProgress, c.Job.Version+1
-			}
 			return nil
-		case errors.Is(err, errMoved):
+		case errors.Is(err, errNoRow):
 			return job.ErrFenced
 		case k != conflict && k != unavailable || n == attempts || ctx.Err() != nil:
 			return translate("commit batch", err)
 		case errors.Is(err, job.ErrUncertain):
 			// Whether the COMMIT took effect shows in the next run of the same transaction: its guard waits for the
 			// first one's lock, which a plain SELECT would not do.
-			unknown = !crash.Off("locked") || s.peek(ctx, c, int64(len(users)+rejected))
+			unknown = true
 		}
 		if backoff(ctx, n) != nil {
 			return translate("commit batch", err)
@@ -98,29 +87,20 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 	}
 }
 
+// tryBatch runs the transaction of a batch once; unknown says that an earlier run may have committed.
 func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int, unknown bool) error {
 	guard, err := s.inserts.get(ctx, s.guardSQL())
 	if err != nil {
 		return err
 	}
-	height := s.dialect.insertRows
-	if time.Duration(s.answer.Load()) > far {
-		height = s.dialect.farRows
-	}
+	rowsPerInsert := s.rowsPerInsert()
 	var full *sqlx.Stmt
-	if len(users) >= height {
-		if full, err = s.inserts.get(ctx, insertSQL(height)); err != nil {
+	if len(users) >= rowsPerInsert {
+		if full, err = s.inserts.get(ctx, insertSQL(rowsPerInsert)); err != nil {
 			return err
 		}
 	}
-	insert := func(tx *sqlx.Tx) error { return s.insertUsers(ctx, tx, full, height, users) }
-	err = s.once(ctx, func(tx *sqlx.Tx) error {
-		// Before the chunk, as in Cancel: one order of locks, no deadlock.
-		if c.Job.Status == job.Pending {
-			if err := s.start(ctx, tx, c.Job.ID); err != nil {
-				return err
-			}
-		}
+	return s.runTx(ctx, func(tx *sqlx.Tx) error {
 		n := int64(len(users) + rejected)
 		began := time.Now()
 		rows, err := changed(tx.StmtxContext(ctx, guard).ExecContext(ctx,
@@ -128,69 +108,55 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, r
 		if err != nil {
 			return err
 		}
-		s.answered(time.Since(began))
+		s.observeRTT(time.Since(began))
 		if rows == 0 {
-			return s.moved(ctx, tx, c, n, unknown)
+			return s.resolve(ctx, tx, c, n, unknown)
 		}
 		crash.Point("batch.guarded")
-		if crash.Off("together") {
-			return nil
-		}
-		if err := insert(tx); err != nil {
+		if err := s.insertUsers(ctx, tx, full, rowsPerInsert, users); err != nil {
 			return err
 		}
 		crash.Point("batch.inserted")
 		return nil
 	})
-	if err == nil && crash.Off("together") {
-		return s.once(ctx, insert)
-	}
-	return err
 }
 
-// answered keeps the least that a statement took which touches one row. More counts little by little: a busy server is
-// not a far one.
-func (s *Store) answered(took time.Duration) {
-	least := s.answer.Load()
+// farRTT is the round trip from which on fewer statements are worth more than quick ones.
+const farRTT = 2 * time.Millisecond
+
+// rowsPerInsert is how many users one INSERT stores.
+func (s *Store) rowsPerInsert() int {
+	if time.Duration(s.rtt.Load()) > farRTT {
+		return s.dialect.farRowsPerInsert
+	}
+	return s.dialect.rowsPerInsert
+}
+
+// observeRTT estimates the round trip by the least time that a statement took which touches one row. A longer time
+// counts little by little: a busy server is not a far one.
+func (s *Store) observeRTT(took time.Duration) {
+	least := s.rtt.Load()
 	if least == 0 {
 		least = int64(took)
 	}
-	s.answer.Store(min(int64(took), least+(int64(took)-least)/16))
+	s.rtt.Store(min(int64(took), least+(int64(took)-least)/16))
 }
 
 // guardSQL sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
 func (s *Store) guardSQL() string {
-	fence := `state = 'READY' AND rows_done = ?`
-	switch {
-	case crash.Off("guard"):
-		fence = `state = 'READY' AND ? >= 0`
-	case crash.Off("state"):
-		fence = `rows_done = ?`
-	}
 	return `
 		UPDATE job_chunks
 		   SET state = CASE WHEN rows_done + ? >= row_count THEN 'DONE' ELSE state END,
 		       rows_done = rows_done + ?, rows_rejected = rows_rejected + ?,
 		       lease_until = ` + s.dialect.now + ` + ?, stalls = 0
-		 WHERE job_id = ? AND chunk_no = ? AND ` + fence
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND rows_done = ?`
 }
 
-// start moves the job to IN_PROGRESS with its first batch, also the first after a pause; no row matches when another
-// chunk was first.
-func (s *Store) start(ctx context.Context, tx *sqlx.Tx, id string) error {
-	_, err := tx.ExecContext(ctx, `
-		UPDATE jobs
-		   SET status = 'IN_PROGRESS', version = version + 1,
-		       started_at = CASE WHEN started_at = 0 THEN `+s.dialect.now+` ELSE started_at END
-		 WHERE id = ? AND status = 'PENDING'`, id)
-	return err
-}
-
-// moved tells the fence from a first commit that did take effect: after a lost connection, a checkpoint that
-// already stands at the batch's end is this batch's own.
-func (s *Store) moved(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, unknown bool) error {
+// resolve tells why the guard of a batch of n rows matched no row. After a lost connection the first commit may have
+// taken effect: a checkpoint that already stands at the batch's end is this batch's own. Otherwise it returns errNoRow.
+func (s *Store) resolve(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, unknown bool) error {
 	if !unknown {
-		return errMoved
+		return errNoRow
 	}
 	var done int64
 	err := tx.GetContext(ctx, &done, `SELECT rows_done FROM job_chunks WHERE job_id = ? AND chunk_no = ?`+s.dialect.forUpdate,
@@ -198,23 +164,15 @@ func (s *Store) moved(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, u
 	if err != nil {
 		return err
 	}
-	if done == c.Chunk.Done+n && !crash.Off("moved") {
+	if done == c.Chunk.Done+n {
 		crash.Point("batch.resolved")
 		return nil
 	}
-	return errMoved
-}
-
-// peek is moved as it must not be, for the chaos tests: a look without a lock shows what was before a COMMIT that is
-// still in flight.
-func (s *Store) peek(ctx context.Context, c *job.Claim, n int64) bool {
-	var done int64
-	err := s.r.GetContext(ctx, &done, `SELECT rows_done FROM job_chunks WHERE job_id = ? AND chunk_no = ?`, c.Chunk.JobID, c.Chunk.No)
-	return err == nil && done == c.Chunk.Done+n
+	return errNoRow
 }
 
 // GiveBack ends a claim on purpose: the chunk may be claimed again after wait, and the claim does not count as a
-// stall. It does nothing when the chunk is not the caller's any more.
+// stall. It has no effect when the chunk is not the caller's any more.
 func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, reason string) error {
 	crash.Point("giveback.begin")
 	_, err := s.exec(ctx, "give back chunk", `
