@@ -110,7 +110,7 @@ func (s *Service) Get(ctx context.Context, owner, id string) (job.Job, error) {
 	if !live && liveErr == nil {
 		ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 		defer cancel()
-		if err := s.show(ctx, j); err != nil {
+		if err := s.Show(ctx, j); err != nil {
 			s.Log.WarnContext(ctx, "live progress not shown", "job", id, "err", err)
 		}
 	}

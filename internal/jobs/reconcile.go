@@ -128,18 +128,25 @@ func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
 	}
 }
 
-// syncView puts the live view back when Redis lost it or shows an older version, or a reason to wait that a slow worker
-// showed after it was taken back: those have no versions.
+// syncView puts the live view back when Redis lost it or shows an older version, the counts of a job that stands still
+// as somebody saw them too early, or a reason to wait that a slow worker showed after it was taken back: those have no
+// versions.
 func (s *Service) syncView(ctx context.Context, j job.Job) error {
 	live, ok, err := s.Live.Get(ctx, j.ID)
-	if err != nil || ok && (live.Version > j.Version || live.Version == j.Version && live.WaitReason == j.WaitReason) {
+	switch {
+	case err != nil:
 		return err
+	case ok && live.Version > j.Version:
+		return nil
+	case ok && live.Version == j.Version && live.WaitReason == j.WaitReason &&
+		(j.Status.HoldsSlot() || live.Processed == j.Processed && live.Rejected == j.Rejected):
+		return nil
 	}
-	return s.show(ctx, j)
+	return s.Show(ctx, j)
 }
 
-// show puts the job into the live view with all its chunks, since a view without them would show less than there was.
-func (s *Service) show(ctx context.Context, j job.Job) error {
+// Show puts the job into the live view with all its chunks, since a view without them would show less than there was.
+func (s *Service) Show(ctx context.Context, j job.Job) error {
 	chunks, err := s.Store.Chunks(ctx, j.ID)
 	if err != nil {
 		return err

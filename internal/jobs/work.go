@@ -52,5 +52,5 @@ func (s *Service) showAsItStands(ctx context.Context, j *job.Job) error {
 		return err
 	}
 	*j = now
-	return s.show(ctx, now)
+	return s.Show(ctx, now)
 }

@@ -73,7 +73,7 @@ func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected i
 	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{key(jobID)}, n, done, "r"+n, rejected).Err())
 }
 
-// Get returns the job as it is shown, its counts summed over the chunks while it runs; ok is false when it is not
+// Get returns the job as it is shown, its counts summed over the chunks; ok is false when it is not
 // shown. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err error) {
 	hash, err := l.reads.get(ctx, key(jobID))
@@ -87,9 +87,8 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	if err := json.Unmarshal([]byte(doc), &j); err != nil {
 		return job.Job{}, false, fmt.Errorf("live progress of job %s: %w", jobID, err)
 	}
-	if j.Status.Terminal() {
-		return j, true, nil
-	}
+	// Not the counts of the document: whoever read the job between the two steps of its end has shown too few, while those
+	// of the chunks only grow.
 	var done, rejected int64
 	for field, value := range hash {
 		if field == "doc" || field == "v" {

@@ -96,7 +96,7 @@ func TestOlderVersionNeverReplacesNewer(t *testing.T) {
 		old := newJob()
 		over := old
 		over.Status, over.Version, over.Processed, over.FinishedAt = job.Completed, 2, 100, time.UnixMilli(1_700_000_009_000).UTC()
-		check(t, l.Put(t.Context(), over, nil))
+		check(t, l.Put(t.Context(), over, []job.Chunk{{No: 0, Done: 60}, {No: 1, Done: 40}}))
 		check(t, l.Put(t.Context(), old, []job.Chunk{{No: 0, Done: 5}}))
 		shown(t, l, over)
 		if ttl := rdb.TTL(t.Context(), key(old.ID)).Val(); ttl <= 0 || ttl > afterEnd {

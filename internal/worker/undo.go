@@ -36,7 +36,7 @@ func (u *Undoer) Undo(ctx context.Context, id string) {
 		if more, err = u.Store.UndoSlice(ctx, &j); err != nil {
 			break
 		}
-		if err := u.Jobs.Live.Put(ctx, j, nil); err != nil {
+		if err := u.Jobs.Show(ctx, j); err != nil {
 			log.Debug("progress not shown", "err", err)
 		}
 	}
