@@ -7,12 +7,10 @@ import (
 	"context"
 	_ "embed" // for the scripts
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -47,9 +45,6 @@ func NewSlots(rdb redis.UniversalClient, o Options) *Slots {
 	if o.RenewLease == 0 {
 		o.RenewLease = 15 * time.Minute
 	}
-	if crash.Off("purge") {
-		reserveSlot = strings.Replace(reserveSlot, "if ends > now then", "if true then", 1)
-	}
 	return &Slots{
 		rdb: rdb, opts: o,
 		reserve: redis.NewScript(reserveSlot), renew: redis.NewScript(renewSlot), release: redis.NewScript(releaseSlot),
@@ -64,9 +59,6 @@ func (s *Slots) Reserve(ctx context.Context, userID, jobID string, l job.TierLim
 	if err != nil {
 		return err
 	}
-	if crash.Off("atomic") {
-		return s.reserveInTwo(ctx, keys, jobID, l)
-	}
 	answer, err := s.reserve.Run(ctx, s.rdb, keys, jobID, l.Concurrent, s.opts.ReserveLease.Milliseconds(), l.Cooldown.Milliseconds()).Result()
 	if err != nil {
 		return unavailable("reserve a slot", err)
@@ -75,22 +67,6 @@ func (s *Slots) Reserve(ctx context.Context, userID, jobID string, l job.TierLim
 		return nil
 	}
 	return refused(answer, l)
-}
-
-// reserveInTwo is Reserve as it must not be, for the chaos tests: it checks, and then it adds.
-func (s *Slots) reserveInTwo(ctx context.Context, keys []string, jobID string, l job.TierLimit) error {
-	used, err := s.rdb.ZCard(ctx, keys[0]).Result()
-	if err != nil {
-		return unavailable("reserve a slot", err)
-	}
-	if used >= int64(l.Concurrent) {
-		return &job.LimitError{Tier: l.Tier, Limit: l.Concurrent, InUse: int(used), RetryAfter: time.Second}
-	}
-	end := float64(time.Now().Add(s.opts.ReserveLease).UnixMilli())
-	if err := s.rdb.ZAdd(ctx, keys[0], redis.Z{Score: end, Member: jobID}).Err(); err != nil {
-		return unavailable("reserve a slot", err)
-	}
-	return nil
 }
 
 // refused reads the refusal of reserve_slot.lua.

@@ -90,7 +90,7 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 		case errors.Is(err, job.ErrUncertain):
 			// Whether the COMMIT took effect shows in the next run of the same transaction: its guard waits for the
 			// first one's lock, which a plain SELECT would not do.
-			unknown = !crash.Off("locked") || s.peek(ctx, c, int64(len(users)+rejected))
+			unknown = true
 		}
 		if backoff(ctx, n) != nil {
 			return translate("commit batch", err)
@@ -113,8 +113,7 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, r
 			return err
 		}
 	}
-	insert := func(tx *sqlx.Tx) error { return s.insertUsers(ctx, tx, full, height, users) }
-	err = s.once(ctx, func(tx *sqlx.Tx) error {
+	return s.once(ctx, func(tx *sqlx.Tx) error {
 		// Before the chunk, as in Cancel: one order of locks, no deadlock.
 		if c.Job.Status == job.Pending {
 			if err := s.start(ctx, tx, c.Job.ID); err != nil {
@@ -133,19 +132,12 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, r
 			return s.moved(ctx, tx, c, n, unknown)
 		}
 		crash.Point("batch.guarded")
-		if crash.Off("together") {
-			return nil
-		}
-		if err := insert(tx); err != nil {
+		if err := s.insertUsers(ctx, tx, full, height, users); err != nil {
 			return err
 		}
 		crash.Point("batch.inserted")
 		return nil
 	})
-	if err == nil && crash.Off("together") {
-		return s.once(ctx, insert)
-	}
-	return err
 }
 
 // answered keeps the least that a statement took which touches one row. More counts little by little: a busy server is
@@ -160,19 +152,12 @@ func (s *Store) answered(took time.Duration) {
 
 // guardSQL sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
 func (s *Store) guardSQL() string {
-	fence := `state = 'READY' AND rows_done = ?`
-	switch {
-	case crash.Off("guard"):
-		fence = `state = 'READY' AND ? >= 0`
-	case crash.Off("state"):
-		fence = `rows_done = ?`
-	}
 	return `
 		UPDATE job_chunks
 		   SET state = CASE WHEN rows_done + ? >= row_count THEN 'DONE' ELSE state END,
 		       rows_done = rows_done + ?, rows_rejected = rows_rejected + ?,
 		       lease_until = ` + s.dialect.now + ` + ?, stalls = 0
-		 WHERE job_id = ? AND chunk_no = ? AND ` + fence
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND rows_done = ?`
 }
 
 // start moves the job to IN_PROGRESS with its first batch, also the first after a pause; no row matches when another
@@ -198,19 +183,11 @@ func (s *Store) moved(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, u
 	if err != nil {
 		return err
 	}
-	if done == c.Chunk.Done+n && !crash.Off("moved") {
+	if done == c.Chunk.Done+n {
 		crash.Point("batch.resolved")
 		return nil
 	}
 	return errMoved
-}
-
-// peek is moved as it must not be, for the chaos tests: a look without a lock shows what was before a COMMIT that is
-// still in flight.
-func (s *Store) peek(ctx context.Context, c *job.Claim, n int64) bool {
-	var done int64
-	err := s.r.GetContext(ctx, &done, `SELECT rows_done FROM job_chunks WHERE job_id = ? AND chunk_no = ?`, c.Chunk.JobID, c.Chunk.No)
-	return err == nil && done == c.Chunk.Done+n
 }
 
 // GiveBack ends a claim on purpose: the chunk may be claimed again after wait, and the claim does not count as a

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -49,11 +48,7 @@ func (p *statements) close() {
 
 // insertSQL is the INSERT for rows users. Never INSERT IGNORE: it cuts and blanks bad values silently.
 func insertSQL(rows int) string {
-	verb := `INSERT`
-	if crash.Off("guard") { // the primary key would stand in for it
-		verb = `INSERT IGNORE`
-	}
-	return verb + ` INTO users (id, first_name, last_name, email, city, state, age, mobile_number, gender) VALUES ` +
+	return `INSERT INTO users (id, first_name, last_name, email, city, state, age, mobile_number, gender) VALUES ` +
 		strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?,?),", rows), ",")
 }
 
@@ -77,7 +72,7 @@ func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, h
 		if err != nil {
 			return err
 		}
-		if rows != int64(n) && !crash.Off("guard") {
+		if rows != int64(n) {
 			return fmt.Errorf("inserted %d rows of %d", rows, n)
 		}
 		users = users[n:]

@@ -11,7 +11,6 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -97,7 +96,7 @@ func (s *Store) RecordJob(ctx context.Context, j *job.Job, chunkRows int64) erro
 		return err
 	}
 	j.Status, j.Chunks = job.Pending, int((j.Requested+chunkRows-1)/chunkRows)
-	key := sql.NullString{String: j.IdempotencyKey, Valid: j.IdempotencyKey != "" && !crash.Off("unique")}
+	key := sql.NullString{String: j.IdempotencyKey, Valid: j.IdempotencyKey != ""}
 	err = s.inTx(ctx, "record job", func(tx *sqlx.Tx) error {
 		if j.FirstID, err = reserveIDs(ctx, tx, j.Requested); err != nil {
 			return err

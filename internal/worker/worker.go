@@ -114,9 +114,6 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, bat
 	if err != nil {
 		return err
 	}
-	if crash.Off(fmt.Sprintf("chunk %d", c.Chunk.No)) {
-		panic("a test poisons this chunk")
-	}
 	dst := make([]user.User, 0, w.BatchRows)
 	for c.Chunk.Left() > 0 {
 		select {
