@@ -25,7 +25,7 @@ var muster = archtest.Rules{
 
 		// Adapters never import one another.
 		"internal/store":     {"internal/crash", "internal/job", "internal/user"},
-		"internal/ratelimit": {"internal/crash", "internal/job", "internal/user"},
+		"internal/ratelimit": {"internal/job", "internal/user"},
 		"internal/progress":  {"internal/job", "internal/user"},
 		"internal/tasks":     {"internal/job", "internal/user"},
 		"internal/source":    {"internal/job", "internal/user"},
