@@ -18,8 +18,8 @@ func TestChaosR11LostCommits(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R11", "answers of COMMIT lost", s, func(s *stack) string { return lostCommits(s, 100) })
-		control(t, "R11", s, "guard", wrongRows, func(s *stack) string { return lostCommits(s, 10) }) // a blind retry
-		control(t, "R11", s, "moved", takenForAnothers, func(s *stack) string { return lostCommits(s, 10) })
+		control(t, "R11", s, "batch-without-fence", wrongRows, func(s *stack) string { return lostCommits(s, 10) }) // a blind retry
+		control(t, "R11", s, "lost-commit-unrecognized", takenForAnothers, func(s *stack) string { return lostCommits(s, 10) })
 	})
 }
 
@@ -58,7 +58,7 @@ func TestChaosR12Network(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R12", "latency, thin line, black hole, resets", s, func(s *stack) string { return badNetwork(s, toxics) })
-		control(t, "R12", s, "timeouts", "no answer within", func(s *stack) string { return badNetwork(s, []string{blackHole}) })
+		control(t, "R12", s, "redis-without-timeouts", "no answer within", func(s *stack) string { return badNetwork(s, []string{blackHole}) })
 	})
 }
 

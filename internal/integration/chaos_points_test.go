@@ -35,7 +35,7 @@ func TestChaosR4CrashPoints(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R4", "a crash at each point", s, func(s *stack) string { return crashPoints(s, "", 3) })
-		control(t, "R4", s, "keeper", notOver, func(s *stack) string { return crashPoints(s, "batch.committed", 1) })
+		control(t, "R4", s, "no-reconciler", notOver, func(s *stack) string { return crashPoints(s, "batch.committed", 1) })
 	})
 }
 

@@ -83,7 +83,7 @@ func TestChaosR10KillDatabase(t *testing.T) {
 	fullOnly(t)
 	chaos(t, "R10", "kill -9 of MariaDB", s, func(s *stack) string { return databaseKills(s, database, 5) })
 	// A killed server has no COMMIT in flight any more when the client looks; behind R11's proxy there is one.
-	control(t, "R10", s, "locked", takenForAnothers, func(s *stack) string { return lostCommits(s, 10) })
+	control(t, "R10", s, "lost-commit-read-unlocked", takenForAnothers, func(s *stack) string { return lostCommits(s, 10) })
 }
 
 func databaseKills(s *stack, database *testenv.Process, kills int) string {
@@ -123,7 +123,7 @@ func databaseKills(s *stack, database *testenv.Process, kills int) string {
 func TestChaosR9Flush(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R9", "FLUSHALL in mid-import", s, flushes)
-		control(t, "R9", s, "rebuild", "the slot is back", flushes)
+		control(t, "R9", s, "redis-not-rebuilt", "the slot is back", flushes)
 	})
 }
 

@@ -18,7 +18,7 @@ func TestChaosR3DeadAPIs(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R3", "API killed at each step of acceptance", s, func(s *stack) string { return deadAPIs(s, 300) })
-		control(t, "R3", s, "keeper", notOver, func(s *stack) string { return deadAPIs(s, 6) })
+		control(t, "R3", s, "no-reconciler", notOver, func(s *stack) string { return deadAPIs(s, 6) })
 	})
 }
 
@@ -57,7 +57,7 @@ func TestChaosR6LimitStorm(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R6", "500 clients want 19 slots", s, func(s *stack) string { return limitStorm(s, 20) })
-		control(t, "R6", s, "atomic", `slots of \w+ are held`, func(s *stack) string { return limitStorm(s, 2) })
+		control(t, "R6", s, "slots-in-two-steps", `slots of \w+ are held`, func(s *stack) string { return limitStorm(s, 2) })
 	})
 }
 
@@ -152,7 +152,7 @@ func (s *stack) sample(ctx context.Context) (samples int) {
 func TestChaosR7IdempotencyStorm(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R7", "requests at once under one key", s, func(s *stack) string { return idempotencyStorm(s, rounds(20, 200), 50) })
-		control(t, "R7", s, "unique", `key\d+ made \d+ jobs`, func(s *stack) string { return idempotencyStorm(s, 5, 20) })
+		control(t, "R7", s, "key-not-unique", `key\d+ made \d+ jobs`, func(s *stack) string { return idempotencyStorm(s, 5, 20) })
 	})
 }
 
@@ -219,7 +219,7 @@ func sameKey(t testing.TB, apis []*proc, caller, key string, each int) map[strin
 func TestChaosR14CancelStorm(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R14", "cancels at random moments", s, func(s *stack) string { return cancels(s, rounds(20, 100)) })
-		control(t, "R14", s, "state", wrongRows, func(s *stack) string { return cancels(s, 20) })
+		control(t, "R14", s, "batch-without-state", wrongRows, func(s *stack) string { return cancels(s, 20) })
 	})
 }
 

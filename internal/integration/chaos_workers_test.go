@@ -64,8 +64,8 @@ func TestChaosR1KillStorm(t *testing.T) {
 		})
 		// Kills alone never bring two workers to one chunk, so the fence has no part in this; that rows and checkpoint
 		// commit together has.
-		control(t, "R1", s, "together", wrongRows, func(s *stack) string { return killStorm(s, 12, 100_000) })
-		control(t, "R1", s, "keeper", `progress after kill|`+notOver, func(s *stack) string { return killStorm(s, 12, 100_000) })
+		control(t, "R1", s, "batch-in-two-transactions", wrongRows, func(s *stack) string { return killStorm(s, 12, 100_000) })
+		control(t, "R1", s, "no-reconciler", `progress after kill|`+notOver, func(s *stack) string { return killStorm(s, 12, 100_000) })
 	})
 }
 
@@ -137,7 +137,7 @@ func deadWorkersChunk(s *stack) string {
 func TestChaosR2FrozenWorkers(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R2", "SIGSTOP of workers", s, func(s *stack) string { return freezes(s, rounds(4, 30), rounds(1, 10)) })
-		control(t, "R2", s, "guard", wrongRows, func(s *stack) string { return freezes(s, 10, 0) })
+		control(t, "R2", s, "batch-without-fence", wrongRows, func(s *stack) string { return freezes(s, 10, 0) })
 	})
 }
 
@@ -185,10 +185,11 @@ func TestChaosR13PoisonChunk(t *testing.T) {
 
 func poisonChunk(s *stack) string {
 	t := s.t
-	s.hooks = true
 	s.env = append(s.env, "MUSTER_CHUNK_ROWS=500")
 	api := s.api()
-	s.start("worker", "MUSTER_CHAOS_OFF=chunk 7")
+	s.control = "poison-chunk"
+	s.workers(1)
+	s.control = ""
 	v := api.submit("ann", 10_000)
 	began := time.Now()
 	end := api.follow(v.JobID, "ann", 15*time.Second)

@@ -28,6 +28,9 @@ import (
 	"github.com/musterhq/muster/internal/testenv"
 )
 
+// root is the module's folder.
+var root = filepath.Join("..", "..")
+
 // binaries is where TestMain built api, worker and muster.
 var binaries string
 
@@ -64,8 +67,9 @@ type stack struct {
 	env      []string
 	server   storetest.Engine
 	procs    []*proc
-	hooks    bool // start processes that have internal/crash's hooks
-	lossy    bool // the database's answers get lost, and with them the news of a job's end
+	hooks    bool   // start processes that have internal/crash's hooks
+	control  string // start processes that also lack what this control takes away
+	lossy    bool   // the database's answers get lost, and with them the news of a job's end
 }
 
 // eachServer runs fn on every MySQL and MariaDB server that is present.
@@ -122,8 +126,8 @@ func (s *stack) start(binary string, env ...string) *proc {
 	s.t.Helper()
 	p := &proc{t: s.t, name: binary, log: &buffer{}, done: make(chan struct{})}
 	dir := binaries
-	if s.hooks {
-		dir = hooked(s.t)
+	if s.hooks || s.control != "" {
+		dir = chaosBuild(s.t, s.control)
 	}
 	p.cmd = exec.Command(filepath.Join(dir, binary))
 	p.cmd.Env = append(append([]string{}, s.env...), env...)

@@ -14,29 +14,43 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"github.com/musterhq/muster/internal/integration/controls"
 )
 
-var hookedOnce = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(binaries, "hooked")
-	args := []string{"build", "-tags", "chaos", "-o", dir + string(filepath.Separator), "github.com/musterhq/muster/cmd/..."}
-	if raceDetector {
-		args = slices.Insert(args, 1, "-race")
-	}
-	out, err := exec.Command("go", args...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the commands with hooks: %w\n%s", err, out)
-	}
-	return dir, nil
-})
+// builds has the folders of the binaries for the chaos tests, by control; each is built when it is first asked for.
+var builds sync.Map
 
-// hooked is where the binaries with the hooks of internal/crash are.
-func hooked(t testing.TB) string {
+// chaosBuild returns where the binaries of the services are that have the hooks of internal/crash and, unless control is
+// empty, lack what the control takes away.
+func chaosBuild(t testing.TB, control string) string {
 	t.Helper()
-	dir, err := hookedOnce()
+	once, _ := builds.LoadOrStore(control, sync.OnceValues(func() (string, error) { return build(control) }))
+	dir, err := once.(func() (string, error))()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+func build(control string) (dir string, err error) {
+	dir = filepath.Join(binaries, "chaos-"+control)
+	args := []string{"build", "-tags", "chaos", "-ldflags=-w", "-o", dir + string(filepath.Separator)}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	if control != "" {
+		overlay, err := controls.Overlay(root, filepath.Join(dir, "sources"), control)
+		if err != nil {
+			return "", err
+		}
+		args = append(args, "-overlay", overlay)
+	}
+	args = append(args, "github.com/musterhq/muster/cmd/api", "github.com/musterhq/muster/cmd/worker")
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the services for the chaos tests, control %q: %w\n%s", control, err, out)
+	}
+	return dir, nil
 }
 
 // trial is a test that is expected to fail: it keeps what it would have said.
@@ -68,11 +82,12 @@ const (
 	notOver   = `not within \S+: job \S+ ends`
 )
 
-// control runs the test with a protection switched off in all processes. It must fail, and in the way that the
-// protection prevents, which the pattern wanted describes: a test that passes then would pass whatever the program does,
-// and one that fails by something else, such as its setup, shows nothing.
-func control(t *testing.T, id string, s *stack, protection, wanted string, test func(s *stack) string) {
+// control runs the test with all processes built from a control, which lack a protection. It must fail, and in the way
+// that the protection prevents, which the pattern wanted describes: a test that passes then would pass whatever the
+// program does, and one that fails by something else, such as its setup, shows nothing.
+func control(t *testing.T, id string, s *stack, name, wanted string, test func(s *stack) string) {
 	t.Helper()
+	chaosBuild(t, name) // what fails here is no finding of the test
 	began := time.Now()
 	r := &trial{TB: t}
 	done := make(chan struct{})
@@ -84,12 +99,11 @@ func control(t *testing.T, id string, s *stack, protection, wanted string, test 
 			}
 		}()
 		without := newStack(r, s.server)
-		without.hooks = true
-		without.env = append(without.env, "MUSTER_CHAOS_OFF="+protection)
+		without.control = name
 		test(without)
 	}()
 	<-done
-	verdict(t, result{ID: id, Engine: s.engine, Control: protection + " off", Test: "control", Seconds: seconds(began)}, r.failures, wanted)
+	verdict(t, result{ID: id, Engine: s.engine, Control: name, Test: "control", Seconds: seconds(began)}, r.failures, wanted)
 }
 
 // verdict judges a control by what it recorded, and puts it into the table.
@@ -116,7 +130,7 @@ type result struct {
 	ID      string  `json:"id"`
 	Engine  string  `json:"engine"`
 	Test    string  `json:"test"`
-	Control string  `json:"control,omitempty"` // what was switched off
+	Control string  `json:"control,omitempty"` // the patch that took a protection away
 	Passed  bool    `json:"passed"`
 	Seconds float64 `json:"seconds"`
 	Figures string  `json:"figures"`
