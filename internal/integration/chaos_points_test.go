@@ -2,10 +2,18 @@ package integration
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // scene is what lets a worker come to a crash point three times: three jobs of ten chunks, and then this.
@@ -28,6 +36,41 @@ var points = []struct {
 	{stopInMidChunk, []string{"MUSTER_BATCH_ROWS=1", "MUSTER_WORKER_CONCURRENCY=3"}, []string{"giveback.begin", "giveback.done"}},
 	// Three jobs that are over are undone.
 	{undoAll, nil, []string{"undo.begin", "undo.sliced"}},
+}
+
+// submitPoints are those that an API passes when it accepts a job; R3 kills it at each.
+var submitPoints = []string{"submit.begin", "submit.reserved", "submit.recorded", "submit.shown", "submit.rung", "submit.announced"}
+
+// countedPoints are those at which tests count, and nobody dies.
+var countedPoints = []string{"batch.resolved"}
+
+// The tests know every point of the program, and none that is not there any more.
+func TestCrashPointsAreListed(t *testing.T) {
+	t.Parallel()
+	listed := slices.Concat(submitPoints, countedPoints)
+	for _, p := range points {
+		listed = append(listed, p.names...)
+	}
+	var placed []string
+	call := regexp.MustCompile(`crash\.Point\("([a-z.]+)"\)`)
+	err := filepath.WalkDir(filepath.Join(root, "internal"), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range call.FindAllSubmatch(source, -1) {
+			placed = append(placed, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(listed)
+	slices.Sort(placed)
+	if diff := cmp.Diff(slices.Compact(placed), listed); diff != "" {
+		t.Errorf("crash points, in the program (-) and in the tests (+):\n%s", diff)
+	}
 }
 
 // R4: a worker dies at each named point, at the first, second and third time it comes there.

@@ -28,14 +28,13 @@ func deadAPIs(s *stack, kills int) string {
 	// A slot that was reserved for a job that never came to be is free soon: the audit waits for it.
 	s.env = append(s.env, "MUSTER_SLOT_RESERVE_LEASE=3s")
 	s.workers(2)
-	points := []string{"submit.begin", "submit.reserved", "submit.recorded", "submit.shown", "submit.rung", "submit.announced"}
 	healthy := s.api()
 	ids := map[string]string{} // job id by caller
 	for i := range kills {
-		dying := s.api("MUSTER_CHAOS_CRASH=" + points[i%len(points)] + ":1")
+		dying := s.api("MUSTER_CHAOS_CRASH=" + submitPoints[i%len(submitPoints)] + ":1")
 		caller := fmt.Sprintf("user%d", i)
 		if v, err := dying.call("POST", importPath(caller, 120), caller, "Idempotency-Key", caller); err == nil && v.HTTP < 500 {
-			t.Fatalf("the API survived %s: %s", points[i%len(points)], v.RawResponse)
+			t.Fatalf("the API survived %s: %s", submitPoints[i%len(submitPoints)], v.RawResponse)
 		}
 		dying.gone(10 * time.Second)
 		ids[healthy.retried(caller, 120)] = caller
