@@ -16,14 +16,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// scene is what lets a worker come to a crash point three times: three jobs of ten chunks, and then this.
-type scene func(s *stack, api, dying *proc, ids []string, user string)
+// scenario is what lets a worker come to a crash point three times: three jobs of ten chunks, and then this.
+type scenario func(s *stack, api, dying *proc, ids []string, user string)
 
 // points are those of internal/crash that a worker passes, by what must happen there.
 var points = []struct {
-	scene scene
-	env   []string
-	names []string
+	scenario scenario
+	env      []string
+	names    []string
 }{
 	{nil, nil, []string{
 		"claim.begin", "claim.taken", "claim.read", "batch.read",
@@ -78,7 +78,7 @@ func TestChaosR4CrashPoints(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R4", "a crash at each point", s, func(s *stack) string { return crashPoints(s, "", 3) })
-		control(t, "R4", s, "no-reconciler", notOver, func(s *stack) string { return crashPoints(s, "batch.committed", 1) })
+		control(t, "R4", s, "no-reconciler", neverEnds, func(s *stack) string { return crashPoints(s, "batch.committed", 1) })
 	})
 }
 
@@ -99,7 +99,7 @@ func crashPoints(s *stack, only string, hits int) string {
 			for hit := 1; hit <= hits; hit++ {
 				user := fmt.Sprintf("%s-%d", name, hit)
 				env := append([]string{"MUSTER_WORKER_CONCURRENCY=1", "MUSTER_KEEPER_INTERVAL=50ms", fmt.Sprintf("MUSTER_CHAOS_CRASH=%s:%d", name, hit)}, p.env...)
-				all = append(all, s.crashAt(api, user, env, p.scene)...)
+				all = append(all, s.crashAt(api, user, env, p.scenario)...)
 			}
 		}
 	}
@@ -109,16 +109,16 @@ func crashPoints(s *stack, only string, hits int) string {
 }
 
 // crashAt lets a worker die at a point, with three jobs, and has another one end them.
-func (s *stack) crashAt(api *proc, user string, env []string, scene scene) (ids []string) {
+func (s *stack) crashAt(api *proc, user string, env []string, scenario scenario) (ids []string) {
 	t := s.t
 	for n := range 3 {
 		ids = append(ids, api.submit(user, 2998+n).JobID)
 	}
 	dying := s.start("worker", env...)
-	if scene != nil {
-		scene(s, api, dying, ids, user)
+	if scenario != nil {
+		scenario(s, api, dying, ids, user)
 	}
-	dying.gone(20 * time.Second)
+	dying.waitExit(20 * time.Second)
 	if status, ok := dying.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		t.Fatalf("the worker did not die at %s: %v", env, dying.cmd.ProcessState)
 	}

@@ -89,7 +89,7 @@ func TestChaosR10KillDatabase(t *testing.T) {
 func databaseKills(s *stack, database *testenv.Process, kills int) string {
 	t := s.t
 	random := chaosSeed(t)
-	s.hooks, s.lossy = true, true
+	s.hooks, s.flakyDatabase = true, true
 	api := s.api()
 	// Small batches: most of the time is spent in COMMIT.
 	workers := s.workers(2, "MUSTER_CHAOS_SHOW=batch.resolved", "MUSTER_BATCH_ROWS=20", "MUSTER_WORKER_CONCURRENCY=4")
@@ -119,7 +119,7 @@ func databaseKills(s *stack, database *testenv.Process, kills int) string {
 	return fmt.Sprintf("%d kills, %d unknown commits resolved, 300,000 users exact", killed, resolved)
 }
 
-// R9: Redis forgets everything in mid-import; slots, bells and progress are rebuilt from the store.
+// R9: Redis forgets everything in mid-import; slots, tasks and progress are rebuilt from the store.
 func TestChaosR9Flush(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R9", "FLUSHALL in mid-import", s, flushes)

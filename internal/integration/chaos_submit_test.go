@@ -18,7 +18,7 @@ func TestChaosR3DeadAPIs(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R3", "API killed at each step of acceptance", s, func(s *stack) string { return deadAPIs(s, 300) })
-		control(t, "R3", s, "no-reconciler", notOver, func(s *stack) string { return deadAPIs(s, 6) })
+		control(t, "R3", s, "no-reconciler", neverEnds, func(s *stack) string { return deadAPIs(s, 6) })
 	})
 }
 
@@ -36,7 +36,7 @@ func deadAPIs(s *stack, kills int) string {
 		if v, err := dying.call("POST", importPath(caller, 120), caller, "Idempotency-Key", caller); err == nil && v.HTTP < 500 {
 			t.Fatalf("the API survived %s: %s", submitPoints[i%len(submitPoints)], v.RawResponse)
 		}
-		dying.gone(10 * time.Second)
+		dying.waitExit(10 * time.Second)
 		ids[healthy.retried(caller, 120)] = caller
 	}
 	if len(ids) != kills {
@@ -74,7 +74,7 @@ func limitStorm(s *stack, n int) string {
 	sampled := make(chan int)
 	go func() { sampled <- s.sample(ctx) }()
 	var refused atomic.Int64
-	want := ends{}
+	want := wantStatus{}
 	for round := range n {
 		accepted := stormRound(t, apis, &refused)
 		for id := range accepted {
@@ -95,7 +95,7 @@ func limitStorm(s *stack, n int) string {
 	return fmt.Sprintf("%d rounds, 0 of %d samples above a limit, %d refusals with Retry-After", n, samples, refused.Load())
 }
 
-// stormRound lets 500 clients ask for each tier at once, and answers the jobs.
+// stormRound lets 500 clients ask for each tier at once, and returns the jobs.
 func stormRound(t testing.TB, apis []*proc, refused *atomic.Int64) map[string]string {
 	t.Helper()
 	var mu sync.Mutex
@@ -189,7 +189,7 @@ func idempotencyStorm(s *stack, keys, each int) string {
 	return fmt.Sprintf("%d keys × %d, %d jobs, %d mismatches refused", keys, each, len(list), 5*keys)
 }
 
-// sameKey makes the same request at once under one key, and answers the jobs that the answers name.
+// sameKey makes the same request at once under one key, and returns the jobs that the responses name.
 func sameKey(t testing.TB, apis []*proc, caller, key string, each int) map[string]bool {
 	t.Helper()
 	var mu sync.Mutex
@@ -227,7 +227,7 @@ func cancels(s *stack, n int) string {
 	random := chaosSeed(t)
 	api := s.api()
 	s.workers(2, "MUSTER_BATCH_ROWS=200")
-	want, users := ends{}, map[string]int64{}
+	want, users := wantStatus{}, map[string]int64{}
 	slowest := time.Duration(0)
 	for i := range n {
 		caller := fmt.Sprintf("user%d", i)
