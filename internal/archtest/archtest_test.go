@@ -41,13 +41,14 @@ var muster = archtest.Rules{
 		"client": {},
 
 		// Helpers of tests and measurements.
-		"internal/bench":             {archtest.Any},
-		"deployments":                {},
-		"internal/archtest":          {},
-		"internal/integration":       {archtest.Any},
-		"internal/source/sourcetest": {archtest.Any},
-		"internal/store/storetest":   {archtest.Any},
-		"internal/testenv":           {},
+		"internal/bench":                {archtest.Any},
+		"deployments":                   {},
+		"internal/archtest":             {},
+		"internal/integration":          {archtest.Any},
+		"internal/integration/controls": {},
+		"internal/source/sourcetest":    {archtest.Any},
+		"internal/store/storetest":      {archtest.Any},
+		"internal/testenv":              {},
 	},
 	StandardOnly: []string{"internal/config", "internal/crash", "internal/job", "internal/user"},
 	Homes: map[string][]string{
@@ -65,9 +66,9 @@ var muster = archtest.Rules{
 	},
 	NotLinked: map[string][]string{
 		// Helpers of tests start servers and drop databases.
-		"cmd/api":    {"github.com/go-faker/faker", "internal/testenv", "internal/store/storetest"},
-		"cmd/worker": {"github.com/labstack/echo", "internal/testenv", "internal/store/storetest"},
-		"cmd/muster": {"internal/testenv", "internal/store/storetest"},
+		"cmd/api":    {"github.com/go-faker/faker", "internal/testenv", "internal/store/storetest", "internal/integration"},
+		"cmd/worker": {"github.com/labstack/echo", "internal/testenv", "internal/store/storetest", "internal/integration"},
+		"cmd/muster": {"internal/testenv", "internal/store/storetest", "internal/integration"},
 	},
 	Untested: map[string]string{
 		"internal/store/storetest":     "runs in every test of internal/store",

@@ -52,13 +52,13 @@ func randomUserRow() predict {
 	}
 }
 
-// ends is how each job must have ended, by its id.
-type ends map[string]job.Status
+// wantStatus is how each job must have ended, by its id.
+type wantStatus map[string]job.Status
 
 // audit is auditEnds for jobs that must be COMPLETED.
 func (s *stack) audit(api *proc, row predict, ids ...string) {
 	s.t.Helper()
-	want := ends{}
+	want := wantStatus{}
 	for _, id := range ids {
 		want[id] = job.Completed
 	}
@@ -68,7 +68,7 @@ func (s *stack) audit(api *proc, row predict, ids ...string) {
 // auditEnds checks that the stack is exact and quiet. want has all of its jobs, and each must have ended like that, once.
 // Then the workers are stopped, and another one looks after what they left. After that: what is stored is what the
 // chunks count, each row as predicted; MySQL, Redis and the API show the same; no slot is held; the queue is empty.
-func (s *stack) auditEnds(api *proc, row predict, want ends) {
+func (s *stack) auditEnds(api *proc, row predict, want wantStatus) {
 	s.t.Helper()
 	for id, status := range want {
 		if j := s.job(id); j.Status != status {
@@ -76,8 +76,8 @@ func (s *stack) auditEnds(api *proc, row predict, want ends) {
 		}
 	}
 	s.stopWorkers()
-	s.auditOver(want)
-	s.passTime()
+	s.auditEndedOnce(want)
+	s.expireTaskLeases()
 	s.workers(1)
 	s.auditQuiet()
 	var total int64
@@ -108,7 +108,7 @@ func (s *stack) chunks(id string) []job.Chunk {
 	return chunks
 }
 
-// auditJob answers how many users the job has.
+// auditJob returns how many users the job has.
 func (s *stack) auditJob(api *proc, row predict, id string) int64 {
 	s.t.Helper()
 	j, chunks := s.job(id), s.chunks(id)
@@ -193,12 +193,12 @@ func (s *stack) auditRows(j job.Job, chunks []job.Chunk, row predict) (rows int6
 
 var overLine = regexp.MustCompile(`"msg":"job over","job":"([^"]+)","status":"([A-Z]+)"`)
 
-// auditOver counts in the logs of the workers how often each job ended: once. A worker that is killed, or loses its
+// auditEndedOnce counts in the logs of the workers how often each job ended: once. A worker that is killed, or loses its
 // connection, between the move and the line about it says nothing.
-func (s *stack) auditOver(want ends) {
+func (s *stack) auditEndedOnce(want wantStatus) {
 	s.t.Helper()
 	least := 1
-	if s.lossy {
+	if s.flakyDatabase {
 		least = 0
 	}
 	over := map[string]int{}
@@ -221,10 +221,10 @@ func (s *stack) auditOver(want ends) {
 	}
 }
 
-// passTime lets asynq see at once what it sees by itself 60 to 130 s after the death of a worker: a task's lease lasts
-// 30 s, and a recoverer looks once a minute, and when it starts, for leases that have been over for 30 s; none of this is
-// configurable. No worker runs now, so each lease is a dead one's.
-func (s *stack) passTime() {
+// expireTaskLeases lets asynq see at once what it sees by itself 60 to 130 s after the death of a worker: a task's lease
+// lasts 30 s, and a recoverer looks once a minute, and when it starts, for leases that have been over for 30 s; none of
+// this is configurable. No worker runs now, so each lease is a dead one's.
+func (s *stack) expireTaskLeases() {
 	s.t.Helper()
 	ctx := s.t.Context()
 	for queue := range tasks.Queues() {
@@ -238,7 +238,7 @@ func (s *stack) passTime() {
 	}
 }
 
-// auditQuiet waits until every job is settled, every slot free and asynq without a task: late bells find their chunk over
+// auditQuiet waits until every job is settled, every slot free and asynq without a task: late tasks find their chunk over
 // and go. asynq looks every 5 s for tasks that are due again.
 func (s *stack) auditQuiet() {
 	s.t.Helper()
