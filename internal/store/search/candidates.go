@@ -17,17 +17,20 @@ type candidate struct {
 // What reading costs, in users passed over in the order of ids. Costs need not be exact: those of two candidates
 // usually differ by orders of magnitude, and where they do not, either will do.
 const (
-	// lookupCost is for a user that an index of another column leads to: its row lies anywhere in the table.
+	// lookupCost is for a user that an index of another column leads to, whose row lies anywhere in the table. Measured at
+	// 3,000,000 users in memory: 6 on MySQL, 8 on MariaDB, 18 on SQLite. It is below all three because the two are not
+	// equally certain: a walk is as long as the estimate is wrong, while a collect has an end.
 	lookupCost = 5
-	// subqueryCost is for one more subquery of a statement, which the engine has to parse, plan and open.
+	// subqueryCost is for one more subquery of a statement, which the engine has to parse, plan and open. Measured: 50 to
+	// 500, most on MySQL and where there are many.
 	subqueryCost = 150
 )
 
 // What a filter leaves of all users, as far as no distinct values tell.
 const (
 	genderShare  = 0.5  // one of two
-	emailShare   = 1e-9 // a person or none
-	deletedShare = 1e-3 // a guess: few are deleted
+	emailShare   = 1e-9 // a person or none: always the cheapest
+	deletedShare = 1e-3 // a guess, since counting them may take long
 	// leastShare keeps one filter that matches next to nobody from hiding how much the others match.
 	leastShare = 1e-4
 )
@@ -35,16 +38,16 @@ const (
 // limits bound what a search may do. Tests set small ones, to reach with few users what is beyond them.
 type limits struct {
 	// distinct is how many values of a column are looked through; a filter on a column with more is left to the walk.
-	// Looking through 20,000 takes 50 ms, which is as long as a whole search may take.
+	// 3,000 take 8 ms, so that 20,000 take about as long as a whole search should.
 	distinct int
-	// subqueries of a merge. SQLite takes 500 in one statement; at subqueryCost, 200 are dearer than most walks.
+	// subqueries of a merge. SQLite takes 500 in one statement; 200 cost as much as passing over 30,000 users.
 	subqueries int
 	// values of a collect, each a placeholder: MySQL takes 65,535 in a statement, SQLite 32,766.
 	values int
-	// walk is how many ids at the least a walk by id passes over before it gives way to a collect: 5 to 10 ms.
+	// walk is how many ids at the least a walk by id passes over before it gives way to a collect: a few milliseconds.
 	walk int64
-	// walkFactor is how many times as far as expected such a walk goes. Being wrong by a factor of 20 is rare, and
-	// costs as much as it would to find out earlier and be wrong about that.
+	// walkFactor is how many times as far as expected such a walk goes. Some values are a few times as rare as others, and
+	// a walk that gives up just before its last user was for nothing; who is not found by 20 times as far may not exist.
 	walkFactor float64
 }
 

@@ -18,6 +18,7 @@ import (
 //	) AS found ORDER BY id LIMIT 11
 //
 // The entries of one city are in the order of ids, so each subquery stops after 11 of them, where collect reads them all.
+// It pays where one filter has few values and another leaves little of them: ADR 11 has the figures with and without it.
 func (s *search) merge(f filter, total, share float64) candidate {
 	// Each subquery passes over users of its value until it has enough of those that match the other filters too.
 	passed := min(total*f.read, float64(f.count*s.want)*f.read/share)

@@ -197,7 +197,7 @@ func (l list) everyCandidate(t *testing.T, q user.Query, want []int64) {
 			q.After = &key
 		}
 		part := want[skip:min(skip+q.Size+1, len(want))]
-		for _, limits := range []search.Limits{search.Defaults, search.Tight(20), search.Tight(5)} {
+		for _, limits := range []search.Limits{search.Defaults, search.Tight(5 + 15*(q.Size%2))} {
 			candidates, err := search.Candidates(t.Context(), l.db, l.dialect, q, limits)
 			if err != nil {
 				t.Fatal(err)
