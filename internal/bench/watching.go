@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/musterhq/muster/internal/store/search"
@@ -42,8 +41,8 @@ func (w *watcher) QueryContext(ctx context.Context, query string, args ...any) (
 	return w.db.QueryContext(ctx, query, args...)
 }
 
-// reads searches, and returns how many rows and index entries the server passed over for it, those of results in between
-// included.
+// reads searches, and returns how many rows and index entries the server passed over for the ids, those of results in
+// between included.
 func (w *watcher) reads(ctx context.Context, q user.Query) (int64, error) {
 	before, err := w.handlerReads(ctx)
 	if err != nil {
@@ -107,7 +106,7 @@ func appendExplained(lines []string, rows *sql.Rows) ([]string, error) {
 			return nil, err
 		}
 		text := func(column string) string { return values[at[column]].String }
-		if table := text("table"); !strings.HasPrefix(table, "<") { // a table, and no result in between
+		if table := text("table"); table != "" && table[0] != '<' { // a table, and no result in between
 			lines = append(lines, fmt.Sprintf("%s type=%s key=%s rows=%s", table, text("type"), text("key"), text("rows")))
 		}
 	}

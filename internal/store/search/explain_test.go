@@ -84,7 +84,7 @@ func (l list) explain(t *testing.T, q user.Query) (lines []string) {
 			switch {
 			case row["detail"] != "": // SQLite
 				lines = append(lines, row["detail"])
-			case !strings.HasPrefix(row["table"], "<"): // a table, and no result in between
+			case row["table"] != "" && row["table"][0] != '<': // a table, and no result in between
 				lines = append(lines, fmt.Sprintf("%s type=%s key=%s", row["table"], row["type"], row["key"]))
 			}
 		}
