@@ -111,8 +111,9 @@ func (s *search) firstIDs(ctx context.Context, index string, c Conditions, want 
 func (s *search) ids(ctx context.Context, query string, args []any) (ids []int64, err error) {
 	err = s.each(ctx, query, args, func(rows *sql.Rows) error {
 		var id int64
-		defer func() { ids = append(ids, id) }()
-		return rows.Scan(&id)
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
 	})
 	return ids, err
 }
