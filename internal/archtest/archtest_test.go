@@ -31,6 +31,9 @@ var muster = archtest.Rules{
 		"internal/source":    {"internal/job", "internal/user"},
 		"internal/export":    {"internal/job", "internal/user"},
 
+		// A part of the store, which imports it.
+		"internal/store/search": {"internal/user"},
+
 		// Nouns and settings.
 		"internal/config": {"internal/job"},
 		"internal/job":    {},

@@ -6,62 +6,23 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/musterhq/muster/internal/store/search"
 	"github.com/musterhq/muster/internal/user"
 )
 
-// EachWay finds the users of q in every way that there is, whatever each costs.
-func (s *Store) EachWay(ctx context.Context, q user.Query) (map[string][]int64, error) {
-	sr, err := s.search(q)
-	if err != nil {
-		return nil, err
-	}
-	p, err := sr.plan(ctx)
-	if err != nil || p.empty {
-		return nil, err
-	}
-	p.driver, p.fallback = nil, nil
-	ways := map[string][]int64{}
-	if ways["walk"], err = sr.walk(ctx, p); err != nil {
-		return nil, err
-	}
-	paths, err := sr.drivers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range paths {
-		if ways["collect by "+d.probes[0].column], err = sr.collect(ctx, d); err != nil {
-			return nil, err
-		}
-		if sr.column == "id" && d.count <= maxArms {
-			if ways["merge by "+d.probes[0].column], err = sr.merge(ctx, d); err != nil {
-				return nil, err
-			}
-		}
-		p.fallback, p.bound = d, 7
-		if ways["walk, then "+d.probes[0].column], err = sr.walk(ctx, p); err != nil {
-			return nil, err
-		}
-	}
-	return ways, nil
+// Plain returns the ids of the users of f, by nothing but its conditions.
+func (s *Store) Plain(ctx context.Context, f user.Filter) (ids []int64, err error) {
+	c := s.dialect.search.Where(f)
+	err = s.r.SelectContext(ctx, &ids, `SELECT id FROM users WHERE `+c.String()+` ORDER BY id`, c.Args...)
+	return ids, err
 }
 
-// Plain finds the users of q by nothing but its conditions.
-func (s *Store) Plain(ctx context.Context, q user.Query) ([]int64, error) {
-	sr, err := s.search(q)
-	if err != nil {
-		return nil, err
-	}
-	return sr.ids(ctx, s.dialect.primary, sr.where, 1_000_000)
-}
-
-// UsersTraced is Users, and shows each statement before it runs.
-func (s *Store) UsersTraced(ctx context.Context, q user.Query, traced func(query string)) ([]user.User, bool, error) {
-	sr, err := s.search(q)
-	if err != nil {
-		return nil, false, err
-	}
-	sr.traced = func(query string, _ []any) { traced(query) }
-	return sr.users(ctx)
+// UsersInterrupted is Users, and calls between after each search, before the users that it found are read.
+func (s *Store) UsersInterrupted(ctx context.Context, q user.Query, between func()) ([]user.User, bool, error) {
+	return s.list(ctx, q, func() ([]int64, error) {
+		defer between()
+		return search.IDs(ctx, s.r, s.dialect.search, q)
+	})
 }
 
 // SetRTT makes the next batch believe that a round trip takes so long.

@@ -116,17 +116,17 @@ func (s *Store) firstJob(ctx context.Context, where string, args ...any) (job.Jo
 
 // Jobs returns the owner's jobs that pass the filter, newest first.
 func (s *Store) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
-	c := conditions{list: []string{`owner = ?`}, args: []any{f.Owner}}
+	where, args := `WHERE owner = ?`, []any{f.Owner}
 	if f.Status != "" {
-		c.add(`status = ?`, f.Status)
+		where, args = where+` AND status = ?`, append(args, f.Status)
 	}
 	if f.Tier != "" {
-		c.add(`tier = ?`, f.Tier)
+		where, args = where+` AND tier = ?`, append(args, f.Tier)
 	}
 	if f.After != "" {
-		c.add(`id < ?`, f.After) // UUIDv7 sorts by time
+		where, args = where+` AND id < ?`, append(args, f.After) // UUIDv7 sorts by time
 	}
-	return s.countedJobs(ctx, `WHERE `+c.String()+` ORDER BY id DESC LIMIT ?`, append(c.args, f.Limit)...)
+	return s.countedJobs(ctx, where+` ORDER BY id DESC LIMIT ?`, append(args, f.Limit)...)
 }
 
 // selectJobs reads rows of jobs. The counts in the row of a job that is not finalized are older than its chunks.

@@ -43,19 +43,10 @@ func rows(c *job.Claim, n int) []user.User {
 func record(t *testing.T, s *store.Store, count, chunkRows int64) *job.Job {
 	t.Helper()
 	j := newJob(count)
-	if err := create(t.Context(), s, j, chunkRows); err != nil {
+	if err := storetest.CreateJob(t.Context(), s, j, chunkRows); err != nil {
 		t.Fatal(err)
 	}
 	return j
-}
-
-// create makes both steps of a submission.
-func create(ctx context.Context, s *store.Store, j *job.Job, chunkRows int64) error {
-	j.ChunkRows = chunkRows
-	if err := s.CreateJob(ctx, j); err != nil {
-		return err
-	}
-	return s.AddChunks(ctx, *j)
 }
 
 // move makes both steps of an owner's move.
@@ -390,7 +381,7 @@ func TestIdempotencyKeyIsUniquePerUser(t *testing.T) {
 		parallel(8, func() {
 			j := newJob(10)
 			j.IdempotencyKey = "k"
-			switch err := create(context.Background(), s, j, 10); {
+			switch err := storetest.CreateJob(context.Background(), s, j, 10); {
 			case err == nil:
 				stored.Add(1)
 			case errors.Is(err, job.ErrDuplicateKey):
@@ -404,7 +395,7 @@ func TestIdempotencyKeyIsUniquePerUser(t *testing.T) {
 		}
 		other := newJob(10)
 		other.Owner, other.IdempotencyKey = "bob", "k"
-		if err := create(t.Context(), s, other, 10); err != nil {
+		if err := storetest.CreateJob(t.Context(), s, other, 10); err != nil {
 			t.Fatalf("another user's key: %v", err)
 		}
 		if j, err := s.JobByKey(t.Context(), "bob", "k"); err != nil || j.ID != other.ID {

@@ -105,8 +105,10 @@ func newSimulation(t *testing.T, deadline time.Duration) *simulation {
 		undoer: &Undoer{Store: st, Jobs: service, Drain: f.drain, Log: slog.New(slog.DiscardHandler)},
 	}
 	for range 5 {
-		j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), Owner: "ann", Source: "faker", Tier: "SMALL", Requested: 100, ChunkRows: 25}
-		record(t, st, &j)
+		j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), Owner: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
+		if err := storetest.CreateJob(t.Context(), st, &j, 25); err != nil {
+			t.Fatal(err)
+		}
 		w.jobs = append(w.jobs, j)
 	}
 	return w

@@ -132,20 +132,12 @@ func newFleet(t *testing.T, s Source) *fleet {
 // record makes a job of four chunks of 25 rows.
 func (f *fleet) record(t *testing.T) job.Job {
 	t.Helper()
-	j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), Owner: "ann", Source: "faker", Tier: "SMALL", Requested: 100, ChunkRows: 25}
-	record(t, f.store, &j)
+	j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), Owner: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
+	if err := storetest.CreateJob(t.Context(), f.store, &j, 25); err != nil {
+		t.Fatal(err)
+	}
 	f.redis.slots[j.ID] = true
 	return j
-}
-
-func record(t *testing.T, st *store.Store, j *job.Job) {
-	t.Helper()
-	if err := st.CreateJob(t.Context(), j); err != nil {
-		t.Fatal(err)
-	}
-	if err := st.AddChunks(t.Context(), *j); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (f *fleet) job(t *testing.T, id string) job.Job {
