@@ -19,7 +19,7 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi": {"internal/submit", "internal/job", "internal/user"},
+		"internal/httpapi": {"internal/submit", "internal/invalid", "internal/job", "internal/user"},
 		"internal/worker":  {"internal/crash", "internal/tasks", "internal/job", "internal/user"},
 		"internal/submit":  {"internal/crash", "internal/job", "internal/user"},
 
@@ -29,13 +29,14 @@ var muster = archtest.Rules{
 		"internal/progress":  {"internal/job", "internal/user"},
 		"internal/tasks":     {"internal/job", "internal/user"},
 		"internal/source":    {"internal/job", "internal/user"},
-		"internal/export":    {"internal/job", "internal/user"},
+		"internal/export":    {"internal/invalid", "internal/job", "internal/user"},
 
 		// Nouns and settings.
-		"internal/config": {"internal/job"},
-		"internal/job":    {},
-		"internal/user":   {},
-		"internal/crash":  {},
+		"internal/config":  {"internal/job"},
+		"internal/job":     {"internal/invalid"},
+		"internal/user":    {"internal/invalid"},
+		"internal/invalid": {},
+		"internal/crash":   {},
 
 		// What others import: nothing of the inside.
 		"client": {},
@@ -49,7 +50,7 @@ var muster = archtest.Rules{
 		"internal/store/storetest":   {archtest.Any},
 		"internal/testenv":           {},
 	},
-	StandardOnly: []string{"internal/config", "internal/crash", "internal/job", "internal/user"},
+	StandardOnly: []string{"internal/config", "internal/crash", "internal/invalid", "internal/job", "internal/user"},
 	Homes: map[string][]string{
 		"github.com/labstack/echo":  {"internal/httpapi", "internal/bench"},
 		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},

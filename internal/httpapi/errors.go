@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/musterhq/muster/internal/httpapi/api"
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -24,7 +25,7 @@ func (e busyError) Error() string {
 }
 
 // noUserError: the request does not name its caller. Fields has this and whatever else is wrong.
-type noUserError struct{ fields []job.FieldError }
+type noUserError struct{ fields []invalid.Field }
 
 func (noUserError) Error() string { return "the header X-USER-ID is required" }
 
@@ -46,7 +47,7 @@ func explain(err error) problem {
 	if e, ok := errors.AsType[noUserError](err); ok {
 		return problem{status: 400, code: "user_id_missing", message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.fields}}
 	}
-	if e, ok := errors.AsType[*job.ValidationError](err); ok {
+	if e, ok := errors.AsType[*invalid.Error](err); ok {
 		return problem{status: 400, code: "validation_failed", message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.Fields}}
 	}
 	if p, ok := explainUser(err); ok {

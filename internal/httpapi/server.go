@@ -17,7 +17,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// Submitter accepts imports. Errors: *job.ValidationError, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused,
+// Submitter accepts imports. Errors: *invalid.Error, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused,
 // job.ErrStoreUnavailable, job.ErrQueueUnavailable.
 type Submitter interface {
 	Submit(ctx context.Context, s job.Spec) (j job.Job, replayed bool, err error)
@@ -74,7 +74,7 @@ type Exporter interface {
 	Stream(ctx context.Context, w io.Writer, s user.ExportSpec) (rows int64, err error)
 	// Type is the media type of the file and the ending of its name, ".csv.gz".
 	Type(s user.ExportSpec) (contentType, ext string)
-	// Check answers a *user.ValidationError when there is no such file.
+	// Check answers a *invalid.Error when there is no such file.
 	Check(s user.ExportSpec) error
 }
 

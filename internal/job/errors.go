@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/musterhq/muster/internal/invalid"
 )
 
 // Sentinels. Adapters wrap them around their library's errors; each edge has one table that reads them.
@@ -28,21 +30,11 @@ var (
 	ErrSchema = errors.New("the database schema is not current")
 )
 
-// FieldError says what is wrong with one field of a request.
-type FieldError struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
-}
-
-// ValidationError lists every bad field of a request at once.
-type ValidationError struct{ Fields []FieldError }
-
-func (e *ValidationError) Error() string {
-	if len(e.Fields) == 1 {
-		return e.Fields[0].Field + " " + e.Fields[0].Message
-	}
-	return fmt.Sprintf("%d fields are invalid", len(e.Fields))
-}
+// FieldError and ValidationError are the names under which this package's callers know the errors of internal/invalid.
+type (
+	FieldError      = invalid.Field
+	ValidationError = invalid.Error
+)
 
 // BatchLimitError: the count is above what one job may ask for.
 type BatchLimitError struct{ Count, Max int64 }

@@ -1,5 +1,5 @@
 // Package job holds what every part of Muster says about an import job: its life, its tier, its progress and
-// the errors around it. It imports the standard library only.
+// the errors around it. It imports the standard library and internal/invalid only.
 package job
 
 import (
