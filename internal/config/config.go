@@ -73,6 +73,11 @@ func (c *Config) EffectiveBatchRows() int {
 	return 1000
 }
 
+// Upstream is what RandomUser.me allows the fleet.
+func (c *Config) Upstream() job.Allowance {
+	return job.Allowance{Users: c.RandomUserUsers, Window: c.RandomUserWindow}
+}
+
 // LoadSecrets fills each secret whose NAME_FILE is set in the environment from that file. Setting a secret both ways
 // is an error.
 func (c *Config) LoadSecrets(getenv func(string) string) error {

@@ -96,11 +96,13 @@ type Config struct {
 	Checks    []Check
 	Log       *slog.Logger
 
-	MaxExports    int         // exports at once in this process; 0: 4
-	TempDir       string      // where exports are files for a while; empty: os.TempDir
-	CORSOrigins   []string    // empty: no CORS
-	AdminPassword string      // of the user admin; empty: the admin pages ask for none
-	Monitoring    *Monitoring // nil: no /monitoring
+	Upstream      job.Allowance // for the time that a RandomUser job still takes; zero: nothing limits it
+	BatchRows     int           // users that workers commit at once, for the message of a job; 0: 1000
+	MaxExports    int           // exports at once in this process; 0: 4
+	TempDir       string        // where exports are files for a while; empty: os.TempDir
+	CORSOrigins   []string      // empty: no CORS
+	AdminPassword string        // of the user admin; empty: the admin pages ask for none
+	Monitoring    *Monitoring   // nil: no /monitoring
 }
 
 // Server answers HTTP requests. Make one with New.
@@ -131,6 +133,9 @@ func New(c Config) (*Server, error) {
 	}
 	if c.MaxExports == 0 {
 		c.MaxExports = 4
+	}
+	if c.BatchRows == 0 {
+		c.BatchRows = 1000
 	}
 	return &Server{
 		Config: c, spec: api.spec, specJSON: api.json, exports: make(chan struct{}, c.MaxExports), now: time.Now,

@@ -45,7 +45,7 @@ type Live interface {
 	Put(ctx context.Context, j job.Job, chunks []job.Chunk) error
 }
 
-// Submitter accepts imports. All fields are required.
+// Submitter accepts imports. All fields but Upstream are required.
 type Submitter struct {
 	Store     Store
 	Slots     Slots
@@ -53,9 +53,10 @@ type Submitter struct {
 	Live      Live
 	Tiers     job.Tiers
 	MaxCount  int64
-	ChunkRows int64 // rows of a chunk; RandomUser's chunks are its pages, whatever this says
-	Window    int   // bells of one job that may be in the queue
-	MaxDepth  int64 // bells that may wait in all queues when a job is accepted; requests at once may pass it together
+	ChunkRows int64         // rows of a chunk; RandomUser's chunks are its pages, whatever this says
+	Window    int           // bells of one job that may be in the queue
+	MaxDepth  int64         // bells that may wait in all queues when a job is accepted; requests at once may pass it together
+	Upstream  job.Allowance // for the estimate of a refusal; zero: nothing limits a RandomUser job
 	Log       *slog.Logger
 }
 
@@ -169,7 +170,7 @@ func (s *Submitter) estimate(ctx context.Context, err error) error {
 		if err != nil || !ok {
 			continue
 		}
-		if eta, known := j.ETA(time.Now()); known && (best == 0 || eta < best) {
+		if eta, known := j.ETA(time.Now(), s.Upstream); known && (best == 0 || eta < best) {
 			best = eta
 		}
 	}

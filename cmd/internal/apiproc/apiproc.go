@@ -34,7 +34,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	bells := tasks.NewBells(s.Redis, 0)
 	submitter := &submit.Submitter{
 		Store: s.Store, Slots: slots, Bells: bells, Live: live, Tiers: s.Tiers, MaxCount: c.MaxCount, ChunkRows: c.ChunkRows,
-		Window: c.Window, MaxDepth: c.MaxQueueDepth, Log: s.Log,
+		Window: c.Window, MaxDepth: c.MaxQueueDepth, Upstream: c.Upstream(), Log: s.Log,
 	}
 	server, err := httpapi.New(httpapi.Config{
 		Submit:  submitter,
@@ -44,7 +44,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},
 		},
-		MaxExports: c.MaxExports, CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
+		Upstream: c.Upstream(), BatchRows: c.EffectiveBatchRows(), MaxExports: c.MaxExports, CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
 		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly},
 	})
 	if err != nil {
