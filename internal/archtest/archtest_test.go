@@ -19,17 +19,17 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi": {"internal/submit", "internal/invalid", "internal/job", "internal/user"},
+		"internal/httpapi": {"internal/invalid", "internal/job", "internal/user"},
 		"internal/worker":  {"internal/crash", "internal/tasks", "internal/job", "internal/user"},
-		"internal/submit":  {"internal/crash", "internal/job", "internal/user"},
+		"internal/submit":  {"internal/crash", "internal/job"},
 
 		// Adapters never import one another.
 		"internal/store":     {"internal/crash", "internal/job", "internal/user"},
-		"internal/ratelimit": {"internal/crash", "internal/job", "internal/user"},
-		"internal/progress":  {"internal/job", "internal/user"},
-		"internal/tasks":     {"internal/job", "internal/user"},
+		"internal/ratelimit": {"internal/crash", "internal/job"},
+		"internal/progress":  {"internal/job"},
+		"internal/tasks":     {"internal/job"},
 		"internal/source":    {"internal/job", "internal/user"},
-		"internal/export":    {"internal/invalid", "internal/job", "internal/user"},
+		"internal/export":    {"internal/invalid", "internal/user"},
 
 		// Nouns and settings.
 		"internal/config":  {"internal/job"},
@@ -54,7 +54,7 @@ var muster = archtest.Rules{
 	Homes: map[string][]string{
 		"github.com/labstack/echo":  {"internal/httpapi", "internal/bench"},
 		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},
-		"github.com/redis/go-redis": {"internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/testenv", "internal/bench"},
+		"github.com/redis/go-redis": {"internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/bench"},
 
 		"database/sql":                  {"internal/store", "internal/bench"},
 		"github.com/go-sql-driver":      {"internal/store", "internal/bench"},
