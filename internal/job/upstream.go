@@ -2,6 +2,10 @@ package job
 
 import "time"
 
+// RandomUserPage is the most users that one request to RandomUser.me gives (above it the service sends a single one, with
+// status 200), and so the most rows of a RandomUser job's chunk, which is one page.
+const RandomUserPage = 5000
+
 // Allowance is how many users an upstream gives the whole fleet in each window of time. The zero value limits nothing.
 type Allowance struct {
 	Users  int64
