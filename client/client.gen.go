@@ -93,7 +93,22 @@ type CheckResult struct {
 
 // Error defines model for Error.
 type Error struct {
-	// Code Names the kind of error; stable.
+	// Code Names the kind of error; stable, though new ones may come.
+	// - 400 `validation_failed`, `user_id_missing`, `batch_limit_exceeded`, `malformed_json`, `user_is_active`
+	// - 401 `unauthenticated`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`
+	// - 405 `method_not_allowed`
+	// - 406 `not_acceptable`
+	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
+	// - 412 `precondition_failed`
+	// - 413 `payload_too_large`
+	// - 415 `unsupported_media_type`
+	// - 416 `range_not_satisfiable`
+	// - 422 `idempotency_key_reused`
+	// - 426 `upgrade_required`
+	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`
+	// - 500 `internal_error`
+	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`
 	Code string `json:"code"`
 
 	// Details What there is depends on the code.

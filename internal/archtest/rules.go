@@ -52,8 +52,59 @@ func (r Rules) Check(g Graph) []string {
 			}
 		}
 	}
+	found = append(found, r.stale(g)...)
 	slices.Sort(found)
 	return found
+}
+
+// stale finds what the table allows and nothing does: the next reader would take it for part of the design.
+func (r Rules) stale(g Graph) (found []string) {
+	used := map[string]map[string]bool{} // by place: what of ours its packages import
+	for _, p := range g {
+		name, ours := r.local(p.ImportPath)
+		place, placed := longest(maps.Keys(r.May), name)
+		if !ours || !placed {
+			continue
+		}
+		if used[place] == nil {
+			used[place] = map[string]bool{}
+		}
+		for _, imported := range p.Imports {
+			if other, ours := r.local(imported); ours {
+				used[place][other] = true
+			}
+		}
+	}
+	for place, listed := range r.May {
+		if used[place] == nil {
+			found = append(found, place+" is in the import rule, but there is no such package")
+			continue
+		}
+		for _, other := range listed {
+			if other != Any && !used[place][other] {
+				found = append(found, fmt.Sprintf("%s may import %s, and does not: take it off the table", place, other))
+			}
+		}
+	}
+	for lib, homes := range r.Homes {
+		for _, home := range homes {
+			if !r.imports(g, home, lib) {
+				found = append(found, fmt.Sprintf("%s may import %s, and does not: take it off the table", home, lib))
+			}
+		}
+	}
+	return found
+}
+
+// imports reports whether a package of the module at place imports lib, or a part of it.
+func (r Rules) imports(g Graph, place, lib string) bool {
+	for _, p := range g {
+		name, ours := r.local(p.ImportPath)
+		if ours && within(name, place) && slices.ContainsFunc(p.Imports, func(path string) bool { return within(path, lib) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkImports looks at direct imports only: what lies behind an import is the imported package's affair, and has to

@@ -1,6 +1,8 @@
 package archtest_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,7 +30,7 @@ func TestCheckReportsTheChain(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		imports map[string][]string // of one package, by its name; the others are as they should be
+		imports map[string][]string // more of them, by the name of the package
 		want    []string
 	}{
 		{name: "as it should be"},
@@ -87,12 +89,43 @@ func TestCheckReportsTheChain(t *testing.T) {
 					p = &archtest.Package{ImportPath: "example.org/m/" + name}
 					graph[p.ImportPath] = p
 				}
-				p.Imports = imports
+				p.Imports = slices.Concat(p.Imports, imports)
 			}
 			if diff := cmp.Diff(tt.want, rules.Check(graph)); diff != "" {
 				t.Errorf("Check (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What nothing uses is no rule any more.
+func TestCheckReportsWhatNothingUses(t *testing.T) {
+	t.Parallel()
+	rules := archtest.Rules{
+		Module: "example.org/m",
+		May: map[string][]string{
+			"cmd":            {archtest.Any},
+			"internal":       {archtest.Any},
+			"internal/gone":  {"internal/noun"},
+			"internal/noun":  {},
+			"internal/queue": {"internal/noun", "internal/store"},
+			"internal/web":   {"internal/noun"},
+		},
+		Homes: map[string][]string{"lib.org/web": {"internal/web", "internal/queue"}},
+	}
+	want := []string{
+		"internal/gone is in the import rule, but there is no such package",
+		"internal/queue may import internal/store, and does not: take it off the table",
+		"internal/queue may import lib.org/web, and does not: take it off the table",
+	}
+	var got []string
+	for _, found := range rules.Check(sound()) {
+		if !strings.HasSuffix(found, "has no test file") {
+			got = append(got, found)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Check (-want +got):\n%s", diff)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,12 +10,12 @@ import (
 	arrowmemory "github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
-	"github.com/hamba/avro/v2/ocf"
 	"github.com/klauspost/compress/zstd"
+	"github.com/twmb/avro/ocf"
 )
 
-// usersIn counts the users in an export by reading all of it, a Parquet or Avro file by another implementation than the one
-// that wrote it.
+// usersIn counts the users in an export by reading all of it, a Parquet file by another implementation than the one that wrote
+// it.
 func usersIn(f *os.File, format, compress string) (int64, error) {
 	switch format {
 	case "parquet":
@@ -64,15 +65,17 @@ func usersInParquet(f *os.File) (n int64, err error) {
 }
 
 func usersInAvro(f *os.File) (n int64, err error) {
-	r, err := ocf.NewDecoder(f)
+	r, err := ocf.NewReader(f)
 	if err != nil {
 		return 0, err
 	}
-	for r.HasNext() {
+	for {
 		var u struct {
 			ID int64 `avro:"id"`
 		}
-		if err := r.Decode(&u); err != nil {
+		if err := r.Decode(&u); errors.Is(err, io.EOF) {
+			return n, nil
+		} else if err != nil {
 			return n, err
 		}
 		if u.ID < 1 {
@@ -80,5 +83,4 @@ func usersInAvro(f *os.File) (n int64, err error) {
 		}
 		n++
 	}
-	return n, r.Error()
 }

@@ -73,6 +73,11 @@ func (c *Config) EffectiveBatchRows() int {
 	return 1000
 }
 
+// Upstream is what RandomUser.me allows the fleet.
+func (c *Config) Upstream() job.Allowance {
+	return job.Allowance{Users: c.RandomUserUsers, Window: c.RandomUserWindow}
+}
+
 // LoadSecrets fills each secret whose NAME_FILE is set in the environment from that file. Setting a secret both ways
 // is an error.
 func (c *Config) LoadSecrets(getenv func(string) string) error {
@@ -144,7 +149,7 @@ func (c *Config) Check() error {
 	}{
 		{"MUSTER_MAX_COUNT", c.MaxCount, 1, 1_000_000_000},
 		{"MUSTER_WORKER_CONCURRENCY", int64(c.WorkerConcurrency), 1, 1000},
-		{"MUSTER_RANDOMUSER_USERS", c.RandomUserUsers, 5000, 1 << 40}, // a page of a job is up to 5000
+		{"MUSTER_RANDOMUSER_USERS", c.RandomUserUsers, job.RandomUserPage, 1 << 40}, // a page is taken whole
 		{"MUSTER_BATCH_ROWS", int64(c.BatchRows), 0, 100_000},
 		{"MUSTER_CHUNK_ROWS", c.ChunkRows, 1, 10_000_000},
 		{"MUSTER_WINDOW", int64(c.Window), 1, 1000},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -60,32 +61,26 @@ var apiFields = []field{
 	{"gender", text, colGender}, {"deleted", flag, colDeleted}, {"deletedAt", stamp, colDeletedAt},
 }
 
-// Check says what is wrong with s as a *user.ValidationError that lists every bad setting.
+// Check says what is wrong with s as a *invalid.Error that lists every bad setting.
 func (u Users) Check(s user.ExportSpec) error {
-	var bad user.ValidationError
-	add := func(field, format string, args ...any) {
-		bad.Fields = append(bad.Fields, user.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
-	}
+	var bad invalid.Error
 	switch s.Format {
 	case "", user.CSV, user.NDJSON, user.JSON, user.Parquet, user.Avro:
 		if _, err := fieldsOf(s); err != nil {
-			add("fields", "%v", err)
+			bad.Add("fields", "%v", err)
 		}
 	default:
-		add("format", "must be csv, ndjson, json, parquet or avro")
+		bad.Add("format", "must be csv, ndjson, json, parquet or avro")
 	}
 	switch s.Compress {
 	case "", gzipped, zstandard:
 	default:
-		add("compress", "must be gzip or zstd")
+		bad.Add("compress", "must be gzip or zstd")
 	}
 	if s.Raw && s.Format != "" && s.Format != user.CSV {
-		add("csv", "is for format csv only")
+		bad.Add("csv", "is for format csv only")
 	}
-	if len(bad.Fields) > 0 {
-		return &bad
-	}
-	return nil
+	return bad.Err()
 }
 
 // fieldsOf picks the fields that s asks for, in its order.

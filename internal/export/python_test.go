@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/internal/export"
+	"github.com/musterhq/muster/internal/testenv"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -69,4 +73,61 @@ func TestCSVReadByPython(t *testing.T) {
 			}
 		}
 	}
+}
+
+// fastavroReader prints the schema of an Avro file and then each user, a line of JSON each.
+const fastavroReader = `
+import datetime, fastavro, json, sys
+def text(v):
+    if isinstance(v, datetime.datetime):
+        return v.isoformat()
+    raise TypeError(type(v))
+r = fastavro.reader(sys.stdin.buffer)
+print(json.dumps(r.metadata["avro.schema"]))
+for user in r:
+    print(json.dumps(user, default=text))
+`
+
+// fastavro has nothing in common with the library that writes the files. It is installed by
+// `pip install 'fastavro[zstandard]'`.
+func TestAvroReadByFastavro(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err == nil {
+		const probe = `import fastavro, io; fastavro.writer(io.BytesIO(), "string", [""], codec="zstandard")`
+		err = exec.CommandContext(t.Context(), python, "-c", probe).Run()
+	}
+	if err != nil {
+		testenv.Missing(t, "fastavro")
+		t.SkipNow()
+	}
+	eachFile(t, user.Avro, func(t *testing.T, data []byte, rows int64, fields []string) {
+		cmd := exec.CommandContext(t.Context(), python, "-c", fastavroReader)
+		cmd.Stdin, cmd.Stderr = bytes.NewReader(data), os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := json.NewDecoder(bytes.NewReader(out))
+		lines.UseNumber()
+		var schema string
+		if err := lines.Decode(&schema); err != nil || !strings.Contains(schema, `"name":"User"`) {
+			t.Fatalf("schema %s, %v", schema, err)
+		}
+		id := int64(0)
+		for ; lines.More(); id++ {
+			var got map[string]any
+			if err := lines.Decode(&got); err != nil {
+				t.Fatal(err)
+			}
+			if at, ok := got["deletedAt"].(string); ok {
+				if got["deletedAt"], err = time.Parse(time.RFC3339Nano, at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			compareAvro(t, id+1, fields, got)
+		}
+		if id != rows {
+			t.Fatalf("%d users, want %d", id, rows)
+		}
+	})
 }

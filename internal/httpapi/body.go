@@ -12,7 +12,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
-	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -57,7 +57,7 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 
 // understand reads the body as the operation wants it and keeps it for bodyBinder. It answers what is wrong with its
 // fields; an error is about the body as a whole.
-func understand(c echo.Context, op *openapi3.Operation) ([]job.FieldError, error) {
+func understand(c echo.Context, op *openapi3.Operation) ([]invalid.Field, error) {
 	kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	coding := c.Request().Header.Get(echo.HeaderContentEncoding)
 	if err != nil || op.RequestBody.Value.Content[kind] == nil || coding != "" && !strings.EqualFold(coding, "identity") {

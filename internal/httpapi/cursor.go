@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -32,10 +32,10 @@ func encodeCursor(f user.Filter, s user.Sort, k user.Key) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// decodeCursor reads a cursor of the list of f and s; the error is a *job.ValidationError of the field after.
+// decodeCursor reads a cursor of the list of f and s; the error is a *invalid.Error of the field after.
 func decodeCursor(f user.Filter, s user.Sort, cursor string) (*user.Key, error) {
 	bad := func() (*user.Key, error) {
-		return nil, &job.ValidationError{Fields: []job.FieldError{
+		return nil, &invalid.Error{Fields: []invalid.Field{
 			{Field: "after", Message: "must be the nextCursor of a slice with the same conditions and order"},
 		}}
 	}

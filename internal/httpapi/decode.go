@@ -9,7 +9,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -26,16 +26,16 @@ type userDecoder struct {
 	user.Patch
 	mobile string // the name that the mobile number was given under
 	seen   map[string]int
-	fields []job.FieldError
+	fields []invalid.Field
 }
 
 // decodeUser reads a user, or with whole unset a merge patch of one, and lists all that is wrong with it.
-func decodeUser(body []byte, whole bool) (user.Patch, []job.FieldError, error) {
+func decodeUser(body []byte, whole bool) (user.Patch, []invalid.Field, error) {
 	d := userDecoder{seen: map[string]int{}}
 	if err := d.object(body); err != nil {
 		return user.Patch{}, nil, err
 	}
-	if err, ok := errors.AsType[*user.ValidationError](d.Validate()); ok {
+	if err, ok := errors.AsType[*invalid.Error](d.Validate()); ok {
 		for _, f := range err.Fields {
 			if f.Field == "mobileNumber" {
 				f.Field = d.mobile
@@ -59,7 +59,7 @@ func decodeUser(body []byte, whole bool) (user.Patch, []job.FieldError, error) {
 }
 
 func (d *userDecoder) bad(field, message string) {
-	d.fields = append(d.fields, job.FieldError{Field: field, Message: message})
+	d.fields = append(d.fields, invalid.Field{Field: field, Message: message})
 }
 
 // object reads the members of a JSON object.

@@ -87,7 +87,7 @@ func (e *watch) look(ctx context.Context) bool {
 }
 
 func (e *watch) show(out *stream) error {
-	data, err := json.Marshal(view(e.job, e.s.now()))
+	data, err := json.Marshal(e.s.view(e.job))
 	if err != nil {
 		return err
 	}

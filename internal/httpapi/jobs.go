@@ -22,7 +22,7 @@ func (h handlers) GetJob(ctx context.Context, r api.GetJobRequestObject) (api.Ge
 	if err != nil {
 		return nil, err
 	}
-	return api.GetJob200JSONResponse(view(j, h.now())), nil
+	return api.GetJob200JSONResponse(h.view(j)), nil
 }
 
 // ListJobs answers GET /jobs.
@@ -44,7 +44,7 @@ func (h handlers) ListJobs(ctx context.Context, r api.ListJobsRequestObject) (ap
 	}
 	page := api.JobPage{Content: []api.Job{}, HasNext: len(jobs) > limit} // one more was asked for, to know whether there is one
 	for _, j := range jobs[:min(len(jobs), limit)] {
-		page.Content = append(page.Content, view(j, h.now()))
+		page.Content = append(page.Content, h.view(j))
 	}
 	if page.HasNext {
 		page.NextCursor = new(jobs[limit-1].ID)
@@ -89,5 +89,5 @@ func (s *Server) move(
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	j, err := do(ctx, owner, id.String())
-	return view(j, s.now()), err
+	return s.view(j), err
 }

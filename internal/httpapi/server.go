@@ -20,7 +20,7 @@ import (
 // Jobs submits, shows and moves jobs. Errors: job.ErrNotFound, also for a job of somebody else, job.ErrStoreUnavailable.
 type Jobs interface {
 	// Submit accepts an import; replayed says that the same request was accepted before. Errors also:
-	// *job.ValidationError, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused, job.ErrQueueUnavailable.
+	// *invalid.Error, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused, job.ErrQueueUnavailable.
 	Submit(ctx context.Context, s job.Spec) (j job.Job, replayed bool, err error)
 
 	// Get and List return jobs with their counts as they stand.
@@ -64,7 +64,7 @@ type Exporter interface {
 	Stream(ctx context.Context, w io.Writer, s user.ExportSpec) (rows int64, err error)
 	// Type is the media type of the file and the ending of its name, ".csv.gz".
 	Type(s user.ExportSpec) (contentType, ext string)
-	// Check answers a *user.ValidationError when there is no such file.
+	// Check answers a *invalid.Error when there is no such file.
 	Check(s user.ExportSpec) error
 }
 
@@ -83,11 +83,13 @@ type Config struct {
 	Checks    []Check
 	Log       *slog.Logger
 
-	MaxExports    int         // exports at once in this process; 0: 4
-	TempDir       string      // where exports are files for a while; empty: os.TempDir
-	CORSOrigins   []string    // empty: no CORS
-	AdminPassword string      // of the user admin; empty: the admin pages ask for none
-	Monitoring    *Monitoring // nil: no /monitoring
+	Upstream      job.Allowance // for the time that a RandomUser job still takes; zero: nothing limits it
+	BatchRows     int           // users that workers commit at once, for the message of a job; 0: 1000
+	MaxExports    int           // exports at once in this process; 0: 4
+	TempDir       string        // where exports are files for a while; empty: os.TempDir
+	CORSOrigins   []string      // empty: no CORS
+	AdminPassword string        // of the user admin; empty: the admin pages ask for none
+	Monitoring    *Monitoring   // nil: no /monitoring
 }
 
 // Server answers HTTP requests. Make one with New.
@@ -118,6 +120,9 @@ func New(c Config) (*Server, error) {
 	}
 	if c.MaxExports == 0 {
 		c.MaxExports = 4
+	}
+	if c.BatchRows == 0 {
+		c.BatchRows = 1000
 	}
 	return &Server{
 		Config: c, spec: api.spec, specJSON: api.json, exports: make(chan struct{}, c.MaxExports), now: time.Now,

@@ -45,7 +45,7 @@ type submitted struct {
 	job      job.Job
 	replayed bool
 	waited   string // the preference that was honoured, "wait=30"; empty: none
-	now      time.Time
+	view     func(job.Job) api.Job
 }
 
 func (s *Server) submit(ctx context.Context, spec job.Spec, prefer string) (*submitted, error) {
@@ -55,12 +55,11 @@ func (s *Server) submit(ctx context.Context, spec job.Spec, prefer string) (*sub
 	if err != nil {
 		return nil, err
 	}
-	a := &submitted{job: j, replayed: replayed}
+	a := &submitted{job: j, replayed: replayed, view: s.view}
 	if wait, ok := preferredWait(prefer); ok {
 		a.waited = "wait=" + strconv.Itoa(int(wait.Seconds()))
 		a.job = s.await(ctx, j, wait)
 	}
-	a.now = s.now()
 	return a, nil
 }
 
@@ -113,7 +112,7 @@ func (s *Server) await(ctx context.Context, j job.Job, wait time.Duration) job.J
 func (a *submitted) write(w http.ResponseWriter) error {
 	status, body := http.StatusAccepted, any(api.Accepted{JobID: a.job.ID, Status: a.job.Status, Message: started})
 	if a.waited != "" {
-		body = view(a.job, a.now)
+		body = a.view(a.job)
 		w.Header().Set("Preference-Applied", a.waited)
 		if a.job.Status.Terminal() {
 			status = http.StatusCreated

@@ -15,7 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
 
-	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -57,10 +57,10 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 			fields = append(fields, wrong...)
 		}
 		switch {
-		case slices.Contains(fields, job.FieldError{Field: "X-USER-ID", Message: required}):
+		case slices.Contains(fields, invalid.Field{Field: "X-USER-ID", Message: required}):
 			return noUserError{fields: fields}
 		case len(fields) > 0:
-			return &job.ValidationError{Fields: fields}
+			return &invalid.Error{Fields: fields}
 		case err != nil:
 			return err
 		}
@@ -79,9 +79,9 @@ func joinHeaders(op *openapi3.Operation, h http.Header) {
 }
 
 // addNew adds what is not about a field that has its error already.
-func addNew(fields, more []job.FieldError) []job.FieldError {
+func addNew(fields, more []invalid.Field) []invalid.Field {
 	for _, f := range more {
-		if !slices.ContainsFunc(fields, func(g job.FieldError) bool { return g.Field == f.Field }) {
+		if !slices.ContainsFunc(fields, func(g invalid.Field) bool { return g.Field == f.Field }) {
 			fields = append(fields, f)
 		}
 	}
@@ -89,8 +89,8 @@ func addNew(fields, more []job.FieldError) []job.FieldError {
 }
 
 // together finds parameters that are right one by one and not with each other.
-func together(query url.Values) []job.FieldError {
-	var fields []job.FieldError
+func together(query url.Values) []invalid.Field {
+	var fields []invalid.Field
 	number := func(name string, absent int) int {
 		n, err := strconv.Atoi(query.Get(name))
 		if err != nil {
@@ -99,13 +99,13 @@ func together(query url.Values) []job.FieldError {
 		return n
 	}
 	if number("minAge", 0) > number("maxAge", user.MaxAge) {
-		fields = append(fields, job.FieldError{Field: "minAge", Message: "must not be above maxAge"})
+		fields = append(fields, invalid.Field{Field: "minAge", Message: "must not be above maxAge"})
 	}
 	switch size := number("size", defaultSize); {
 	case query.Has("page") && query.Has("after"):
-		fields = append(fields, job.FieldError{Field: "after", Message: "cannot go together with page"})
+		fields = append(fields, invalid.Field{Field: "after", Message: "cannot go together with page"})
 	case size > 0 && number("page", 0) > maxOffset/size:
-		fields = append(fields, job.FieldError{
+		fields = append(fields, invalid.Field{
 			Field: "page", Message: fmt.Sprintf("page × size is at most %d: go on with after=<nextCursor>", maxOffset),
 		})
 	}
@@ -113,19 +113,17 @@ func together(query url.Values) []job.FieldError {
 }
 
 // exportErrors finds what is wrong with the file that a query asks for, and whose it is.
-func (s *Server) exportErrors(h http.Header, query url.Values) []job.FieldError {
-	var fields []job.FieldError
+func (s *Server) exportErrors(h http.Header, query url.Values) []invalid.Field {
+	var fields []invalid.Field
 	if query.Has("jobId") && h.Get("X-USER-ID") == "" {
-		fields = append(fields, job.FieldError{Field: "X-USER-ID", Message: required})
+		fields = append(fields, invalid.Field{Field: "X-USER-ID", Message: required})
 	}
 	spec := user.ExportSpec{Format: query.Get("format"), Compress: query.Get("compress"), Raw: query.Get("csv") == "raw"}
 	if query.Has("fields") {
 		spec.Fields = strings.Split(query.Get("fields"), ",")
 	}
-	if err, ok := errors.AsType[*user.ValidationError](s.Export.Check(spec)); ok {
-		for _, f := range err.Fields {
-			fields = append(fields, job.FieldError(f))
-		}
+	if err, ok := errors.AsType[*invalid.Error](s.Export.Check(spec)); ok {
+		fields = append(fields, err.Fields...)
 	}
 	return fields
 }
@@ -157,22 +155,22 @@ func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem
 
 // queryErrors finds what the contract's schemas cannot: parameters that the operation does not know (a typo would go
 // unnoticed) and parameters given twice (which one counts?).
-func queryErrors(op *openapi3.Operation, query url.Values, err error) []job.FieldError {
-	var fields []job.FieldError
+func queryErrors(op *openapi3.Operation, query url.Values, err error) []invalid.Field {
+	var fields []invalid.Field
 	if err != nil {
-		fields = append(fields, job.FieldError{Field: "query", Message: "is not well-formed"})
+		fields = append(fields, invalid.Field{Field: "query", Message: "is not well-formed"})
 	}
 	for name, values := range query {
 		switch {
 		case op.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
-			fields = append(fields, job.FieldError{Field: shorten(name), Message: "is not a parameter of this route"})
+			fields = append(fields, invalid.Field{Field: shorten(name), Message: "is not a parameter of this route"})
 		case len(values) > 1:
-			fields = append(fields, job.FieldError{Field: name, Message: "is given more than once"})
+			fields = append(fields, invalid.Field{Field: name, Message: "is given more than once"})
 		case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
-			fields = append(fields, job.FieldError{Field: name, Message: "must be text without NUL"})
+			fields = append(fields, invalid.Field{Field: name, Message: "must be text without NUL"})
 		}
 	}
-	slices.SortFunc(fields, func(a, b job.FieldError) int { return strings.Compare(a.Field, b.Field) })
+	slices.SortFunc(fields, func(a, b invalid.Field) int { return strings.Compare(a.Field, b.Field) })
 	return fields
 }
 
@@ -180,7 +178,7 @@ const required = "is required"
 
 // fieldErrors translates the filter's errors. Its own texts repeat the value and the schema, so the contract has a
 // text beside each parameter.
-func fieldErrors(err error) []job.FieldError {
+func fieldErrors(err error) []invalid.Field {
 	if err == nil {
 		return nil
 	}
@@ -188,13 +186,13 @@ func fieldErrors(err error) []job.FieldError {
 	if !many {
 		all = openapi3.MultiError{err}
 	}
-	var fields []job.FieldError
+	var fields []invalid.Field
 	for _, err := range all {
 		e, ok := errors.AsType[*openapi3filter.RequestError](err)
 		if !ok || e.Parameter == nil {
 			continue
 		}
-		f := job.FieldError{Field: e.Parameter.Name, Message: "is not valid"}
+		f := invalid.Field{Field: e.Parameter.Name, Message: "is not valid"}
 		if text, ok := e.Parameter.Extensions["x-message"].(string); ok {
 			f.Message = text
 		}

@@ -8,17 +8,18 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// view is the job as its owner sees it at the time now.
-func view(j job.Job, now time.Time) api.Job {
+// view is the job as its owner sees it now.
+func (s *Server) view(j job.Job) api.Job {
+	now := s.now()
 	v := api.Job{
 		JobID: j.ID, Status: j.Status, Source: j.Source, Tier: j.Tier,
 		RequestedCount: j.Requested, ProcessedCount: j.Processed, RejectedCount: j.Rejected,
 		Progress: j.Percent(), RatePerSecond: j.Rate(now), Seed: j.Seed, FirstID: j.FirstID, LastID: j.LastID(),
 		CreatedAt: api.Timestamp(j.CreatedAt), StartedAt: api.Timestamp(j.StartedAt), FinishedAt: api.Timestamp(j.FinishedAt),
-		Message: message(j), ErrorCode: j.ErrorCode, Partial: j.Status == job.Failed,
+		Message: s.message(j), ErrorCode: j.ErrorCode, Partial: j.Status == job.Failed,
 		Undone: j.Undone,
 	}
-	if eta, ok := j.ETA(now); ok {
+	if eta, ok := j.ETA(now, s.Upstream); ok {
 		v.EtaSeconds = new(int64((eta + time.Second - 1) / time.Second))
 	}
 	return v
@@ -27,11 +28,8 @@ func view(j job.Job, now time.Time) api.Job {
 // started is what a client reads when its import is accepted.
 const started = "Import started. Use jobId to check status."
 
-// batchRows is how many users the message counts as a batch: what workers commit at once, unless configured otherwise.
-const batchRows = 1000
-
 // message says for people where the job stands.
-func message(j job.Job) string {
+func (s *Server) message(j job.Job) string {
 	switch {
 	case j.Undone:
 		return "Undone: its users are removed."
@@ -46,7 +44,8 @@ func message(j job.Job) string {
 		if j.Status == job.Pending {
 			return "Waiting for a worker."
 		}
-		return fmt.Sprintf("Processing batch %d/%d...", (j.Processed+j.Rejected)/batchRows, (j.Requested+batchRows-1)/batchRows)
+		done, all := batches(j, int64(s.BatchRows))
+		return fmt.Sprintf("Processing batch %d/%d...", done, all)
 	case job.Paused:
 		return "Paused."
 	case job.Completed:
@@ -90,4 +89,11 @@ func failedMessage(code string) string {
 		return "The job took longer than it may; the users counted are stored."
 	}
 	return "Failed; what was stored stays."
+}
+
+// batches counts the batches of up to rows users that are committed of j, and all. A batch never spans chunks, so there
+// are at least as many.
+func batches(j job.Job, rows int64) (done, all int64) {
+	all = max((j.Requested+rows-1)/rows, int64(j.Chunks))
+	return (j.Processed + j.Rejected) * all / max(j.Requested, 1), all
 }

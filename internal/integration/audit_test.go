@@ -39,16 +39,16 @@ func randomUserRow() predict {
 	var page []sourcetest.Person
 	have := int64(-1)
 	return func(j job.Job, n int64) user.User {
-		no := n / source.MaxPageRows
+		no := n / job.RandomUserPage
 		if no != have {
 			nat := j.Nat
 			if nat == nil {
 				nat = job.DefaultNat()
 			}
-			rows := min(source.MaxPageRows, j.Requested-no*source.MaxPageRows)
+			rows := min(job.RandomUserPage, j.Requested-no*job.RandomUserPage)
 			page, have = sourcetest.People(strconv.FormatInt(j.Seed, 10), int(no)+1, nat, int(rows)), no
 		}
-		return page[n%source.MaxPageRows].User(j.FirstID+n, j.CreatedAt)
+		return page[n%job.RandomUserPage].User(j.FirstID+n, j.CreatedAt)
 	}
 }
 

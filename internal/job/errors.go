@@ -28,22 +28,6 @@ var (
 	ErrSchema = errors.New("the database schema is not current")
 )
 
-// FieldError says what is wrong with one field of a request.
-type FieldError struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
-}
-
-// ValidationError lists every bad field of a request at once.
-type ValidationError struct{ Fields []FieldError }
-
-func (e *ValidationError) Error() string {
-	if len(e.Fields) == 1 {
-		return e.Fields[0].Field + " " + e.Fields[0].Message
-	}
-	return fmt.Sprintf("%d fields are invalid", len(e.Fields))
-}
-
 // BatchLimitError: the count is above what one job may ask for.
 type BatchLimitError struct{ Count, Max int64 }
 

@@ -1,5 +1,5 @@
 // Package job holds what every part of Muster says about an import job: its life, its tier, its progress and
-// the errors around it. It imports the standard library only.
+// the errors around it. It imports the standard library and internal/invalid only.
 package job
 
 import (
@@ -84,8 +84,9 @@ func (j *Job) Rate(now time.Time) int64 {
 	return int64(float64(j.Processed) / math.Max(seconds, 0.1))
 }
 
-// ETA is how long the job still takes at its present rate; ok is false while that cannot be told.
-func (j *Job) ETA(now time.Time) (eta time.Duration, ok bool) {
+// ETA is how long the job still takes at its present rate, or at the pace of upstream when its source is RandomUser and
+// that is what it waits for; ok is false while it cannot be told.
+func (j *Job) ETA(now time.Time, upstream Allowance) (eta time.Duration, ok bool) {
 	if j.Status.Terminal() {
 		return 0, true
 	}
@@ -94,9 +95,8 @@ func (j *Job) ETA(now time.Time) (eta time.Duration, ok bool) {
 	}
 	left := j.Requested - j.Processed - j.Rejected
 	if j.Source == SourceRandomUser {
-		// The upstream allows 20,000 users per five minutes; see internal/source.
-		if windows := (left + upstreamUsers - 1) / upstreamUsers; windows > 1 {
-			return time.Duration(windows-1) * upstreamWindow, true
+		if wait := upstream.wait(left); wait > 0 {
+			return wait, true
 		}
 	}
 	rate := j.Rate(now)
@@ -105,12 +105,6 @@ func (j *Job) ETA(now time.Time) (eta time.Duration, ok bool) {
 	}
 	return time.Duration(float64(left) / float64(rate) * float64(time.Second)), true
 }
-
-// RandomUser's published allowance: 20,000 users per 5 minutes and address.
-const (
-	upstreamUsers  = 20_000
-	upstreamWindow = 5 * time.Minute
-)
 
 // Spec is a request for an import, as the caller stated it.
 type Spec struct {

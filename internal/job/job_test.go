@@ -107,10 +107,11 @@ func TestTiers(t *testing.T) {
 
 func TestPercentRateETA(t *testing.T) {
 	t.Parallel()
+	published := Allowance{Users: 20_000, Window: 5 * time.Minute}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	j := Job{Status: InProgress, Source: SourceFaker, Requested: 1000, Processed: 450, Rejected: 50, FirstID: 11, StartedAt: start}
 	now := start.Add(5 * time.Second)
-	eta, known := j.ETA(now)
+	eta, known := j.ETA(now, published)
 	if j.Percent() != 50 || j.Rate(now) != 90 || !known || eta.Round(time.Millisecond) != 5556*time.Millisecond || j.LastID() != 1010 {
 		t.Errorf("half-way: %d %%, %d users/s, eta %s %v, last id %d", j.Percent(), j.Rate(now), eta, known, j.LastID())
 	}
@@ -119,7 +120,7 @@ func TestPercentRateETA(t *testing.T) {
 		t.Errorf("all rows in, not COMPLETED: %d %%, want 99", j.Percent())
 	}
 	j.Status, j.FinishedAt = Completed, start.Add(10*time.Second)
-	if eta, known := j.ETA(now); j.Percent() != 100 || eta != 0 || !known || j.Rate(start.Add(time.Hour)) != 95 {
+	if eta, known := j.ETA(now, published); j.Percent() != 100 || eta != 0 || !known || j.Rate(start.Add(time.Hour)) != 95 {
 		t.Errorf("completed: %d %%, eta %s, %d users/s", j.Percent(), eta, j.Rate(start.Add(time.Hour)))
 	}
 	j.Idle = 5 * time.Second
@@ -127,23 +128,31 @@ func TestPercentRateETA(t *testing.T) {
 		t.Errorf("completed after a pause: %d users/s", j.Rate(now))
 	}
 	j.Status, j.FinishedAt = Paused, time.Time{}
-	if _, known := j.ETA(now); known || j.Rate(now) != 0 {
+	if _, known := j.ETA(now, published); known || j.Rate(now) != 0 {
 		t.Error("a paused job has a rate or an ETA")
 	}
 	waiting := Job{Status: Pending, Requested: 10}
-	if _, known := waiting.ETA(now); known || waiting.Rate(now) != 0 {
+	if _, known := waiting.ETA(now, published); known || waiting.Rate(now) != 0 {
 		t.Error("a job that has not started has a rate or an ETA")
 	}
 	upstream := Job{Status: InProgress, Source: SourceRandomUser, Requested: 100_000}
-	if eta, known := upstream.ETA(now); !known || eta != 20*time.Minute {
+	if eta, known := upstream.ETA(now, published); !known || eta != 20*time.Minute {
 		t.Errorf("100,000 RandomUser users: %s, want 20 min after the first window", eta)
 	}
+	if eta, _ := upstream.ETA(now, Allowance{Users: 40_000, Window: time.Minute}); eta != 2*time.Minute {
+		t.Errorf("the same at 40,000 a minute: %s, want 2 min", eta)
+	}
+	for _, boundless := range []Allowance{{}, {Users: 1 << 40, Window: 5 * time.Minute}} {
+		if eta, known := upstream.ETA(now, boundless); known {
+			t.Errorf("without a limit, before the first batch: %s", eta)
+		}
+	}
 	upstream.Status = Paused
-	if _, known := upstream.ETA(now); known {
+	if _, known := upstream.ETA(now, published); known {
 		t.Error("a paused job has an ETA")
 	}
 	upstream.Status, upstream.Requested = Pending, 100
-	if eta, known := upstream.ETA(now); known {
+	if eta, known := upstream.ETA(now, published); known {
 		t.Errorf("what fits in the upstream's allowance, before it started: %s", eta)
 	}
 }

@@ -82,6 +82,9 @@ type Service struct {
 	MaxCount  int64
 	ChunkRows int64 // rows of a chunk; RandomUser's chunks are its pages, whatever this says
 	MaxDepth  int64 // tasks that may wait in all queues when a job is accepted; requests at once may pass it together
+
+	// What a RandomUser job waits for, which the estimate of a refusal needs; zero: nothing limits it.
+	Upstream job.Allowance
 }
 
 const (

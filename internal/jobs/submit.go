@@ -18,15 +18,12 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// Limits of RandomUser: users a job, and users a page.
-const (
-	maxRandomUser   = 100_000
-	randomUserChunk = 5_000
-)
+// maxRandomUser is how many users a job may ask of RandomUser.
+const maxRandomUser = 100_000
 
 // Submit accepts the import: it checks the request, reserves a slot and stores the job's row. From then on the job exists,
 // whatever happens to this process. It returns the job; replayed is true when the same request under the same idempotency
-// key was accepted before, and the job is that one. Errors: *job.ValidationError, *job.BatchLimitError,
+// key was accepted before, and the job is that one. Errors: *invalid.Error, *job.BatchLimitError,
 // *job.LimitError, job.ErrKeyReused, job.ErrStoreUnavailable, job.ErrQueueUnavailable, job.ErrQueueFull; nothing is left behind then.
 func (s *Service) Submit(ctx context.Context, spec job.Spec) (j job.Job, replayed bool, err error) {
 	if err := s.validate(&spec); err != nil {
@@ -124,7 +121,7 @@ func (s *Service) estimateWait(ctx context.Context, err error) error {
 		if err != nil || !ok {
 			continue
 		}
-		if eta, known := j.ETA(time.Now()); known && (best == 0 || eta < best) {
+		if eta, known := j.ETA(time.Now(), s.Upstream); known && (best == 0 || eta < best) {
 			best = eta
 		}
 	}
@@ -135,7 +132,7 @@ func (s *Service) estimateWait(ctx context.Context, err error) error {
 
 func (s *Service) chunkRows(source string) int64 {
 	if source == job.SourceRandomUser {
-		return randomUserChunk
+		return job.RandomUserPage
 	}
 	return s.ChunkRows
 }

@@ -12,6 +12,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -269,7 +270,7 @@ func TestValidation(t *testing.T) {
 			sp := spec()
 			c.change(&sp)
 			_, _, err := s.Submit(t.Context(), sp)
-			var bad *job.ValidationError
+			var bad *invalid.Error
 			if !errors.As(err, &bad) {
 				t.Fatalf("error %v", err)
 			}

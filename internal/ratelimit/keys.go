@@ -2,7 +2,6 @@ package ratelimit
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/musterhq/muster/internal/job"
 )
@@ -12,18 +11,11 @@ const upstreamKey = "muster:upstream:{randomuser}"
 
 // slotKeys are the keys of the user's slots and cooldown in the tier, in the order the scripts take them.
 func slotKeys(userID string, tier job.Tier) ([]string, error) {
-	if !validUser(userID) {
+	if !job.ValidOwner(userID) {
 		// The id is personal data: it stays out of the text.
 		return nil, errors.New("the user id is not 1 to 64 of the characters A-Z a-z 0-9 . _ @ -")
 	}
-	// A brace in the id would change the hash tag; validUser lets none through.
+	// A brace in the id would change the hash tag; ValidOwner lets none through.
 	user := "muster:{" + userID + "}:"
 	return []string{user + "slots:" + string(tier), user + "cooldown:" + string(tier)}, nil
-}
-
-// validUser reports whether the id matches ^[A-Za-z0-9._@-]{1,64}$.
-func validUser(id string) bool {
-	return len(id) >= 1 && len(id) <= 64 && strings.IndexFunc(id, func(r rune) bool {
-		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("._@-", r)
-	}) < 0
 }

@@ -16,10 +16,6 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// MaxPageRows is the most users that one request gives, and so the most rows that a RandomUser chunk may have: above
-// it the service sends a single user, with status 200.
-const MaxPageRows = 5000
-
 const (
 	maxPage    = 10_000 // above it the service sends page 1, with status 200
 	apiVersion = "1.4"
@@ -93,7 +89,7 @@ func NewRandomUser(cfg RandomUserConfig) *RandomUser {
 // chunk is resumed in its middle: a page cannot be entered there. Open fails for a chunk that no page can hold.
 func (r *RandomUser) Open(_ context.Context, c job.Claim) (func(ctx context.Context, dst []user.User, n int) ([]user.User, int, error), error) {
 	page := c.Chunk.No + 1
-	if c.Chunk.Rows < 1 || c.Chunk.Rows > MaxPageRows || page < 1 || page > maxPage {
+	if c.Chunk.Rows < 1 || c.Chunk.Rows > job.RandomUserPage || page < 1 || page > maxPage {
 		return nil, fmt.Errorf("chunk %d of %d rows does not fit a RandomUser page", c.Chunk.No, c.Chunk.Rows)
 	}
 	nat := c.Job.Nat

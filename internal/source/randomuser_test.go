@@ -122,7 +122,7 @@ func TestRandomUserExactThroughEveryFault(t *testing.T) {
 	var got, want []user.User
 	waited := 0
 	for no := range 3 {
-		c := pageClaim(no, source.MaxPageRows, min(source.MaxPageRows, 12_345-int64(no)*source.MaxPageRows), 0)
+		c := pageClaim(no, job.RandomUserPage, min(job.RandomUserPage, 12_345-int64(no)*job.RandomUserPage), 0)
 		users, rejected, waits := readAll(t, src, c, 1000)
 		if rejected != 0 {
 			t.Errorf("page %d: %d rejected", no, rejected)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/go-sql-driver/mysql"
 	"modernc.org/sqlite"
@@ -70,6 +71,10 @@ func classify(err error) class {
 			return conflict
 		case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY:
 			return unavailable
+		case sqlite3.SQLITE_ERROR: // one code for everything in the statement; only the text tells more
+			if text := lite.Error(); strings.Contains(text, "no such table") || strings.Contains(text, "no such column") {
+				return schema
+			}
 		}
 		return other
 	}

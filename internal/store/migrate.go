@@ -105,8 +105,8 @@ func (s *Store) SchemaCurrent(ctx context.Context) error {
 	var have int64
 	// Not Provider.GetDBVersion: it creates the version table, and a check must change nothing.
 	err = s.r.GetContext(ctx, &have, `SELECT COALESCE(MAX(version_id), 0) FROM schema_version WHERE is_applied = 1`)
-	switch c := classify(err); {
-	case c == schema || s.dialect.name == "sqlite" && c == other && err != nil:
+	switch {
+	case classify(err) == schema: // no version table: nothing was ever migrated
 		have = 0
 	case err != nil:
 		return translate("schema", err)

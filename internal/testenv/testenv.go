@@ -4,7 +4,7 @@
 // A test binary starts what it needs once and the servers die with it. The command cmd/testenv starts them once for
 // a whole `go test ./...` and hands their addresses down in MUSTER_TEST_REDIS (host:port) and MUSTER_TEST_MARIADB
 // (DSN); MUSTER_TEST_MYSQL (DSN) adds a real MySQL. Where a server is not installed the test is skipped with a loud
-// line, or fails when MUSTER_TEST_REQUIRE (a list of mariadb, redis, mysql) names it.
+// line, or fails when MUSTER_TEST_REQUIRE (a list of mariadb, redis, mysql, fastavro) names it.
 package testenv
 
 import (
@@ -43,7 +43,7 @@ func Redis(t testing.TB) string {
 		return addr
 	}
 	if !Installed("redis") {
-		missing(t, "redis")
+		Missing(t, "redis")
 		t.SkipNow()
 	}
 	addr, err := redisServer.get(func() (string, error) {
@@ -72,7 +72,7 @@ func MySQLServers(t testing.TB) []Server {
 	case dsn != "":
 		servers = append(servers, Server{"mariadb", dsn})
 	case !Installed("mariadb"):
-		missing(t, "mariadb")
+		Missing(t, "mariadb")
 	default:
 		addr, err := mariaServer.get(func() (string, error) {
 			dir, err := folder("muster-mariadb-")
@@ -103,7 +103,9 @@ func Required(name string) bool {
 	return slices.Contains(strings.Split(os.Getenv("MUSTER_TEST_REQUIRE"), ","), name)
 }
 
-func missing(t testing.TB, name string) {
+// Missing says loudly that a test did not run against name, which is not installed here, or fails the test where
+// MUSTER_TEST_REQUIRE names it. Skipping is the caller's.
+func Missing(t testing.TB, name string) {
 	t.Helper()
 	if Required(name) {
 		t.Fatalf("MUSTER_TEST_REQUIRE names %s, but it is not installed", name)

@@ -2,10 +2,11 @@ package user
 
 import (
 	"errors"
-	"fmt"
 	"net/mail"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/musterhq/muster/internal/invalid"
 )
 
 // Sentinels of single users.
@@ -17,16 +18,6 @@ var (
 	// ErrChanged: the user is not what the caller last saw.
 	ErrChanged = errors.New("the user changed meanwhile")
 )
-
-// ValidationError lists every bad field of a record at once.
-type ValidationError struct{ Fields []FieldError }
-
-func (e *ValidationError) Error() string {
-	if len(e.Fields) == 1 {
-		return e.Fields[0].Field + " " + e.Fields[0].Message
-	}
-	return fmt.Sprintf("%d fields are invalid", len(e.Fields))
-}
 
 // Patch is a change of some fields; nil leaves a field as it is.
 type Patch struct {
@@ -55,19 +46,16 @@ func (p *Patch) Apply(u *User) {
 // Empty reports whether the patch changes nothing.
 func (p *Patch) Empty() bool { return *p == Patch{} }
 
-// Validate checks the rules of the API for a whole record; the error is a *ValidationError with every bad field.
+// Validate checks the rules of the API for a whole record; the error is a *invalid.Error with every bad field.
 func (u *User) Validate() error {
 	age := u.Age
 	p := Patch{&u.FirstName, &u.LastName, &u.Email, &u.City, &u.State, &u.MobileNumber, &u.Gender, &age}
 	return p.Validate()
 }
 
-// Validate checks the rules of the API for the fields that are given; the error is a *ValidationError.
+// Validate checks the rules of the API for the fields that are given; the error is a *invalid.Error.
 func (p *Patch) Validate() error {
-	var bad ValidationError
-	add := func(field, format string, args ...any) {
-		bad.Fields = append(bad.Fields, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
-	}
+	var bad invalid.Error
 	for _, f := range []struct {
 		name     string
 		value    *string
@@ -81,27 +69,24 @@ func (p *Patch) Validate() error {
 		}
 		switch n := utf8.RuneCountInString(*f.value); {
 		case !utf8.ValidString(*f.value) || strings.ContainsRune(*f.value, 0):
-			add(f.name, "must be text without NUL")
+			bad.Add(f.name, "must be text without NUL")
 		case n < f.low && f.low > 1:
-			add(f.name, "must have %d to %d characters", f.low, f.max)
+			bad.Add(f.name, "must have %d to %d characters", f.low, f.max)
 		case n > f.max:
-			add(f.name, "must have at most %d characters", f.max)
+			bad.Add(f.name, "must have at most %d characters", f.max)
 		case f.name == "firstName" && strings.TrimSpace(*f.value) == "":
-			add(f.name, "must not be blank")
+			bad.Add(f.name, "must not be blank")
 		case f.name == "email" && !validEmail(*f.value):
-			add(f.name, "must be an e-mail address")
+			bad.Add(f.name, "must be an e-mail address")
 		}
 	}
 	if p.Age != nil && (*p.Age < MinAge || *p.Age > MaxAge) {
-		add("age", "must be %d to %d", MinAge, MaxAge)
+		bad.Add("age", "must be %d to %d", MinAge, MaxAge)
 	}
 	if p.Gender != nil && *p.Gender != Male && *p.Gender != Female {
-		add("gender", "must be Male or Female")
+		bad.Add("gender", "must be Male or Female")
 	}
-	if len(bad.Fields) > 0 {
-		return &bad
-	}
-	return nil
+	return bad.Err()
 }
 
 // validEmail takes a bare address only: no display name, no comment.

@@ -1,4 +1,5 @@
-// Package user holds the user record and its rules. It imports the standard library only.
+// Package user holds the user record and its rules. It imports the standard library and internal/invalid
+// only.
 package user
 
 import (
@@ -31,12 +32,6 @@ type User struct {
 // Columns names the columns of a record as exports and the store order them.
 var Columns = []string{
 	"id", "first_name", "last_name", "email", "city", "state", "age", "mobile_number", "gender", "deleted", "deleted_at",
-}
-
-// FieldError says what is wrong with one field, under its JSON name.
-type FieldError struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
 }
 
 // Limits of the fields, in characters.

@@ -32,7 +32,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},
 		},
-		MaxExports: c.MaxExports, CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
+		Upstream: c.Upstream(), BatchRows: c.EffectiveBatchRows(), MaxExports: c.MaxExports, CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
 		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly},
 	})
 	if err != nil {

@@ -14,6 +14,6 @@ func (s *Stack) Jobs() *jobs.Service {
 		Store: s.Store, Repair: s.Store, Live: progress.New(s.Redis), Queue: tasks.NewClient(s.Redis, 0),
 		Slots: ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease}),
 		Tiers: s.Tiers, Window: c.Window, Log: s.Log,
-		MaxCount: c.MaxCount, ChunkRows: c.ChunkRows, MaxDepth: c.MaxQueueDepth,
+		MaxCount: c.MaxCount, ChunkRows: c.ChunkRows, MaxDepth: c.MaxQueueDepth, Upstream: c.Upstream(),
 	}
 }
