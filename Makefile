@@ -9,7 +9,7 @@ TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
 COVERAGE = @grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp coverage.out && $(GO) tool cover -func=coverage.out | tail -n 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test race lint check bench chaos generate servers
+.PHONY: help demo run build test lint check bench chaos generate servers
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,12 +23,10 @@ run: ## serve the API and a worker on a stack inside one process
 build: ## compile the commands into bin/
 	$(GO) build -o bin/ ./cmd/...
 
-test: servers ## run the tests with coverage, against real servers where they are installed
-	$(TESTENV) $(TEST) -timeout 10m -skip '^TestChaos' -coverprofile=coverage.out ./...
-	$(COVERAGE)
-
-race: servers ## the same under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(TESTENV) $(TEST) -race -timeout 15m -skip '^TestChaos' -coverprofile=coverage.out ./...
+# RACE=1 needs a C compiler, and more time.
+test: race = $(filter 1,$(RACE))
+test: servers ## run the tests with coverage, on real servers where installed; RACE=1: under the race detector
+	$(if $(race),CGO_ENABLED=1 )$(TESTENV) $(TEST) $(if $(race),-race -timeout 15m,-timeout 10m) -skip '^TestChaos' -coverprofile=coverage.out ./...
 	$(COVERAGE)
 
 # Generated files are formatted by their generator.

@@ -72,6 +72,7 @@ type lab struct {
 	dir      string
 	name     string // of the database
 	url      string
+	dsn      string  // the same for the driver, as root
 	db       *sql.DB // on the database, as root
 	redis    *testenv.Process
 	rdb      *redis.Client
@@ -107,7 +108,10 @@ func newLab(ctx context.Context, e engine, scale float64, binaries string) (l *l
 	u := url.URL{Scheme: "mysql", User: url.UserPassword(cfg.User, cfg.Passwd), Host: cfg.Addr, Path: "/" + l.name}
 	l.url = u.String()
 	cfg.DBName = l.name
-	if l.db, err = sql.Open("mysql", cfg.FormatDSN()); err != nil {
+	// As the store has it: the server plans a statement with its values in it.
+	cfg.InterpolateParams = true
+	l.dsn = cfg.FormatDSN()
+	if l.db, err = sql.Open("mysql", l.dsn); err != nil {
 		return l, err
 	}
 	if _, err := store.Migrate(ctx, l.url); err != nil {

@@ -38,7 +38,7 @@ var figures = []figure{
 	{"P5", "peak memory, {5M} users in and out", "", "< 100 MiB each", true, memory},
 	{"P6", "time of {5M} users over time of a tenth", "", "≤ 11", true, growth},
 	{"P7", "generation alone, one core", "", "≥ 2,000,000 users/s", false, generation},
-	{"P8", "first page of any filter or pair, {3M} users", "", "p95 < 50 ms, no full scan", true, search},
+	{"P8", "first page of any filter or pair, {3M} users", "", "p95 < 50 ms, no full scan", true, searches},
 	{"P9", "workers over a database 20 ms away, 1, 2, 4", "one worker", "≥ 1.9, ≥ 3.6", true, scaling},
 	{"P10", "GET /jobs/{id}", "a bare Echo handler doing one HGETALL", "≥ 0.8", false, polling},
 	{"S1", "import of {300k} users into SQLite", "a loop of prepared INSERTs on the same file", "≥ 0.8", false, embeddedImport},

@@ -68,8 +68,8 @@ func (s searched) String() string {
 	return fmt.Sprintf("p50 %6.1f ms, p95 %6.1f ms, %8s reads", ms(s.p50), ms(s.p95), count(s.reads))
 }
 
-// timeSearch searches by s, and counts by single, which has one connection.
-func timeSearch(ctx context.Context, s, single *store.Store, q user.Query) (m searched, err error) {
+// timeSearch times searches by s, and counts what another one by w reads.
+func timeSearch(ctx context.Context, s *store.Store, w *watcher, q user.Query) (m searched, err error) {
 	var times []time.Duration
 	for range searchRounds {
 		began := time.Now()
@@ -79,13 +79,13 @@ func timeSearch(ctx context.Context, s, single *store.Store, q user.Query) (m se
 		times = append(times, time.Since(began))
 	}
 	m.p50, m.p95 = quantile(times, 0.5), quantile(times, 0.95)
-	m.reads, err = single.Reads(ctx, q)
+	m.reads, err = w.reads(ctx, q)
 	return m, err
 }
 
-// search is P8: every condition alone and every pair of two fields, first page and a page in the middle. The worst of
+// searches is P8: every condition alone and every pair of two fields, first page and a page in the middle. The worst of
 // them counts, and reading a tenth of the users counts as a full scan, whatever EXPLAIN calls it.
-func search(ctx context.Context, l *lab) (result, error) {
+func searches(ctx context.Context, l *lab) (result, error) {
 	n := l.size(3e6)
 	api, workers, err := l.fleet(ctx, 2)
 	if err != nil {
@@ -102,11 +102,11 @@ func search(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	defer func() { _ = s.Close() }()
-	single, err := store.Open(l.url, store.Options{MaxConns: 1})
+	w, err := watch(l.dsn)
 	if err != nil {
 		return result{}, err
 	}
-	defer func() { _ = single.Close() }()
+	defer func() { _ = w.db.Close() }()
 	var res result
 	var worst [2]time.Duration // of the first pages, and of those inside
 	scans, list := 0, combinations()
@@ -114,7 +114,7 @@ func search(ctx context.Context, l *lab) (result, error) {
 		var at [2]searched
 		for i, after := range []*user.Key{nil, {ID: n / 2}} {
 			q := user.Query{Filter: c.filter, Size: 10, After: after}
-			if at[i], err = timeSearch(ctx, s, single, q); err != nil {
+			if at[i], err = timeSearch(ctx, s, w, q); err != nil {
 				return res, err
 			}
 			worst[i] = max(worst[i], at[i].p95)
@@ -123,7 +123,7 @@ func search(ctx context.Context, l *lab) (result, error) {
 				scans++
 			}
 			if scan || at[i].p95 >= searchGoal {
-				plan, err := s.Explain(ctx, q)
+				plan, err := w.explain(ctx)
 				if err != nil {
 					return res, err
 				}

@@ -44,13 +44,13 @@ type Config struct {
 	RandomUserUsers  int64         `name:"randomuser-users" env:"MUSTER_RANDOMUSER_USERS" default:"20000" help:"Users that the upstream allows the whole fleet per window; RandomUser.me's published allowance."`
 	RandomUserWindow time.Duration `name:"randomuser-window" env:"MUSTER_RANDOMUSER_WINDOW" default:"5m" help:"The window of that allowance."`
 
-	Lease            time.Duration `env:"MUSTER_LEASE" default:"15s" help:"How long a chunk stays its worker's without a committed batch."`
-	JobDeadline      time.Duration `env:"MUSTER_JOB_DEADLINE" default:"24h" help:"How long a job may take, pauses aside, before it fails; 0: as long as it takes."`
-	KeeperInterval   time.Duration `env:"MUSTER_KEEPER_INTERVAL" default:"2s" help:"How often each worker looks for what was left undone."`
-	SlotReserveLease time.Duration `env:"MUSTER_SLOT_RESERVE_LEASE" default:"60s" help:"How long a slot lives that is taken or put back, until it is renewed."`
-	SlotLease        time.Duration `env:"MUSTER_SLOT_LEASE" default:"15m" help:"How long a slot lives when the whole fleet is dead."`
-	DrainTimeout     time.Duration `env:"MUSTER_DRAIN_TIMEOUT" default:"8s" help:"How long a stopping process finishes what it has in hand."`
-	DBMaxConns       int           `name:"db-max-conns" env:"MUSTER_DB_MAX_CONNS" default:"16" help:"Connections to the database, per process."`
+	Lease             time.Duration `env:"MUSTER_LEASE" default:"15s" help:"How long a chunk stays its worker's without a committed batch."`
+	JobDeadline       time.Duration `env:"MUSTER_JOB_DEADLINE" default:"24h" help:"How long a job may take, pauses aside, before it fails; 0: as long as it takes."`
+	ReconcileInterval time.Duration `env:"MUSTER_RECONCILE_INTERVAL" default:"2s" help:"How often each worker looks for what was left undone."`
+	SlotReserveLease  time.Duration `env:"MUSTER_SLOT_RESERVE_LEASE" default:"60s" help:"How long a slot lives that is taken or put back, until it is renewed."`
+	SlotLease         time.Duration `env:"MUSTER_SLOT_LEASE" default:"15m" help:"How long a slot lives when the whole fleet is dead."`
+	DrainTimeout      time.Duration `env:"MUSTER_DRAIN_TIMEOUT" default:"8s" help:"How long a stopping process finishes what it has in hand."`
+	DBMaxConns        int           `name:"db-max-conns" env:"MUSTER_DB_MAX_CONNS" default:"16" help:"Connections to the database, per process."`
 
 	LogFormat string `env:"MUSTER_LOG_FORMAT" default:"auto" enum:"auto,text,json" help:"auto is text on a terminal, JSON elsewhere."`
 	LogLevel  string `env:"MUSTER_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"The least level that is logged."`
@@ -163,9 +163,9 @@ func (c *Config) Check() error {
 		{"MUSTER_LEASE", c.Lease, time.Second, time.Hour},
 		{"MUSTER_RANDOMUSER_WINDOW", c.RandomUserWindow, time.Second, 24 * time.Hour},
 		{"MUSTER_JOB_DEADLINE", c.JobDeadline, 0, 365 * 24 * time.Hour},
-		{"MUSTER_KEEPER_INTERVAL", c.KeeperInterval, 50 * time.Millisecond, time.Minute},
+		{"MUSTER_RECONCILE_INTERVAL", c.ReconcileInterval, 50 * time.Millisecond, time.Minute},
 		{"MUSTER_SLOT_RESERVE_LEASE", c.SlotReserveLease, time.Second, time.Hour},
-		{"MUSTER_SLOT_LEASE", c.SlotLease, 2 * c.KeeperInterval, 24 * time.Hour},
+		{"MUSTER_SLOT_LEASE", c.SlotLease, 2 * c.ReconcileInterval, 24 * time.Hour},
 		{"MUSTER_DRAIN_TIMEOUT", c.DrainTimeout, time.Second, 5 * time.Minute},
 	} {
 		if d.v < d.low || d.v > d.high {

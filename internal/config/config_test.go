@@ -16,7 +16,7 @@ func valid() Config {
 	return Config{
 		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
 		MaxExports: 4, MaxQueueDepth: 10, Tiers: job.DefaultTiers, MaxCount: 10, WorkerConcurrency: 1, ChunkRows: 10, Window: 8, RandomUserURL: "https://x",
-		Lease: 15 * time.Second, KeeperInterval: time.Second, SlotReserveLease: time.Minute, SlotLease: time.Minute,
+		Lease: 15 * time.Second, ReconcileInterval: time.Second, SlotReserveLease: time.Minute, SlotLease: time.Minute,
 		DrainTimeout: time.Second, DBMaxConns: 4, RandomUserUsers: 20_000, RandomUserWindow: time.Minute, AdminPassword: "hunter2",
 	}
 }

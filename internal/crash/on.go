@@ -15,7 +15,6 @@ import (
 var (
 	point, hit = target()
 	left       atomic.Int64
-	off        = strings.Split(os.Getenv("MUSTER_CHAOS_OFF"), ",")
 	shown      = strings.Split(os.Getenv("MUSTER_CHAOS_SHOW"), ",")
 )
 
@@ -40,6 +39,3 @@ func Point(name string) {
 		select {} // until it is delivered
 	}
 }
-
-// Off reports whether the environment switches the protection off.
-func Off(name string) bool { return slices.Contains(off, name) }

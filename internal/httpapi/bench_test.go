@@ -15,7 +15,7 @@ func BenchmarkGetJob(b *testing.B) {
 	f := newFakes()
 	f.live[jobID] = sample(job.InProgress)
 	s, err := httpapi.New(httpapi.Config{
-		Submit: f, Live: f, Store: f, Control: f, Users: f, UserStore: f, Export: f, Log: slog.New(slog.DiscardHandler),
+		Jobs: newFakeJobs(f, slog.New(slog.DiscardHandler)), Users: f, UserStore: f, Export: f, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)

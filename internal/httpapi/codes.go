@@ -3,6 +3,8 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+
+	"github.com/musterhq/muster/internal/job"
 )
 
 // code names a kind of error. The zero value is a fault of ours.
@@ -81,13 +83,13 @@ func (c code) String() string { return codes[c].name }
 
 func (c code) status() int { return codes[c].status }
 
-// stateCodes are the codes of a *job.StateError, by its action.
-var stateCodes = map[string]code{
-	"cancel": jobNotCancellable,
-	"pause":  jobNotPausable,
-	"resume": jobNotResumable,
-	"retry":  jobNotRetryable,
-	"undo":   jobNotUndoable,
+// stateCodes are the codes of a *job.StateError, by its move.
+var stateCodes = map[job.Move]code{
+	job.MoveCancel: jobNotCancellable,
+	job.MovePause:  jobNotPausable,
+	job.MoveResume: jobNotResumable,
+	job.MoveRetry:  jobNotRetryable,
+	job.MoveUndo:   jobNotUndoable,
 }
 
 // httpProblems explains the errors of Echo itself, no such route, wrong method and the like, by their HTTP status.

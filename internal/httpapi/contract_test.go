@@ -157,13 +157,13 @@ func calls() []call {
 			call{strings.Replace(request, jobID, "17", 1), ada, nil, 400, "validation_failed"},
 			call{request, ada, func(f *fakes) {
 				f.stored[jobID] = sample(job.Completed)
-				f.controlErr = &job.StateError{Action: action, Status: job.Completed}
+				f.moveErr = &job.StateError{Move: job.Move(action), Status: job.Completed}
 			}, 409, code},
 		)
 		if action == "resume" || action == "retry" {
 			all = append(all, call{request, ada, func(f *fakes) {
 				f.stored[jobID] = sample(job.Paused)
-				f.controlErr = &job.LimitError{Tier: "XL", Limit: 1, InUse: 1, Jobs: []string{otherID}}
+				f.moveErr = &job.LimitError{Tier: "XL", Limit: 1, InUse: 1, Jobs: []string{otherID}}
 			}, 429, "tier_limit_reached"})
 		}
 	}
@@ -252,7 +252,7 @@ func TestHead(t *testing.T) {
 
 func TestPanicIsAnInternalError(t *testing.T) {
 	t.Parallel()
-	s, logs := newServer(t, newFakes(), func(c *httpapi.Config) { c.Submit = nil })
+	s, logs := newServer(t, newFakes(), func(c *httpapi.Config) { c.Jobs = nil })
 	rec := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/api/v1/import/bulk?count=1", nil)
 	r.Header.Set("X-USER-ID", "ada")

@@ -58,7 +58,7 @@ func explain(err error) problem {
 		return limitProblem(e)
 	}
 	if e, ok := errors.AsType[*job.StateError](err); ok {
-		return problem{code: stateCodes[e.Action], message: e.Error(), details: &api.ErrorDetails{Status: e.Status}}
+		return problem{code: stateCodes[e.Move], message: e.Error(), details: &api.ErrorDetails{Status: e.Status}}
 	}
 	if e, ok := errors.AsType[busyError](err); ok {
 		const wait = 5 * time.Second // an export of a million users takes about that long

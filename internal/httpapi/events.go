@@ -20,7 +20,7 @@ const (
 
 // JobEvents answers GET /jobs/{jobId}/events.
 func (h handlers) JobEvents(ctx context.Context, r api.JobEventsRequestObject) (api.JobEventsResponseObject, error) {
-	j, err := h.job(ctx, r.Params.UserID, r.JobID.String())
+	j, err := h.Jobs.Get(ctx, r.Params.UserID, r.JobID.String())
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +77,9 @@ func (e *watch) VisitJobEventsResponse(w http.ResponseWriter) error {
 
 // look reads the job and reports whether it has moved. When it cannot be read now, it has not: the next look may.
 func (e *watch) look(ctx context.Context) bool {
-	j, err := e.s.job(ctx, e.job.UserID, e.job.ID)
+	j, err := e.s.Jobs.Get(ctx, e.job.Owner, e.job.ID)
 	old := &e.job
-	if err != nil || j.Version == old.Version && j.Processed == old.Processed && j.Rejected == old.Rejected && j.Message == old.Message {
+	if err != nil || j.Version == old.Version && j.Processed == old.Processed && j.Rejected == old.Rejected && j.WaitReason == old.WaitReason {
 		return false
 	}
 	e.job = j

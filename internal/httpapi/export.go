@@ -54,7 +54,7 @@ func (s *Server) download(ctx context.Context, p api.ExportUsersParams) (*downlo
 		Format: p.Format, Fields: p.Fields, Compress: p.Compress, Raw: p.Csv == "raw",
 	}}
 	if p.JobID != nil {
-		j, err := s.job(ctx, p.Caller, p.JobID.String())
+		j, err := s.Jobs.Get(ctx, p.Caller, p.JobID.String())
 		if err != nil {
 			return nil, err
 		}

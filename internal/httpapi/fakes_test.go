@@ -3,11 +3,13 @@ package httpapi_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/jobs"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -20,7 +22,7 @@ const (
 func sample(s job.Status) job.Job {
 	created := time.Date(2026, 2, 16, 10, 5, 30, 123_456_789, time.UTC)
 	j := job.Job{
-		ID: jobID, UserID: "ada", Source: job.SourceFaker, Tier: "LARGE", Status: s, Requested: 100_000,
+		ID: jobID, Owner: "ada", Source: job.SourceFaker, Tier: "LARGE", Status: s, Requested: 100_000,
 		Chunks: 4, FirstID: 1, Seed: 42, CreatedAt: created,
 	}
 	if s != job.Pending {
@@ -56,11 +58,11 @@ type fakes struct {
 	liveErr error
 	puts    []job.Job
 
-	stored     map[string]job.Job
-	storeErr   error
-	controlErr error
-	filters    []job.Filter
-	listed     []job.Job
+	stored   map[string]job.Job
+	storeErr error
+	moveErr  error
+	filters  []job.Filter
+	listed   []job.Job
 
 	users   map[int64]user.User
 	userErr error // of everything about users
@@ -81,13 +83,6 @@ func newFakes() *fakes {
 			return 1, err
 		},
 	}
-}
-
-func (f *fakes) Submit(_ context.Context, s job.Spec) (job.Job, bool, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.specs = append(f.specs, s)
-	return f.submitted, f.replayed, f.submitErr
 }
 
 func (f *fakes) Get(_ context.Context, id string) (job.Job, bool, error) {
@@ -126,41 +121,74 @@ func (f *fakes) Jobs(_ context.Context, filter job.Filter) ([]job.Job, error) {
 	return f.listed[:min(len(f.listed), filter.Limit)], f.storeErr
 }
 
-// move is what all of Control does here.
-func (f *fakes) move(ctx context.Context, userID, id string, to job.Status) (job.Job, error) {
-	j, err := f.Job(ctx, id)
+// fakeStore is the part of jobs.Store that jobs are shown from.
+type fakeStore struct {
+	jobs.Store
+	*fakes
+}
+
+func (s fakeStore) Job(ctx context.Context, id string) (job.Job, error) { return s.fakes.Job(ctx, id) }
+func (s fakeStore) Chunks(ctx context.Context, id string) ([]job.Chunk, error) {
+	return s.fakes.Chunks(ctx, id)
+}
+func (s fakeStore) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
+	return s.fakes.Jobs(ctx, f)
+}
+
+// fakeJobs shows jobs as the real service does, from the fakes' store and live view; it only pretends to submit and to
+// move them.
+type fakeJobs struct {
+	*jobs.Service
+	fakes *fakes
+}
+
+func newFakeJobs(f *fakes, log *slog.Logger) fakeJobs {
+	return fakeJobs{&jobs.Service{Store: fakeStore{fakes: f}, Live: f, Log: log}, f}
+}
+
+func (j fakeJobs) Submit(_ context.Context, s job.Spec) (job.Job, bool, error) {
+	f := j.fakes
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.specs = append(f.specs, s)
+	return f.submitted, f.replayed, f.submitErr
+}
+
+// move is what all moves do here.
+func (j fakeJobs) move(ctx context.Context, owner, id string, to job.Status) (job.Job, error) {
+	now, err := j.fakes.Job(ctx, id)
 	switch {
 	case err != nil:
 		return job.Job{}, err
-	case j.UserID != userID:
+	case now.Owner != owner:
 		return job.Job{}, job.ErrNotFound
-	case f.controlErr != nil:
-		return job.Job{}, f.controlErr
+	case j.fakes.moveErr != nil:
+		return job.Job{}, j.fakes.moveErr
 	}
-	j.Status = to
-	return j, nil
+	now.Status = to
+	return now, nil
 }
 
-func (f *fakes) Cancel(ctx context.Context, userID, id string) (job.Job, error) {
-	return f.move(ctx, userID, id, job.Cancelled)
+func (j fakeJobs) Cancel(ctx context.Context, owner, id string) (job.Job, error) {
+	return j.move(ctx, owner, id, job.Cancelled)
 }
 
-func (f *fakes) Pause(ctx context.Context, userID, id string) (job.Job, error) {
-	return f.move(ctx, userID, id, job.Paused)
+func (j fakeJobs) Pause(ctx context.Context, owner, id string) (job.Job, error) {
+	return j.move(ctx, owner, id, job.Paused)
 }
 
-func (f *fakes) Resume(ctx context.Context, userID, id string) (job.Job, error) {
-	return f.move(ctx, userID, id, job.Pending)
+func (j fakeJobs) Resume(ctx context.Context, owner, id string) (job.Job, error) {
+	return j.move(ctx, owner, id, job.Pending)
 }
 
-func (f *fakes) Retry(ctx context.Context, userID, id string) (job.Job, error) {
-	return f.move(ctx, userID, id, job.Pending)
+func (j fakeJobs) Retry(ctx context.Context, owner, id string) (job.Job, error) {
+	return j.move(ctx, owner, id, job.Pending)
 }
 
-func (f *fakes) RequestUndo(ctx context.Context, userID, id string) (job.Job, error) {
-	j, err := f.move(ctx, userID, id, job.Completed)
-	j.UndoRequested, j.UndoneRows = true, 50_000
-	return j, err
+func (j fakeJobs) Undo(ctx context.Context, owner, id string) (job.Job, error) {
+	now, err := j.move(ctx, owner, id, job.Completed)
+	now.UndoRequested, now.UndoneRows = true, 50_000
+	return now, err
 }
 
 func (f *fakes) Stream(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error) {

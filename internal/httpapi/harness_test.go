@@ -56,10 +56,8 @@ type testServer struct {
 func newServer(t *testing.T, f *fakes, change func(*httpapi.Config)) (*httpapi.Server, *logBuffer) {
 	t.Helper()
 	logs := &logBuffer{}
-	c := httpapi.Config{
-		Submit: f, Live: f, Store: f, Control: f, Users: f, UserStore: f, Export: f,
-		Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}
+	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c := httpapi.Config{Jobs: newFakeJobs(f, log), Users: f, UserStore: f, Export: f, Log: log}
 	if change != nil {
 		change(&c)
 	}

@@ -22,7 +22,7 @@ func FuzzJobID(f *testing.F) {
 	behind := newFakes()
 	behind.live[jobID] = sample(job.InProgress)
 	s, err := httpapi.New(httpapi.Config{
-		Submit: behind, Live: behind, Store: behind, Control: behind, Users: behind, UserStore: behind, Export: behind, Log: slog.New(slog.DiscardHandler),
+		Jobs: newFakeJobs(behind, slog.New(slog.DiscardHandler)), Users: behind, UserStore: behind, Export: behind, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -32,11 +32,11 @@ func TestJobView(t *testing.T) {
 		}},
 		"failed": {func() job.Job {
 			j := sample(job.Failed)
-			j.ErrorCode, j.Message = "chunk_failed", "A chunk failed 3 times."
+			j.ErrorCode = "chunk_failed"
 			return j
 		}(), map[string]any{
 			"status": "FAILED", "etaSeconds": 0., "ratePerSecond": 45_000., "finishedAt": "2026-02-16T10:05:32.123Z",
-			"errorCode": "chunk_failed", "partial": true, "message": "A chunk failed 3 times.",
+			"errorCode": "chunk_failed", "partial": true, "message": "Some of the users could not be imported; those counted are stored.",
 		}},
 		"cancelled": {sample(job.Cancelled), map[string]any{
 			"status": "CANCELLED", "etaSeconds": 0., "ratePerSecond": 45_000., "finishedAt": "2026-02-16T10:05:32.123Z", "message": "Cancelled.",
@@ -135,8 +135,8 @@ func TestListJobs(t *testing.T) {
 		t.Errorf("last page has %d jobs, hasNext %t", len(page.Content), page.HasNext)
 	}
 	want := []job.Filter{
-		{UserID: "ada", Limit: 21},
-		{UserID: "ada", Limit: 26, Status: job.Completed, Tier: "LARGE", After: jobID},
+		{Owner: "ada", Limit: 21},
+		{Owner: "ada", Limit: 26, Status: job.Completed, Tier: "LARGE", After: jobID},
 	}
 	if diff := cmp.Diff(want, f.filters); diff != "" {
 		t.Errorf("filters (-want +got):\n%s", diff)
@@ -198,7 +198,7 @@ func TestSomebodyElsesJobIsNotFound(t *testing.T) {
 func TestConflictNamesTheStatus(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
-	f.stored[jobID], f.controlErr = sample(job.Failed), &job.StateError{Action: "cancel", Status: job.Failed}
+	f.stored[jobID], f.moveErr = sample(job.Failed), &job.StateError{Move: job.MoveCancel, Status: job.Failed}
 	a := newAPI(t, f, nil)
 	e := a.failure(a.do("POST /api/v1/jobs/"+jobID+"/cancel", ada, nil), 409, "job_not_cancellable")
 	if e.Details.Status != job.Failed {

@@ -17,33 +17,23 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// Submitter accepts imports. Errors: *invalid.Error, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused,
-// job.ErrStoreUnavailable, job.ErrQueueUnavailable.
-type Submitter interface {
+// Jobs submits, shows and moves jobs. Errors: job.ErrNotFound, also for a job of somebody else, job.ErrStoreUnavailable.
+type Jobs interface {
+	// Submit accepts an import; replayed says that the same request was accepted before. Errors also:
+	// *invalid.Error, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused, job.ErrQueueUnavailable.
 	Submit(ctx context.Context, s job.Spec) (j job.Job, replayed bool, err error)
-}
 
-// LiveJobs is the quick copy of running jobs; it may be missing or unreachable at any time.
-type LiveJobs interface {
-	Get(ctx context.Context, id string) (j job.Job, ok bool, err error)
-	Put(ctx context.Context, j job.Job, chunks []job.Chunk) error
-}
+	// Get and List return jobs with their counts as they stand.
+	Get(ctx context.Context, owner, id string) (job.Job, error)
+	List(ctx context.Context, f job.Filter) ([]job.Job, error)
 
-// JobStore is the truth about jobs. Processed and Rejected of its jobs are summed from their chunks.
-type JobStore interface {
-	Job(ctx context.Context, id string) (job.Job, error)
-	Chunks(ctx context.Context, id string) ([]job.Chunk, error)
-	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
-}
-
-// Control steers a user's jobs. Each answers the job, also when it was so before. Errors: job.ErrNotFound, *job.StateError;
-// of Resume and Retry those of Submit, too.
-type Control interface {
-	Cancel(ctx context.Context, userID, id string) (job.Job, error)
-	Pause(ctx context.Context, userID, id string) (job.Job, error)
-	Resume(ctx context.Context, userID, id string) (job.Job, error)
-	Retry(ctx context.Context, userID, id string) (job.Job, error)
-	RequestUndo(ctx context.Context, userID, id string) (job.Job, error)
+	// The moves return the job, also when it was so before. Errors also: *job.StateError; of Resume and Retry those of
+	// Submit, too.
+	Cancel(ctx context.Context, owner, id string) (job.Job, error)
+	Pause(ctx context.Context, owner, id string) (job.Job, error)
+	Resume(ctx context.Context, owner, id string) (job.Job, error)
+	Retry(ctx context.Context, owner, id string) (job.Job, error)
+	Undo(ctx context.Context, owner, id string) (job.Job, error)
 }
 
 // UserReader reads users. Those that are deleted are not found, unless a filter asks for them.
@@ -86,10 +76,7 @@ type Check struct {
 
 // Config is what a Server is made of. Fields without a remark are required.
 type Config struct {
-	Submit    Submitter
-	Live      LiveJobs
-	Store     JobStore
-	Control   Control
+	Jobs      Jobs
 	Users     UserReader
 	UserStore UserStore
 	Export    Exporter

@@ -20,11 +20,13 @@ func TestEveryStatusOnEveryEngine(t *testing.T) {
 		s := storetest.Open(t, url, store.Options{})
 		j := sample(job.Pending)
 		j.RequestHash = strings.Repeat("0", 64)
-		if err := s.RecordJob(t.Context(), &j, j.Requested); err != nil {
+		j.ChunkRows = j.Requested
+		if err := s.CreateJob(t.Context(), &j); err != nil {
 			t.Fatal(err)
 		}
 		a := newAPI(t, newFakes(), func(c *httpapi.Config) {
-			c.Store, c.Users, c.UserStore, c.Export = s, s, s, export.Users{Pager: s}
+			c.Jobs.(fakeJobs).Store = s
+			c.Users, c.UserStore, c.Export = s, s, export.Users{Pager: s}
 		})
 		for _, c := range slices.Concat(userCalls(), exportCalls()) {
 			f := newFakes()

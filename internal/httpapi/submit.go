@@ -20,7 +20,7 @@ func (h handlers) ImportUsers(ctx context.Context, r api.ImportUsersRequestObjec
 		source = job.SourceFaker
 	}
 	return h.submit(ctx, job.Spec{
-		UserID: p.UserID, Source: source, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey,
+		Owner: p.UserID, Source: source, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey,
 	}, p.Prefer)
 }
 
@@ -28,7 +28,7 @@ func (h handlers) ImportUsers(ctx context.Context, r api.ImportUsersRequestObjec
 func (h handlers) ImportBulk(ctx context.Context, r api.ImportBulkRequestObject) (api.ImportBulkResponseObject, error) {
 	p := r.Params
 	return h.submit(ctx, job.Spec{
-		UserID: p.UserID, Source: job.SourceFaker, Count: p.Count, Seed: p.Seed, IdempotencyKey: p.IdempotencyKey,
+		Owner: p.UserID, Source: job.SourceFaker, Count: p.Count, Seed: p.Seed, IdempotencyKey: p.IdempotencyKey,
 	}, p.Prefer)
 }
 
@@ -36,7 +36,7 @@ func (h handlers) ImportBulk(ctx context.Context, r api.ImportBulkRequestObject)
 func (h handlers) ImportRandomUsers(ctx context.Context, r api.ImportRandomUsersRequestObject) (api.ImportRandomUsersResponseObject, error) {
 	p := r.Params
 	return h.submit(ctx, job.Spec{
-		UserID: p.UserID, Source: job.SourceRandomUser, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey,
+		Owner: p.UserID, Source: job.SourceRandomUser, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey,
 	}, p.Prefer)
 }
 
@@ -51,7 +51,7 @@ type submitted struct {
 func (s *Server) submit(ctx context.Context, spec job.Spec, prefer string) (*submitted, error) {
 	submitCtx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	j, replayed, err := s.Submit.Submit(submitCtx, spec)
+	j, replayed, err := s.Jobs.Submit(submitCtx, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (s *Server) await(ctx context.Context, j job.Job, wait time.Duration) job.J
 			poll.Stop()
 			return j
 		}
-		if seen, err := s.job(ctx, j.UserID, j.ID); err == nil {
+		if seen, err := s.Jobs.Get(ctx, j.Owner, j.ID); err == nil {
 			j = seen
 		}
 	}

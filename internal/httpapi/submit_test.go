@@ -31,7 +31,7 @@ func TestSubmitPassesTheSpecOn(t *testing.T) {
 			if got.StatusCode != http.StatusAccepted {
 				t.Fatalf("%s: %d %s", path, got.StatusCode, got.body)
 			}
-			want.UserID, want.IdempotencyKey = "a.B_c@d-1", "k1"
+			want.Owner, want.IdempotencyKey = "a.B_c@d-1", "k1"
 			if diff := cmp.Diff([]job.Spec{want}, f.specs); diff != "" {
 				t.Errorf("%s: spec (-want +got):\n%s", path, diff)
 			}

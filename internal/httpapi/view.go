@@ -28,19 +28,22 @@ func (s *Server) view(j job.Job) api.Job {
 // started is what a client reads when its import is accepted.
 const started = "Import started. Use jobId to check status."
 
+// message says for people where the job stands.
 func (s *Server) message(j job.Job) string {
 	switch {
 	case j.Undone:
 		return "Undone: its users are removed."
 	case j.UndoRequested:
 		return fmt.Sprintf("Undoing: %d %%", j.UndoneRows*100/max(j.Requested, 1))
-	case j.Message != "":
-		return j.Message
 	}
 	switch j.Status {
-	case job.Pending:
-		return "Waiting for a worker."
-	case job.InProgress:
+	case job.Pending, job.InProgress:
+		if text := waitMessage(j.WaitReason); text != "" {
+			return text
+		}
+		if j.Status == job.Pending {
+			return "Waiting for a worker."
+		}
 		done, all := batches(j, int64(s.BatchRows))
 		return fmt.Sprintf("Processing batch %d/%d...", done, all)
 	case job.Paused:
@@ -48,11 +51,44 @@ func (s *Server) message(j job.Job) string {
 	case job.Completed:
 		return fmt.Sprintf("Completed: %d users stored.", j.Processed)
 	case job.Failed:
-		return "Failed; what was stored stays."
+		return failedMessage(j.ErrorCode)
 	case job.Cancelled:
 		return "Cancelled."
 	}
 	return ""
+}
+
+// waitMessage says why a job waits; empty: it does not, or for a reason that this version does not know.
+func waitMessage(r job.WaitReason) string {
+	switch r {
+	case job.WaitUpstreamAllowance:
+		return "Waiting for RandomUser's allowance, which the whole fleet shares."
+	case job.WaitUpstreamLimited:
+		return "RandomUser has had too many requests; it will be asked again."
+	case job.WaitUpstreamError:
+		return "RandomUser answered with an error; it will be asked again."
+	case job.WaitUpstreamUnreachable:
+		return "RandomUser cannot be reached; it will be asked again."
+	case job.WaitUpstreamSlow:
+		return "RandomUser took too long; it will be asked again."
+	case job.WaitUpstreamDown:
+		return "RandomUser is not working at the moment; it will be asked again."
+	case job.WaitAllowanceUnknown:
+		return "The shared allowance for RandomUser cannot be read at the moment."
+	case job.WaitSourceSlow:
+		return "The source answers too slowly; trying again."
+	}
+	return ""
+}
+
+func failedMessage(code string) string {
+	switch code {
+	case "chunk_failed":
+		return "Some of the users could not be imported; those counted are stored."
+	case "deadline_exceeded":
+		return "The job took longer than it may; the users counted are stored."
+	}
+	return "Failed; what was stored stays."
 }
 
 // batches counts the batches of up to rows users that are committed of j, and all. A batch never spans chunks, so there

@@ -53,13 +53,13 @@ func randomUserRow() predict {
 	}
 }
 
-// ends is how each job must have ended, by its id.
-type ends map[string]job.Status
+// wantStatus is how each job must have ended, by its id.
+type wantStatus map[string]job.Status
 
 // audit is auditEnds for jobs that must be COMPLETED.
 func (s *stack) audit(api *proc, row predict, ids ...string) {
 	s.t.Helper()
-	want := ends{}
+	want := wantStatus{}
 	for _, id := range ids {
 		want[id] = job.Completed
 	}
@@ -69,16 +69,16 @@ func (s *stack) audit(api *proc, row predict, ids ...string) {
 // auditEnds checks that the stack is exact and quiet. want has all of its jobs, and each must have ended like that, once.
 // Then the workers are stopped, and another one looks after what they left. After that: what is stored is what the
 // chunks count, each row as predicted; MySQL, Redis and the API show the same; no slot is held; the queue is empty.
-func (s *stack) auditEnds(api *proc, row predict, want ends) {
+func (s *stack) auditEnds(api *proc, row predict, want wantStatus) {
 	s.t.Helper()
 	for id, status := range want {
 		if j := s.job(id); j.Status != status {
-			s.t.Fatalf("job %s is %s (%s), want %s", id, j.Status, j.Message, status)
+			s.t.Fatalf("job %s is %s (%s), want %s", id, j.Status, j.WaitReason, status)
 		}
 	}
 	s.stopWorkers()
-	s.auditOver(want)
-	s.passTime()
+	s.auditEndedOnce(want)
+	s.expireTaskLeases()
 	s.workers(1)
 	s.auditQuiet()
 	var total int64
@@ -109,7 +109,7 @@ func (s *stack) chunks(id string) []job.Chunk {
 	return chunks
 }
 
-// auditJob answers how many users the job has.
+// auditJob returns how many users the job has.
 func (s *stack) auditJob(api *proc, row predict, id string) int64 {
 	s.t.Helper()
 	j, chunks := s.job(id), s.chunks(id)
@@ -130,7 +130,7 @@ func (s *stack) auditJob(api *proc, row predict, id string) int64 {
 	if state(j) != state(shown) || err != nil {
 		s.t.Errorf("job %s: MySQL has %s; Redis %s; %v", id, state(j), state(shown), err)
 	}
-	v := api.must("GET", "/jobs/"+id, j.UserID, 200)
+	v := api.must("GET", "/jobs/"+id, j.Owner, 200)
 	if v.Status != string(j.Status) || v.Processed != j.Processed || v.Rejected != j.Rejected {
 		s.t.Errorf("the API shows %s; the store has %s with %d users", v.RawResponse, j.Status, j.Processed)
 	}
@@ -194,12 +194,12 @@ func (s *stack) auditRows(j job.Job, chunks []job.Chunk, row predict) (rows int6
 
 var overLine = regexp.MustCompile(`"msg":"job over","job":"([^"]+)","status":"([A-Z]+)"`)
 
-// auditOver counts in the logs of the workers how often each job ended: once. A worker that is killed, or loses its
+// auditEndedOnce counts in the logs of the workers how often each job ended: once. A worker that is killed, or loses its
 // connection, between the move and the line about it says nothing.
-func (s *stack) auditOver(want ends) {
+func (s *stack) auditEndedOnce(want wantStatus) {
 	s.t.Helper()
 	least := 1
-	if s.lossy {
+	if s.flakyDatabase {
 		least = 0
 	}
 	over := map[string]int{}
@@ -222,10 +222,10 @@ func (s *stack) auditOver(want ends) {
 	}
 }
 
-// passTime lets asynq see at once what it sees by itself 60 to 130 s after the death of a worker: a task's lease lasts
-// 30 s, and a recoverer looks once a minute, and when it starts, for leases that have been over for 30 s; none of this is
-// configurable. No worker runs now, so each lease is a dead one's.
-func (s *stack) passTime() {
+// expireTaskLeases lets asynq see at once what it sees by itself 60 to 130 s after the death of a worker: a task's lease
+// lasts 30 s, and a recoverer looks once a minute, and when it starts, for leases that have been over for 30 s; none of
+// this is configurable. No worker runs now, so each lease is a dead one's.
+func (s *stack) expireTaskLeases() {
 	s.t.Helper()
 	ctx := s.t.Context()
 	for queue := range tasks.Queues() {
@@ -239,7 +239,7 @@ func (s *stack) passTime() {
 	}
 }
 
-// auditQuiet waits until every job is settled, every slot free and asynq without a task: late bells find their chunk over
+// auditQuiet waits until every job is settled, every slot free and asynq without a task: late tasks find their chunk over
 // and go. asynq looks every 5 s for tasks that are due again.
 func (s *stack) auditQuiet() {
 	s.t.Helper()
@@ -248,8 +248,8 @@ func (s *stack) auditQuiet() {
 	left := ""
 	quiet := func() bool {
 		left = ""
-		if jobs, err := s.store.Unsettled(ctx, "", 10); err != nil || len(jobs) > 0 {
-			left += fmt.Sprintf("%d jobs are not settled, %v; ", len(jobs), err)
+		if jobs, err := s.store.UnfinalizedJobs(ctx, "", 10); err != nil || len(jobs) > 0 {
+			left += fmt.Sprintf("%d jobs are not finalized, %v; ", len(jobs), err)
 		}
 		for _, key := range s.keys("muster:{*}:slots:*") {
 			if held := s.rdb.ZRange(ctx, key, 0, -1).Val(); len(held) > 0 {

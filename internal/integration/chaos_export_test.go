@@ -19,26 +19,26 @@ func TestChaosR17IdleClients(t *testing.T) {
 	})
 }
 
-// held is what the process holds: goroutines, open files (its connections among them) and bytes of heap.
-type held struct{ goroutines, files, heap int }
+// resources are what a process holds: goroutines, open files (its connections among them) and bytes of heap.
+type resources struct{ goroutines, files, heap int }
 
-func (p *proc) holds() held {
+func (p *proc) resources() resources {
 	p.t.Helper()
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return held{goroutines: p.goroutines(), files: len(files), heap: p.profile("heap", `# HeapInuse = (\d+)`)}
+	return resources{goroutines: p.goroutines(), files: len(files), heap: p.profile("heap", `# HeapInuse = (\d+)`)}
 }
 
 // idle is what the process holds when nothing changes any more: connections of its pools go after a while.
-func (p *proc) idle() (now held) {
+func (p *proc) idle() (now resources) {
 	p.t.Helper()
 	http.DefaultClient.CloseIdleConnections()
 	same := 0
 	eventually(p.t, 30*time.Second, "the API is idle", func() bool {
 		last := now
-		now = p.holds()
+		now = p.resources()
 		if same++; now.goroutines != last.goroutines || now.files != last.files {
 			same = 0
 		}
@@ -68,10 +68,10 @@ func idleClients(s *stack) string {
 	eventually(t, 10*time.Second, "a place is free", func() bool { return export() == http.StatusOK })
 	// The server's patience with the others ends; their connections stay open on this side.
 	stalled := time.Now()
-	var after held
+	var after resources
 	http.DefaultClient.CloseIdleConnections()
 	eventually(t, 60*time.Second, "goroutines, connections and memory are free", func() bool {
-		after = api.holds()
+		after = api.resources()
 		return after.goroutines <= before.goroutines && after.files <= before.files && after.heap <= before.heap+8<<20
 	})
 	took := time.Since(stalled)

@@ -18,8 +18,8 @@ func TestChaosR11LostCommits(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R11", "answers of COMMIT lost", s, func(s *stack) string { return lostCommits(s, 100) })
-		control(t, "R11", s, "guard", wrongRows, func(s *stack) string { return lostCommits(s, 10) }) // a blind retry
-		control(t, "R11", s, "moved", takenForAnothers, func(s *stack) string { return lostCommits(s, 10) })
+		control(t, "R11", s, "batch-without-fence", wrongRows, func(s *stack) string { return lostCommits(s, 10) }) // a blind retry
+		control(t, "R11", s, "lost-commit-unrecognized", takenForAnothers, func(s *stack) string { return lostCommits(s, 10) })
 	})
 }
 
@@ -33,7 +33,7 @@ func lostCommits(s *stack, n int64) string {
 	}
 	p := newCommitProxy(t, u.Host, n)
 	u.Host = p.addr
-	s.hooks, s.lossy = true, true
+	s.hooks, s.flakyDatabase = true, true
 	api := s.api()
 	w := s.workers(1, "MUSTER_DATABASE="+u.String(), "MUSTER_BATCH_ROWS=250", "MUSTER_CHAOS_SHOW=batch.resolved")[0]
 	v := api.submit("ann", 100_000)
@@ -58,7 +58,7 @@ func TestChaosR12Network(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R12", "latency, thin line, black hole, resets", s, func(s *stack) string { return badNetwork(s, toxics) })
-		control(t, "R12", s, "timeouts", "no answer within", func(s *stack) string { return badNetwork(s, []string{blackHole}) })
+		control(t, "R12", s, "redis-without-timeouts", "no answer within", func(s *stack) string { return badNetwork(s, []string{blackHole}) })
 	})
 }
 
@@ -69,14 +69,14 @@ var toxics = []string{
 	blackHole, `"type":"reset_peer","attributes":{"timeout":50}`,
 }
 
-// line is a way to a server, through a proxy.
-type line struct {
+// proxied is a server behind a proxy.
+type proxied struct {
 	name  string
 	proxy *toxiproxy.Proxy
 }
 
-// lines puts proxies before Redis and the database.
-func (s *stack) lines() []line {
+// proxies puts a proxy before Redis and one before the database.
+func (s *stack) proxies() []proxied {
 	t := s.t
 	u, err := url.Parse(s.database)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *stack) lines() []line {
 	}
 	zerolog.SetGlobalLevel(zerolog.Disabled) // its toxics have loggers of their own
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	all := []line{
+	all := []proxied{
 		{"redis", toxiproxy.NewProxy(server, "redis", "127.0.0.1:0", s.redis.Addr)},
 		{"database", toxiproxy.NewProxy(server, "database", "127.0.0.1:0", u.Host)},
 	}
@@ -99,23 +99,23 @@ func (s *stack) lines() []line {
 	return all
 }
 
-// badNetwork lets each fault last on each line until the API has answered for 4 s; every answer has 12 s, 10 of which are
-// the API's own patience with its servers.
+// badNetwork lets each fault last on each connection until the API has answered for 4 s; every answer has 12 s, 10 of
+// which are the API's own timeout for its servers.
 func badNetwork(s *stack, toxics []string) string {
 	t := s.t
-	s.lossy = true
+	s.flakyDatabase = true
 	s.env = append(s.env, noCooldown, "MUSTER_SLOT_RESERVE_LEASE=2s")
-	lines := s.lines()
+	servers := s.proxies()
 	api := s.admin()
-	api.patience = 12 * time.Second
+	api.timeout = 12 * time.Second
 	workers := s.workers(2, "MUSTER_BATCH_ROWS=200")
-	w := newSupply(api, 200_000)
+	w := newLoad(api, 200_000)
 	w.running()
 	before := api.goroutines()
 	slowest := time.Duration(0)
 	var ids []string
 	for i, toxic := range toxics {
-		for _, l := range lines {
+		for _, l := range servers {
 			w.running()
 			caller := fmt.Sprintf("%s%d", l.name, i)
 			l.with(t, toxic, func() { slowest = max(slowest, w.underFault(toxic+" on "+l.name, caller)) })
@@ -125,15 +125,15 @@ func badNetwork(s *stack, toxics []string) string {
 	large, users := w.finish()
 	ids = append(ids, large...)
 	for _, id := range ids {
-		api.follow(id, s.job(id).UserID, 3*time.Minute)
+		api.follow(id, s.job(id).Owner, 3*time.Minute)
 	}
 	s.noLeaks(api, before, workers)
 	s.audit(api, fakerRow(t), ids...)
 	return fmt.Sprintf("%d faults, %d users exact, the slowest answer %d ms, no goroutine left", 2*len(toxics), users, slowest.Milliseconds())
 }
 
-// with runs fn while the line has the fault.
-func (l line) with(t testing.TB, toxic string, fn func()) {
+// with runs fn while the connection has the fault.
+func (l proxied) with(t testing.TB, toxic string, fn func()) {
 	t.Helper()
 	if _, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"bad","stream":"downstream",` + toxic + `}`)); err != nil {
 		t.Fatal(err)
@@ -144,13 +144,13 @@ func (l line) with(t testing.TB, toxic string, fn func()) {
 	}
 }
 
-// underFault looks at the job for 4 s and then submits another one. It answers how long the slowest answer took.
-func (w *supply) underFault(fault, caller string) (slowest time.Duration) {
+// underFault looks at the job for 4 s and then submits another one. It returns how long the slowest answer took.
+func (w *load) underFault(fault, caller string) (slowest time.Duration) {
 	ask := func(method, path, user string, want int, header ...string) {
 		began := time.Now()
 		got, err := w.api.call(method, path, user, header...)
 		if err != nil || got.HTTP != want && got.HTTP != http.StatusServiceUnavailable {
-			w.api.t.Errorf("%s: no answer within %s, or a wrong one: %v %d %s", fault, w.api.patience, err, got.HTTP, got.RawResponse)
+			w.api.t.Errorf("%s: no answer within %s, or a wrong one: %v %d %s", fault, w.api.timeout, err, got.HTTP, got.RawResponse)
 		}
 		slowest = max(slowest, time.Since(began))
 	}
@@ -189,10 +189,10 @@ func (s *stack) noLeaks(api *proc, before int, workers []*proc) {
 	}
 }
 
-// dump ends the process and answers how many goroutines it had: Go programs list them on SIGQUIT.
+// dump ends the process and returns how many goroutines it had: Go programs list them on SIGQUIT.
 func (p *proc) dump() int {
 	p.t.Helper()
 	p.signal(syscall.SIGQUIT)
-	p.gone(10 * time.Second)
+	p.waitExit(10 * time.Second)
 	return strings.Count(p.log.String(), "\ngoroutine ")
 }

@@ -2,32 +2,81 @@ package integration
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// scene is what lets a worker come to a crash point three times: three jobs of ten chunks, and then this.
-type scene func(s *stack, api, dying *proc, ids []string, user string)
+// scenario is what lets a worker come to a crash point three times: three jobs of ten chunks, and then this.
+type scenario func(s *stack, api, dying *proc, ids []string, user string)
 
 // points are those of internal/crash that a worker passes, by what must happen there.
 var points = []struct {
-	scene scene
-	env   []string
-	names []string
+	scenario scenario
+	env      []string
+	names    []string
 }{
 	{nil, nil, []string{
 		"claim.begin", "claim.taken", "claim.read", "batch.read",
-		"batch.begin", "batch.guarded", "batch.inserted", "batch.committed", "batch.counted", "batch.shown",
-		"chunk.done", "chunk.rung", "finish.begin", "finish.moved",
-		"settle.begin", "settle.freed", "settle.shown", "settle.settled",
-		"keeper.begin", "keeper.finished", "keeper.looked", "keeper.rung", "keeper.renewed",
+		"batch.begin", "batch.started", "batch.guarded", "batch.inserted", "batch.committed", "batch.counted", "batch.shown",
+		"chunk.done", "chunk.enqueued", "finish.begin", "finish.moved",
+		"reconcile.begin", "reconcile.aligned", "reconcile.slot", "reconcile.view", "reconcile.enqueued",
+		"reconcile.published", "reconcile.finalized",
 	}},
 	// Told to stop while it has three chunks in hand, one row a batch.
 	{stopInMidChunk, []string{"MUSTER_BATCH_ROWS=1", "MUSTER_WORKER_CONCURRENCY=3"}, []string{"giveback.begin", "giveback.done"}},
 	// Three jobs that are over are undone.
-	{undoAll, nil, []string{"undo.begin", "undo.sliced"}},
+	{undoAll, nil, []string{"undo.begin", "undo.deleted", "undo.sliced"}},
+}
+
+// submitPoints are those that an API passes when it accepts a job; R3 kills it at each.
+var submitPoints = []string{
+	"submit.begin", "submit.reserved", "submit.created", "submit.chunks", "reconcile.slot", "reconcile.view", "reconcile.enqueued",
+	"submit.end",
+}
+
+// movePoints are those that an API passes when an owner moves a job; R3 kills it at each.
+var movePoints = []string{"move.written", "align.followed", "reconcile.slot", "reconcile.view"}
+
+// countedPoints are those at which tests count, and nobody dies.
+var countedPoints = []string{"batch.resolved"}
+
+// The tests know every point of the program, and none that is not there any more.
+func TestCrashPointsAreListed(t *testing.T) {
+	t.Parallel()
+	listed := slices.Concat(submitPoints, movePoints, countedPoints)
+	for _, p := range points {
+		listed = append(listed, p.names...)
+	}
+	var placed []string
+	call := regexp.MustCompile(`crash\.Point\("([a-z.]+)"\)`)
+	err := filepath.WalkDir(filepath.Join(root, "internal"), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range call.FindAllSubmatch(source, -1) {
+			placed = append(placed, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(listed)
+	slices.Sort(placed)
+	if diff := cmp.Diff(slices.Compact(placed), slices.Compact(listed)); diff != "" {
+		t.Errorf("crash points, in the program (-) and in the tests (+):\n%s", diff)
+	}
 }
 
 // R4: a worker dies at each named point, at the first, second and third time it comes there.
@@ -35,7 +84,7 @@ func TestChaosR4CrashPoints(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R4", "a crash at each point", s, func(s *stack) string { return crashPoints(s, "", 3) })
-		control(t, "R4", s, "keeper", notOver, func(s *stack) string { return crashPoints(s, "batch.committed", 1) })
+		control(t, "R4", s, "no-reconciler", neverEnds, func(s *stack) string { return crashPoints(s, "batch.committed", 1) })
 	})
 }
 
@@ -55,8 +104,8 @@ func crashPoints(s *stack, only string, hits int) string {
 			swept++
 			for hit := 1; hit <= hits; hit++ {
 				user := fmt.Sprintf("%s-%d", name, hit)
-				env := append([]string{"MUSTER_WORKER_CONCURRENCY=1", "MUSTER_KEEPER_INTERVAL=50ms", fmt.Sprintf("MUSTER_CHAOS_CRASH=%s:%d", name, hit)}, p.env...)
-				all = append(all, s.crashAt(api, user, env, p.scene)...)
+				env := append([]string{"MUSTER_WORKER_CONCURRENCY=1", "MUSTER_RECONCILE_INTERVAL=50ms", fmt.Sprintf("MUSTER_CHAOS_CRASH=%s:%d", name, hit)}, p.env...)
+				all = append(all, s.crashAt(api, user, env, p.scenario)...)
 			}
 		}
 	}
@@ -66,16 +115,16 @@ func crashPoints(s *stack, only string, hits int) string {
 }
 
 // crashAt lets a worker die at a point, with three jobs, and has another one end them.
-func (s *stack) crashAt(api *proc, user string, env []string, scene scene) (ids []string) {
+func (s *stack) crashAt(api *proc, user string, env []string, scenario scenario) (ids []string) {
 	t := s.t
 	for n := range 3 {
 		ids = append(ids, api.submit(user, 2998+n).JobID)
 	}
 	dying := s.start("worker", env...)
-	if scene != nil {
-		scene(s, api, dying, ids, user)
+	if scenario != nil {
+		scenario(s, api, dying, ids, user)
 	}
-	dying.gone(20 * time.Second)
+	dying.waitExit(20 * time.Second)
 	if status, ok := dying.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		t.Fatalf("the worker did not die at %s: %v", env, dying.cmd.ProcessState)
 	}
@@ -86,7 +135,7 @@ func (s *stack) crashAt(api *proc, user string, env []string, scene scene) (ids 
 		}
 	}
 	eventually(t, 20*time.Second, "what is to be undone is undone", func() bool {
-		left, err := s.store.Unsettled(t.Context(), "", 10)
+		left, err := s.store.UnfinalizedJobs(t.Context(), "", 10)
 		return err == nil && len(left) == 0
 	})
 	s.killWorkers()

@@ -83,13 +83,13 @@ func TestChaosR10KillDatabase(t *testing.T) {
 	fullOnly(t)
 	chaos(t, "R10", "kill -9 of MariaDB", s, func(s *stack) string { return databaseKills(s, database, 5) })
 	// A killed server has no COMMIT in flight any more when the client looks; behind R11's proxy there is one.
-	control(t, "R10", s, "locked", takenForAnothers, func(s *stack) string { return lostCommits(s, 10) })
+	control(t, "R10", s, "lost-commit-read-unlocked", takenForAnothers, func(s *stack) string { return lostCommits(s, 10) })
 }
 
 func databaseKills(s *stack, database *testenv.Process, kills int) string {
 	t := s.t
 	random := chaosSeed(t)
-	s.hooks, s.lossy = true, true
+	s.hooks, s.flakyDatabase = true, true
 	api := s.api()
 	// Small batches: most of the time is spent in COMMIT.
 	workers := s.workers(2, "MUSTER_CHAOS_SHOW=batch.resolved", "MUSTER_BATCH_ROWS=20", "MUSTER_WORKER_CONCURRENCY=4")
@@ -119,11 +119,11 @@ func databaseKills(s *stack, database *testenv.Process, kills int) string {
 	return fmt.Sprintf("%d kills, %d unknown commits resolved, 300,000 users exact", killed, resolved)
 }
 
-// R9: Redis forgets everything in mid-import; slots, bells and progress are rebuilt from the store.
+// R9: Redis forgets everything in mid-import; slots, tasks and progress are rebuilt from the store.
 func TestChaosR9Flush(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R9", "FLUSHALL in mid-import", s, flushes)
-		control(t, "R9", s, "rebuild", "the slot is back", flushes)
+		control(t, "R9", s, "redis-not-rebuilt", "the slot is back", flushes)
 	})
 }
 

@@ -18,7 +18,7 @@ func TestChaosR3DeadAPIs(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R3", "API killed at each step of acceptance", s, func(s *stack) string { return deadAPIs(s, 300) })
-		control(t, "R3", s, "keeper", notOver, func(s *stack) string { return deadAPIs(s, 6) })
+		control(t, "R3", s, "no-reconciler", neverEnds, func(s *stack) string { return deadAPIs(s, 6) })
 	})
 }
 
@@ -28,16 +28,15 @@ func deadAPIs(s *stack, kills int) string {
 	// A slot that was reserved for a job that never came to be is free soon: the audit waits for it.
 	s.env = append(s.env, "MUSTER_SLOT_RESERVE_LEASE=3s")
 	s.workers(2)
-	points := []string{"submit.begin", "submit.reserved", "submit.recorded", "submit.shown", "submit.rung", "submit.announced"}
 	healthy := s.api()
 	ids := map[string]string{} // job id by caller
 	for i := range kills {
-		dying := s.api("MUSTER_CHAOS_CRASH=" + points[i%len(points)] + ":1")
+		dying := s.api("MUSTER_CHAOS_CRASH=" + submitPoints[i%len(submitPoints)] + ":1")
 		caller := fmt.Sprintf("user%d", i)
 		if v, err := dying.call("POST", importPath(caller, 120), caller, "Idempotency-Key", caller); err == nil && v.HTTP < 500 {
-			t.Fatalf("the API survived %s: %s", points[i%len(points)], v.RawResponse)
+			t.Fatalf("the API survived %s: %s", submitPoints[i%len(submitPoints)], v.RawResponse)
 		}
-		dying.gone(10 * time.Second)
+		dying.waitExit(10 * time.Second)
 		ids[healthy.retried(caller, 120)] = caller
 	}
 	if len(ids) != kills {
@@ -57,7 +56,7 @@ func TestChaosR6LimitStorm(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
 		chaos(t, "R6", "500 clients want 19 slots", s, func(s *stack) string { return limitStorm(s, 20) })
-		control(t, "R6", s, "atomic", `slots of \w+ are held`, func(s *stack) string { return limitStorm(s, 2) })
+		control(t, "R6", s, "slots-in-two-steps", `slots of \w+ are held`, func(s *stack) string { return limitStorm(s, 2) })
 	})
 }
 
@@ -75,7 +74,7 @@ func limitStorm(s *stack, n int) string {
 	sampled := make(chan int)
 	go func() { sampled <- s.sample(ctx) }()
 	var refused atomic.Int64
-	want := ends{}
+	want := wantStatus{}
 	for round := range n {
 		accepted := stormRound(t, apis, &refused)
 		for id := range accepted {
@@ -96,7 +95,7 @@ func limitStorm(s *stack, n int) string {
 	return fmt.Sprintf("%d rounds, 0 of %d samples above a limit, %d refusals with Retry-After", n, samples, refused.Load())
 }
 
-// stormRound lets 500 clients ask for each tier at once, and answers the jobs.
+// stormRound lets 500 clients ask for each tier at once, and returns the jobs.
 func stormRound(t testing.TB, apis []*proc, refused *atomic.Int64) map[string]string {
 	t.Helper()
 	var mu sync.Mutex
@@ -152,7 +151,7 @@ func (s *stack) sample(ctx context.Context) (samples int) {
 func TestChaosR7IdempotencyStorm(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R7", "requests at once under one key", s, func(s *stack) string { return idempotencyStorm(s, rounds(20, 200), 50) })
-		control(t, "R7", s, "unique", `key\d+ made \d+ jobs`, func(s *stack) string { return idempotencyStorm(s, 5, 20) })
+		control(t, "R7", s, "key-not-unique", `key\d+ made \d+ jobs`, func(s *stack) string { return idempotencyStorm(s, 5, 20) })
 	})
 }
 
@@ -190,7 +189,7 @@ func idempotencyStorm(s *stack, keys, each int) string {
 	return fmt.Sprintf("%d keys × %d, %d jobs, %d mismatches refused", keys, each, len(list), 5*keys)
 }
 
-// sameKey makes the same request at once under one key, and answers the jobs that the answers name.
+// sameKey makes the same request at once under one key, and returns the jobs that the responses name.
 func sameKey(t testing.TB, apis []*proc, caller, key string, each int) map[string]bool {
 	t.Helper()
 	var mu sync.Mutex
@@ -219,7 +218,7 @@ func sameKey(t testing.TB, apis []*proc, caller, key string, each int) map[strin
 func TestChaosR14CancelStorm(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R14", "cancels at random moments", s, func(s *stack) string { return cancels(s, rounds(20, 100)) })
-		control(t, "R14", s, "state", wrongRows, func(s *stack) string { return cancels(s, 20) })
+		control(t, "R14", s, "batch-without-state", wrongRows, func(s *stack) string { return cancels(s, 20) })
 	})
 }
 
@@ -228,7 +227,7 @@ func cancels(s *stack, n int) string {
 	random := chaosSeed(t)
 	api := s.api()
 	s.workers(2, "MUSTER_BATCH_ROWS=200")
-	want, users := ends{}, map[string]int64{}
+	want, users := wantStatus{}, map[string]int64{}
 	slowest := time.Duration(0)
 	for i := range n {
 		caller := fmt.Sprintf("user%d", i)

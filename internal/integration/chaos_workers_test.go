@@ -18,21 +18,21 @@ import (
 // noCooldown is the default tier table without the wait after a large job.
 const noCooldown = "MUSTER_TIERS=SMALL:100:10,MEDIUM:10000:5,LARGE:100000:3,XL:0:1"
 
-// supply keeps a large import running: when one is over, the next is submitted.
-type supply struct {
+// load keeps the workers busy with a large import: when one is over, the next is submitted.
+type load struct {
 	api   *proc
 	rows  int
 	users map[string]string // by job
-	now   view
+	now   response
 	over  int64 // users of those that are over
 }
 
-func newSupply(api *proc, rows int) *supply {
-	return &supply{api: api, rows: rows, users: map[string]string{}}
+func newLoad(api *proc, rows int) *load {
+	return &load{api: api, rows: rows, users: map[string]string{}}
 }
 
-// running sees to it that an import runs, and answers how many users there are so far.
-func (w *supply) running() int64 {
+// running sees to it that an import runs, and returns how many users there are so far.
+func (w *load) running() int64 {
 	w.api.t.Helper()
 	if w.now.JobID != "" {
 		w.now = w.api.must("GET", "/jobs/"+w.now.JobID, w.users[w.now.JobID], http.StatusOK)
@@ -46,8 +46,8 @@ func (w *supply) running() int64 {
 	return w.over + w.now.Processed
 }
 
-// finish waits for the last import and answers all of them.
-func (w *supply) finish() (ids []string, users int) {
+// finish waits for the last import and returns all of them.
+func (w *load) finish() (ids []string, users int) {
 	w.api.t.Helper()
 	w.api.follow(w.now.JobID, w.users[w.now.JobID], 5*time.Minute)
 	for id := range w.users {
@@ -64,8 +64,8 @@ func TestChaosR1KillStorm(t *testing.T) {
 		})
 		// Kills alone never bring two workers to one chunk, so the fence has no part in this; that rows and checkpoint
 		// commit together has.
-		control(t, "R1", s, "together", wrongRows, func(s *stack) string { return killStorm(s, 12, 100_000) })
-		control(t, "R1", s, "keeper", `progress after kill|`+notOver, func(s *stack) string { return killStorm(s, 12, 100_000) })
+		control(t, "R1", s, "batch-in-two-transactions", wrongRows, func(s *stack) string { return killStorm(s, 12, 100_000) })
+		control(t, "R1", s, "no-reconciler", `progress after kill|`+neverEnds, func(s *stack) string { return killStorm(s, 12, 100_000) })
 	})
 }
 
@@ -75,7 +75,7 @@ func killStorm(s *stack, kills, rows int) string {
 	s.env = append(s.env, noCooldown, "MUSTER_BATCH_ROWS=500")
 	api := s.api()
 	workers := s.workers(4)
-	w := newSupply(api, rows)
+	w := newLoad(api, rows)
 	slowest := time.Duration(0)
 	for kill := 0; kill < kills; {
 		w.running()
@@ -137,7 +137,7 @@ func deadWorkersChunk(s *stack) string {
 func TestChaosR2FrozenWorkers(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "R2", "SIGSTOP of workers", s, func(s *stack) string { return freezes(s, rounds(4, 30), rounds(1, 10)) })
-		control(t, "R2", s, "guard", wrongRows, func(s *stack) string { return freezes(s, 10, 0) })
+		control(t, "R2", s, "batch-without-fence", wrongRows, func(s *stack) string { return freezes(s, 10, 0) })
 	})
 }
 
@@ -149,7 +149,7 @@ func freezes(s *stack, n, least int) string {
 	s.env = append(s.env, noCooldown, "MUSTER_CHUNK_ROWS=60000", "MUSTER_BATCH_ROWS=100", "MUSTER_WORKER_CONCURRENCY=4")
 	api := s.api()
 	workers := s.workers(3)
-	w := newSupply(api, 240_000)
+	w := newLoad(api, 240_000)
 	for i := 0; i < n; i += 2 {
 		w.running()
 		pause(t, between(random, 200*time.Millisecond, 500*time.Millisecond))
@@ -185,10 +185,11 @@ func TestChaosR13PoisonChunk(t *testing.T) {
 
 func poisonChunk(s *stack) string {
 	t := s.t
-	s.hooks = true
 	s.env = append(s.env, "MUSTER_CHUNK_ROWS=500")
 	api := s.api()
-	s.start("worker", "MUSTER_CHAOS_OFF=chunk 7")
+	s.control = "poison-chunk"
+	s.workers(1)
+	s.control = ""
 	v := api.submit("ann", 10_000)
 	began := time.Now()
 	end := api.follow(v.JobID, "ann", 15*time.Second)
@@ -209,7 +210,7 @@ func poisonChunk(s *stack) string {
 	return fmt.Sprintf("FAILED after %d ms and 3 stalls with 19 of 20 chunks, COMPLETED by a retry", took.Milliseconds())
 }
 
-// rows answers a query of four numbers a row, for what the store tells nobody.
+// rows returns what a query of four numbers a row finds, for what the store tells nobody.
 func (s *stack) rows(query string, args ...any) (list [][4]int64) {
 	s.t.Helper()
 	u, err := url.Parse(s.database)
@@ -267,7 +268,7 @@ func rollingDeploy(s *stack, exits int) string {
 			w.signal(syscall.SIGTERM)
 		}
 		for _, w := range all {
-			w.gone(10 * time.Second)
+			w.waitExit(10 * time.Second)
 			if code := w.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("a worker that was told to stop exits with %d", code)
 			}

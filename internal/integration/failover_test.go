@@ -32,7 +32,7 @@ func TestRedisSentinelFailover(t *testing.T) {
 		if err := master.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		var again view
+		var again response
 		eventually(t, 30*time.Second, "the API accepts with the new master", func() bool {
 			again, err = api.call("POST", "/import/bulk?count=500", "bob")
 			return err == nil && again.HTTP == http.StatusAccepted

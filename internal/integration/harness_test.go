@@ -27,6 +27,9 @@ import (
 	"github.com/musterhq/muster/internal/testenv"
 )
 
+// root is the module's folder.
+var root = filepath.Join("..", "..")
+
 // binaries is where TestMain built api, worker and muster.
 var binaries string
 
@@ -54,17 +57,18 @@ func TestMain(m *testing.M) {
 
 // stack is a private database and Redis, and the processes that a test starts on them.
 type stack struct {
-	t        testing.TB
-	engine   string
-	database string
-	redis    *testenv.Process
-	rdb      redis.UniversalClient
-	store    *store.Store
-	env      []string
-	server   storetest.Engine
-	procs    []*proc
-	hooks    bool // start processes that have internal/crash's hooks
-	lossy    bool // the database's answers get lost, and with them the news of a job's end
+	t             testing.TB
+	engine        string
+	database      string
+	redis         *testenv.Process
+	rdb           redis.UniversalClient
+	store         *store.Store
+	env           []string
+	server        storetest.Engine
+	procs         []*proc
+	hooks         bool   // start processes that have internal/crash's hooks
+	control       string // start processes that also lack what this control takes away
+	flakyDatabase bool   // the database's answers may get lost, and with them the log line about a job's end
 }
 
 // eachServer runs fn on every MySQL and MariaDB server that is present.
@@ -95,8 +99,8 @@ func newStack(t testing.TB, e storetest.Engine) *stack {
 	return s
 }
 
-// shortLeases makes leases and the keeper short, for tests that kill processes.
-var shortLeases = []string{"MUSTER_LEASE=2s", "MUSTER_KEEPER_INTERVAL=250ms", "MUSTER_DRAIN_TIMEOUT=5s", "MUSTER_RANDOMUSER_WINDOW=5s"}
+// shortLeases makes leases and the interval of the reconciler short, for tests that kill processes.
+var shortLeases = []string{"MUSTER_LEASE=2s", "MUSTER_RECONCILE_INTERVAL=250ms", "MUSTER_DRAIN_TIMEOUT=5s", "MUSTER_RANDOMUSER_WINDOW=5s"}
 
 // proc is one of Muster's processes.
 type proc struct {
@@ -107,8 +111,8 @@ type proc struct {
 	done chan struct{}
 	base string // of an API, with /api/v1
 
-	ops      string        // of an API with operators' pages
-	patience time.Duration // of call, if not 30 s
+	ops     string        // of an API with operators' pages
+	timeout time.Duration // of call, if not 30 s
 }
 
 // buffer is a log that is read while it is written.
@@ -124,8 +128,11 @@ func (s *stack) start(binary string, env ...string) *proc {
 	s.t.Helper()
 	p := &proc{t: s.t, name: binary, log: &buffer{}, done: make(chan struct{})}
 	dir := binaries
-	if s.hooks {
-		dir = hooked(s.t)
+	if s.hooks || s.control != "" {
+		var err error
+		if dir, err = chaosBuild(s.control); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 	p.cmd = exec.Command(filepath.Join(dir, binary))
 	p.cmd.Env = append(append([]string{}, s.env...), env...)
@@ -192,7 +199,7 @@ func (s *stack) admin(env ...string) *proc {
 	return p
 }
 
-// profile answers a number that follows a word in a text profile of the process.
+// profile returns a number that follows a word in a text profile of the process.
 func (p *proc) profile(name, pattern string) int {
 	p.t.Helper()
 	resp, err := http.Get(p.ops + "/debug/pprof/" + name + "?debug=1&gc=1")
@@ -245,13 +252,13 @@ func (s *stack) stopWorkers() {
 	}
 	for _, p := range s.procs {
 		if p.name == "worker" {
-			p.gone(10 * time.Second)
+			p.waitExit(10 * time.Second)
 		}
 	}
 }
 
-// gone waits until the process has ended.
-func (p *proc) gone(deadline time.Duration) {
+// waitExit waits until the process has ended.
+func (p *proc) waitExit(deadline time.Duration) {
 	p.t.Helper()
 	select {
 	case <-p.done:
@@ -275,8 +282,8 @@ func eventually(t testing.TB, deadline time.Duration, what string, ok func() boo
 	}
 }
 
-// view is a job or an error, as the API shows it.
-type view struct {
+// response is a job or an error, as the API answers.
+type response struct {
 	HTTP        int         `json:"-"`
 	Header      http.Header `json:"-"`
 	JobID       string      `json:"jobId"`
@@ -296,17 +303,17 @@ type view struct {
 	RawResponse string      `json:"-"`
 }
 
-func (v view) terminal() bool {
+func (v response) terminal() bool {
 	return v.Status == "COMPLETED" || v.Status == "FAILED" || v.Status == "CANCELLED"
 }
 
 // call makes a request; header holds name and value in turn. It does not fail the test when the API is gone.
-func (p *proc) call(method, path, user string, header ...string) (view, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(p.patience, 30*time.Second))
+func (p *proc) call(method, path, user string, header ...string) (response, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(p.timeout, 30*time.Second))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, p.base+path, nil)
 	if err != nil {
-		return view{}, err
+		return response{}, err
 	}
 	if user != "" {
 		req.Header.Set("X-USER-ID", user)
@@ -316,18 +323,18 @@ func (p *proc) call(method, path, user string, header ...string) (view, error) {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return view{}, err
+		return response{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return view{}, err
+		return response{}, err
 	}
-	v := view{HTTP: resp.StatusCode, Header: resp.Header, RawResponse: string(body)}
+	v := response{HTTP: resp.StatusCode, Header: resp.Header, RawResponse: string(body)}
 	return v, json.Unmarshal(body, &v)
 }
 
-func (p *proc) must(method, path, user string, want int, header ...string) view {
+func (p *proc) must(method, path, user string, want int, header ...string) response {
 	p.t.Helper()
 	v, err := p.call(method, path, user, header...)
 	if err != nil {
@@ -340,9 +347,9 @@ func (p *proc) must(method, path, user string, want int, header ...string) view 
 }
 
 // follow polls a job to its end and checks that its progress only grows.
-func (p *proc) follow(id, user string, deadline time.Duration) view {
+func (p *proc) follow(id, user string, deadline time.Duration) response {
 	p.t.Helper()
-	var last view
+	var last response
 	eventually(p.t, deadline, "job "+id+" ends", func() bool {
 		v := p.must(http.MethodGet, "/jobs/"+id, user, http.StatusOK)
 		if v.Processed < last.Processed || v.Progress < last.Progress {
@@ -354,8 +361,8 @@ func (p *proc) follow(id, user string, deadline time.Duration) view {
 	return last
 }
 
-// events reads the events of a job to their end, and answers what they showed.
-func (p *proc) events(id, user string) (seen []view) {
+// events reads the events of a job to their end, and returns what they showed.
+func (p *proc) events(id, user string) (seen []response) {
 	req, err := http.NewRequest(http.MethodGet, p.base+"/jobs/"+id+"/events", nil)
 	if err != nil {
 		p.t.Error(err)
@@ -371,7 +378,7 @@ func (p *proc) events(id, user string) (seen []view) {
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			var v view
+			var v response
 			if err := json.Unmarshal([]byte(data), &v); err != nil {
 				p.t.Errorf("event %q: %v", data, err)
 			}

@@ -51,14 +51,14 @@ func TestImportByThreeWorkers(t *testing.T) {
 		workers := s.workers(3)
 		n := size(t)
 		v := api.must("POST", fmt.Sprintf("/users/import/async?count=%d&seed=42", n), "ann", http.StatusAccepted)
-		events := make(chan []view, 1)
+		events := make(chan []response, 1)
 		go func() { events <- api.events(v.JobID, "ann") }()
 		end := api.follow(v.JobID, "ann", 5*time.Minute)
 		if end.Status != "COMPLETED" || end.Processed != n || end.Progress != 100 || end.Seed != 42 {
 			t.Fatalf("the job ended: %s", end.RawResponse)
 		}
 		seen := <-events
-		grows := slices.IsSortedFunc(seen, func(a, b view) int { return cmp.Compare(a.Processed, b.Processed) })
+		grows := slices.IsSortedFunc(seen, func(a, b response) int { return cmp.Compare(a.Processed, b.Processed) })
 		if n := len(seen); n < 3 || !grows || seen[n-1].Status != "COMPLETED" || seen[n-1].Processed != end.Processed {
 			t.Errorf("%d events, growing: %v: %+v", n, grows, seen)
 		}
@@ -127,7 +127,7 @@ func TestCooldown(t *testing.T) {
 		s.workers(1, tiers)
 		v := api.must("POST", "/import/bulk?count=20001", "ann", http.StatusAccepted, "Prefer", "wait=0")
 		api.follow(v.JobID, "ann", time.Minute)
-		var refusal view
+		var refusal response
 		eventually(t, 10*time.Second, "the cooldown runs", func() bool {
 			refusal = api.must("POST", "/import/bulk?count=20001", "ann", http.StatusTooManyRequests)
 			return refusal.Code == "cooldown_active"
@@ -136,7 +136,7 @@ func TestCooldown(t *testing.T) {
 			t.Errorf("Retry-After: %d, want 1 to 3", wait)
 		}
 		other := api.must("POST", "/import/bulk?count=20001", "bob", http.StatusAccepted)
-		var again view
+		var again response
 		eventually(t, 10*time.Second, "the cooldown ends", func() bool {
 			var err error
 			again, err = api.call("POST", "/import/bulk?count=20001", "ann")
@@ -182,7 +182,7 @@ func TestCancelStopsTheFleet(t *testing.T) {
 		if err != nil || rows != got.Processed {
 			t.Fatalf("%d users stored, the cancelled job says %d, %v", rows, got.Processed, err)
 		}
-		s.auditEnds(api, fakerRow(t), ends{v.JobID: job.Cancelled})
+		s.auditEnds(api, fakerRow(t), wantStatus{v.JobID: job.Cancelled})
 	})
 }
 
@@ -204,7 +204,7 @@ func TestOutages(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = back.Kill() })
-		var accepted view
+		var accepted response
 		eventually(t, 10*time.Second, "the API accepts again", func() bool {
 			accepted, err = api.call("POST", "/import/bulk?count=10", "ann")
 			return err == nil && accepted.HTTP == http.StatusAccepted
@@ -263,7 +263,7 @@ func TestDatabaseOutage(t *testing.T) {
 	}
 	api.must("GET", "/jobs/"+before.JobID, "ann", http.StatusOK) // what is shown needs no database
 	restart(t, database)
-	var again view
+	var again response
 	eventually(t, 10*time.Second, "the API accepts again", func() bool {
 		var err error
 		again, err = api.call("POST", "/import/bulk?count=1000", "ann")
@@ -306,7 +306,7 @@ func TestBadStart(t *testing.T) {
 	})
 }
 
-// The same processes on a Redis Cluster: slots, bells and progress spread over its nodes.
+// The same processes on a Redis Cluster: slots, tasks and progress spread over its nodes.
 func TestImportOnRedisCluster(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		addrs, err := testenv.StartRedisCluster(t.Context(), t.TempDir())

@@ -19,7 +19,7 @@ import (
 
 const databasePassword = "pa55word-of-the-database"
 
-// account gives the stack's database an account with a password, and answers the address with it.
+// account gives the stack's database an account with a password, and returns the address with it.
 func account(t testing.TB, s *stack) string {
 	t.Helper()
 	u, err := url.Parse(s.database)

@@ -45,7 +45,7 @@ func importPath(user string, count int) string {
 }
 
 // submit has an import accepted.
-func (p *proc) submit(user string, count int, header ...string) view {
+func (p *proc) submit(user string, count int, header ...string) response {
 	p.t.Helper()
 	return p.must(http.MethodPost, importPath(user, count), user, http.StatusAccepted, header...)
 }

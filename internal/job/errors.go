@@ -4,15 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/musterhq/muster/internal/invalid"
 )
 
 // Sentinels. Adapters wrap them around their library's errors; each edge has one table that reads them.
 var (
-	// ErrNotFound: there is no such job, or it belongs to somebody else.
+	// ErrNotFound: there is no such job, or it has another owner.
 	ErrNotFound = errors.New("job not found")
-	// ErrDuplicateKey: the user already has a job under this idempotency key.
+	// ErrDuplicateKey: the owner already has a job under this idempotency key.
 	ErrDuplicateKey = errors.New("idempotency key already used")
 	// ErrKeyReused: the idempotency key belongs to a job that was asked for differently.
 	ErrKeyReused = errors.New("this Idempotency-Key was used with a different request")
@@ -30,12 +28,6 @@ var (
 	ErrSchema = errors.New("the database schema is not current")
 )
 
-// FieldError and ValidationError are the names under which this package's callers know the errors of internal/invalid.
-type (
-	FieldError      = invalid.Field
-	ValidationError = invalid.Error
-)
-
 // BatchLimitError: the count is above what one job may ask for.
 type BatchLimitError struct{ Count, Max int64 }
 
@@ -43,7 +35,7 @@ func (e *BatchLimitError) Error() string {
 	return fmt.Sprintf("count must be at most %d", e.Max)
 }
 
-// LimitError: the user's slots of this tier are taken, or its cooldown runs.
+// LimitError: the owner's slots of this tier are taken, or its cooldown runs.
 type LimitError struct {
 	Tier       Tier
 	Limit      int
@@ -62,19 +54,44 @@ func (e *LimitError) Error() string {
 
 // StateError: the job's present status does not allow the move.
 type StateError struct {
-	Action string // "cancel", …
+	Move   Move
 	Status Status
 }
 
 func (e *StateError) Error() string {
-	return fmt.Sprintf("cannot %s a job that is %s", e.Action, e.Status)
+	return fmt.Sprintf("cannot %s a job that is %s", e.Move, e.Status)
 }
+
+// QueueUnavailable wraps an error of go-redis or asynq in ErrQueueUnavailable; nil stays nil. Whatever Redis did not
+// answer properly, the caller must fail closed. The cause stays reachable, so that a caller who went away
+// (context.Canceled) can be told apart.
+func QueueUnavailable(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %w", doing, ErrQueueUnavailable, err)
+}
+
+// WaitReason is a code for why a job waits; package httpapi has the sentence for people.
+type WaitReason string
+
+// The reasons for which a job waits.
+const (
+	WaitUpstreamAllowance   WaitReason = "upstream_allowance"   // the fleet has used up what the upstream allows
+	WaitUpstreamLimited     WaitReason = "upstream_limited"     // the upstream refused with 429
+	WaitUpstreamError       WaitReason = "upstream_error"       // the upstream answered, but not with users
+	WaitUpstreamUnreachable WaitReason = "upstream_unreachable" // no connection to the upstream, or it broke
+	WaitUpstreamSlow        WaitReason = "upstream_slow"        // the upstream did not answer in time
+	WaitUpstreamDown        WaitReason = "upstream_down"        // the upstream failed so often that it is left alone for a while
+	WaitAllowanceUnknown    WaitReason = "allowance_unknown"    // Redis cannot say what is left of the allowance
+	WaitSourceSlow          WaitReason = "source_slow"          // a batch took longer than its claim lasts
+)
 
 // WaitError: the source cannot deliver now, and this is not the chunk's fault: give the chunk back and take it
-// up again after Wait. Reason is safe to show.
+// up again after Wait.
 type WaitError struct {
 	Wait   time.Duration
-	Reason string
+	Reason WaitReason
 }
 
-func (e *WaitError) Error() string { return e.Reason }
+func (e *WaitError) Error() string { return "waits: " + string(e.Reason) }

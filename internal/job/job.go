@@ -16,8 +16,8 @@ const (
 // Job is an import as its owner sees it. Rows of the job are numbered from 0; row n becomes the user with id
 // FirstID + n, so the users of a job are a primary-key range.
 type Job struct {
-	ID        string   `json:"id"` // UUIDv7, lower case
-	UserID    string   `json:"userId"`
+	ID        string   `json:"id"`    // UUIDv7, lower case
+	Owner     string   `json:"owner"` // who submitted it: X-USER-ID, not a user.User
 	Source    string   `json:"source"`
 	Tier      Tier     `json:"tier"`
 	Status    Status   `json:"status"`
@@ -26,12 +26,13 @@ type Job struct {
 	Processed int64    `json:"processed"` // rows stored, never attempts
 	Rejected  int64    `json:"rejected"`  // rows the source delivered but that failed validation
 	Chunks    int      `json:"chunks"`
+	ChunkRows int64    `json:"chunkRows"` // rows of each chunk but the last, which may have fewer
 	FirstID   int64    `json:"firstId"`
 	Seed      int64    `json:"seed"`
 	Nat       []string `json:"nat,omitempty"` // RandomUser nationalities, lower case
 
-	ErrorCode string `json:"errorCode,omitempty"` // set when FAILED
-	Message   string `json:"message,omitempty"`   // safe to show
+	ErrorCode  string     `json:"errorCode,omitempty"`  // set when FAILED
+	WaitReason WaitReason `json:"waitReason,omitempty"` // set while its source cannot deliver
 
 	UndoRequested bool  `json:"undoRequested,omitempty"` // its users are to be removed
 	Undone        bool  `json:"undone,omitempty"`        // they are
@@ -45,7 +46,15 @@ type Job struct {
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 
 	Idle time.Duration `json:"idle,omitempty"` // of the time since StartedAt, what it was paused or FAILED
+
+	// What only the reconciler reads, and what the live view does not carry.
+	ChunksVersion int64 `json:"-"` // Version of the last move that its chunks have to follow
+	Overdue       bool  `json:"-"` // its deadline has passed, by the database's clock
+	Finalized     bool  `json:"-"` // everything that follows its end or its pause is done
 }
+
+// UndoPending reports whether users of the job are still to be removed.
+func (j *Job) UndoPending() bool { return j.UndoRequested && !j.Undone }
 
 // LastID is the id of the user made from the job's last row.
 func (j *Job) LastID() int64 { return j.FirstID + j.Requested - 1 }
@@ -99,7 +108,7 @@ func (j *Job) ETA(now time.Time, upstream Allowance) (eta time.Duration, ok bool
 
 // Spec is a request for an import, as the caller stated it.
 type Spec struct {
-	UserID         string
+	Owner          string
 	Source         string
 	Count          int64
 	Seed           *int64   // nil: chosen at random
@@ -107,31 +116,9 @@ type Spec struct {
 	IdempotencyKey string   // empty: none
 }
 
-// Chunk is a contiguous part of a job's rows, the unit that one worker claims. Row numbers count from the
-// start of the job.
-type Chunk struct {
-	JobID    string
-	No       int
-	FirstRow int64
-	Rows     int64
-	Done     int64 // rows stored or rejected so far; the next batch starts at FirstRow + Done
-	Rejected int64
-	Claims   int64 // how often the chunk was claimed; names the bells of one claim
-	Stalls   int   // claims in a row without a committed batch
-}
-
-// Left is the number of rows that are still to come.
-func (c *Chunk) Left() int64 { return c.Rows - c.Done }
-
-// Claim is a chunk held by one worker under a lease, with the job it belongs to as it stood at the claim.
-type Claim struct {
-	Job   Job
-	Chunk Chunk
-}
-
-// Filter picks jobs of one user, newest first.
+// Filter picks jobs of one owner, newest first.
 type Filter struct {
-	UserID string
+	Owner  string
 	Status Status // empty: any
 	Tier   Tier   // empty: any
 	Limit  int

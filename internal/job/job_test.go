@@ -1,6 +1,7 @@
 package job
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -10,24 +11,68 @@ import (
 // The whole table of moves, written out: a new status or move must be decided here too.
 func TestLegalMoves(t *testing.T) {
 	t.Parallel()
-	legal := map[Status][]Status{
-		Pending:    {InProgress, Paused, Completed, Failed, Cancelled},
-		InProgress: {Paused, Completed, Failed, Cancelled},
-		Paused:     {Pending, Cancelled},
-		Failed:     {Pending},
+	legal := map[Status]map[Move]Status{
+		Pending:    {MoveStart: InProgress, MoveComplete: Completed, MoveFail: Failed, MovePause: Paused, MoveCancel: Cancelled},
+		InProgress: {MoveComplete: Completed, MoveFail: Failed, MovePause: Paused, MoveCancel: Cancelled},
+		Paused:     {MoveResume: Pending, MoveCancel: Cancelled},
+		Completed:  {MoveUndo: ""},
+		Failed:     {MoveRetry: Pending, MoveUndo: ""},
+		Cancelled:  {MoveUndo: ""},
 	}
 	for _, from := range Statuses() {
-		var got []Status
-		for _, to := range Statuses() {
-			if CanMove(from, to) {
-				got = append(got, to)
+		got := map[Move]Status{}
+		for _, m := range Moves() {
+			if slices.Contains(m.From(), from) {
+				got[m] = m.To()
 			}
 		}
 		if diff := cmp.Diff(legal[from], got); diff != "" {
 			t.Errorf("moves from %s (-want +got):\n%s", from, diff)
 		}
-		if from != Failed && from.Terminal() != (len(got) == 0) {
-			t.Errorf("%s: Terminal() = %v with %d moves", from, from.Terminal(), len(got))
+	}
+}
+
+// Each state of a chunk under each status that its job may have moved to.
+func TestChunksFollow(t *testing.T) {
+	t.Parallel()
+	states := []ChunkState{ChunkReady, ChunkDone, ChunkFailed, ChunkPaused, ChunkCancelled}
+	for status, want := range map[Status][]ChunkState{
+		Pending:    {ChunkReady, ChunkDone, ChunkReady, ChunkReady, ChunkCancelled},
+		InProgress: {ChunkReady, ChunkDone, ChunkReady, ChunkReady, ChunkCancelled},
+		Paused:     {ChunkPaused, ChunkDone, ChunkFailed, ChunkPaused, ChunkCancelled},
+		Completed:  states,
+		Failed:     states,
+		Cancelled:  {ChunkCancelled, ChunkDone, ChunkFailed, ChunkCancelled, ChunkCancelled},
+	} {
+		var got []ChunkState
+		for _, state := range states {
+			if f := status.ChunkFollow(); slices.Contains(f.From, state) {
+				state = f.To
+			}
+			got = append(got, state)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("chunks of a job that is %s (-want +got):\n%s", status, diff)
+		}
+	}
+}
+
+// A move that is made has no effect a second time, and is told from one that was never legal.
+func TestMade(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		move Move
+		job  Job
+		want bool
+	}{
+		{MovePause, Job{Status: Paused}, true}, {MovePause, Job{Status: Completed}, false},
+		{MoveCancel, Job{Status: Cancelled}, true}, {MoveCancel, Job{Status: Failed}, false},
+		{MoveResume, Job{Status: InProgress}, true}, {MoveResume, Job{Status: Cancelled}, false},
+		{MoveRetry, Job{Status: Pending}, true}, {MoveRetry, Job{Status: Failed, UndoRequested: true}, false},
+		{MoveUndo, Job{Status: Failed, UndoRequested: true}, true}, {MoveUndo, Job{Status: Failed}, false},
+	} {
+		if got := c.move.Made(&c.job); got != c.want {
+			t.Errorf("%s of a job that is %s is made: %v", c.move, c.job.Status, got)
 		}
 	}
 }

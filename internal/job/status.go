@@ -1,6 +1,8 @@
 package job
 
-// Status is where a job stands in its life.
+import "slices"
+
+// Status is where a job stands in its life; docs/state-machines.md says who makes each move.
 //
 //	PENDING ──first batch──> IN_PROGRESS ──all chunks done──> COMPLETED
 //	   │  │                     │  │  └──chunk failed for good──> FAILED
@@ -28,37 +30,86 @@ func (s Status) Terminal() bool {
 	return s == Completed || s == Failed || s == Cancelled
 }
 
-// HoldsSlot reports whether a job in this status occupies one of its user's slots.
+// HoldsSlot reports whether a job in this status occupies one of its owner's slots: it waits for a worker, or runs.
 func (s Status) HoldsSlot() bool { return s == Pending || s == InProgress }
 
-// Sources lists the statuses from which a job may move to s. It is the one table of legal moves: the store
-// builds the WHERE clause of every move from it.
-func Sources(to Status) []Status {
-	switch to {
-	case Pending:
-		return []Status{Paused, Failed}
-	case InProgress:
+// Move is a change of a job's status. The store builds the WHERE clause of each from the table below.
+type Move string
+
+// The moves: the first three are made by workers, the others by the job's owner.
+const (
+	MoveStart    Move = "start"
+	MoveComplete Move = "complete"
+	MoveFail     Move = "fail"
+
+	MovePause  Move = "pause"
+	MoveResume Move = "resume"
+	MoveRetry  Move = "retry"
+	MoveCancel Move = "cancel"
+	MoveUndo   Move = "undo" // asks for the removal of the job's users; the status stays
+)
+
+// Moves lists every move.
+func Moves() []Move {
+	return []Move{MoveStart, MoveComplete, MoveFail, MovePause, MoveResume, MoveRetry, MoveCancel, MoveUndo}
+}
+
+// From lists the statuses in which the move is legal.
+func (m Move) From() []Status {
+	switch m {
+	case MoveStart:
 		return []Status{Pending}
-	case Paused:
+	case MoveComplete, MoveFail:
+		// A chunk can fail before any has committed a batch, and a job that was paused after its last batch has none
+		// to start with when it is resumed.
 		return []Status{Pending, InProgress}
-	case Completed:
-		// One that was paused after its last batch has none to come when it is resumed.
+	case MovePause:
 		return []Status{Pending, InProgress}
-	case Failed:
-		// A poison chunk can fail before any chunk of the job has committed a batch.
-		return []Status{Pending, InProgress}
-	case Cancelled:
+	case MoveResume:
+		return []Status{Paused}
+	case MoveRetry:
+		return []Status{Failed}
+	case MoveCancel:
 		return []Status{Pending, InProgress, Paused}
+	case MoveUndo:
+		return []Status{Completed, Failed, Cancelled}
 	}
 	return nil
 }
 
-// CanMove reports whether the move is legal.
-func CanMove(from, to Status) bool {
-	for _, s := range Sources(to) {
-		if s == from {
-			return true
-		}
+// To is the status that the move leads to; empty for MoveUndo.
+func (m Move) To() Status {
+	switch m {
+	case MoveStart:
+		return InProgress
+	case MoveComplete:
+		return Completed
+	case MoveFail:
+		return Failed
+	case MovePause:
+		return Paused
+	case MoveResume, MoveRetry:
+		return Pending
+	case MoveCancel:
+		return Cancelled
+	case MoveUndo:
 	}
-	return false
+	return ""
+}
+
+// Made reports whether j is where the move leads, so that asking for it again has no effect and is no error.
+func (m Move) Made(j *Job) bool {
+	switch m {
+	case MoveResume, MoveRetry:
+		return j.Status.HoldsSlot()
+	case MoveUndo:
+		return j.UndoRequested
+	default:
+		return j.Status == m.To()
+	}
+}
+
+// MovesChunks reports whether the job's chunks have to follow the move, in its second step.
+func (m Move) MovesChunks() bool {
+	return slices.Contains([]Move{MovePause, MoveResume, MoveRetry, MoveCancel}, m)
 }

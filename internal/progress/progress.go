@@ -1,5 +1,5 @@
 // Package progress shows live progress: one Redis hash a job, written per chunk and read whole. It is a view of the
-// store's rows that may be lost at any time; see Keeper in internal/worker for how it comes back.
+// store's rows that may be lost at any time; see Reconcile in internal/jobs for how it comes back.
 package progress
 
 import (
@@ -63,22 +63,22 @@ func (l *Live) Put(ctx context.Context, j job.Job, chunks []job.Chunk) error {
 			args = append(args, "r"+strconv.Itoa(c.No), c.Rejected)
 		}
 	}
-	return unavailable(l.put.Run(ctx, l.rdb, []string{key(j.ID)}, args...).Err())
+	return job.QueueUnavailable("live progress", l.put.Run(ctx, l.rdb, []string{key(j.ID)}, args...).Err())
 }
 
 // Chunk shows that a chunk has done rows behind it, of which some were rejected. It does nothing when the job's hash
 // is missing. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error {
 	n := strconv.Itoa(no)
-	return unavailable(l.chunk.Run(ctx, l.rdb, []string{key(jobID)}, n, done, "r"+n, rejected).Err())
+	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{key(jobID)}, n, done, "r"+n, rejected).Err())
 }
 
-// Get answers the job as it is shown, its counts summed over the chunks while it runs; ok is false when it is not
+// Get returns the job as it is shown, its counts summed over the chunks; ok is false when it is not
 // shown. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err error) {
 	hash, err := l.reads.get(ctx, key(jobID))
 	if err != nil {
-		return job.Job{}, false, unavailable(err)
+		return job.Job{}, false, job.QueueUnavailable("live progress", err)
 	}
 	doc, ok := hash["doc"]
 	if !ok {
@@ -87,9 +87,8 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	if err := json.Unmarshal([]byte(doc), &j); err != nil {
 		return job.Job{}, false, fmt.Errorf("live progress of job %s: %w", jobID, err)
 	}
-	if j.Status.Terminal() {
-		return j, true, nil
-	}
+	// Not the counts of the document: whoever read the job between the two steps of its end has shown too few, while those
+	// of the chunks only grow.
 	var done, rejected int64
 	for field, value := range hash {
 		if field == "doc" || field == "v" {
@@ -107,11 +106,4 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	}
 	j.Processed, j.Rejected = done-rejected, rejected
 	return j, true, nil
-}
-
-func unavailable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("live progress: %w: %w", job.ErrQueueUnavailable, err)
 }

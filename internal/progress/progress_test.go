@@ -34,7 +34,7 @@ func each(t *testing.T, fn func(t *testing.T, l *Live, rdb *redis.Client)) {
 
 func newJob() job.Job {
 	return job.Job{
-		ID: uuid.NewString(), UserID: "ann", Source: "faker", Tier: "XL", Status: job.Pending, Requested: 100, Chunks: 2, FirstID: 7,
+		ID: uuid.NewString(), Owner: "ann", Source: "faker", Tier: "XL", Status: job.Pending, Requested: 100, Chunks: 2, FirstID: 7,
 		Seed: 1<<53 - 1, Nat: []string{"us"}, CreatedAt: time.UnixMilli(1_700_000_000_123).UTC(),
 	}
 }
@@ -96,7 +96,7 @@ func TestOlderVersionNeverReplacesNewer(t *testing.T) {
 		old := newJob()
 		over := old
 		over.Status, over.Version, over.Processed, over.FinishedAt = job.Completed, 2, 100, time.UnixMilli(1_700_000_009_000).UTC()
-		check(t, l.Put(t.Context(), over, nil))
+		check(t, l.Put(t.Context(), over, []job.Chunk{{No: 0, Done: 60}, {No: 1, Done: 40}}))
 		check(t, l.Put(t.Context(), old, []job.Chunk{{No: 0, Done: 5}}))
 		shown(t, l, over)
 		if ttl := rdb.TTL(t.Context(), key(old.ID)).Val(); ttl <= 0 || ttl > afterEnd {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/internal/job"
 )
 
 //go:embed lua/take_budget.lua
@@ -45,7 +47,7 @@ func (b *Budget) Exhaust(ctx context.Context) (wait time.Duration, err error) {
 func (b *Budget) run(ctx context.Context, n any) (time.Duration, error) {
 	ms, err := b.take.Run(ctx, b.rdb, []string{b.key}, n, b.limit, b.window.Milliseconds()).Int64()
 	if err != nil {
-		return 0, unavailable("take from the budget", err)
+		return 0, job.QueueUnavailable("take from the budget", err)
 	}
 	return time.Duration(ms) * time.Millisecond, nil
 }

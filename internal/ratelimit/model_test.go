@@ -155,7 +155,7 @@ func (m *machine) release(t *rapid.T) {
 func (m *machine) undo(t *rapid.T) {
 	p, user, jobID, l := m.draw(t)
 	delete(p.leases, jobID)
-	if err := m.slots.Undo(t.Context(), user, jobID, l); err != nil {
+	if err := m.slots.Unreserve(t.Context(), user, jobID, l); err != nil {
 		t.Fatal(err)
 	}
 }

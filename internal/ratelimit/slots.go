@@ -7,12 +7,10 @@ import (
 	"context"
 	_ "embed" // for the scripts
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -31,7 +29,7 @@ type Options struct {
 	RenewLease   time.Duration // while the job lives, from one renewal; 15 min
 }
 
-// Slots are the places of each user in each tier. A slot is a lease held by a job id, not a counter: what a crash
+// Slots are the places of each owner of jobs in each tier. A slot is a lease held by a job id, not a counter: what a crash
 // leaves behind frees itself.
 type Slots struct {
 	rdb                     redis.UniversalClient
@@ -47,9 +45,6 @@ func NewSlots(rdb redis.UniversalClient, o Options) *Slots {
 	if o.RenewLease == 0 {
 		o.RenewLease = 15 * time.Minute
 	}
-	if crash.Off("purge") {
-		reserveSlot = strings.Replace(reserveSlot, "if ends > now then", "if true then", 1)
-	}
 	return &Slots{
 		rdb: rdb, opts: o,
 		reserve: redis.NewScript(reserveSlot), renew: redis.NewScript(renewSlot), release: redis.NewScript(releaseSlot),
@@ -59,38 +54,19 @@ func NewSlots(rdb redis.UniversalClient, o Options) *Slots {
 // Reserve takes one of l.Concurrent slots for the job, for Options.ReserveLease. A job that already holds one keeps
 // it: go-redis may run a script twice when an answer is lost. Errors: *job.LimitError, whose RetryAfter is exact for a
 // cooldown and 1 s otherwise; job.ErrQueueUnavailable.
-func (s *Slots) Reserve(ctx context.Context, userID, jobID string, l job.TierLimit) error {
-	keys, err := slotKeys(userID, l.Tier)
+func (s *Slots) Reserve(ctx context.Context, owner, jobID string, l job.TierLimit) error {
+	keys, err := slotKeys(owner, l.Tier)
 	if err != nil {
 		return err
 	}
-	if crash.Off("atomic") {
-		return s.reserveInTwo(ctx, keys, jobID, l)
-	}
 	answer, err := s.reserve.Run(ctx, s.rdb, keys, jobID, l.Concurrent, s.opts.ReserveLease.Milliseconds(), l.Cooldown.Milliseconds()).Result()
 	if err != nil {
-		return unavailable("reserve a slot", err)
+		return job.QueueUnavailable("reserve a slot", err)
 	}
 	if answer == int64(1) {
 		return nil
 	}
 	return refused(answer, l)
-}
-
-// reserveInTwo is Reserve as it must not be, for the chaos tests: it checks, and then it adds.
-func (s *Slots) reserveInTwo(ctx context.Context, keys []string, jobID string, l job.TierLimit) error {
-	used, err := s.rdb.ZCard(ctx, keys[0]).Result()
-	if err != nil {
-		return unavailable("reserve a slot", err)
-	}
-	if used >= int64(l.Concurrent) {
-		return &job.LimitError{Tier: l.Tier, Limit: l.Concurrent, InUse: int(used), RetryAfter: time.Second}
-	}
-	end := float64(time.Now().Add(s.opts.ReserveLease).UnixMilli())
-	if err := s.rdb.ZAdd(ctx, keys[0], redis.Z{Score: end, Member: jobID}).Err(); err != nil {
-		return unavailable("reserve a slot", err)
-	}
-	return nil
 }
 
 // refused reads the refusal of reserve_slot.lua.
@@ -121,37 +97,34 @@ func refused(refusal any, l job.TierLimit) error {
 
 // Renew extends the job's lease to Options.RenewLease from now. added says that the slot was missing, or its lease
 // over, and that it was put back, above the limit if need be, for Options.ReserveLease. Errors: job.ErrQueueUnavailable.
-func (s *Slots) Renew(ctx context.Context, userID, jobID string, l job.TierLimit) (added bool, err error) {
-	keys, err := slotKeys(userID, l.Tier)
+func (s *Slots) Renew(ctx context.Context, owner, jobID string, l job.TierLimit) (added bool, err error) {
+	keys, err := slotKeys(owner, l.Tier)
 	if err != nil {
 		return false, err
 	}
 	added, err = s.renew.Run(ctx, s.rdb, keys[:1], jobID, s.opts.RenewLease.Milliseconds(), s.opts.ReserveLease.Milliseconds()).Bool()
 	if err != nil {
-		return false, unavailable("renew a slot", err)
+		return false, job.QueueUnavailable("renew a slot", err)
 	}
 	return added, nil
 }
 
 // Release gives the slot of a job back that ended then and starts l.Cooldown: from now if the job held the slot, else
 // what is left of it since its end. Releasing twice is harmless. Errors: job.ErrQueueUnavailable.
-func (s *Slots) Release(ctx context.Context, userID, jobID string, ended time.Time, l job.TierLimit) error {
-	return s.giveBack(ctx, userID, jobID, l.Tier, l.Cooldown, ended.UnixMilli())
+func (s *Slots) Release(ctx context.Context, owner, jobID string, ended time.Time, l job.TierLimit) error {
+	return s.releaseSlot(ctx, owner, jobID, l.Tier, l.Cooldown, ended.UnixMilli())
 }
 
-// Undo gives the slot of a job back that is not over, or never came to be, without a cooldown. Errors:
+// Unreserve gives the slot of a job back that is not over, or never came to be, without a cooldown. Errors:
 // job.ErrQueueUnavailable.
-func (s *Slots) Undo(ctx context.Context, userID, jobID string, l job.TierLimit) error {
-	return s.giveBack(ctx, userID, jobID, l.Tier, 0, 0)
+func (s *Slots) Unreserve(ctx context.Context, owner, jobID string, l job.TierLimit) error {
+	return s.releaseSlot(ctx, owner, jobID, l.Tier, 0, 0)
 }
 
-func (s *Slots) giveBack(ctx context.Context, userID, jobID string, tier job.Tier, cooldown time.Duration, ended int64) error {
-	keys, err := slotKeys(userID, tier)
+func (s *Slots) releaseSlot(ctx context.Context, owner, jobID string, tier job.Tier, cooldown time.Duration, ended int64) error {
+	keys, err := slotKeys(owner, tier)
 	if err != nil {
 		return err
 	}
-	if err := s.release.Run(ctx, s.rdb, keys, jobID, cooldown.Milliseconds(), ended).Err(); err != nil {
-		return unavailable("release a slot", err)
-	}
-	return nil
+	return job.QueueUnavailable("release a slot", s.release.Run(ctx, s.rdb, keys, jobID, cooldown.Milliseconds(), ended).Err())
 }

@@ -22,7 +22,7 @@ import (
 func suite(t *testing.T, rdb redis.UniversalClient) {
 	for name, test := range map[string]func(*testing.T, redis.UniversalClient){
 		"default tiers": testDefaultTiers, "reserve again": testReserveAgain, "stampede": testStampede,
-		"cooldown": testCooldown, "cooldown without a slot": testCooldownWithoutSlot, "cooldown ends": testCooldownEnds, "undo": testUndo, "lease expires": testLeaseExpires,
+		"cooldown": testCooldown, "cooldown without a slot": testCooldownWithoutSlot, "cooldown ends": testCooldownEnds, "unreserve": testUnreserve, "lease expires": testLeaseExpires,
 		"renew": testRenew, "keys go": testKeysGo, "budget": testBudget, "budget stampede": testBudgetStampede,
 		"exhaust": testExhaust, "window ends": testWindowEnds, "context": testContext,
 	} {
@@ -130,11 +130,11 @@ func testCooldownEnds(t *testing.T, rdb redis.UniversalClient) {
 	eventually(t, "the cooldown ends", func() bool { return s.Reserve(t.Context(), user, id(), l) == nil })
 }
 
-func testUndo(t *testing.T, rdb redis.UniversalClient) {
+func testUnreserve(t *testing.T, rdb redis.UniversalClient) {
 	s, user, l := ratelimit.NewSlots(rdb, ratelimit.Options{}), id(), job.TierLimit{Tier: "XL", Concurrent: 1, Cooldown: time.Hour}
 	a := take(t, s, user, l, 1)[0]
 	for range 2 {
-		if err := s.Undo(t.Context(), user, a, l); err != nil {
+		if err := s.Unreserve(t.Context(), user, a, l); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestRedisAway(t *testing.T) {
 	_, exhaustErr := b.Exhaust(t.Context())
 	for name, err := range map[string]error{
 		"reserve": s.Reserve(t.Context(), "ada", "j", l), "release": s.Release(t.Context(), "ada", "j", time.Time{}, l),
-		"undo": s.Undo(t.Context(), "ada", "j", l), "renew": renewErr, "take": takeErr, "exhaust": exhaustErr,
+		"unreserve": s.Unreserve(t.Context(), "ada", "j", l), "renew": renewErr, "take": takeErr, "exhaust": exhaustErr,
 	} {
 		if !errors.Is(err, job.ErrQueueUnavailable) {
 			t.Errorf("%s: err = %v, want it to wrap ErrQueueUnavailable", name, err)
@@ -257,7 +257,7 @@ func TestUserIDs(t *testing.T) {
 		"": false, strings.Repeat("a", 65): false, "a}b": false, "{a": false, "a b": false, "a:b": false, "a\n": false, "é": false, "\xff": false,
 	} {
 		_, renewErr := s.Renew(t.Context(), user, "j", l)
-		for _, err := range []error{s.Reserve(t.Context(), user, "j", l), s.Undo(t.Context(), user, "j", l), s.Release(t.Context(), user, "j", time.Time{}, l), renewErr} {
+		for _, err := range []error{s.Reserve(t.Context(), user, "j", l), s.Unreserve(t.Context(), user, "j", l), s.Release(t.Context(), user, "j", time.Time{}, l), renewErr} {
 			if (err == nil) != good {
 				t.Errorf("user %q: err = %v, want the id accepted: %v", user, err, good)
 			}

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,10 @@ import (
 
 // refusal is an answer, or the lack of one, that another request may mend. Its text completes "RandomUser …" and is
 // safe to show: it holds nothing of what the service sent but its status.
-type refusal struct{ what string }
+type refusal struct {
+	what   string         // for the log
+	reason job.WaitReason // empty: job.WaitUpstreamError
+}
 
 func (e *refusal) Error() string { return "RandomUser " + e.what }
 
@@ -87,9 +91,9 @@ func (r *RandomUser) fetch(ctx context.Context, jobID string, want wanted, nat [
 	case errors.Is(err, circuitbreaker.ErrOpen):
 		return nil, r.breakerOpen()
 	case errors.As(err, &refused):
-		return nil, &job.WaitError{Wait: r.pause(), Reason: refused.Error() + "; it will be asked again"}
+		return nil, &job.WaitError{Wait: r.pause(), Reason: cmp.Or(refused.reason, job.WaitUpstreamError)}
 	case inTime.Err() != nil:
-		return nil, &job.WaitError{Wait: r.pause(), Reason: "RandomUser took too long; it will be asked again"}
+		return nil, &job.WaitError{Wait: r.pause(), Reason: job.WaitUpstreamSlow}
 	}
 	return nil, fmt.Errorf("page %d: %w", want.page, err)
 }
@@ -106,7 +110,7 @@ func (r *RandomUser) pay(ctx context.Context, users int64) error {
 		return r.budgetLost(ctx, err)
 	}
 	if wait > 0 {
-		return &job.WaitError{Wait: wait, Reason: "waiting for RandomUser's allowance of 20,000 users per 5 minutes"}
+		return &job.WaitError{Wait: wait, Reason: job.WaitUpstreamAllowance}
 	}
 	return nil
 }
@@ -117,7 +121,7 @@ func (r *RandomUser) exhausted(ctx context.Context) error {
 	if err != nil {
 		return r.budgetLost(ctx, err)
 	}
-	return &job.WaitError{Wait: max(wait, time.Second), Reason: errTooMany.Error()}
+	return &job.WaitError{Wait: max(wait, time.Second), Reason: job.WaitUpstreamLimited}
 }
 
 // budgetLost: without the budget nothing is asked, or the fleet would overdraw it. That is no fault of the chunk.
@@ -126,13 +130,13 @@ func (r *RandomUser) budgetLost(ctx context.Context, cause error) error {
 		return ctx.Err()
 	}
 	r.cfg.Logger.Warn("the upstream budget cannot be read", "error", cause)
-	return &job.WaitError{Wait: r.pause(), Reason: "the shared allowance for RandomUser cannot be read at the moment"}
+	return &job.WaitError{Wait: r.pause(), Reason: job.WaitAllowanceUnknown}
 }
 
 func (r *RandomUser) breakerOpen() error {
 	// The spread keeps the chunks of a fleet from coming back in one moment.
 	wait := r.breaker.RemainingDelay() + rand.N(r.cfg.BreakerDelay/4+1)
-	return &job.WaitError{Wait: max(wait, 1), Reason: "RandomUser is not working at the moment; it will be asked again"}
+	return &job.WaitError{Wait: max(wait, 1), Reason: job.WaitUpstreamDown}
 }
 
 // pause is cfg.Pause ± 50 %.
@@ -190,9 +194,9 @@ func transportError(ctx context.Context, err error) error {
 	case errors.As(err, &tooBig):
 		return &refusal{what: "sent more than 10 MB"}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return &refusal{what: "did not answer in time"}
+		return &refusal{what: "did not answer in time", reason: job.WaitUpstreamSlow}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &refusal{what: "broke the connection off"}
+		return &refusal{what: "broke the connection off", reason: job.WaitUpstreamUnreachable}
 	}
-	return &refusal{what: "cannot be reached"}
+	return &refusal{what: "cannot be reached", reason: job.WaitUpstreamUnreachable}
 }

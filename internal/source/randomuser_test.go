@@ -186,7 +186,7 @@ func TestRandomUserGivesBackWhenAFaultStays(t *testing.T) {
 			if !errors.As(err, &wait) || len(users)+rejected != 0 {
 				t.Fatalf("next = %d users, %d rejected, %v; want a WaitError", len(users), rejected, err)
 			}
-			if wait.Wait <= 0 || !strings.HasPrefix(wait.Reason, "RandomUser ") || strings.Contains(wait.Reason, "@") {
+			if wait.Wait <= 0 || !strings.HasPrefix(string(wait.Reason), "upstream_") {
 				t.Errorf("wait %s, reason %q", wait.Wait, wait.Reason)
 			}
 			want := int64(3)
@@ -228,10 +228,10 @@ func TestRandomUserBudget(t *testing.T) {
 	for name, c := range map[string]struct {
 		budget *purse
 		wait   time.Duration // 0: the pause
-		reason string
+		reason job.WaitReason
 	}{
-		"spent": {&purse{wait: 4 * time.Minute}, 4 * time.Minute, "waiting for RandomUser's allowance of 20,000 users per 5 minutes"},
-		"lost":  {&purse{err: down}, 0, "the shared allowance for RandomUser cannot be read at the moment"},
+		"spent": {&purse{wait: 4 * time.Minute}, 4 * time.Minute, job.WaitUpstreamAllowance},
+		"lost":  {&purse{err: down}, 0, job.WaitAllowanceUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -315,7 +315,7 @@ func TestRandomUserUnreachable(t *testing.T) {
 	srv.Close()
 	_, _, err := open(t, source.NewRandomUser(quick(srv.URL, &purse{})), pageClaim(0, 50, 50, 0))(t.Context(), nil, 50)
 	var wait *job.WaitError
-	if !errors.As(err, &wait) || wait.Reason != "RandomUser cannot be reached; it will be asked again" {
+	if !errors.As(err, &wait) || wait.Reason != job.WaitUpstreamUnreachable {
 		t.Errorf("next = %v", err)
 	}
 }

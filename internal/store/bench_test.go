@@ -38,7 +38,7 @@ func BenchmarkRange(b *testing.B) {
 func fill(b *testing.B, s *store.Store, users int64) {
 	b.Helper()
 	j := newJob(users)
-	if err := s.RecordJob(b.Context(), j, users); err != nil {
+	if err := storetest.CreateJob(b.Context(), s, j, users); err != nil {
 		b.Fatal(err)
 	}
 	c, err := s.ClaimChunk(b.Context(), j.ID, 0)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -47,29 +46,25 @@ func (p *statements) close() {
 
 // insertSQL is the INSERT for rows users. Never INSERT IGNORE: it cuts and blanks bad values silently.
 func insertSQL(rows int) string {
-	verb := `INSERT`
-	if crash.Off("guard") { // the primary key would stand in for it
-		verb = `INSERT IGNORE`
-	}
-	return verb + ` INTO users (` + strings.Join(user.Inserts, ", ") + `) VALUES ` +
+	return `INSERT INTO users (` + strings.Join(user.Inserts, ", ") + `) VALUES ` +
 		strings.TrimSuffix(strings.Repeat("("+placeholders+"),", rows), ",")
 }
 
 // placeholders are those of one row: ?,?,?
 var placeholders = strings.TrimSuffix(strings.Repeat("?,", len(user.Inserts)), ",")
 
-// insertUsers stores users in tx by statements of up to height rows; full is prepared for that many.
-func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, height int, users []user.User) error {
-	args := make([]any, 0, min(len(users), height)*len(user.Inserts))
+// insertUsers stores users in tx by statements of up to perInsert rows; full is prepared for that many.
+func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, perInsert int, users []user.User) error {
+	args := make([]any, 0, min(len(users), perInsert)*len(user.Inserts))
 	for len(users) > 0 {
-		n := min(len(users), height)
+		n := min(len(users), perInsert)
 		args = args[:0]
 		for i := range users[:n] {
 			args = users[i].Inserted(args)
 		}
 		var rows int64
 		var err error
-		if n == height {
+		if n == perInsert {
 			rows, err = changed(tx.StmtxContext(ctx, full).ExecContext(ctx, args...))
 		} else {
 			rows, err = changed(tx.ExecContext(ctx, insertSQL(n), args...))
@@ -77,7 +72,7 @@ func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, h
 		if err != nil {
 			return err
 		}
-		if rows != int64(n) && !crash.Off("guard") {
+		if rows != int64(n) {
 			return fmt.Errorf("inserted %d rows of %d", rows, n)
 		}
 		users = users[n:]

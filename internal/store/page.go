@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/musterhq/muster/internal/store/search"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -16,23 +17,23 @@ func (s *Store) Span(ctx context.Context, f user.Filter) (first, last int64, err
 		return `(SELECT id FROM users` + index + ` WHERE ` + c.String() + ` ORDER BY id` + order + ` LIMIT 1)`
 	}
 	err = s.r.QueryRowxContext(ctx, `SELECT COALESCE(`+end(``)+`, 1), COALESCE(`+end(` DESC`)+`, 0)`,
-		append(c.args, c.args...)...).Scan(&first, &last)
+		append(c.Args, c.Args...)...).Scan(&first, &last)
 	return first, last, translate("read users", err)
 }
 
 // exportBy is the index that leads to the users of f in id order, and the conditions that it serves. By id, unless f asks
 // for few: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
-func (s *Store) exportBy(f user.Filter) (index string, c conditions) {
-	index, few := s.dialect.primary, s.where(user.Filter{Email: f.Email, Deleted: f.Deleted})
+func (s *Store) exportBy(f user.Filter) (index string, c search.Conditions) {
+	index, few := s.dialect.search.ByID, s.dialect.search.Where(user.Filter{Email: f.Email, Deleted: f.Deleted})
 	switch {
 	case f.Email != "":
-		index, c = s.dialect.index("ix_users_email"), few
+		index, c = s.dialect.search.Index("ix_users_email"), few
 	case f.Deleted:
-		index, c = s.dialect.index("ix_users_deleted"), few
+		index, c = s.dialect.search.Index("ix_users_deleted"), few
 	}
-	c.add(`id >= ?`, max(f.FirstID, 1))
+	c = c.And(`id >= ?`, max(f.FirstID, 1))
 	if f.LastID != 0 {
-		c.add(`id <= ?`, f.LastID)
+		c = c.And(`id <= ?`, f.LastID)
 	}
 	return index, c
 }
@@ -52,14 +53,14 @@ func (s *Store) Range(
 	ahead.FirstID = last + 1
 	index, behind := s.exportBy(ahead)
 	f.FirstID, f.LastID = 0, 0
-	c := s.where(f).and(`id BETWEEN ? AND ?`, first, last)
-	n, err = s.eachRow(ctx, `SELECT `+strings.Join(names, ", ")+` FROM users`+index+` WHERE `+c.String()+` ORDER BY id`, c.args, columns, row)
+	c := s.dialect.search.Where(f).And(`id BETWEEN ? AND ?`, first, last)
+	n, err = s.eachRow(ctx, `SELECT `+strings.Join(names, ", ")+` FROM users`+index+` WHERE `+c.String()+` ORDER BY id`, c.Args, columns, row)
 	if err != nil || n > 0 {
 		return n, last + 1, translate("read users", err)
 	}
 	// Ids that an import never used, or whose users it took back, may be millions.
 	err = s.r.GetContext(ctx, &next, `SELECT COALESCE((SELECT id FROM users`+index+` WHERE `+behind.String()+` ORDER BY id LIMIT 1), ?)`,
-		append(behind.args, int64(math.MaxInt64))...)
+		append(behind.Args, int64(math.MaxInt64))...)
 	return 0, next, translate("read users", err)
 }
 

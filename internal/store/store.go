@@ -17,6 +17,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/musterhq/muster/internal/store/search"
 )
 
 // Options tunes a Store. The zero value takes the defaults.
@@ -38,7 +40,7 @@ type Store struct {
 	lease   time.Duration
 	allowed time.Duration // for a job
 	inserts statements
-	answer  atomic.Int64 // ns that an answer takes, more or less the round trip
+	rtt     atomic.Int64 // estimate of the round trip, ns
 	ids     ids
 }
 
@@ -47,64 +49,30 @@ type dialect struct {
 	name      string // "mysql" or "sqlite", as the folders of migrations
 	now       string // the database's clock, ms since 1970
 	forUpdate string
-	// insertRows is the height of the prepared INSERT, and farRows that for a server whose answers take longer than far. MySQL
-	// takes 65,535 placeholders, but 1000 rows in one statement cost it a tenth more work than 250 in each of four. SQLite copies
-	// each page aside that a statement of several rows changes, which costs more than the calls that it saves.
-	insertRows, farRows int
-	fullName            string // the names of a user, joined by a space
-
-	column   func(name string) string   // the column as indexes have it, with their collation
-	folded   func(text string) string   // the same for texts that are equal; holds that of each text which LIKE finds in it
-	explain  string                     // before a statement
-	primary  string                     // after the table's name: go by id
-	index    func(name string) string   // after the table's name: use this index
-	distinct func(column string) string // selects up to ? distinct values v of the column from its index
+	// onDuplicateKeep ends an INSERT: rows whose key exists stay as they are.
+	onDuplicateKeep string
+	// rowsPerInsert is for a server nearby, farRowsPerInsert for one that is farther than farRTT. MySQL takes 65,535
+	// placeholders, but 1000 rows in one statement cost it a tenth more work than 250 in each of four. SQLite copies each
+	// page aside that a statement of several rows changes, which costs more than the calls that it saves.
+	rowsPerInsert, farRowsPerInsert int
+	search                          *search.Dialect
 }
 
 var (
 	// SYSDATE, not NOW: NOW is the statement's start, which lies a lock wait behind the moment it stands for.
 	mysqlDialect = dialect{
-		name: "mysql", insertRows: 250, farRows: 1000, now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
-		column:   func(name string) string { return name },
-		folded:   mysqlFolded,
-		fullName: "CONCAT(first_name, ' ', last_name)",
-		explain:  "EXPLAIN ",
-		primary:  " FORCE INDEX (PRIMARY)",
-		index:    func(name string) string { return " FORCE INDEX (" + name + ")" },
-		distinct: func(column string) string { return "SELECT DISTINCT " + column + " AS v FROM users LIMIT ?" },
+		name: "mysql", rowsPerInsert: 250, farRowsPerInsert: 1000,
+		now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
+		onDuplicateKeep: " ON DUPLICATE KEY UPDATE state = state",
+		search:          &search.MySQL,
 	}
 	sqliteDialect = dialect{
-		name: "sqlite", insertRows: 1, farRows: 1, now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-		fullName: "first_name || ' ' || last_name",
-		column:   sqliteColumn,
-		folded:   func(text string) string { return "LOWER(" + text + ")" },
-		explain:  "EXPLAIN QUERY PLAN ",
-		primary:  " NOT INDEXED",
-		index:    func(name string) string { return " INDEXED BY " + name },
-		distinct: func(column string) string {
-			v := sqliteColumn(column)
-			return "WITH RECURSIVE d(v) AS (SELECT * FROM (SELECT " + column + " FROM users ORDER BY " + v + " LIMIT 1)" +
-				" UNION ALL SELECT (SELECT " + column + " FROM users WHERE " + v + " > d.v ORDER BY " + v + " LIMIT 1) FROM d WHERE d.v IS NOT NULL)" +
-				" SELECT v FROM d WHERE v IS NOT NULL LIMIT ?"
-		},
+		name: "sqlite", rowsPerInsert: 1, farRowsPerInsert: 1,
+		now:             "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+		onDuplicateKeep: " ON CONFLICT DO NOTHING",
+		search:          &search.SQLite,
 	}
 )
-
-// mysqlFolded is the text's weights in the columns' collation. Texts may be equal there and differ for LIKE, which goes by
-// characters: 'Straße' and 'Strasse', all emoji, control characters, spaces at the end.
-func mysqlFolded(text string) string {
-	const collated = " USING utf8mb4) COLLATE utf8mb4_unicode_ci)"
-	return "TRIM(TRAILING WEIGHT_STRING(CONVERT(' '" + collated + " FROM WEIGHT_STRING(CONVERT(" + text + collated + ")"
-}
-
-// sqliteColumn compares texts in any case, as the collation of MySQL's columns does there.
-func sqliteColumn(name string) string {
-	switch name {
-	case "id", "age", "deleted":
-		return name
-	}
-	return name + " COLLATE NOCASE"
-}
 
 // Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (MariaDB too; the query
 // takes go-sql-driver parameters such as tls=true) or sqlite:///path/to/file. It fails on a URL that it does not

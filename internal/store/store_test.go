@@ -22,7 +22,7 @@ import (
 
 func newJob(count int64) *job.Job {
 	return &job.Job{
-		ID: uuid.Must(uuid.NewV7()).String(), UserID: "ann", Source: job.SourceFaker, Tier: "MEDIUM", Requested: count, Seed: 7,
+		ID: uuid.Must(uuid.NewV7()).String(), Owner: "ann", Source: job.SourceFaker, Tier: "MEDIUM", Requested: count, Seed: 7,
 		RequestHash: "h",
 	}
 }
@@ -43,10 +43,21 @@ func rows(c *job.Claim, n int) []user.User {
 func record(t *testing.T, s *store.Store, count, chunkRows int64) *job.Job {
 	t.Helper()
 	j := newJob(count)
-	if err := s.RecordJob(t.Context(), j, chunkRows); err != nil {
+	if err := storetest.CreateJob(t.Context(), s, j, chunkRows); err != nil {
 		t.Fatal(err)
 	}
 	return j
+}
+
+// move makes both steps of an owner's move.
+func move(ctx context.Context, s *store.Store, owner, id string, m job.Move) (job.Job, error) {
+	j, err := s.MoveJob(ctx, owner, id, m)
+	if err != nil {
+		return j, err
+	}
+	totals, err := s.AlignChunks(ctx, j)
+	j.Processed, j.Rejected = totals.Processed, totals.Rejected
+	return j, err
 }
 
 func claim(t *testing.T, s *store.Store, id string, no int) *job.Claim {
@@ -106,31 +117,31 @@ func TestImportToTheEnd(t *testing.T) {
 		if again, err := s.FinishJob(t.Context(), j.ID); again || err != nil {
 			t.Fatalf("finishing twice: %v, %v", again, err)
 		}
-		unsettled(t, s, first.ID, j.ID)
-		if err := s.Settle(t.Context(), j.ID, got.Version); err != nil {
+		unfinalized(t, s, first.ID, j.ID)
+		if err := s.FinalizeJob(t.Context(), got); err != nil {
 			t.Fatal(err)
 		}
-		unsettled(t, s, first.ID)
+		unfinalized(t, s, first.ID)
 	})
 }
 
 // A batch is the same whether its database is near or far.
-func TestFarDatabaseGetsTallStatements(t *testing.T) {
+func TestFarDatabaseGetsLargeStatements(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, url, store.Options{})
 		const count = 5000
 		c := claim(t, s, record(t, s, count, count).ID, 0)
-		near, far := s.Heights()
+		near, far := s.RowsPerInsert()
 		for _, step := range []struct {
-			answer time.Duration
-			height int
-			rows   int
+			rtt       time.Duration
+			perInsert int
+			rows      int
 		}{{time.Microsecond, near, 1100}, {time.Second, far, 2300}, {time.Second, far, 700}, {time.Microsecond, near, 900}} {
-			s.Away(step.answer)
+			s.SetRTT(step.rtt)
 			mustCommit(t, s, c, step.rows)
-			if !s.Prepared(step.height) {
-				t.Errorf("%d rows, answers after %s: no statement of %d rows", step.rows, step.answer, step.height)
+			if !s.Prepared(step.perInsert) {
+				t.Errorf("%d rows, a round trip of %s: no statement of %d rows", step.rows, step.rtt, step.perInsert)
 			}
 			wantRows(t, s, c.Chunk.Done)
 		}
@@ -140,9 +151,9 @@ func TestFarDatabaseGetsTallStatements(t *testing.T) {
 	})
 }
 
-func unsettled(t *testing.T, s *store.Store, want ...string) {
+func unfinalized(t *testing.T, s *store.Store, want ...string) {
 	t.Helper()
-	jobs, err := s.Unsettled(t.Context(), "", 10)
+	jobs, err := s.UnfinalizedJobs(t.Context(), "", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +162,7 @@ func unsettled(t *testing.T, s *store.Store, want ...string) {
 		got = append(got, j.ID)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Fatalf("unsettled jobs (-want +got):\n%s", diff)
+		t.Fatalf("unfinalized jobs (-want +got):\n%s", diff)
 	}
 }
 
@@ -241,7 +252,7 @@ func TestPoison(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, url, store.Options{})
 		j := record(t, s, 20, 10)
-		for n := range store.MaxStalls {
+		for n := range job.MaxStalls {
 			c := claim(t, s, j.ID, 0)
 			if c == nil || c.Chunk.Stalls != n+1 {
 				t.Fatalf("claim %d: %+v", n, c)
@@ -253,7 +264,7 @@ func TestPoison(t *testing.T) {
 		if claim(t, s, j.ID, 0) != nil {
 			t.Fatal("a poisoned chunk was claimed")
 		}
-		if n, err := s.FailPoison(t.Context(), j.ID); n != 1 || err != nil {
+		if n, err := s.FailStalled(t.Context(), j.ID); n != 1 || err != nil {
 			t.Fatalf("poison: %d, %v", n, err)
 		}
 		if done, err := s.FinishJob(t.Context(), j.ID); done || err != nil {
@@ -293,8 +304,8 @@ func TestGiveBack(t *testing.T) {
 		if claim(t, s, j.ID, 0) != nil {
 			t.Fatal("a waiting chunk was claimed")
 		}
-		if chunks, err := s.Unheld(t.Context(), j.ID, 8); len(chunks) != 0 || err != nil {
-			t.Fatalf("a waiting chunk is unheld: %v, %v", chunks, err)
+		if chunks, err := s.ClaimableChunks(t.Context(), j.ID, 8); len(chunks) != 0 || err != nil {
+			t.Fatalf("a waiting chunk is claimable: %v, %v", chunks, err)
 		}
 	})
 }
@@ -319,7 +330,7 @@ func TestClaimThatFailsLeavesNoStall(t *testing.T) {
 	s := storetest.Open(t, url, store.Options{})
 	j := record(t, s, 10, 10)
 	sabotage(t, url, `ALTER TABLE jobs RENAME TO away`)
-	for range store.MaxStalls {
+	for range job.MaxStalls {
 		if _, err := s.ClaimChunk(t.Context(), j.ID, 0); err == nil {
 			t.Fatal("a chunk without its job was claimed")
 		}
@@ -337,11 +348,11 @@ func TestCancel(t *testing.T) {
 		j := record(t, s, 100, 50)
 		c := claim(t, s, j.ID, 0)
 		mustCommit(t, s, c, 20)
-		if _, err := s.Cancel(t.Context(), "bob", j.ID); !errors.Is(err, job.ErrNotFound) {
+		if _, err := move(t.Context(), s, "bob", j.ID, job.MoveCancel); !errors.Is(err, job.ErrNotFound) {
 			t.Fatalf("somebody else's cancel: %v", err)
 		}
 		for range 2 {
-			got, err := s.Cancel(t.Context(), "ann", j.ID)
+			got, err := move(t.Context(), s, "ann", j.ID, job.MoveCancel)
 			if err != nil || got.Status != job.Cancelled || got.Processed != 20 {
 				t.Fatalf("cancel: %+v, %v", got, err)
 			}
@@ -356,7 +367,7 @@ func TestCancel(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 		var state *job.StateError
-		if _, err := s.Cancel(t.Context(), "ann", done.ID); !errors.As(err, &state) || state.Status != job.Completed {
+		if _, err := move(t.Context(), s, "ann", done.ID, job.MoveCancel); !errors.As(err, &state) || state.Status != job.Completed {
 			t.Fatalf("cancel of a completed job: %v", err)
 		}
 	})
@@ -370,7 +381,7 @@ func TestIdempotencyKeyIsUniquePerUser(t *testing.T) {
 		parallel(8, func() {
 			j := newJob(10)
 			j.IdempotencyKey = "k"
-			switch err := s.RecordJob(context.Background(), j, 10); {
+			switch err := storetest.CreateJob(context.Background(), s, j, 10); {
 			case err == nil:
 				stored.Add(1)
 			case errors.Is(err, job.ErrDuplicateKey):
@@ -383,8 +394,8 @@ func TestIdempotencyKeyIsUniquePerUser(t *testing.T) {
 			t.Fatalf("%d stored, %d duplicates; want 1, 7", stored.Load(), duplicates.Load())
 		}
 		other := newJob(10)
-		other.UserID, other.IdempotencyKey = "bob", "k"
-		if err := s.RecordJob(t.Context(), other, 10); err != nil {
+		other.Owner, other.IdempotencyKey = "bob", "k"
+		if err := storetest.CreateJob(t.Context(), s, other, 10); err != nil {
 			t.Fatalf("another user's key: %v", err)
 		}
 		if j, err := s.JobByKey(t.Context(), "bob", "k"); err != nil || j.ID != other.ID {

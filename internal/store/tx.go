@@ -34,22 +34,23 @@ func backoff(ctx context.Context, n int) error {
 // COMMIT: whether that took effect is unknown, and only the caller can tell: such an error wraps job.ErrUncertain.
 func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) error {
 	for n := 1; ; n++ {
-		err := s.once(ctx, fn)
+		err := s.runTx(ctx, fn)
 		if err == nil {
 			return nil
 		}
-		if !again(err) || n == attempts || backoff(ctx, n) != nil {
+		if !isRetryable(err) || n == attempts || backoff(ctx, n) != nil {
 			return translate(op, err) // the trouble, not that there was no time to wait for its end
 		}
 	}
 }
 
-// again reports whether a transaction that failed so was not committed and may do better in another run.
-func again(err error) bool {
+// isRetryable reports whether a transaction that failed so was not committed and may do better in another run.
+func isRetryable(err error) bool {
 	return classify(err) == conflict || errors.Is(err, driver.ErrBadConn) && !errors.Is(err, job.ErrUncertain)
 }
 
-func (s *Store) once(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
+// runTx is inTx without the retries and the translation of errors.
+func (s *Store) runTx(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	tx, err := s.w.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
@@ -65,6 +66,18 @@ func (s *Store) once(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	return err
 }
 
+// errNoRow says that the row does not stand where the statement wants it: somebody else has moved it.
+var errNoRow = errors.New("the statement matched no row")
+
+// requireRow turns a statement that matched no row into errNoRow.
+func requireRow(res sql.Result, err error) error {
+	rows, err := changed(res, err)
+	if err == nil && rows == 0 {
+		return errNoRow
+	}
+	return err
+}
+
 // changed is the number of rows that a statement matched.
 func changed(res sql.Result, err error) (int64, error) {
 	if err != nil {
@@ -73,7 +86,7 @@ func changed(res sql.Result, err error) (int64, error) {
 	return res.RowsAffected()
 }
 
-// exec runs one statement outside a transaction, again after a lost race, and says how many rows it matched.
+// exec runs one statement outside a transaction, again after a lost race, and returns how many rows it matched.
 // Only for statements that are harmless to repeat.
 func (s *Store) exec(ctx context.Context, op, query string, args ...any) (int64, error) {
 	for n := 1; ; n++ {

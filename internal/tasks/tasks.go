@@ -1,5 +1,5 @@
-// Package tasks names the queue's tasks and rings the bells. A task is only a bell: it carries a job id and a chunk
-// number, and may be lost, late or doubled without harm.
+// Package tasks names the queue's tasks and puts them there. A task only says where to look: it carries a job id and a
+// chunk number, and may be lost, late or doubled without harm.
 package tasks
 
 import (
@@ -76,5 +76,5 @@ func SharedRedis(rdb Redis) asynq.RedisConnOpt { return shared{rdb} }
 
 type shared struct{ rdb Redis }
 
-// MakeRedisClient answers the client itself: asynqmon's pages look at its concrete type.
+// MakeRedisClient returns the client itself: asynqmon's pages look at its concrete type.
 func (s shared) MakeRedisClient() any { return s.rdb }

@@ -40,9 +40,9 @@ func each(t *testing.T, fn func(t *testing.T, rdb *redis.Client)) {
 	}
 }
 
-func ring(t *testing.T, b *Bells, chunk int, claims int64) {
+func enqueue(t *testing.T, c *Client, chunk int, claims int64) {
 	t.Helper()
-	if err := b.Ring(t.Context(), "SMALL", "job-1", chunk, claims); err != nil {
+	if err := c.EnqueueChunk(t.Context(), "SMALL", "job-1", chunk, claims); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -56,23 +56,23 @@ func pending(t *testing.T, rdb Redis) int {
 	return info.Pending
 }
 
-// However often it is rung, a chunk has one bell in the queue until it is claimed.
-func TestBellsDoNotPileUp(t *testing.T) {
+// However often it is enqueued, a chunk has one task in the queue until it is claimed.
+func TestTasksDoNotPileUp(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
-		b := NewBells(rdb, 0)
+		c := NewClient(rdb, 0)
 		var wg sync.WaitGroup
 		for range 20 {
-			wg.Go(func() { ring(t, b, 0, 0) })
+			wg.Go(func() { enqueue(t, c, 0, 0) })
 		}
 		wg.Wait()
-		ring(t, b, 1, 0)
+		enqueue(t, c, 1, 0)
 		if n := pending(t, rdb); n != 2 {
-			t.Fatalf("%d bells for two chunks", n)
+			t.Fatalf("%d tasks for two chunks", n)
 		}
-		ring(t, b, 0, 1)
+		enqueue(t, c, 0, 1)
 		if n := pending(t, rdb); n != 3 {
-			t.Fatalf("%d bells after the next claim, want 3", n)
+			t.Fatalf("%d tasks after the next claim, want 3", n)
 		}
 	})
 }
@@ -81,18 +81,18 @@ func TestBellsDoNotPileUp(t *testing.T) {
 func TestDepth(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
-		b := NewBells(rdb, 0)
+		c := NewClient(rdb, 0)
 		want := 0
 		for queue := range Queues() {
 			for chunk := range 3 {
-				if err := b.Ring(t.Context(), job.Tier(strings.ToUpper(queue)), "j", chunk, 0); err != nil {
+				if err := c.EnqueueChunk(t.Context(), job.Tier(strings.ToUpper(queue)), "j", chunk, 0); err != nil {
 					t.Fatal(err)
 				}
 				want++
 			}
 		}
-		if got, err := b.Depth(t.Context()); err != nil || got != int64(want) {
-			t.Errorf("%d bells wait, %v, want %d", got, err, want)
+		if got, err := c.Depth(t.Context()); err != nil || got != int64(want) {
+			t.Errorf("%d tasks wait, %v, want %d", got, err, want)
 		}
 	})
 }
@@ -101,7 +101,7 @@ func TestDepth(t *testing.T) {
 func TestStuckTaskIsPassedBy(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
-		b := NewBells(rdb, 0)
+		c := NewClient(rdb, 0)
 		taken, release := make(chan ChunkPayload), make(chan struct{})
 		srv := NewServer(rdb, asynq.Config{Concurrency: 1, Queues: Queues(), TaskCheckInterval: 20 * time.Millisecond, LogLevel: asynq.FatalLevel})
 		if err := srv.Start(asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error {
@@ -115,13 +115,13 @@ func TestStuckTaskIsPassedBy(t *testing.T) {
 		})); err != nil {
 			t.Fatal(err)
 		}
-		ring(t, b, 3, 0)
+		enqueue(t, c, 3, 0)
 		if diff := cmp.Diff(ChunkPayload{JobID: "job-1", Chunk: 3}, <-taken); diff != "" {
 			t.Errorf("payload (-want +got):\n%s", diff)
 		}
-		ring(t, b, 3, 0)
+		enqueue(t, c, 3, 0)
 		if n := pending(t, rdb); n != 1 {
-			t.Errorf("%d bells beside the stuck one, want 1", n)
+			t.Errorf("%d tasks beside the stuck one, want 1", n)
 		}
 		close(release)
 		<-taken
@@ -129,9 +129,9 @@ func TestStuckTaskIsPassedBy(t *testing.T) {
 		if err := rdb.Ping(t.Context()).Err(); err != nil {
 			t.Errorf("the server closed the shared client: %v", err)
 		}
-		ring(t, b, 3, 0) // the id is free again
+		enqueue(t, c, 3, 0) // the id is free again
 		if n := pending(t, rdb); n != 1 {
-			t.Errorf("%d bells after the end, want 1", n)
+			t.Errorf("%d tasks after the end, want 1", n)
 		}
 	})
 }
@@ -140,15 +140,15 @@ func TestStuckTaskIsPassedBy(t *testing.T) {
 func TestRingAfterAFlush(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
-		b := NewBells(rdb, 0)
-		ring(t, b, 0, 0)
+		c := NewClient(rdb, 0)
+		enqueue(t, c, 0, 0)
 		if err := rdb.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		ring(t, b, 0, 0)
-		ring(t, b, 0, 0) // asks the inspector, which must know the queue
+		enqueue(t, c, 0, 0)
+		enqueue(t, c, 0, 0) // asks the inspector, which must know the queue
 		if n := pending(t, rdb); n != 1 {
-			t.Errorf("%d bells, want 1", n)
+			t.Errorf("%d tasks, want 1", n)
 		}
 	})
 }
@@ -157,7 +157,7 @@ func TestRingWithoutRedis(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
 	t.Cleanup(func() { _ = rdb.Close() })
-	if err := NewBells(rdb, 0).Ring(t.Context(), "XL", "j", 0, 0); !errors.Is(err, job.ErrQueueUnavailable) {
+	if err := NewClient(rdb, 0).EnqueueChunk(t.Context(), "XL", "j", 0, 0); !errors.Is(err, job.ErrQueueUnavailable) {
 		t.Fatalf("%v, want ErrQueueUnavailable", err)
 	}
 }

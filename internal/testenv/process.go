@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"net"
@@ -65,7 +66,27 @@ func startRedisAt(dir string, port int, args ...string) (*Process, error) {
 	args = append([]string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir, "--daemonize", "no",
 	}, args...)
-	return start("redis-server", dir, port, args...)
+	p, err := start("redis-server", dir, port, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.poll(loaded); err != nil {
+		return nil, errors.Join(err, p.Kill())
+	}
+	return p, nil
+}
+
+// loaded reports whether the Redis at addr has read its append-only file; it listens before that.
+func loaded(addr string) bool {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(time.Second))
+	fmt.Fprint(c, "PING\r\n")
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	return err == nil && !strings.HasPrefix(answer, "-LOADING")
 }
 
 // RestartRedis starts a server again on the port and data of p, which has ended.
@@ -153,7 +174,7 @@ func start(binary, dir string, port int, args ...string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.ready(); err != nil {
+	if err := p.poll(listens); err != nil {
 		_ = p.Kill()
 		text, _ := os.ReadFile(logName)
 		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
@@ -179,17 +200,23 @@ func (p *Process) run() error {
 	return <-started
 }
 
-func (p *Process) ready() error {
+func listens(addr string) bool {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	return err == nil && c.Close() == nil
+}
+
+// poll waits until the server at p.Addr is ready.
+func (p *Process) poll(ready func(addr string) bool) error {
 	deadline := time.After(30 * time.Second)
 	for {
-		if c, err := net.DialTimeout("tcp", p.Addr, time.Second); err == nil {
-			return c.Close()
+		if ready(p.Addr) {
+			return nil
 		}
 		select {
 		case <-p.done:
 			return errors.New("it ended at once")
 		case <-deadline:
-			return errors.New("it does not listen after 30 s")
+			return errors.New("it is not ready after 30 s")
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

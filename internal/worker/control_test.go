@@ -17,7 +17,7 @@ type retrying struct {
 func (r retrying) FinishJob(ctx context.Context, id string) (bool, error) {
 	moved, err := r.Store.FinishJob(ctx, id)
 	if moved {
-		if _, err := r.Retry(ctx, "ann", id); err != nil {
+		if _, err := r.MoveJob(ctx, "ann", id, job.MoveRetry); err != nil {
 			r.t.Error(err)
 		}
 	}
@@ -33,16 +33,16 @@ func poisoned(row int64) error {
 }
 
 // Of two workers that show a job at once, one why it waits and the other that it goes on, the slower may be wrong.
-func TestKeeperMendsAMessageShownTooLate(t *testing.T) {
+func TestReconcilerMendsAReasonShownTooLate(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{})
 	j := f.record(t)
 	f.Import(t.Context(), j.ID, 0)
 	late := f.job(t, j.ID)
-	late.Message = "The upstream's allowance is spent."
+	late.WaitReason = job.WaitUpstreamAllowance
 	f.redis.shown[j.ID] = late
-	f.round(t)
-	if got := f.redis.shown[j.ID]; got.Message != "" || got.Processed != 25 {
+	f.reconcile(t)
+	if got := f.redis.shown[j.ID]; got.WaitReason != "" || got.Processed != 25 {
 		t.Errorf("shown: %+v", got)
 	}
 }
@@ -51,18 +51,18 @@ func TestRetryBeforeTheEndIsSeen(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{fail: poisoned})
 	j := f.record(t)
-	f.Keeper.Jobs = retrying{f.store, t}
-	for range store.MaxStalls + 1 {
+	f.Jobs.Repair = retrying{f.store, t}
+	for range job.MaxStalls + 1 {
 		f.Import(t.Context(), j.ID, 1)
 	}
 	for _, no := range []int{0, 2, 3} {
 		f.Import(t.Context(), j.ID, no)
 	}
-	f.round(t)
-	if got := f.job(t, j.ID); got.Status != job.Pending || !f.redis.slots[j.ID] || f.settled(t) {
-		t.Fatalf("retried job: %s, slot %v, settled %v", got.Status, f.redis.slots[j.ID], f.settled(t))
+	f.reconcile(t)
+	if got := f.job(t, j.ID); got.Status != job.Pending || !f.redis.slots[j.ID] || f.finalized(t) {
+		t.Fatalf("retried job: %s, slot %v, finalized %v", got.Status, f.redis.slots[j.ID], f.finalized(t))
 	}
-	f.redis.bells = nil
-	f.round(t)
-	f.wantBells(t, "1/3")
+	f.redis.tasks = nil
+	f.reconcile(t)
+	f.wantTasks(t, "1/3")
 }

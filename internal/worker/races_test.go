@@ -13,83 +13,81 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/jobs"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/store/storetest"
-	"github.com/musterhq/muster/internal/submit"
 )
 
-// bell is a task in the queue; one of an undo has no chunk.
-type bell struct {
+// task is one in the queue; that of an undo has no chunk.
+type task struct {
 	id    string
 	chunk int
 }
 
-// crowd is redisSide with a queue that loses bells, whose slots take a moment.
-type crowd struct {
-	*redisSide
+// slowRedis is a fakeRedis with a queue that loses tasks, and whose slots take a moment.
+type slowRedis struct {
+	*fakeRedis
 	store *store.Store
-	queue chan bell
+	queue chan task
 }
 
 // moment lets others in, as a round trip to Redis does.
-func (c *crowd) moment() {
+func (c *slowRedis) moment() {
 	for range rand.N(4) {
 		_, _ = c.store.Job(context.Background(), "nobody's")
 	}
 }
 
-func (c *crowd) Reserve(ctx context.Context, user, id string, l job.TierLimit) error {
-	_, err := c.Renew(ctx, user, id, l)
-	return err
-}
-
-func (c *crowd) Renew(ctx context.Context, user, id string, l job.TierLimit) (bool, error) {
+func (c *slowRedis) Renew(ctx context.Context, user, id string, l job.TierLimit) (bool, error) {
 	c.moment()
 	defer c.moment()
-	return c.redisSide.Renew(ctx, user, id, l)
+	return c.fakeRedis.Renew(ctx, user, id, l)
 }
 
-func (c *crowd) Release(ctx context.Context, user, id string, ended time.Time, l job.TierLimit) error {
+func (c *slowRedis) Release(ctx context.Context, user, id string, ended time.Time, l job.TierLimit) error {
 	c.moment()
 	defer c.moment()
 	if ended.IsZero() {
 		return errors.New("a job that is over has no end")
 	}
-	return c.redisSide.Release(ctx, user, id, ended, l)
+	return c.fakeRedis.Release(ctx, user, id, ended, l)
 }
 
-func (c *crowd) Undo(ctx context.Context, user, id string, l job.TierLimit) error {
+func (c *slowRedis) Reserve(ctx context.Context, owner, id string, l job.TierLimit) error {
+	_, err := c.Renew(ctx, owner, id, l)
+	return err
+}
+
+func (c *slowRedis) Unreserve(ctx context.Context, user, id string, l job.TierLimit) error {
 	c.moment()
 	defer c.moment()
-	return c.redisSide.Undo(ctx, user, id, l)
+	return c.fakeRedis.Unreserve(ctx, user, id, l)
 }
 
-func (c *crowd) Ring(_ context.Context, _ job.Tier, id string, chunk int, _ int64) error {
+func (c *slowRedis) EnqueueChunk(_ context.Context, _ job.Tier, id string, chunk int, _ int64) error {
 	if rand.N(4) > 0 {
 		select {
-		case c.queue <- bell{id, chunk}:
+		case c.queue <- task{id, chunk}:
 		default: // full: lost
 		}
 	}
 	return nil
 }
 
-func (c *crowd) RingUndo(ctx context.Context, tier job.Tier, id string, _ int64) error {
-	return c.Ring(ctx, tier, id, -1, 0)
+func (c *slowRedis) EnqueueUndo(ctx context.Context, tier job.Tier, id string, _ int64) error {
+	return c.EnqueueChunk(ctx, tier, id, -1, 0)
 }
 
-func (c *crowd) Depth(context.Context) (int64, error) { return 0, nil }
-
-// town is what runs at once: workers, keepers, and owners by the API.
-type town struct {
-	*crowd
+// simulation is what runs at once: workers, reconcilers, and owners by the API.
+type simulation struct {
+	*slowRedis
 	importer *Importer
 	undoer   *Undoer
-	control  *submit.Control
+	service  *jobs.Service
 	jobs     []job.Job
 }
 
-func newTown(t *testing.T, deadline time.Duration) *town {
+func newSimulation(t *testing.T, deadline time.Duration) *simulation {
 	t.Helper()
 	f := newFleet(t, counting{fail: func(row int64) error {
 		if row >= 75 && rand.N(3) > 0 {
@@ -98,19 +96,17 @@ func newTown(t *testing.T, deadline time.Duration) *town {
 		return nil
 	}})
 	st := storetest.Open(t, storetest.Engines(t)[0].New(t), store.Options{Lease: time.Second, Deadline: deadline})
-	c := &crowd{redisSide: f.redis, store: st, queue: make(chan bell, 100)}
-	log := slog.New(slog.DiscardHandler)
-	k := f.Keeper
-	k.Jobs, k.House, k.Slots, k.Bells, k.Undos, k.Live = st, st, c, c, c, c
-	f.Chunks, f.Bells, f.Live = st, c, c
-	s := &submit.Submitter{Store: st, Slots: c, Bells: c, Live: c, Tiers: k.Tiers, Window: 2, Log: log}
-	w := &town{
-		crowd: c, importer: f.Importer, undoer: &Undoer{Store: st, Keeper: k, Live: c, Drain: f.drain, Log: log},
-		control: &submit.Control{Submitter: s, Store: st, Slots: c, Undos: c, Log: log},
+	c := &slowRedis{fakeRedis: f.redis, store: st, queue: make(chan task, 100)}
+	f.Chunks, f.Progress = st, c
+	service := f.Jobs
+	service.Store, service.Repair, service.Slots, service.Queue, service.Live = st, st, c, c, c
+	w := &simulation{
+		slowRedis: c, importer: f.Importer, service: service,
+		undoer: &Undoer{Store: st, Jobs: service, Drain: f.drain, Log: slog.New(slog.DiscardHandler)},
 	}
 	for range 5 {
-		j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), UserID: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
-		if err := st.RecordJob(t.Context(), &j, 25); err != nil {
+		j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), Owner: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
+		if err := storetest.CreateJob(t.Context(), st, &j, 25); err != nil {
 			t.Fatal(err)
 		}
 		w.jobs = append(w.jobs, j)
@@ -118,8 +114,8 @@ func newTown(t *testing.T, deadline time.Duration) *town {
 	return w
 }
 
-// work answers bells, and keep makes rounds, until ctx ends. What is begun is brought to its end.
-func (w *town) work(ctx context.Context) {
+// work does tasks, and reconcile all jobs, until ctx ends. What is begun is brought to its end.
+func (w *simulation) work(ctx context.Context) {
 	for whole := context.WithoutCancel(ctx); ; {
 		select {
 		case <-ctx.Done():
@@ -134,21 +130,21 @@ func (w *town) work(ctx context.Context) {
 	}
 }
 
-func (w *town) keep(ctx context.Context, t *testing.T) {
+func (w *simulation) reconcile(ctx context.Context, t *testing.T) {
 	for ctx.Err() == nil {
-		if err := w.importer.Keeper.Round(context.WithoutCancel(ctx)); err != nil {
+		if err := w.service.ReconcileAll(context.WithoutCancel(ctx)); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
 // owner asks for n moves of its own choice.
-func (w *town) owner(t *testing.T, r *rand.Rand, n int) {
+func (w *simulation) owner(t *testing.T, r *rand.Rand, n int) {
 	for range n {
 		j := w.jobs[r.IntN(len(w.jobs))]
 		moves := []func(context.Context, string, string) (job.Job, error){
-			w.control.Pause, w.control.Resume, w.control.Pause, w.control.Resume, w.control.Retry, w.control.Retry,
-			w.control.RequestUndo, w.control.Cancel,
+			w.service.Pause, w.service.Resume, w.service.Pause, w.service.Resume, w.service.Retry, w.service.Retry,
+			w.service.Undo, w.service.Cancel,
 		}
 		pick := r.IntN(len(moves))
 		if pick >= 6 && r.IntN(4) > 0 { // these two end the play
@@ -162,7 +158,7 @@ func (w *town) owner(t *testing.T, r *rand.Rand, n int) {
 }
 
 // check compares what is left when all stands still with what the rows of each job say.
-func (w *town) check(t *testing.T) {
+func (w *simulation) check(t *testing.T) {
 	t.Helper()
 	var stored int64
 	for _, j := range w.jobs {
@@ -204,7 +200,7 @@ func TestEverybodyAtOnce(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t, time.Duration(seed%2)*200*time.Millisecond)
+			w := newSimulation(t, time.Duration(seed%2)*200*time.Millisecond)
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			var fleet, owners sync.WaitGroup
@@ -212,14 +208,14 @@ func TestEverybodyAtOnce(t *testing.T) {
 				fleet.Go(func() { w.work(ctx) })
 			}
 			for range 2 {
-				fleet.Go(func() { w.keep(ctx, t) })
+				fleet.Go(func() { w.reconcile(ctx, t) })
 			}
 			for n := range uint64(4) {
 				owners.Go(func() { w.owner(t, rand.New(rand.NewPCG(seed, n)), 30) })
 			}
 			owners.Wait()
 			running := func() (ids []string) {
-				left, err := w.store.Unsettled(t.Context(), "", 100)
+				left, err := w.store.UnfinalizedJobs(t.Context(), "", 100)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -241,14 +237,14 @@ func TestEverybodyAtOnce(t *testing.T) {
 	}
 }
 
-// A few moves of one job at once, with the keeper and without: as soon as all have returned, nobody else being there to
+// A few moves of one job at once, with the reconciler and without: as soon as all have returned, nobody else being there to
 // mend it, the slot is held if the job runs, and only then.
 func TestSlotAgreesAfterEveryMove(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			w := newTown(t, time.Duration(seed)*20*time.Millisecond)
+			w := newSimulation(t, time.Duration(seed)*20*time.Millisecond)
 			r := rand.New(rand.NewPCG(seed, 1))
 			for range 40 {
 				id := w.jobs[r.IntN(len(w.jobs))].ID
@@ -279,7 +275,7 @@ func TestSlotAgreesAfterEveryMove(t *testing.T) {
 }
 
 // move is something that happens to a job.
-func (w *town) move(r *rand.Rand) (name string, do func(ctx context.Context, id string) error) {
+func (w *simulation) move(r *rand.Rand) (name string, do func(ctx context.Context, id string) error) {
 	by := func(move func(context.Context, string, string) (job.Job, error)) func(context.Context, string) error {
 		return func(ctx context.Context, id string) error {
 			_, err := move(ctx, "ann", id)
@@ -288,13 +284,13 @@ func (w *town) move(r *rand.Rand) (name string, do func(ctx context.Context, id 
 	}
 	switch r.IntN(8) {
 	case 0, 1:
-		return "pause", by(w.control.Pause)
+		return "pause", by(w.service.Pause)
 	case 2, 3:
-		return "resume", by(w.control.Resume)
+		return "resume", by(w.service.Resume)
 	case 4, 5:
-		return "retry", by(w.control.Retry)
+		return "retry", by(w.service.Retry)
 	case 6:
-		return "round", func(ctx context.Context, _ string) error { return w.importer.Keeper.Round(ctx) }
+		return "reconcile", func(ctx context.Context, _ string) error { return w.service.ReconcileAll(ctx) }
 	}
 	chunk := r.IntN(4)
 	return "import", func(ctx context.Context, id string) error {

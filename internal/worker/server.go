@@ -39,15 +39,15 @@ func NewServer(c ServerConfig) *Server {
 			// submits a small job; this costs some hundred Redis commands a second and worker.
 			TaskCheckInterval: 100 * time.Millisecond,
 			ShutdownTimeout:   c.DrainTimeout,
-			// Only the bells of dead workers are ever retried, long after the keeper rang again: let them find their
-			// chunk done and go.
+			// Only the tasks of dead workers are ever retried, long after the reconciler enqueued new ones: let them find
+			// their chunk done and go.
 			RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
 			Logger:         asynqLog{c.Log.With("part", "asynq")},
 			LogLevel:       asynq.WarnLevel,
 		}),
 	}
 	// Every task handler of the fleet.
-	s.mux.HandleFunc(tasks.TypeChunk, func(ctx context.Context, t *asynq.Task) error { // rung by submit, Importer and Keeper
+	s.mux.HandleFunc(tasks.TypeChunk, func(ctx context.Context, t *asynq.Task) error { // enqueued by jobs: a submission, the chunk one window before, or the reconciler
 		p, err := tasks.ParseChunk(t.Payload())
 		if err != nil {
 			return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
@@ -55,7 +55,7 @@ func NewServer(c ServerConfig) *Server {
 		c.Importer.Import(ctx, p.JobID, p.Chunk)
 		return nil
 	})
-	s.mux.HandleFunc(tasks.TypeUndo, func(ctx context.Context, t *asynq.Task) error { // rung by submit and Keeper
+	s.mux.HandleFunc(tasks.TypeUndo, func(ctx context.Context, t *asynq.Task) error { // enqueued by jobs: a request to undo, or the reconciler
 		p, err := tasks.ParseUndo(t.Payload())
 		if err != nil {
 			return fmt.Errorf("%w: %w", err, asynq.SkipRetry)

@@ -5,29 +5,29 @@ import (
 	"log/slog"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/jobs"
 )
 
-// Undo is the store's side of removing the users of a job.
-type Undo interface {
+// UndoStore is the store's side of removing the users of a job.
+type UndoStore interface {
 	Job(ctx context.Context, id string) (job.Job, error)
 	UndoSlice(ctx context.Context, j *job.Job) (more bool, err error)
 }
 
 // Undoer removes the users of jobs that are to be undone. All fields are required.
 type Undoer struct {
-	Store  Undo
-	Keeper *Keeper
-	Live   Live
-	Drain  <-chan struct{}
-	Log    *slog.Logger
+	Store UndoStore
+	Jobs  *jobs.Service
+	Drain <-chan struct{}
+	Log   *slog.Logger
 }
 
 // Undo removes the job's users, slice by slice, until all are gone or this process is asked to stop. What is left then
-// the keeper rings for.
+// the reconciler enqueues again.
 func (u *Undoer) Undo(ctx context.Context, id string) {
 	log := u.Log.With("job", id)
 	j, err := u.Store.Job(ctx, id)
-	for more := err == nil && j.UndoRequested && !j.Undone; more && err == nil; {
+	for more := err == nil && j.UndoPending(); more && err == nil; {
 		select {
 		case <-u.Drain:
 			return
@@ -36,17 +36,17 @@ func (u *Undoer) Undo(ctx context.Context, id string) {
 		if more, err = u.Store.UndoSlice(ctx, &j); err != nil {
 			break
 		}
-		if err := u.Live.Put(ctx, j, nil); err != nil {
+		if err := u.Jobs.Show(ctx, j); err != nil {
 			log.Debug("progress not shown", "err", err)
 		}
 	}
 	switch {
 	case err != nil:
-		log.Warn("not undone yet; the keeper rings again", "err", err)
+		log.Warn("not undone yet; the reconciler enqueues it again", "err", err)
 	case j.Undone:
 		log.Info("job undone", "users", j.Processed)
-		if err := u.Keeper.settle(ctx, j); err != nil {
-			log.Warn("job not settled yet; the keeper will", "err", err)
+		if err := u.Jobs.Reconcile(ctx, j); err != nil {
+			log.Warn("job not finalized yet; the reconciler will", "err", err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
-// Package worker does the work: it claims chunks when a bell rings, imports them batch by batch, and keeps house.
+// Package worker does the work: it claims the chunks that the queue's tasks name, imports them batch by batch, and removes
+// the users of jobs that are to be undone.
 //
-// A handler answers nil for everything that the keeper mends; asynq's own retries and cancellation play no part in
+// A handler returns nil for everything that the reconciler mends; asynq's own retries and cancellation play no part in
 // correctness.
 package worker
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/jobs"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -35,27 +37,18 @@ type Chunks interface {
 	Stall(ctx context.Context, c *job.Claim, reason string) error
 }
 
-// Bells tells the fleet that a chunk may be ready.
-type Bells interface {
-	Ring(ctx context.Context, tier job.Tier, jobID string, chunk int, claims int64) error
-}
-
-// Live shows the progress of jobs.
-type Live interface {
-	Get(ctx context.Context, id string) (j job.Job, ok bool, err error)
-	Put(ctx context.Context, j job.Job, chunks []job.Chunk) error
+// Progress shows how far a chunk is.
+type Progress interface {
 	Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error
 }
 
 // Importer imports chunks. All fields are required.
 type Importer struct {
 	Chunks    Chunks
-	Bells     Bells
-	Live      Live
-	Keeper    *Keeper
+	Jobs      *jobs.Service
+	Progress  Progress
 	Sources   map[string]Source // by the name in a job's source
 	BatchRows int
-	Window    int           // bells of one job that may be in the queue
 	Lease     time.Duration // a claim's, by which a source must have delivered a batch
 	Drain     <-chan struct{}
 	Log       *slog.Logger
@@ -82,10 +75,12 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	if err == nil {
 		crash.Point("chunk.done")
 		log.Info("chunk done")
-		w.done(ctx, c, log)
+		if err := w.Jobs.ChunkDone(ctx, c); err != nil {
+			log.Warn("job not finished yet; the reconciler will", "err", err)
+		}
 		return
 	}
-	w.end(c, err, log)
+	w.putDown(c, err, log)
 }
 
 // errDrain: this process is asked to stop.
@@ -113,9 +108,6 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, bat
 	next, err := openInTime(ctx, w.Lease, source, c)
 	if err != nil {
 		return err
-	}
-	if crash.Off(fmt.Sprintf("chunk %d", c.Chunk.No)) {
-		panic("a test poisons this chunk")
 	}
 	dst := make([]user.User, 0, w.BatchRows)
 	for c.Chunk.Left() > 0 {
@@ -164,40 +156,27 @@ func late(ctx, in context.Context, err error) error {
 	if err == nil || errors.As(err, &wait) || in.Err() == nil || ctx.Err() != nil {
 		return err
 	}
-	return &job.WaitError{Wait: 5 * time.Second, Reason: "The source answers too slowly; trying again."}
+	return &job.WaitError{Wait: 5 * time.Second, Reason: job.WaitSourceSlow}
 }
 
-// show updates the live progress after a batch. Its errors cost nothing but freshness: the keeper repairs it.
+// show updates the live view after a batch. Its errors cost nothing but freshness: the reconciler repairs it.
 func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	var err error
-	if before.Status == job.Pending || before.Message != "" {
-		err = w.Keeper.started(ctx, &c.Job)
+	if before.Status == job.Pending || before.WaitReason != "" {
+		err = w.Jobs.Running(ctx, &c.Job)
 	}
 	if err == nil {
-		err = w.Live.Chunk(ctx, c.Chunk.JobID, c.Chunk.No, c.Chunk.Done, c.Chunk.Rejected)
+		err = w.Progress.Chunk(ctx, c.Chunk.JobID, c.Chunk.No, c.Chunk.Done, c.Chunk.Rejected)
 	}
 	if err != nil {
 		log.Debug("progress not shown", "err", err)
 	}
 }
 
-// done rings for the chunk one window on, and finishes the job when this was the last.
-func (w *Importer) done(ctx context.Context, c *job.Claim, log *slog.Logger) {
-	if next := c.Chunk.No + w.Window; next < c.Job.Chunks {
-		if err := w.Bells.Ring(ctx, c.Job.Tier, c.Job.ID, next, 0); err != nil {
-			log.Warn("bell not rung; the keeper will", "err", err)
-		}
-	}
-	crash.Point("chunk.rung")
-	if _, err := w.Keeper.finish(ctx, c.Job.ID); err != nil {
-		log.Warn("job not finished yet; the keeper will", "err", err)
-	}
-}
-
-// end puts a chunk down that is not done. Only deaths, hangs, panics and the chunk's own errors keep their stall.
-func (w *Importer) end(c *job.Claim, cause error, log *slog.Logger) {
+// putDown ends a claim whose chunk is not done. Only deaths, hangs, panics and the chunk's own errors keep their stall.
+func (w *Importer) putDown(c *job.Claim, cause error, log *slog.Logger) {
 	// A context of its own: asynq's is over when it has lost patience with the handler.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -209,11 +188,11 @@ func (w *Importer) end(c *job.Claim, cause error, log *slog.Logger) {
 		log.Info("chunk is somebody else's or over; stopped")
 	case errors.As(cause, &wait):
 		log.Info("chunk waits", "wait", wait.Wait.Round(time.Millisecond).String(), "reason", wait.Reason)
-		err = errors.Join(w.Chunks.GiveBack(ctx, c, wait.Wait, wait.Reason), w.Keeper.say(ctx, c.Job.ID, wait.Reason))
+		err = errors.Join(w.Chunks.GiveBack(ctx, c, wait.Wait, string(wait.Reason)), w.Jobs.Waiting(ctx, &c.Job, wait.Reason))
 	case errors.Is(cause, errDrain), errors.Is(cause, context.Canceled):
 		log.Info("chunk given back")
 		if err = w.Chunks.GiveBack(ctx, c, 0, ""); err == nil {
-			err = w.Bells.Ring(ctx, c.Job.Tier, c.Job.ID, c.Chunk.No, c.Chunk.Claims)
+			err = w.Jobs.Enqueue(ctx, c)
 		}
 	case errors.Is(cause, job.ErrStoreUnavailable):
 		log.Warn("chunk given back: the database is in trouble", "err", cause)

@@ -13,23 +13,24 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/jobs"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/store/storetest"
 	"github.com/musterhq/muster/internal/user"
 )
 
-// redisSide stands for everything in Redis: which slots are held, what is shown, which bells rang.
-type redisSide struct {
+// fakeRedis stands for everything in Redis: which slots are held, what is shown, which tasks were enqueued.
+type fakeRedis struct {
 	mu    sync.Mutex
 	slots map[string]bool
 	shown map[string]job.Job
-	bells []string
+	tasks []string // chunk/claims
 	down  bool
 }
 
 var errDown = errors.New("redis is down")
 
-func (r *redisSide) do(fn func()) error {
+func (r *fakeRedis) do(fn func()) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.down {
@@ -39,33 +40,40 @@ func (r *redisSide) do(fn func()) error {
 	return nil
 }
 
-func (r *redisSide) Renew(_ context.Context, _, id string, _ job.TierLimit) (added bool, err error) {
+func (r *fakeRedis) Renew(_ context.Context, _, id string, _ job.TierLimit) (added bool, err error) {
 	err = r.do(func() { added = !r.slots[id]; r.slots[id] = true })
 	return added, err
 }
 
-func (r *redisSide) Release(_ context.Context, _, id string, _ time.Time, _ job.TierLimit) error {
+func (r *fakeRedis) Release(_ context.Context, _, id string, _ time.Time, _ job.TierLimit) error {
 	return r.do(func() { delete(r.slots, id) })
 }
 
-func (r *redisSide) Undo(_ context.Context, _, id string, _ job.TierLimit) error {
+func (r *fakeRedis) Unreserve(_ context.Context, _, id string, _ job.TierLimit) error {
 	return r.do(func() { delete(r.slots, id) })
 }
 
-func (r *redisSide) Ring(_ context.Context, _ job.Tier, _ string, chunk int, claims int64) error {
-	return r.do(func() { r.bells = append(r.bells, fmt.Sprintf("%d/%d", chunk, claims)) })
+func (r *fakeRedis) EnqueueChunk(_ context.Context, _ job.Tier, _ string, chunk int, claims int64) error {
+	return r.do(func() { r.tasks = append(r.tasks, fmt.Sprintf("%d/%d", chunk, claims)) })
 }
 
-func (r *redisSide) RingUndo(_ context.Context, _ job.Tier, _ string, rows int64) error {
-	return r.do(func() { r.bells = append(r.bells, fmt.Sprintf("undo/%d", rows)) })
+func (r *fakeRedis) EnqueueUndo(_ context.Context, _ job.Tier, _ string, rows int64) error {
+	return r.do(func() { r.tasks = append(r.tasks, fmt.Sprintf("undo/%d", rows)) })
 }
 
-func (r *redisSide) Get(_ context.Context, id string) (j job.Job, ok bool, err error) {
+func (r *fakeRedis) Depth(context.Context) (int64, error) { return 0, nil }
+
+func (r *fakeRedis) Reserve(ctx context.Context, owner, id string, l job.TierLimit) error {
+	_, err := r.Renew(ctx, owner, id, l)
+	return err
+}
+
+func (r *fakeRedis) Get(_ context.Context, id string) (j job.Job, ok bool, err error) {
 	err = r.do(func() { j, ok = r.shown[id] })
 	return j, ok, err
 }
 
-func (r *redisSide) Put(_ context.Context, j job.Job, _ []job.Chunk) error {
+func (r *fakeRedis) Put(_ context.Context, j job.Job, _ []job.Chunk) error {
 	return r.do(func() {
 		if j.Version >= r.shown[j.ID].Version {
 			r.shown[j.ID] = j
@@ -73,7 +81,7 @@ func (r *redisSide) Put(_ context.Context, j job.Job, _ []job.Chunk) error {
 	})
 }
 
-func (r *redisSide) Chunk(_ context.Context, id string, _ int, done, _ int64) error {
+func (r *fakeRedis) Chunk(_ context.Context, id string, _ int, done, _ int64) error {
 	return r.do(func() { j := r.shown[id]; j.Processed = done; r.shown[id] = j })
 }
 
@@ -101,32 +109,31 @@ func (s counting) Open(_ context.Context, c job.Claim) (Next, error) {
 type fleet struct {
 	*Importer
 	store *store.Store
-	redis *redisSide
+	redis *fakeRedis
 	drain chan struct{}
 }
 
 func newFleet(t *testing.T, s Source) *fleet {
 	t.Helper()
 	st := storetest.Open(t, storetest.Engines(t)[0].New(t), store.Options{})
-	r := &redisSide{slots: map[string]bool{}, shown: map[string]job.Job{}}
+	r := &fakeRedis{slots: map[string]bool{}, shown: map[string]job.Job{}}
 	tiers, err := job.ParseTiers(job.DefaultTiers)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	k := &Keeper{Jobs: st, House: st, Slots: r, Bells: r, Undos: r, Live: r, Tiers: tiers, Window: 2, Interval: time.Millisecond, Log: log}
 	drain := make(chan struct{})
 	return &fleet{store: st, redis: r, drain: drain, Importer: &Importer{
-		Chunks: st, Bells: r, Live: r, Keeper: k, Sources: map[string]Source{"faker": s}, BatchRows: 10, Window: 2, Lease: 15 * time.Second,
-		Drain: drain, Log: log,
+		Chunks: st, Progress: r, Sources: map[string]Source{"faker": s}, BatchRows: 10, Lease: 15 * time.Second, Drain: drain, Log: log,
+		Jobs: &jobs.Service{Store: st, Repair: st, Slots: r, Queue: r, Live: r, Tiers: tiers, Window: 2, Log: log},
 	}}
 }
 
 // record makes a job of four chunks of 25 rows.
 func (f *fleet) record(t *testing.T) job.Job {
 	t.Helper()
-	j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), UserID: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
-	if err := f.store.RecordJob(t.Context(), &j, 25); err != nil {
+	j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), Owner: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
+	if err := storetest.CreateJob(t.Context(), f.store, &j, 25); err != nil {
 		t.Fatal(err)
 	}
 	f.redis.slots[j.ID] = true
@@ -142,24 +149,24 @@ func (f *fleet) job(t *testing.T, id string) job.Job {
 	return j
 }
 
-func (f *fleet) round(t *testing.T) {
+func (f *fleet) reconcile(t *testing.T) {
 	t.Helper()
-	if err := f.Keeper.Round(t.Context()); err != nil {
+	if err := f.Jobs.ReconcileAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (f *fleet) wantBells(t *testing.T, want ...string) {
+func (f *fleet) wantTasks(t *testing.T, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(want, f.redis.bells); diff != "" {
-		t.Fatalf("bells chunk/claims (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, f.redis.tasks); diff != "" {
+		t.Fatalf("tasks chunk/claims (-want +got):\n%s", diff)
 	}
-	f.redis.bells = nil
+	f.redis.tasks = nil
 }
 
-func (f *fleet) settled(t *testing.T) bool {
+func (f *fleet) finalized(t *testing.T) bool {
 	t.Helper()
-	left, err := f.store.Unsettled(t.Context(), "", 10)
+	left, err := f.store.UnfinalizedJobs(t.Context(), "", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,39 +180,39 @@ func TestImportToTheEnd(t *testing.T) {
 	for no := range j.Chunks {
 		f.Import(t.Context(), j.ID, no)
 	}
-	f.wantBells(t, "2/0", "3/0") // one window ahead of chunks 0 and 1
+	f.wantTasks(t, "2/0", "3/0") // one window ahead of chunks 0 and 1
 	got := f.job(t, j.ID)
-	if got.Status != job.Completed || got.Processed != 100 || len(f.redis.slots) != 0 || !f.settled(t) {
+	if got.Status != job.Completed || got.Processed != 100 || len(f.redis.slots) != 0 || !f.finalized(t) {
 		t.Fatalf("job %+v, slots %v", got, f.redis.slots)
 	}
 	if s := f.redis.shown[j.ID]; s.Status != job.Completed || s.Processed != 100 {
 		t.Fatalf("shown: %+v", s)
 	}
-	f.Import(t.Context(), j.ID, 0) // a late bell
+	f.Import(t.Context(), j.ID, 0) // a late task
 	if rows, _, err := storetest.Count(t.Context(), f.store); rows != 100 || err != nil {
 		t.Fatalf("%d users, %v", rows, err)
 	}
 }
 
-// The keeper alone brings a job to its end whose bells were all lost, and rebuilds what Redis forgot.
-func TestKeeperRebuildsWhatRedisLost(t *testing.T) {
+// The reconciler alone brings a job to its end whose tasks were all lost, and rebuilds what Redis forgot.
+func TestReconcilerRebuildsWhatRedisLost(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{})
 	j := f.record(t)
 	delete(f.redis.slots, j.ID)
-	f.round(t)
-	f.wantBells(t, "0/0", "1/0")
+	f.reconcile(t)
+	f.wantTasks(t, "0/0", "1/0")
 	if !f.redis.slots[j.ID] || f.redis.shown[j.ID].Requested != 100 {
 		t.Fatalf("slots %v, shown %v", f.redis.slots, f.redis.shown)
 	}
 	f.Import(t.Context(), j.ID, 0)
-	f.redis.bells = nil
-	f.round(t)
-	f.wantBells(t, "1/0", "2/0") // the window moved on
+	f.redis.tasks = nil
+	f.reconcile(t)
+	f.wantTasks(t, "1/0", "2/0") // the window moved on
 }
 
-// The last chunk's worker died after its commit: the keeper finishes the job. Redis is down then: it tries again.
-func TestKeeperFinishesAndSettles(t *testing.T) {
+// The last chunk's worker died after its commit: the reconciler finishes the job. Redis is down then: it tries again.
+func TestReconcilerFinishesAndFinalizes(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{})
 	j := f.record(t)
@@ -221,13 +228,13 @@ func TestKeeperFinishesAndSettles(t *testing.T) {
 		}
 	}
 	f.redis.down = true
-	f.round(t)
-	if got := f.job(t, j.ID); got.Status != job.Completed || f.settled(t) {
-		t.Fatalf("with Redis down: %s, settled %v", got.Status, f.settled(t))
+	f.reconcile(t)
+	if got := f.job(t, j.ID); got.Status != job.Completed || f.finalized(t) {
+		t.Fatalf("with Redis down: %s, finalized %v", got.Status, f.finalized(t))
 	}
 	f.redis.down = false
-	f.round(t)
-	if !f.settled(t) || len(f.redis.slots) != 0 || f.redis.shown[j.ID].Status != job.Completed {
+	f.reconcile(t)
+	if !f.finalized(t) || len(f.redis.slots) != 0 || f.redis.shown[j.ID].Status != job.Completed {
 		t.Fatalf("slots %v, shown %v", f.redis.slots, f.redis.shown[j.ID].Status)
 	}
 }
@@ -237,13 +244,13 @@ func TestPoisonChunk(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{fail: poisoned})
 	j := f.record(t)
-	for range store.MaxStalls + 1 {
+	for range job.MaxStalls + 1 {
 		f.Import(t.Context(), j.ID, 1)
 	}
 	for _, no := range []int{0, 2, 3} {
 		f.Import(t.Context(), j.ID, no)
 	}
-	f.round(t)
+	f.reconcile(t)
 	got := f.job(t, j.ID)
 	if got.Status != job.Failed || got.ErrorCode != "chunk_failed" || got.Processed != 75 || len(f.redis.slots) != 0 {
 		t.Fatalf("job %+v, slots %v", got, f.redis.slots)
@@ -256,26 +263,26 @@ func TestWaitIsNoFailure(t *testing.T) {
 	spent := true
 	f := newFleet(t, counting{fail: func(int64) error {
 		if spent {
-			return &job.WaitError{Reason: "The upstream's allowance is spent."}
+			return &job.WaitError{Reason: job.WaitUpstreamAllowance}
 		}
 		return nil
 	}})
 	j := f.record(t)
-	for range 2 * store.MaxStalls {
+	for range 2 * job.MaxStalls {
 		f.Import(t.Context(), j.ID, 0)
 	}
-	if got := f.job(t, j.ID); got.Status != job.Pending || got.Message != "The upstream's allowance is spent." ||
-		f.redis.shown[j.ID].Message != got.Message {
+	if got := f.job(t, j.ID); got.Status != job.Pending || got.WaitReason != job.WaitUpstreamAllowance ||
+		f.redis.shown[j.ID].WaitReason != got.WaitReason {
 		t.Fatalf("job %+v, shown %+v", got, f.redis.shown[j.ID])
 	}
 	spent = false
 	f.Import(t.Context(), j.ID, 0)
-	if got := f.job(t, j.ID); got.Processed != 25 || got.Message != "" || f.redis.shown[j.ID].Message != "" {
+	if got := f.job(t, j.ID); got.Processed != 25 || got.WaitReason != "" || f.redis.shown[j.ID].WaitReason != "" {
 		t.Fatalf("job %+v, shown %+v", got, f.redis.shown[j.ID])
 	}
 }
 
-// A worker that is told to stop finishes its batch, gives the chunk back and rings for it.
+// A worker that is told to stop finishes its batch, gives the chunk back and enqueues it.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	var f *fleet
@@ -288,7 +295,7 @@ func TestDrain(t *testing.T) {
 	}})
 	j := f.record(t)
 	f.Import(t.Context(), j.ID, 0)
-	f.wantBells(t, "0/1")
+	f.wantTasks(t, "0/1")
 	if got := f.job(t, j.ID); got.Processed != 20 {
 		t.Fatalf("%d users stored, want the two batches begun", got.Processed)
 	}
@@ -305,7 +312,7 @@ func TestHangingSource(t *testing.T) {
 	f.Lease = 50 * time.Millisecond
 	j := f.record(t)
 	f.Import(t.Context(), j.ID, 0)
-	if got := f.job(t, j.ID); got.Message == "" {
+	if got := f.job(t, j.ID); got.WaitReason != job.WaitSourceSlow {
 		t.Fatalf("job %+v", got)
 	}
 }

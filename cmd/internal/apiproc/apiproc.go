@@ -13,9 +13,6 @@ import (
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/httpapi"
-	"github.com/musterhq/muster/internal/progress"
-	"github.com/musterhq/muster/internal/ratelimit"
-	"github.com/musterhq/muster/internal/submit"
 	"github.com/musterhq/muster/internal/tasks"
 )
 
@@ -29,17 +26,8 @@ type API struct {
 // New opens the listeners.
 func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
-	slots := ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease})
-	live := progress.New(s.Redis)
-	bells := tasks.NewBells(s.Redis, 0)
-	submitter := &submit.Submitter{
-		Store: s.Store, Slots: slots, Bells: bells, Live: live, Tiers: s.Tiers, MaxCount: c.MaxCount, ChunkRows: c.ChunkRows,
-		Window: c.Window, MaxDepth: c.MaxQueueDepth, Upstream: c.Upstream(), Log: s.Log,
-	}
 	server, err := httpapi.New(httpapi.Config{
-		Submit:  submitter,
-		Control: &submit.Control{Submitter: submitter, Store: s.Store, Slots: slots, Undos: bells, Log: s.Log},
-		Live:    live, Store: s.Store, Users: s.Store, UserStore: s.Store, Log: s.Log,
+		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Log: s.Log,
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},

@@ -8,8 +8,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
-
-	"github.com/musterhq/muster/internal/crash"
 )
 
 // openRedis connects lazily to MUSTER_REDIS: one redis:// or rediss:// URL, several joined by commas for a cluster
@@ -62,7 +60,7 @@ func openSentinel(rest string) (redis.UniversalClient, error) {
 // universal adds what every connection of Muster has in common. All calls carry a deadline; a Redis that is down is
 // reported within two seconds rather than retried for long.
 func universal(o *redis.Options) *redis.UniversalOptions {
-	u := &redis.UniversalOptions{
+	return &redis.UniversalOptions{
 		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
 		ContextTimeoutEnabled: true,
 		DialTimeout:           time.Second, ReadTimeout: 3 * time.Second, WriteTimeout: 3 * time.Second,
@@ -72,8 +70,4 @@ func universal(o *redis.Options) *redis.UniversalOptions {
 			Mode: maintnotifications.ModeDisabled, // asks every connection for a feature of hosted Redis
 		},
 	}
-	if crash.Off("timeouts") {
-		u.ContextTimeoutEnabled, u.ReadTimeout, u.WriteTimeout = false, -1, -1
-	}
-	return u
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/musterhq/muster/internal/progress"
 	"github.com/musterhq/muster/internal/ratelimit"
 	"github.com/musterhq/muster/internal/source"
-	"github.com/musterhq/muster/internal/tasks"
 	"github.com/musterhq/muster/internal/worker"
 )
 
@@ -21,19 +20,14 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	if err != nil {
 		return fmt.Errorf("faker's word lists: %w", err)
 	}
-	bells := tasks.NewBells(s.Redis, 0)
-	live := progress.New(s.Redis)
-	keeper := &worker.Keeper{
-		Jobs: s.Store, House: s.Store, Bells: bells, Undos: bells, Live: live, Tiers: s.Tiers, Window: c.Window, Interval: c.KeeperInterval, Log: s.Log,
-		Slots: ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease}),
-	}
+	service := s.Jobs()
 	drain := make(chan struct{})
 	server := worker.NewServer(worker.ServerConfig{
-		Undoer: &worker.Undoer{Store: s.Store, Keeper: keeper, Live: live, Drain: drain, Log: s.Log},
+		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log},
 		Redis:  s.Redis, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
 		Importer: &worker.Importer{
-			Chunks: s.Store, Bells: bells, Live: live, Keeper: keeper, BatchRows: c.EffectiveBatchRows(), Window: c.Window,
-			Lease: c.Lease, Drain: drain, Log: s.Log,
+			Chunks: s.Store, Jobs: service, Progress: progress.New(s.Redis), BatchRows: c.EffectiveBatchRows(), Lease: c.Lease,
+			Drain: drain, Log: s.Log,
 			Sources: map[string]worker.Source{
 				job.SourceFaker: faker,
 				job.SourceRandomUser: source.NewRandomUser(source.RandomUserConfig{
@@ -52,15 +46,15 @@ func Run(ctx context.Context, s *boot.Stack) error {
 		return fmt.Errorf("start taking tasks: %w", err)
 	}
 	s.Log.Info("worker runs", "concurrency", c.WorkerConcurrency)
-	keeping := make(chan struct{})
+	reconciled := make(chan struct{})
 	go func() {
-		defer close(keeping)
-		keeper.Run(ctx)
+		defer close(reconciled)
+		service.RunReconciler(ctx, c.ReconcileInterval)
 	}()
 	<-ctx.Done()
 	close(drain)
 	server.Shutdown()
-	<-keeping
+	<-reconciled
 	s.Log.Info("worker stopped")
 	return nil
 }

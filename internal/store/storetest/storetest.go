@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/testenv"
 	"github.com/musterhq/muster/internal/user"
@@ -58,6 +59,15 @@ func Open(t testing.TB, url string, o store.Options) *store.Store {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// CreateJob stores a job and its chunks.
+func CreateJob(ctx context.Context, s *store.Store, j *job.Job, chunkRows int64) error {
+	j.ChunkRows = chunkRows
+	if err := s.CreateJob(ctx, j); err != nil {
+		return err
+	}
+	return s.AddChunks(ctx, *j)
 }
 
 // New makes a private database at the current schema, dropped with the test, and answers its URL.

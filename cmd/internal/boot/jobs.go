@@ -1,0 +1,19 @@
+package boot
+
+import (
+	"github.com/musterhq/muster/internal/jobs"
+	"github.com/musterhq/muster/internal/progress"
+	"github.com/musterhq/muster/internal/ratelimit"
+	"github.com/musterhq/muster/internal/tasks"
+)
+
+// Jobs is what API and workers do with jobs, on the stack's database and Redis.
+func (s *Stack) Jobs() *jobs.Service {
+	c := s.Config
+	return &jobs.Service{
+		Store: s.Store, Repair: s.Store, Live: progress.New(s.Redis), Queue: tasks.NewClient(s.Redis, 0),
+		Slots: ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease}),
+		Tiers: s.Tiers, Window: c.Window, Log: s.Log,
+		MaxCount: c.MaxCount, ChunkRows: c.ChunkRows, MaxDepth: c.MaxQueueDepth, Upstream: c.Upstream(),
+	}
+}

@@ -1,0 +1,74 @@
+package job
+
+// Chunk is a contiguous part of a job's rows, the unit that one worker claims. Row numbers count from the
+// start of the job.
+type Chunk struct {
+	JobID    string
+	No       int
+	FirstRow int64
+	Rows     int64
+	Done     int64 // rows stored or rejected so far; the next batch starts at FirstRow + Done
+	Rejected int64
+	Claims   int64 // how often the chunk was claimed; part of the id of its task
+	Stalls   int   // claims in a row without a committed batch
+}
+
+// MaxStalls is how many claims in a row a chunk may have without one committed batch before it fails for good.
+const MaxStalls = 3
+
+// Left is the number of rows that are still to come.
+func (c *Chunk) Left() int64 { return c.Rows - c.Done }
+
+// Claim is a chunk held by one worker under a lease, with the job it belongs to as it stood at the claim.
+type Claim struct {
+	Job   Job
+	Chunk Chunk
+}
+
+// ChunkState is where a chunk stands in its life; docs/state-machines.md draws it.
+type ChunkState string
+
+// The states of a chunk. A worker may claim one that is READY and that nobody holds.
+const (
+	ChunkReady     ChunkState = "READY"
+	ChunkDone      ChunkState = "DONE"   // all rows stored or rejected; this never changes again
+	ChunkFailed    ChunkState = "FAILED" // stalled too often, or the job's deadline passed
+	ChunkPaused    ChunkState = "PAUSED"
+	ChunkCancelled ChunkState = "CANCELLED"
+)
+
+// ChunkFollow is what a job's move asks of its chunks: those in one of the From states go to To, and the others stay
+// as they are.
+type ChunkFollow struct {
+	From []ChunkState
+	To   ChunkState
+}
+
+// ChunkFollow returns how the chunks of a job in this status follow it. A job that ended by itself asks nothing of
+// its chunks, since it ended because they were over.
+func (s Status) ChunkFollow() ChunkFollow {
+	switch s {
+	case Pending, InProgress:
+		return ChunkFollow{From: []ChunkState{ChunkPaused, ChunkFailed}, To: ChunkReady}
+	case Paused:
+		return ChunkFollow{From: []ChunkState{ChunkReady}, To: ChunkPaused}
+	case Cancelled:
+		return ChunkFollow{From: []ChunkState{ChunkReady, ChunkPaused}, To: ChunkCancelled}
+	case Completed, Failed:
+	}
+	return ChunkFollow{}
+}
+
+// ChunkTotals sums up the chunks of one job.
+type ChunkTotals struct {
+	Recorded  int   // chunks that exist; fewer than Job.Chunks until the second step of its submission is done
+	Open      int   // chunks that are READY or PAUSED
+	Failed    int   // chunks that are FAILED
+	Behind    int   // chunks that have not followed the job's last move yet
+	Stalled   int   // chunks that nobody holds and that stalled MaxStalls times
+	Processed int64 // rows stored
+	Rejected  int64 // rows rejected
+}
+
+// Settled reports whether the chunks of j are all there and have followed its last move.
+func (t *ChunkTotals) Settled(j *Job) bool { return t.Recorded == j.Chunks && t.Behind == 0 }

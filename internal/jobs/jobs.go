@@ -1,0 +1,136 @@
+// Package jobs submits jobs, moves them and brings them to their end.
+//
+// A job's row in the store is the truth. Everything else follows from it: the job's chunks, its slot in a tier, its
+// tasks in the queue and its live view in Redis. So every path is the same: write the row, then Reconcile, which makes
+// the rest agree with it. Each step of Reconcile is harmless to repeat. What a process that dies leaves undone, the
+// reconciler of any worker does a few seconds later.
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Store keeps jobs. Errors: job.ErrNotFound, job.ErrStoreUnavailable.
+type Store interface {
+	// CreateJob stores the row of a new job, and AddChunks its chunks, as far as they are missing.
+	CreateJob(ctx context.Context, j *job.Job) error
+	AddChunks(ctx context.Context, j job.Job) error
+	// MoveJob writes an owner's move to the job's row. Errors also: *job.StateError, job.ErrUncertain.
+	MoveJob(ctx context.Context, owner, id string, m job.Move) (job.Job, error)
+
+	Job(ctx context.Context, id string) (job.Job, error)
+	JobByKey(ctx context.Context, owner, key string) (job.Job, error)
+	Jobs(ctx context.Context, f job.Filter) ([]job.Job, error)
+	Chunks(ctx context.Context, id string) ([]job.Chunk, error)
+}
+
+// RepairStore is what Reconcile reads and writes. Every write compares and sets, so any number of processes may
+// reconcile a job at once.
+type RepairStore interface {
+	UnfinalizedJobs(ctx context.Context, after string, limit int) ([]job.Job, error)
+	AlignChunks(ctx context.Context, j job.Job) (job.ChunkTotals, error)
+	ClaimableChunks(ctx context.Context, id string, window int) ([]job.Chunk, error)
+	FailStalled(ctx context.Context, id string) (int64, error)
+	FailOpen(ctx context.Context, j job.Job) (int64, error)
+	FinishJob(ctx context.Context, id string) (bool, error)
+	FinalizeJob(ctx context.Context, j job.Job) error
+	SetWaitReason(ctx context.Context, id string, reason job.WaitReason) error
+}
+
+// Slots is an owner's places in a tier. Each method is harmless to repeat. Errors: job.ErrQueueUnavailable.
+type Slots interface {
+	// Reserve takes a slot for a job that is to run; *job.LimitError when there is none.
+	Reserve(ctx context.Context, owner, jobID string, l job.TierLimit) error
+	// Renew extends the job's lease, and puts the slot back, above the limit if need be, when it is missing.
+	Renew(ctx context.Context, owner, jobID string, l job.TierLimit) (added bool, err error)
+	// Release gives the slot of a job back that ended then, and starts the cooldown of its end.
+	Release(ctx context.Context, owner, jobID string, ended time.Time, l job.TierLimit) error
+	// Unreserve gives the slot back without a cooldown.
+	Unreserve(ctx context.Context, owner, jobID string, l job.TierLimit) error
+}
+
+// Queue tells the fleet what there is to do. A task may be lost, late or doubled. Errors: job.ErrQueueUnavailable.
+type Queue interface {
+	EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, chunk int, claims int64) error
+	EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, rows int64) error
+	Depth(ctx context.Context) (int64, error)
+}
+
+// Live is the view of running jobs that polls read; it may be missing at any time. Errors: job.ErrQueueUnavailable.
+type Live interface {
+	Get(ctx context.Context, id string) (j job.Job, ok bool, err error)
+	// Put shows the job, unless a later version of it is shown, and its chunks.
+	Put(ctx context.Context, j job.Job, chunks []job.Chunk) error
+}
+
+// Service is what can be done with jobs. All fields are required, but those that say otherwise.
+type Service struct {
+	Store  Store
+	Repair RepairStore
+	Slots  Slots
+	Queue  Queue
+	Live   Live
+	Tiers  job.Tiers
+	Window int // tasks of one job that may be in the queue
+	Log    *slog.Logger
+
+	// For Submit only.
+	MaxCount  int64
+	ChunkRows int64 // rows of a chunk; RandomUser's chunks are its pages, whatever this says
+	MaxDepth  int64 // tasks that may wait in all queues when a job is accepted; requests at once may pass it together
+
+	// What a RandomUser job waits for, which the estimate of a refusal needs; zero: nothing limits it.
+	Upstream job.Allowance
+}
+
+const (
+	// liveTimeout bounds a look at the live view: the store answers as well, only slower.
+	liveTimeout = time.Second
+	// storeTimeout bounds a look at the store, so that a hanging database costs a client seconds and not minutes.
+	storeTimeout = 10 * time.Second
+)
+
+// Get returns the owner's job: from its live view, which costs the database nothing; from the store when that is missing,
+// and then the view is made again. A job of somebody else is job.ErrNotFound.
+func (s *Service) Get(ctx context.Context, owner, id string) (job.Job, error) {
+	j, live, liveErr := s.getLive(ctx, id)
+	if !live {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, storeTimeout) // here: polls that need no database are many
+		defer cancel()
+		var err error
+		if j, err = s.Store.Job(ctx, id); err != nil {
+			return job.Job{}, err
+		}
+	}
+	if j.Owner != owner {
+		return job.Job{}, job.ErrNotFound
+	}
+	if !live && liveErr == nil {
+		ctx, cancel := context.WithTimeout(ctx, liveTimeout)
+		defer cancel()
+		if err := s.Show(ctx, j); err != nil {
+			s.Log.WarnContext(ctx, "live progress not shown", "job", id, "err", err)
+		}
+	}
+	return j, nil
+}
+
+func (s *Service) getLive(ctx context.Context, id string) (job.Job, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
+	defer cancel()
+	j, ok, err := s.Live.Get(ctx, id)
+	if err != nil {
+		s.Log.WarnContext(ctx, "live progress not read; asking the store", "job", id, "err", err)
+	}
+	return j, ok && err == nil, err
+}
+
+// List returns the jobs that pass the filter, newest first.
+func (s *Service) List(ctx context.Context, f job.Filter) ([]job.Job, error) {
+	return s.Store.Jobs(ctx, f)
+}

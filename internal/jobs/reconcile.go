@@ -1,0 +1,224 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/musterhq/muster/internal/crash"
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Reconcile makes everything else agree with the job's row, which was read as j: the chunks follow its last move, a job
+// whose chunks are over ends, its slot is held or given back, its view is shown, and what is to be done for it is in the
+// queue. A job that needs nothing more is finalized, and no longer looked at until it moves.
+func (s *Service) Reconcile(ctx context.Context, j job.Job) error {
+	crash.Point("reconcile.begin")
+	j, totals, err := s.align(ctx, j)
+	if err != nil {
+		return err
+	}
+	crash.Point("reconcile.aligned")
+	return s.publish(ctx, j, totals)
+}
+
+// align makes the second step of the job's last move, unless it is made, and returns the job with its counts then.
+func (s *Service) align(ctx context.Context, j job.Job) (job.Job, job.ChunkTotals, error) {
+	totals, err := s.Repair.AlignChunks(ctx, j)
+	j.Processed, j.Rejected = totals.Processed, totals.Rejected
+	return j, totals, err
+}
+
+// publish makes what lies outside the store agree with a job whose chunks have followed it. A step that fails does not
+// keep the others from being tried; only the mark that all is done waits for every one.
+func (s *Service) publish(ctx context.Context, j job.Job, totals job.ChunkTotals) error {
+	if j.Status.HoldsSlot() {
+		var err error
+		if j, err = s.endIfOver(ctx, j, totals); err != nil {
+			return err
+		}
+	}
+	// The slot first: who sees that a job is over may want the next one.
+	err := s.syncSlot(ctx, j)
+	crash.Point("reconcile.slot")
+	err = errors.Join(err, s.syncView(ctx, j))
+	crash.Point("reconcile.view")
+	err = errors.Join(err, s.enqueue(ctx, j))
+	if err != nil || j.Status.HoldsSlot() || j.UndoPending() || j.Finalized {
+		return err
+	}
+	crash.Point("reconcile.published")
+	err = s.Repair.FinalizeJob(ctx, j)
+	crash.Point("reconcile.finalized")
+	return err
+}
+
+// endIfOver fails those chunks of a running job that stalled too often, or that its deadline has left open, and ends the
+// job if all its chunks are over.
+func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTotals) (job.Job, error) {
+	open := int64(totals.Open)
+	if totals.Stalled > 0 {
+		n, err := s.Repair.FailStalled(ctx, j.ID)
+		if err != nil {
+			return j, err
+		}
+		s.Log.Error("chunks failed for good", "job", j.ID, "chunks", n)
+		open -= n
+	}
+	if open > 0 && j.Overdue {
+		n, err := s.Repair.FailOpen(ctx, j)
+		if err != nil {
+			return j, err
+		}
+		s.Log.Error("job took longer than it may", "job", j.ID, "chunks", n)
+		open -= n
+	}
+	if open > 0 {
+		return j, nil
+	}
+	return s.finish(ctx, j)
+}
+
+// finish ends the job if all its chunks are over, and returns it as it stands then. Exactly one caller in the fleet makes
+// the move.
+func (s *Service) finish(ctx context.Context, j job.Job) (job.Job, error) {
+	moved, err := s.Repair.FinishJob(ctx, j.ID)
+	if err != nil || !moved {
+		return j, err
+	}
+	now, err := s.Store.Job(ctx, j.ID)
+	if err != nil {
+		return j, err
+	}
+	if now.Status.Terminal() { // its owner may have retried it already
+		s.Log.Info("job over", "job", now.ID, "status", now.Status, "processed", now.Processed, "rejected", now.Rejected,
+			"users/s", now.Rate(time.Now()), "elapsed", now.FinishedAt.Sub(now.StartedAt).String())
+	}
+	return now, nil
+}
+
+// syncSlot makes the job's slot agree with its status: held while it waits or runs, given back when it is over or
+// paused. The job may have moved since j was read, so it looks again after each change. Whoever moves a job comes here
+// after the commit: then the slot agrees with the last move, whatever the order of the calls.
+func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
+	limit := s.Tiers.Limit(j.Tier)
+	for added := false; ; {
+		holds := j.Status.HoldsSlot()
+		var err error
+		switch {
+		case holds:
+			added, err = s.Slots.Renew(ctx, j.Owner, j.ID, limit)
+			if err == nil && !added {
+				return nil
+			}
+		case added || !j.Status.Terminal(): // the end of what was put back above has begun its cooldown
+			added, err = false, s.Slots.Unreserve(ctx, j.Owner, j.ID, limit)
+		default:
+			err = s.Slots.Release(ctx, j.Owner, j.ID, j.FinishedAt, limit)
+		}
+		if err != nil {
+			return err
+		}
+		now, err := s.Store.Job(ctx, j.ID)
+		if err != nil || now.Status.HoldsSlot() == holds {
+			return err
+		}
+		j = now
+	}
+}
+
+// syncView puts the live view back when Redis lost it or shows an older version, the counts of a job that stands still
+// as somebody saw them too early, or a reason to wait that a slow worker showed after it was taken back: those have no
+// versions.
+func (s *Service) syncView(ctx context.Context, j job.Job) error {
+	live, ok, err := s.Live.Get(ctx, j.ID)
+	switch {
+	case err != nil:
+		return err
+	case ok && live.Version > j.Version:
+		return nil
+	case ok && live.Version == j.Version && live.WaitReason == j.WaitReason &&
+		(j.Status.HoldsSlot() || live.Processed == j.Processed && live.Rejected == j.Rejected):
+		return nil
+	}
+	return s.Show(ctx, j)
+}
+
+// Show puts the job into the live view with all its chunks, since a view without them would show less than there was.
+func (s *Service) Show(ctx context.Context, j job.Job) error {
+	chunks, err := s.Store.Chunks(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	return s.Live.Put(ctx, j, chunks)
+}
+
+// enqueue puts into the queue what is to be done for the job: the first window of chunks that nobody holds, or the
+// removal of its users.
+func (s *Service) enqueue(ctx context.Context, j job.Job) error {
+	switch {
+	case j.UndoPending():
+		return s.Queue.EnqueueUndo(ctx, j.Tier, j.ID, j.UndoneRows)
+	case !j.Status.HoldsSlot():
+		return nil
+	}
+	chunks, err := s.Repair.ClaimableChunks(ctx, j.ID, s.Window)
+	if err != nil {
+		return err
+	}
+	for i := range chunks {
+		if err := s.Queue.EnqueueChunk(ctx, j.Tier, j.ID, chunks[i].No, chunks[i].Claims); err != nil {
+			return err
+		}
+		crash.Point("reconcile.enqueued")
+	}
+	return nil
+}
+
+// pageSize bounds what one read of ReconcileAll holds. It pages through all jobs, so that stuck ones do not hide those
+// behind them.
+const pageSize = 100
+
+// reconcileTimeout bounds the work on one job, so that it does not keep the others waiting.
+const reconcileTimeout = 10 * time.Second
+
+// RunReconciler calls ReconcileAll each jittered interval until ctx ends. Every worker runs one.
+func (s *Service) RunReconciler(ctx context.Context, interval time.Duration) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(interval*3/4 + rand.N(interval/2)):
+		}
+		if err := s.ReconcileAll(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Warn("not all jobs were reconciled", "err", err)
+		}
+	}
+}
+
+// ReconcileAll reconciles every job that is not finalized. An error of one job is logged and does not keep the others
+// waiting; the error returned is that of reading the list.
+func (s *Service) ReconcileAll(ctx context.Context) error {
+	for after := ""; ; {
+		list, err := s.Repair.UnfinalizedJobs(ctx, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if err := s.reconcileInTime(ctx, list[i]); err != nil && ctx.Err() == nil {
+				s.Log.Warn("job not reconciled", "job", list[i].ID, "err", err)
+			}
+			after = list[i].ID
+		}
+		if len(list) < pageSize {
+			return nil
+		}
+	}
+}
+
+func (s *Service) reconcileInTime(ctx context.Context, j job.Job) error {
+	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout)
+	defer cancel()
+	return s.Reconcile(ctx, j)
+}

@@ -1,0 +1,170 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/musterhq/muster/internal/crash"
+	"github.com/musterhq/muster/internal/job"
+)
+
+// maxRandomUser is how many users a job may ask of RandomUser.
+const maxRandomUser = 100_000
+
+// Submit accepts the import: it checks the request, reserves a slot and stores the job's row. From then on the job exists,
+// whatever happens to this process. It returns the job; replayed is true when the same request under the same idempotency
+// key was accepted before, and the job is that one. Errors: *invalid.Error, *job.BatchLimitError,
+// *job.LimitError, job.ErrKeyReused, job.ErrStoreUnavailable, job.ErrQueueUnavailable, job.ErrQueueFull; nothing is left behind then.
+func (s *Service) Submit(ctx context.Context, spec job.Spec) (j job.Job, replayed bool, err error) {
+	if err := s.validate(&spec); err != nil {
+		return job.Job{}, false, err
+	}
+	hash := requestHash(spec)
+	if spec.IdempotencyKey != "" {
+		switch j, err := s.replay(ctx, spec, hash); {
+		case err == nil:
+			return j, true, nil
+		case !errors.Is(err, job.ErrNotFound):
+			return job.Job{}, false, err
+		}
+	}
+	if j, err = newJob(spec, hash); err != nil {
+		return job.Job{}, false, err
+	}
+	limit := s.Tiers.For(spec.Count)
+	j.Tier, j.ChunkRows = limit.Tier, s.chunkRows(spec.Source)
+	if depth, err := s.Queue.Depth(ctx); err != nil || depth >= s.MaxDepth {
+		return job.Job{}, false, cmp.Or(err, job.ErrQueueFull)
+	}
+
+	crash.Point("submit.begin")
+	if err := s.Slots.Reserve(ctx, j.Owner, j.ID, limit); err != nil {
+		// A refusal may come from the job that the same request made a moment ago.
+		if j, replayErr := s.replay(ctx, spec, hash); replayErr == nil {
+			return j, true, nil
+		}
+		return job.Job{}, false, s.estimateWait(ctx, err)
+	}
+	crash.Point("submit.reserved")
+	if err := s.Store.CreateJob(ctx, &j); err != nil {
+		s.unreserve(ctx, j, limit, err)
+		if errors.Is(err, job.ErrDuplicateKey) {
+			j, err := s.replay(ctx, spec, hash)
+			return j, err == nil, err
+		}
+		return job.Job{}, false, err
+	}
+	crash.Point("submit.created")
+	s.begin(context.WithoutCancel(ctx), j) // the client may be gone, the job exists all the same
+	crash.Point("submit.end")
+	return j, false, nil
+}
+
+// begin adds the chunks of a new job, and does what Reconcile does for it. An error is only logged: the job is accepted,
+// and the reconciler does what is left.
+func (s *Service) begin(ctx context.Context, j job.Job) {
+	adding, cancel := context.WithTimeout(ctx, alignTimeout)
+	defer cancel()
+	if err := s.Store.AddChunks(adding, j); err != nil {
+		s.Log.WarnContext(ctx, "chunks not added; the reconciler will", "job", j.ID, "err", err)
+		return
+	}
+	crash.Point("submit.chunks")
+	s.publishOrLog(ctx, j, job.ChunkTotals{Recorded: j.Chunks, Open: j.Chunks})
+}
+
+// replay returns the job that the request's idempotency key stands for.
+func (s *Service) replay(ctx context.Context, spec job.Spec, hash string) (job.Job, error) {
+	if spec.IdempotencyKey == "" {
+		return job.Job{}, job.ErrNotFound
+	}
+	j, err := s.Store.JobByKey(ctx, spec.Owner, spec.IdempotencyKey)
+	if err == nil && j.RequestHash != hash {
+		return job.Job{}, job.ErrKeyReused
+	}
+	return j, err
+}
+
+// unreserve frees the slot of a job that does not run, because of cause. When the answer to a COMMIT was lost, it may run
+// all the same: then the slot is left to it, or to its lease of a minute.
+func (s *Service) unreserve(ctx context.Context, j job.Job, limit job.TierLimit, cause error) {
+	if errors.Is(cause, job.ErrUncertain) {
+		return
+	}
+	// Not the request's context: the client may be gone, the slot must go too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followTimeout)
+	defer cancel()
+	if err := s.Slots.Unreserve(ctx, j.Owner, j.ID, limit); err != nil {
+		s.Log.Warn("slot not given back; it expires by itself", "job", j.ID, "err", err)
+	}
+}
+
+// estimateWait improves the wait of a refusal: when the job that is furthest should end.
+func (s *Service) estimateWait(ctx context.Context, err error) error {
+	var limit *job.LimitError
+	if !errors.As(err, &limit) || limit.Cooldown {
+		return err
+	}
+	var best time.Duration
+	for _, id := range limit.Jobs {
+		j, ok, err := s.Live.Get(ctx, id)
+		if err != nil || !ok {
+			continue
+		}
+		if eta, known := j.ETA(time.Now(), s.Upstream); known && (best == 0 || eta < best) {
+			best = eta
+		}
+	}
+	// Bounds for an estimate: one wrong by minutes would keep a polite client away for nothing.
+	limit.RetryAfter = min(max(best, limit.RetryAfter, time.Second), 5*time.Minute)
+	return limit
+}
+
+func (s *Service) chunkRows(source string) int64 {
+	if source == job.SourceRandomUser {
+		return job.RandomUserPage
+	}
+	return s.ChunkRows
+}
+
+func newJob(spec job.Spec, hash string) (job.Job, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return job.Job{}, fmt.Errorf("make a job id: %w", err)
+	}
+	j := job.Job{
+		ID: id.String(), Owner: spec.Owner, Source: spec.Source, Status: job.Pending, Requested: spec.Count,
+		Nat: spec.Nat, IdempotencyKey: spec.IdempotencyKey, RequestHash: hash,
+	}
+	if spec.Seed != nil {
+		j.Seed = *spec.Seed
+		return j, nil
+	}
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	// Below 2^53, so that a client whose numbers are doubles can send it back.
+	j.Seed = int64(binary.LittleEndian.Uint64(b[:]) >> 11)
+	return j, nil
+}
+
+// requestHash tells whether two requests ask for the same: everything but the caller and the key.
+func requestHash(spec job.Spec) string {
+	b, _ := json.Marshal(struct {
+		Source string
+		Count  int64
+		Seed   *int64
+		Nat    []string
+	}{spec.Source, spec.Count, spec.Seed, spec.Nat}) // of these types Marshal cannot fail
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

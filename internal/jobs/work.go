@@ -1,0 +1,56 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/musterhq/muster/internal/crash"
+	"github.com/musterhq/muster/internal/job"
+)
+
+// What workers tell of the chunks that they work on.
+
+// ChunkDone enqueues the chunk one window on, and ends the job when this was the last.
+func (s *Service) ChunkDone(ctx context.Context, c *job.Claim) error {
+	if next := c.Chunk.No + s.Window; next < c.Job.Chunks {
+		if err := s.Queue.EnqueueChunk(ctx, c.Job.Tier, c.Job.ID, next, 0); err != nil {
+			s.Log.Warn("chunk not enqueued; the reconciler will", "job", c.Job.ID, "chunk", next, "err", err)
+		}
+	}
+	crash.Point("chunk.enqueued")
+	j, err := s.finish(ctx, c.Job)
+	if err != nil || !j.Status.Terminal() {
+		return err
+	}
+	return s.Reconcile(ctx, j)
+}
+
+// Enqueue puts the claim's chunk back into the queue.
+func (s *Service) Enqueue(ctx context.Context, c *job.Claim) error {
+	return s.Queue.EnqueueChunk(ctx, c.Job.Tier, c.Job.ID, c.Chunk.No, c.Chunk.Claims)
+}
+
+// Running shows that the job runs, which it has just begun or taken up again, and takes back why it waited. It fills j
+// with the job as it stands.
+func (s *Service) Running(ctx context.Context, j *job.Job) error {
+	if j.WaitReason == "" {
+		return s.showAsItStands(ctx, j)
+	}
+	return s.Waiting(ctx, j, "")
+}
+
+// Waiting lets the job show why it waits. It fills j with the job as it stands.
+func (s *Service) Waiting(ctx context.Context, j *job.Job, reason job.WaitReason) error {
+	if err := s.Repair.SetWaitReason(ctx, j.ID, reason); err != nil {
+		return err
+	}
+	return s.showAsItStands(ctx, j)
+}
+
+func (s *Service) showAsItStands(ctx context.Context, j *job.Job) error {
+	now, err := s.Store.Job(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	*j = now
+	return s.Show(ctx, now)
+}

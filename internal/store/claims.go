@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/musterhq/muster/internal/crash"
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
+)
+
+// ClaimChunk takes a chunk for one lease. It returns nil when somebody else holds it, it is over or stalled too often,
+// or its job does not run: there is nothing to do then. The job's counts are not read.
+func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Claim, error) {
+	crash.Point("claim.begin")
+	// Before the claim: a read that failed after it would leave a stall behind, and three of them fail the chunk.
+	jobs, err := s.selectJobs(ctx, `WHERE id = ?`, jobID)
+	if err != nil || len(jobs) == 0 || !jobs[0].Status.HoldsSlot() {
+		return nil, err
+	}
+	var row chunkRow
+	now := s.dialect.now
+	err = s.inTx(ctx, "claim chunk", func(tx *sqlx.Tx) error {
+		began := time.Now()
+		err := requireRow(tx.ExecContext(ctx, `
+			UPDATE job_chunks
+			   SET lease_until = `+now+` + ?, stalls = stalls + 1, claims = claims + 1
+			 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND lease_until < `+now+` AND stalls < ?`,
+			s.lease.Milliseconds(), jobID, no, job.MaxStalls))
+		if err != nil {
+			return err
+		}
+		s.observeRTT(time.Since(began))
+		crash.Point("claim.taken")
+		err = tx.GetContext(ctx, &row, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ?`, jobID, no)
+		crash.Point("claim.read")
+		return err
+	})
+	if errors.Is(err, errNoRow) {
+		return nil, nil
+	}
+	// After a lost COMMIT the chunk may be the caller's or not. Going on is safe, since each batch has its own guard;
+	// giving up would leave the stall.
+	if err != nil && !errors.Is(err, job.ErrUncertain) {
+		return nil, err
+	}
+	return &job.Claim{Job: jobs[0], Chunk: row.chunk()}, nil
+}
+
+// CommitBatch stores users, the next rows of the claimed chunk, of which rejected more were left out by the
+// source, and moves the claim on. Rows and checkpoint commit together: the guarded UPDATE is lock, fence,
+// checkpoint, lease renewal and counter in one statement. It returns job.ErrFenced when the chunk is not the
+// caller's any more; any other error leaves the chunk where it stood, and wraps job.ErrStoreUnavailable when
+// trying later may help.
+func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int) error {
+	crash.Point("batch.begin")
+	if c.Job.Status == job.Pending {
+		if err := s.startJob(ctx, c); err != nil {
+			return err
+		}
+	}
+	crash.Point("batch.started")
+	unknown := false
+	for n := 1; ; n++ {
+		err := s.tryBatch(ctx, c, users, rejected, unknown)
+		switch k := classify(err); {
+		case err == nil:
+			crash.Point("batch.committed")
+			c.Chunk.Done += int64(len(users) + rejected)
+			c.Chunk.Rejected += int64(rejected)
+			return nil
+		case errors.Is(err, errNoRow):
+			return job.ErrFenced
+		case k != conflict && k != unavailable || n == attempts || ctx.Err() != nil:
+			return translate("commit batch", err)
+		case errors.Is(err, job.ErrUncertain):
+			// Whether the COMMIT took effect shows in the next run of the same transaction: its guard waits for the
+			// first one's lock, which a plain SELECT would not do.
+			unknown = true
+		}
+		if backoff(ctx, n) != nil {
+			return translate("commit batch", err)
+		}
+	}
+}
+
+// tryBatch runs the transaction of a batch once; unknown says that an earlier run may have committed.
+func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int, unknown bool) error {
+	guard, err := s.inserts.get(ctx, s.guardSQL())
+	if err != nil {
+		return err
+	}
+	rowsPerInsert := s.rowsPerInsert()
+	var full *sqlx.Stmt
+	if len(users) >= rowsPerInsert {
+		if full, err = s.inserts.get(ctx, insertSQL(rowsPerInsert)); err != nil {
+			return err
+		}
+	}
+	return s.runTx(ctx, func(tx *sqlx.Tx) error {
+		n := int64(len(users) + rejected)
+		began := time.Now()
+		rows, err := changed(tx.StmtxContext(ctx, guard).ExecContext(ctx,
+			n, n, rejected, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Done))
+		if err != nil {
+			return err
+		}
+		s.observeRTT(time.Since(began))
+		if rows == 0 {
+			return s.resolve(ctx, tx, c, n, unknown)
+		}
+		crash.Point("batch.guarded")
+		if err := s.insertUsers(ctx, tx, full, rowsPerInsert, users); err != nil {
+			return err
+		}
+		crash.Point("batch.inserted")
+		return nil
+	})
+}
+
+// farRTT is the round trip from which on fewer statements are worth more than quick ones.
+const farRTT = 2 * time.Millisecond
+
+// rowsPerInsert is how many users one INSERT stores.
+func (s *Store) rowsPerInsert() int {
+	if time.Duration(s.rtt.Load()) > farRTT {
+		return s.dialect.farRowsPerInsert
+	}
+	return s.dialect.rowsPerInsert
+}
+
+// observeRTT estimates the round trip by the least time that a statement took which touches one row. A longer time
+// counts little by little: a busy server is not a far one.
+func (s *Store) observeRTT(took time.Duration) {
+	least := s.rtt.Load()
+	if least == 0 {
+		least = int64(took)
+	}
+	s.rtt.Store(min(int64(took), least+(int64(took)-least)/16))
+}
+
+// guardSQL sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
+func (s *Store) guardSQL() string {
+	return `
+		UPDATE job_chunks
+		   SET state = CASE WHEN rows_done + ? >= row_count THEN 'DONE' ELSE state END,
+		       rows_done = rows_done + ?, rows_rejected = rows_rejected + ?,
+		       lease_until = ` + s.dialect.now + ` + ?, stalls = 0
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND rows_done = ?`
+}
+
+// resolve tells why the guard of a batch of n rows matched no row. After a lost connection the first commit may have
+// taken effect: a checkpoint that already stands at the batch's end is this batch's own. Otherwise it returns errNoRow.
+func (s *Store) resolve(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, unknown bool) error {
+	if !unknown {
+		return errNoRow
+	}
+	var done int64
+	err := tx.GetContext(ctx, &done, `SELECT rows_done FROM job_chunks WHERE job_id = ? AND chunk_no = ?`+s.dialect.forUpdate,
+		c.Chunk.JobID, c.Chunk.No)
+	if err != nil {
+		return err
+	}
+	if done == c.Chunk.Done+n {
+		crash.Point("batch.resolved")
+		return nil
+	}
+	return errNoRow
+}
+
+// GiveBack ends a claim on purpose: the chunk may be claimed again after wait, and the claim does not count as a
+// stall. It has no effect when the chunk is not the caller's any more.
+func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, reason string) error {
+	crash.Point("giveback.begin")
+	_, err := s.exec(ctx, "give back chunk", `
+		UPDATE job_chunks
+		   SET lease_until = CASE WHEN ? > 0 THEN `+s.dialect.now+` + ? ELSE 0 END,
+		       stalls = CASE WHEN stalls > 0 AND stalls >= ? THEN stalls - 1 ELSE stalls END, last_error = ?
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ? AND rows_done = ?`,
+		wait.Milliseconds(), wait.Milliseconds(), c.Chunk.Stalls, cut(reason), c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims, c.Chunk.Done)
+	crash.Point("giveback.done")
+	return err
+}
+
+// Stall ends a claim that failed by the chunk's own fault, a panic for one: the stall stays counted.
+func (s *Store) Stall(ctx context.Context, c *job.Claim, reason string) error {
+	_, err := s.exec(ctx, "stall chunk", `
+		UPDATE job_chunks SET lease_until = 0, last_error = ?
+		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ?`,
+		cut(reason), c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims)
+	return err
+}
+
+// cut keeps a text within the column; the rest of a long error says little.
+func cut(s string) string {
+	const most = 500
+	if r := []rune(s); len(r) > most {
+		return string(r[:most])
+	}
+	return s
+}

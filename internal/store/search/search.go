@@ -1,0 +1,139 @@
+// Package search finds the ids of the users that a list shows.
+//
+// A list may ask for users by any combination of filters, "contains" among them, in any order. No single index serves
+// that, so a search runs in three steps:
+//
+//  1. Look up which values match (values.go). There may be 3,000,000 users, but only 3,000 first names among them.
+//  2. Name the candidates (candidates.go): each is one way to the users, with what it costs and the SQL that it runs.
+//  3. Run the cheapest.
+//
+// Every candidate finds the same ids. Which of them runs is a matter of time only.
+package search
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/musterhq/muster/internal/user"
+)
+
+// Querier is the part of *sql.DB, *sql.Conn and *sqlx.DB that a search needs. It is used by several goroutines at once.
+type Querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// search is one search under way.
+type search struct {
+	db      Querier
+	dialect *Dialect
+	query   user.Query
+	column  string     // to sort by
+	want    int        // how many ids
+	where   Conditions // all that the filter asks of a user
+	limits  limits
+}
+
+// sortColumns are the columns of user.SortFields. Each has an index, whose entries InnoDB and SQLite order by id where
+// the values are equal.
+var sortColumns = map[string]string{
+	"": "id", user.SortID: "id", user.SortFirstName: "first_name", user.SortLastName: "last_name", user.SortCity: "city",
+	user.SortState: "state", user.SortAge: "age", user.SortEmail: "email",
+}
+
+// IDs returns the ids of the first Offset+Size+1 users of the list that q describes, or of all when there are fewer, in
+// the order of the list. The one more tells the caller whether another page follows.
+func IDs(ctx context.Context, db Querier, d *Dialect, q user.Query) ([]int64, error) {
+	s, err := newSearch(db, d, q)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.candidates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return cheapest(list).Run(ctx)
+}
+
+func newSearch(db Querier, d *Dialect, q user.Query) (*search, error) {
+	column := sortColumns[q.Sort.By]
+	if column == "" {
+		return nil, fmt.Errorf("cannot sort users by %q", q.Sort.By)
+	}
+	return &search{db: db, dialect: d, query: q, column: column, want: q.Offset + q.Size + 1, where: d.Where(q.Filter), limits: defaults}, nil
+}
+
+// byID reports whether the list is in the order of ids.
+func (s *search) byID() bool { return s.column == "id" }
+
+// ordering returns the columns to sort by. Users with equal values follow by id in the same direction.
+func (s *search) ordering() string {
+	dir := ""
+	if s.query.Sort.Desc {
+		dir = " DESC"
+	}
+	if s.byID() {
+		return "id" + dir
+	}
+	return s.sortColumn() + dir + ", id" + dir
+}
+
+// sortColumn returns the column to sort by as its index has it.
+func (s *search) sortColumn() string { return s.dialect.Column(s.column) }
+
+// beyond returns the comparison with a placeholder that holds for what follows in the order of the list.
+func (s *search) beyond() string {
+	if s.query.Sort.Desc {
+		return " < ?"
+	}
+	return " > ?"
+}
+
+// cursorCondition returns the filter's conditions and, on a later page, that a user follows the last one of the page
+// before: (Austin, 7) is followed by Austin with an id above 7, and by every city above Austin.
+func (s *search) cursorCondition() Conditions {
+	after := s.query.After
+	switch {
+	case after == nil:
+		return s.where
+	case s.byID():
+		return s.where.And("id"+s.beyond(), after.ID)
+	}
+	return s.where.And("("+s.sortColumn()+s.beyond()+" OR "+s.sortColumn()+" = ? AND id"+s.beyond()+")", after.Value, after.Value, after.ID)
+}
+
+// firstIDs selects the first users that meet the conditions, read through an index in the order of the list.
+func (s *search) firstIDs(ctx context.Context, index string, c Conditions, want int) ([]int64, error) {
+	return s.ids(ctx, fmt.Sprintf(`SELECT id FROM users%s WHERE %s ORDER BY %s LIMIT %d`, index, c, s.ordering(), want), c.Args)
+}
+
+func (s *search) ids(ctx context.Context, query string, args []any) (ids []int64, err error) {
+	err = s.each(ctx, query, args, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// each calls scan for each row that a query selects.
+func (s *search) each(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// in returns the condition that a column has one of the values.
+func (s *search) in(v columnValues) string {
+	return s.dialect.Column(v.column) + " IN (?" + strings.Repeat(", ?", len(v.values)-1) + ")"
+}

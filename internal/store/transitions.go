@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/musterhq/muster/internal/crash"
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Every move of a job is written here, and each is two steps: first the job's row, then its chunks (AlignChunks). No
+// transaction spans the two, so that jobs may lie on another server than chunks and users. A process that dies between
+// them leaves chunks that are behind; the reconciler finds those and makes the second step.
+
+// CreateJob makes the job exist: it reserves the ids of its users and stores its row, in one transaction. The caller
+// has set j.ChunkRows; FirstID, Chunks, Status and CreatedAt are filled in. AddChunks is the second step. It returns
+// job.ErrDuplicateKey when the owner has a job under the same idempotency key.
+func (s *Store) CreateJob(ctx context.Context, j *job.Job) error {
+	p, err := json.Marshal(params{Nat: j.Nat})
+	if err != nil {
+		return err
+	}
+	j.Status, j.Chunks = job.Pending, int((j.Requested+j.ChunkRows-1)/j.ChunkRows)
+	key := sql.NullString{String: j.IdempotencyKey, Valid: j.IdempotencyKey != ""}
+	return s.inTx(ctx, "create job", func(tx *sqlx.Tx) error {
+		if j.FirstID, err = reserveIDs(ctx, tx, j.Requested); err != nil {
+			return err
+		}
+		var now int64
+		if err := tx.GetContext(ctx, &now, `SELECT `+s.dialect.now); err != nil {
+			return err
+		}
+		j.CreatedAt = millis(now)
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO jobs (id, owner, source, tier, status, requested, chunks, chunk_rows, first_id, seed, params,
+			                  idempotency_key, request_hash, created_at, deadline_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			j.ID, j.Owner, j.Source, j.Tier, j.Status, j.Requested, j.Chunks, j.ChunkRows, j.FirstID, j.Seed, string(p),
+			key, j.RequestHash, now, s.deadlineFrom(now))
+		if classify(err) == duplicate && key.Valid {
+			return job.ErrDuplicateKey
+		}
+		return err
+	})
+}
+
+// deadlineFrom is when a job that begins now must be over; 0: never.
+func (s *Store) deadlineFrom(now int64) int64 {
+	if s.allowed == 0 {
+		return 0
+	}
+	return now + s.allowed.Milliseconds()
+}
+
+// reserveIDs takes n contiguous user ids and returns the first.
+func reserveIDs(ctx context.Context, tx *sqlx.Tx, n int64) (first int64, err error) {
+	// The UPDATE holds the row until the commit, so the SELECT reads its own increment.
+	rows, err := changed(tx.ExecContext(ctx, `UPDATE id_blocks SET next_id = next_id + ? WHERE name = 'users'`, n))
+	if err != nil {
+		return 0, err
+	}
+	if rows != 1 {
+		return 0, errors.New("id_blocks has no row for users")
+	}
+	err = tx.GetContext(ctx, &first, `SELECT next_id - ? FROM id_blocks WHERE name = 'users'`, n)
+	return first, err
+}
+
+// MoveJob makes the first step of a move that the job's owner asks for, and returns the job as it stands then; its
+// second step is AlignChunks. Asking for a move that is made already has no effect. The slot of a job that is to run
+// again is the caller's to reserve before. Errors: job.ErrNotFound, *job.StateError; job.ErrUncertain when the move may
+// have been made.
+func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (job.Job, error) {
+	set, args := s.assignments(m)
+	err := s.inTx(ctx, string(m)+" job", func(tx *sqlx.Tx) error {
+		return requireRow(tx.ExecContext(ctx, `
+			UPDATE jobs
+			   SET `+set+`, wait_reason = '', finalized_at = 0, version = version + 1
+			 WHERE id = ? AND owner = ? AND `+legalFor(m), append(args, id, owner)...))
+	})
+	refused := errors.Is(err, errNoRow)
+	if err != nil && !refused {
+		return job.Job{}, err
+	}
+	crash.Point("move.written")
+	j, err := s.Job(ctx, id)
+	switch {
+	case err != nil && !refused:
+		return job.Job{}, fmt.Errorf("%w: %w", job.ErrUncertain, err) // to the caller, who does not learn how it went
+	case err != nil:
+		return job.Job{}, err
+	case j.Owner != owner:
+		return job.Job{}, job.ErrNotFound
+	case refused && !m.Made(&j): // one that was moved may have moved on since
+		return job.Job{}, &job.StateError{Move: m, Status: j.Status}
+	}
+	return j, nil
+}
+
+// legalFor is the condition that a job may make the move. One that is to be undone never runs again.
+func legalFor(m job.Move) string {
+	var names []string
+	for _, status := range m.From() {
+		names = append(names, "'"+string(status)+"'")
+	}
+	condition := `status IN (` + strings.Join(names, ", ") + `)`
+	if m == job.MoveRetry || m == job.MoveUndo {
+		condition += ` AND undo_at = 0`
+	}
+	return condition
+}
+
+// assignments is the SET list of an owner's move. MySQL evaluates assignments from left to right, with the new values,
+// and SQLite with the old ones: so each reads only columns that are assigned later.
+func (s *Store) assignments(m job.Move) (set string, args []any) {
+	now := s.dialect.now
+	switch m {
+	case job.MovePause:
+		set = `paused_at = ` + now
+	case job.MoveResume: // the time that it was paused does not count against its deadline
+		set = `deadline_at = CASE WHEN deadline_at > 0 THEN deadline_at + ` + now + ` - paused_at ELSE 0 END,
+			       ` + s.addIdle("paused_at") + `, paused_at = 0`
+	case job.MoveRetry: // it gets a new deadline
+		set = s.addIdle("finished_at") + `, error_code = '', finished_at = 0,
+			       deadline_at = CASE WHEN ? > 0 THEN ` + now + ` + ? ELSE 0 END`
+		args = []any{s.allowed.Milliseconds(), s.allowed.Milliseconds()}
+	case job.MoveCancel:
+		set = `finished_at = ` + now + `, ` + s.addIdle("paused_at") + `, paused_at = 0`
+	case job.MoveUndo:
+		return `undo_at = ` + now, nil
+	case job.MoveStart, job.MoveComplete, job.MoveFail: // no owner makes these
+	}
+	return set + `, chunks_version = version + 1, status = '` + string(m.To()) + `'`, args
+}
+
+// addIdle adds the time since a column's to that in which the job stood still after its start.
+func (s *Store) addIdle(since string) string {
+	return `idle_ms = idle_ms + CASE WHEN started_at > 0 AND ` + since + ` > 0 THEN ` + s.dialect.now + ` - ` + since + ` ELSE 0 END`
+}
+
+// startJob moves the claim's job to IN_PROGRESS. It comes before the first batch, also the first after a pause; no row
+// matches when another chunk was first.
+func (s *Store) startJob(ctx context.Context, c *job.Claim) error {
+	rows, err := s.exec(ctx, "start job", `
+		UPDATE jobs
+		   SET status = 'IN_PROGRESS', version = version + 1,
+		       started_at = CASE WHEN started_at = 0 THEN `+s.dialect.now+` ELSE started_at END
+		 WHERE id = ? AND `+legalFor(job.MoveStart), c.Job.ID)
+	if err == nil {
+		c.Job.Status, c.Job.Version = job.InProgress, c.Job.Version+rows
+	}
+	return err
+}
+
+// FinishJob ends a job that runs and whose chunks are all over: COMPLETED when each is done, else FAILED. It reports
+// whether this call made the move; exactly one call does. Call it after the commit that ended a chunk: of two last
+// chunks that end at once, the later one sees both.
+func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
+	crash.Point("finish.begin")
+	jobs, err := s.selectJobs(ctx, `WHERE id = ?`, id)
+	if err != nil || len(jobs) == 0 || !jobs[0].Status.HoldsSlot() {
+		return false, err
+	}
+	j := &jobs[0]
+	t, err := s.chunkTotals(ctx, j)
+	if err != nil || t.Open > 0 || !t.Settled(j) {
+		return false, err
+	}
+	move, code := job.MoveComplete, ""
+	switch {
+	case t.Failed > 0 && j.Overdue:
+		move, code = job.MoveFail, "deadline_exceeded"
+	case t.Failed > 0:
+		move, code = job.MoveFail, "chunk_failed"
+	}
+	// Whoever moved the job since it was read has raised its version, and sees to its end.
+	rows, err := s.exec(ctx, "finish job", `
+		UPDATE jobs
+		   SET status = ?, version = version + 1, error_code = ?, wait_reason = '', finalized_at = 0,
+		       finished_at = `+s.dialect.now+`, processed = ?, rejected = ?
+		 WHERE id = ? AND version = ? AND `+legalFor(move),
+		move.To(), code, t.Processed, t.Rejected, id, j.Version)
+	if rows == 1 {
+		crash.Point("finish.moved")
+	}
+	return rows == 1, err
+}
+
+// FinalizeJob records that everything is done that follows the end or the pause of j, and with it the counts of its
+// chunks, which are final. It has no effect when the job has moved since j was read, while it runs, and while users of
+// it are still to be removed.
+func (s *Store) FinalizeJob(ctx context.Context, j job.Job) error {
+	_, err := s.exec(ctx, "finalize job", `
+		UPDATE jobs
+		   SET finalized_at = `+s.dialect.now+`, processed = ?, rejected = ?
+		 WHERE id = ? AND version = ? AND finalized_at = 0
+		   AND status NOT IN ('PENDING', 'IN_PROGRESS') AND (undo_at = 0 OR undone_at > 0)`,
+		j.Processed, j.Rejected, j.ID, j.Version)
+	return err
+}
+
+// SetWaitReason sets why a job waits that is not over; empty clears it.
+func (s *Store) SetWaitReason(ctx context.Context, id string, reason job.WaitReason) error {
+	_, err := s.exec(ctx, "set wait reason", `UPDATE jobs SET wait_reason = ? WHERE id = ? AND finished_at = 0`, reason, id)
+	return err
+}
+
+// undoRows is how many users one transaction removes: some ten milliseconds of locks.
+const undoRows = 5000
+
+// UndoSlice removes the next users of a job that is to be undone and reports whether there may be more. The users go
+// first and the job's row follows, so any number of workers may call it and any of them may die: what is removed twice
+// is gone all the same.
+func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error) {
+	if !j.UndoPending() {
+		return false, nil
+	}
+	crash.Point("undo.begin")
+	from, to := j.UndoneRows, min(j.UndoneRows+undoRows, j.Requested)
+	if _, err := s.exec(ctx, "undo job", `DELETE FROM users WHERE id >= ? AND id < ?`, j.FirstID+from, j.FirstID+to); err != nil {
+		return false, err
+	}
+	crash.Point("undo.deleted")
+	rows, err := s.exec(ctx, "undo job", `
+		UPDATE jobs
+		   SET undo_rows = ?, version = version + 1, undone_at = CASE WHEN ? >= requested THEN `+s.dialect.now+` ELSE 0 END
+		 WHERE id = ? AND undo_at > 0 AND undone_at = 0 AND undo_rows = ?`, to, to, j.ID, from)
+	if err != nil || rows == 0 { // another worker was faster
+		return false, err
+	}
+	crash.Point("undo.sliced")
+	j.UndoneRows, j.Undone, j.Version = to, to >= j.Requested, j.Version+1
+	return !j.Undone, nil
+}

@@ -1,0 +1,128 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Client puts tasks into the queue.
+type Client struct {
+	rdb       Redis
+	client    *asynq.Client
+	inspector *asynq.Inspector
+	timeout   time.Duration
+}
+
+// How long a call may take, how long a handler may work on a chunk by default, and how often asynq may retry: handlers
+// fail only by dying, and the reconciler mends that sooner.
+const (
+	callTimeout  = 2 * time.Second
+	chunkTimeout = 10 * time.Minute
+	maxRetry     = 3
+)
+
+// NewClient enqueues through rdb, which stays the caller's to close. A chunk's handler may work for timeout; 0 means
+// 10 minutes.
+func NewClient(rdb Redis, timeout time.Duration) *Client {
+	if timeout == 0 {
+		timeout = chunkTimeout
+	}
+	return &Client{
+		rdb: rdb, timeout: timeout,
+		client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb),
+	}
+}
+
+// EnqueueChunk puts a task for the chunk into the tier's queue, unless one that nobody took yet is there; claims is how
+// often the chunk was claimed so far. The error wraps job.ErrQueueUnavailable.
+//
+// The task id job:chunk:claims stays the same until a worker claims the chunk, so that tasks do not pile up however
+// long the queue is and however many processes enqueue. A task that asynq holds as active or archived is stuck, as its
+// worker died before it claimed: then an id with the time in steps of 10 s passes it by.
+func (c *Client) EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, chunk int, claims int64) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	payload, err := json.Marshal(ChunkPayload{JobID: jobID, Chunk: chunk})
+	if err != nil {
+		return err
+	}
+	return c.add(ctx, Queue(tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload))
+}
+
+// EnqueueUndo puts a task for the removal of the job's users into the tier's queue; rows is how far that is. It is
+// otherwise as EnqueueChunk.
+func (c *Client) EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, rows int64) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	payload, err := json.Marshal(UndoPayload{JobID: jobID})
+	if err != nil {
+		return err
+	}
+	return c.add(ctx, Queue(tier), fmt.Sprintf("%s:undo:%d", jobID, rows), asynq.NewTask(TypeUndo, payload))
+}
+
+// Depth is how many tasks wait in all queues. The error wraps job.ErrQueueUnavailable.
+func (c *Client) Depth(ctx context.Context) (depth int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	// Not the Inspector: it also measures the memory of each queue.
+	var lengths []*redis.IntCmd
+	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for queue := range Queues() {
+			lengths = append(lengths, p.LLen(ctx, "asynq:{"+queue+"}:pending"))
+		}
+		return nil
+	})
+	for _, n := range lengths {
+		depth += n.Val()
+	}
+	return depth, job.QueueUnavailable("enqueue", err)
+}
+
+func (c *Client) add(ctx context.Context, queue, id string, task *asynq.Task) error {
+	// asynq's client names a queue once in its life. After a flush nobody else would: its tasks are worked off, but the
+	// inspector and the dashboard would not know them.
+	if err := c.rdb.SAdd(ctx, "asynq:queues", queue).Err(); err != nil {
+		return job.QueueUnavailable("enqueue", err)
+	}
+	err := c.enqueue(ctx, queue, id, task)
+	if !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return job.QueueUnavailable("enqueue", err)
+	}
+	info, err := c.inspector.GetTaskInfo(queue, id)
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound): // taken and done in between
+		return ignoreConflict(c.enqueue(ctx, queue, id, task))
+	case err != nil:
+		return job.QueueUnavailable("enqueue", err)
+	case info.State == asynq.TaskStateActive, info.State == asynq.TaskStateArchived, info.State == asynq.TaskStateCompleted:
+		now, err := c.rdb.Time(ctx).Result() // every process reads the same clock
+		if err != nil {
+			return job.QueueUnavailable("enqueue", err)
+		}
+		return ignoreConflict(c.enqueue(ctx, queue, fmt.Sprintf("%s:%d", id, now.Unix()/10), task))
+	}
+	return nil
+}
+
+func (c *Client) enqueue(ctx context.Context, queue, id string, task *asynq.Task) error {
+	_, err := c.client.EnqueueContext(ctx, task,
+		asynq.Queue(queue), asynq.TaskID(id), asynq.Timeout(c.timeout), asynq.MaxRetry(maxRetry))
+	return err
+}
+
+// ignoreConflict takes a task that is in the queue already for one that was put there.
+func ignoreConflict(err error) error {
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil
+	}
+	return job.QueueUnavailable("enqueue", err)
+}
