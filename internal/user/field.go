@@ -21,7 +21,7 @@ type Field struct {
 	Column   string // in the table users
 	Kind     Kind
 	Required bool // a new user has to have it, and a patch cannot empty it
-	Sortable bool // lists can be sorted by it, which takes an index
+	Sortable bool // lists can be sorted by it, which takes an index whose equal entries are in the order of ids
 	Repeats  bool // a few values for many users: a dictionary of them pays
 	Min, Max int  // of the API: characters, or values of a number
 
