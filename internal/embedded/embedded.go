@@ -1,5 +1,5 @@
-// Package embedded is the Redis of the zero-install stack: in this process, in memory, gone with it. Beside a SQLite
-// file that loses nothing: slots, bells and progress are rebuilt from the store.
+// Package embedded is the Redis of the stack that needs no servers: in this process, in memory, gone with it. Beside a SQLite
+// file nothing is lost by that: slots, tasks and live views are rebuilt from the store.
 package embedded
 
 import (
@@ -16,10 +16,10 @@ type Redis struct {
 	done   chan struct{}
 }
 
-// tick is how exactly keys expire.
+// tick is how late keys may expire.
 const tick = 100 * time.Millisecond
 
-// StartRedis starts one on a free port of loopback.
+// StartRedis starts a Redis on a free port of loopback.
 func StartRedis() (*Redis, error) {
 	r := &Redis{server: miniredis.NewMiniRedis(), stop: make(chan struct{}), done: make(chan struct{})}
 	if err := r.server.Start(); err != nil {
@@ -29,7 +29,7 @@ func StartRedis() (*Redis, error) {
 	return r, nil
 }
 
-// age lets keys expire, which miniredis does only when told how much time went by.
+// age lets keys expire, which miniredis does only when it is told how much time has passed.
 func (r *Redis) age() {
 	defer close(r.done)
 	t := time.NewTicker(tick)
@@ -46,7 +46,7 @@ func (r *Redis) age() {
 	}
 }
 
-// URL is its address, as MUSTER_REDIS takes it.
+// URL returns its address, as MUSTER_REDIS takes it.
 func (r *Redis) URL() string { return "redis://" + r.server.Addr() + "/0" }
 
 // Close stops it; what it held is gone.

@@ -16,7 +16,7 @@ type Chunk struct {
 // MaxStalls is how many claims in a row a chunk may have without one committed batch before it fails for good.
 const MaxStalls = 3
 
-// Left is the number of rows that are still to come.
+// Left returns the number of rows that are still to come.
 func (c *Chunk) Left() int64 { return c.Rows - c.Done }
 
 // Claim is a chunk held by one worker under a lease, with the job it belongs to as it stood at the claim.
@@ -70,5 +70,5 @@ type ChunkTotals struct {
 	Rejected  int64 // rows rejected
 }
 
-// Settled reports whether the chunks of j are all there and have followed its last move.
-func (t *ChunkTotals) Settled(j *Job) bool { return t.Recorded == j.Chunks && t.Behind == 0 }
+// Aligned reports whether the chunks of j are all there and have followed its last move.
+func (t *ChunkTotals) Aligned(j *Job) bool { return t.Recorded == j.Chunks && t.Behind == 0 }

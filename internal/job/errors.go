@@ -14,9 +14,10 @@ var (
 	ErrDuplicateKey = errors.New("idempotency key already used")
 	// ErrKeyReused: the idempotency key belongs to a job that was asked for differently.
 	ErrKeyReused = errors.New("this Idempotency-Key was used with a different request")
-	// ErrFenced: the chunk is not the caller's any more, or its job is over. Stop, touch nothing.
+	// ErrFenced: the guard of a batch matched no row: another worker has the chunk, or its job is over or paused. The caller
+	// has to stop and leave the chunk alone.
 	ErrFenced = errors.New("chunk is held by another worker or over")
-	// ErrStoreUnavailable: the database cannot be reached or is read-only; nothing was changed that matters.
+	// ErrStoreUnavailable: the database cannot be reached or is read-only; nothing was changed, unless it is ErrUncertain too.
 	ErrStoreUnavailable = errors.New("the database is not available")
 	// ErrUncertain: the connection was lost during COMMIT; the change may have been made.
 	ErrUncertain = errors.New("the outcome of the commit is unknown")
@@ -62,8 +63,8 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("cannot %s a job that is %s", e.Move, e.Status)
 }
 
-// QueueUnavailable wraps an error of go-redis or asynq in ErrQueueUnavailable; nil stays nil. Whatever Redis did not
-// answer properly, the caller must fail closed. The cause stays reachable, so that a caller who went away
+// QueueUnavailable wraps an error of go-redis or asynq in ErrQueueUnavailable; nil stays nil. Every error counts, since
+// without an answer of Redis a request has to be refused. The cause stays in the chain, so that a caller who went away
 // (context.Canceled) can be told apart.
 func QueueUnavailable(doing string, err error) error {
 	if err == nil {

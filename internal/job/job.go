@@ -1,5 +1,5 @@
 // Package job holds what every part of Muster says about an import job: its life, its tier, its progress and
-// the errors around it. It imports the standard library and internal/invalid only.
+// the errors around it. It imports the standard library only.
 package job
 
 import (
@@ -21,7 +21,7 @@ type Job struct {
 	Source    string   `json:"source"`
 	Tier      Tier     `json:"tier"`
 	Status    Status   `json:"status"`
-	Version   int64    `json:"version"`   // grows by one with every move of Status; orders copies of the job
+	Version   int64    `json:"version"`   // grows by one with every move and every slice of an undo; orders copies of the job
 	Requested int64    `json:"requested"` // rows asked for
 	Processed int64    `json:"processed"` // rows stored, never attempts
 	Rejected  int64    `json:"rejected"`  // rows the source delivered but that failed validation
@@ -35,8 +35,8 @@ type Job struct {
 	WaitReason WaitReason `json:"waitReason,omitempty"` // set while its source cannot deliver
 
 	UndoRequested bool  `json:"undoRequested,omitempty"` // its users are to be removed
-	Undone        bool  `json:"undone,omitempty"`        // they are
-	UndoneRows    int64 `json:"undoneRows,omitempty"`    // how far that is, in rows of the job
+	Undone        bool  `json:"undone,omitempty"`        // its users are removed
+	UndoneRows    int64 `json:"undoneRows,omitempty"`    // how far the removal is, in rows of the job
 
 	IdempotencyKey string `json:"-"`
 	RequestHash    string `json:"-"`
@@ -45,7 +45,7 @@ type Job struct {
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 
-	Idle time.Duration `json:"idle,omitempty"` // of the time since StartedAt, what it was paused or FAILED
+	Idle time.Duration `json:"idle,omitempty"` // how long it was paused or FAILED since StartedAt
 
 	// What only the reconciler reads, and what the live view does not carry.
 	ChunksVersion int64 `json:"-"` // Version of the last move that its chunks have to follow
@@ -56,11 +56,11 @@ type Job struct {
 // UndoPending reports whether users of the job are still to be removed.
 func (j *Job) UndoPending() bool { return j.UndoRequested && !j.Undone }
 
-// LastID is the id of the user made from the job's last row.
+// LastID returns the id of the user made from the job's last row.
 func (j *Job) LastID() int64 { return j.FirstID + j.Requested - 1 }
 
-// Percent is the progress in whole percent: rows stored or rejected over rows requested. It says 100 only when
-// the job is COMPLETED.
+// Percent returns the progress in whole percent: rows stored or rejected over rows requested. It is 100 only when the job
+// is COMPLETED.
 func (j *Job) Percent() int {
 	if j.Status == Completed {
 		return 100
@@ -71,7 +71,7 @@ func (j *Job) Percent() int {
 	return int(min(99, (j.Processed+j.Rejected)*100/j.Requested))
 }
 
-// Rate is the mean number of rows stored per second while the job ran; 0 before that and while it is paused.
+// Rate returns the mean number of rows stored per second while the job ran; 0 before that and while it is paused.
 func (j *Job) Rate(now time.Time) int64 {
 	if j.StartedAt.IsZero() || j.Status == Paused {
 		return 0
@@ -84,7 +84,7 @@ func (j *Job) Rate(now time.Time) int64 {
 	return int64(float64(j.Processed) / math.Max(seconds, 0.1))
 }
 
-// ETA is how long the job still takes at its present rate, or at the pace of upstream when its source is RandomUser and
+// ETA returns how long the job still takes at its present rate, or at the pace of upstream when its source is RandomUser and
 // that is what it waits for; ok is false while it cannot be told.
 func (j *Job) ETA(now time.Time, upstream Allowance) (eta time.Duration, ok bool) {
 	if j.Status.Terminal() {

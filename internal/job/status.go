@@ -77,7 +77,7 @@ func (m Move) From() []Status {
 	return nil
 }
 
-// To is the status that the move leads to; empty for MoveUndo.
+// To returns the status that the move leads to; empty for MoveUndo.
 func (m Move) To() Status {
 	switch m {
 	case MoveStart:

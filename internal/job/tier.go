@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Tier is the size class of a job. Limits count per user and tier.
+// Tier is the size class of a job. Limits count per owner and tier.
 type Tier string
 
 // TierLimit is one row of the tier table.
 type TierLimit struct {
 	Tier       Tier
-	MaxCount   int64 // largest job of the tier; 0: no bound
-	Concurrent int   // jobs of this tier one user may have at once
-	Cooldown   time.Duration
+	MaxCount   int64         // largest job of the tier; 0: no bound
+	Concurrent int           // jobs of this tier that one owner may have at once
+	Cooldown   time.Duration // from the end of a job to the owner's next one of this tier
 }
 
 // Tiers is the tier table, smallest first.
@@ -24,7 +24,7 @@ type Tiers []TierLimit
 // DefaultTiers is the table in the form ParseTiers takes.
 const DefaultTiers = "SMALL:100:10,MEDIUM:10000:5,LARGE:100000:3,XL:0:1:30s"
 
-// For is the smallest tier that a job of count users fits in.
+// For returns the smallest tier that a job of count users fits in.
 func (t Tiers) For(count int64) TierLimit {
 	for _, l := range t {
 		if l.MaxCount == 0 || count <= l.MaxCount {
@@ -34,7 +34,8 @@ func (t Tiers) For(count int64) TierLimit {
 	return t[len(t)-1]
 }
 
-// Limit is the row of the named tier; one that a job has from another table allows one at a time.
+// Limit returns the row of the named tier. A tier that is not in the table, which a job may have from an earlier one, allows
+// one job at a time.
 func (t Tiers) Limit(tier Tier) TierLimit {
 	for _, l := range t {
 		if l.Tier == tier {

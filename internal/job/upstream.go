@@ -12,7 +12,7 @@ type Allowance struct {
 	Window time.Duration
 }
 
-// wait is how long after the first of them the window begins in which the last of n users comes.
+// wait returns how long after the first of n users the window begins in which the last one comes.
 func (a Allowance) wait(n int64) time.Duration {
 	if a.Users <= 0 || n <= a.Users {
 		return 0

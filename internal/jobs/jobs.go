@@ -16,7 +16,8 @@ import (
 
 // Store keeps jobs. Errors: job.ErrNotFound, job.ErrStoreUnavailable.
 type Store interface {
-	// CreateJob stores the row of a new job, and AddChunks its chunks, as far as they are missing.
+	// CreateJob stores the row of a new job, and AddChunks those of its chunks that are missing. CreateJob's errors also:
+	// job.ErrDuplicateKey.
 	CreateJob(ctx context.Context, j *job.Job) error
 	AddChunks(ctx context.Context, j job.Job) error
 	// MoveJob writes an owner's move to the job's row. Errors also: *job.StateError, job.ErrUncertain.
@@ -41,7 +42,7 @@ type RepairStore interface {
 	SetWaitReason(ctx context.Context, id string, reason job.WaitReason) error
 }
 
-// Slots is an owner's places in a tier. Each method is harmless to repeat. Errors: job.ErrQueueUnavailable.
+// Slots are the places that an owner has in a tier. Each method is harmless to repeat. Errors: job.ErrQueueUnavailable.
 type Slots interface {
 	// Reserve takes a slot for a job that is to run; *job.LimitError when there is none.
 	Reserve(ctx context.Context, owner, jobID string, l job.TierLimit) error
@@ -88,7 +89,7 @@ type Service struct {
 }
 
 const (
-	// liveTimeout bounds a look at the live view: the store answers as well, only slower.
+	// liveTimeout bounds a look at the live view: the store has the same, only at a higher price.
 	liveTimeout = time.Second
 	// storeTimeout bounds a look at the store, so that a hanging database costs a client seconds and not minutes.
 	storeTimeout = 10 * time.Second
@@ -100,7 +101,7 @@ func (s *Service) Get(ctx context.Context, owner, id string) (job.Job, error) {
 	j, live, liveErr := s.getLive(ctx, id)
 	if !live {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, storeTimeout) // here: polls that need no database are many
+		ctx, cancel = context.WithTimeout(ctx, storeTimeout) // only now: most polls need no database, and so no timer
 		defer cancel()
 		var err error
 		if j, err = s.Store.Job(ctx, id); err != nil {
@@ -130,7 +131,7 @@ func (s *Service) getLive(ctx context.Context, id string) (job.Job, bool, error)
 	return j, ok && err == nil, err
 }
 
-// List returns the jobs that pass the filter, newest first.
+// List returns up to f.Limit jobs that pass the filter, newest first.
 func (s *Service) List(ctx context.Context, f job.Filter) ([]job.Job, error) {
 	return s.Store.Jobs(ctx, f)
 }

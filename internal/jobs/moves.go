@@ -54,7 +54,7 @@ func (s *Service) restart(ctx context.Context, owner, id string, m job.Move) (jo
 		return job.Job{}, err
 	case j.Owner != owner:
 		return job.Job{}, job.ErrNotFound
-	// Not by MoveJob: the job may have come to where the move is legal by then, and would run without a slot.
+	// Refused here and not by MoveJob: by then the job may be where the move is legal, and would run without a slot.
 	case m.Made(&j):
 		return s.follow(ctx, j)
 	case j.Status != m.From()[0] || j.UndoRequested:
@@ -68,14 +68,14 @@ func (s *Service) restart(ctx context.Context, owner, id string, m job.Move) (jo
 	if err != nil {
 		s.unreserve(ctx, j, limit, err)
 		if !errors.Is(err, job.ErrUncertain) {
-			s.agreeOnSlot(ctx, j) // another request may have made the move, and the slot been its
+			s.agreeOnSlot(ctx, j) // another request may have made the move, and need the slot that was just given back
 		}
 		return job.Job{}, err
 	}
 	return s.follow(ctx, moved)
 }
 
-// agreeOnSlot is syncSlot for a caller that has an error of its own to return.
+// agreeOnSlot is syncSlot for a caller that has an error of its own to return; an error of the slot is only logged.
 func (s *Service) agreeOnSlot(ctx context.Context, j job.Job) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followTimeout)
 	defer cancel()
@@ -87,11 +87,11 @@ func (s *Service) agreeOnSlot(ctx context.Context, j job.Job) {
 const (
 	// alignTimeout bounds the wait for a job's chunks, whose rows batches in flight may hold.
 	alignTimeout = 10 * time.Second
-	// followTimeout bounds what the reconciler repeats anyway.
+	// followTimeout bounds the steps after that, which the reconciler repeats anyway.
 	followTimeout = 2 * time.Second
 )
 
-// follow is Reconcile for a request that has moved the job. The answer waits for the chunks, so that no batch commits
+// follow is Reconcile for a request that has moved the job, and returns the job with its counts. It waits for the chunks, so that no batch commits
 // after a client was told that its job is paused or cancelled; whatever else fails is left to the reconciler.
 func (s *Service) follow(ctx context.Context, j job.Job) (job.Job, error) {
 	ctx = context.WithoutCancel(ctx) // the client may be gone, the job has moved all the same

@@ -10,7 +10,7 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// withJob is a Service with one job of ann's, its slot held if its status says so.
+// withJob returns a Service with one job of ann's, its slot held if its status says so.
 func withJob(status job.Status) (*fakes, *Service) {
 	f, s := newFakes()
 	f.job = job.Job{ID: "j", Owner: "ann", Tier: "LARGE", Status: status, Requested: 30}
@@ -81,7 +81,8 @@ func TestResumeThatFailsLeavesNoSlot(t *testing.T) {
 	}
 }
 
-// Two requests move the job at once: whichever frees the slot last looks again, and leaves it with a job that runs.
+// Two requests move the job at once: whichever frees the slot last looks at the job again, and puts the slot back if the
+// job runs.
 func TestSlotOfAJobThatMovedOnStays(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -31,7 +31,7 @@ func (s *Service) align(ctx context.Context, j job.Job) (job.Job, job.ChunkTotal
 }
 
 // publish makes what lies outside the store agree with a job whose chunks have followed it. A step that fails does not
-// keep the others from being tried; only the mark that all is done waits for every one.
+// keep the others from being tried; only finalizing waits until all of them are done.
 func (s *Service) publish(ctx context.Context, j job.Job, totals job.ChunkTotals) error {
 	if j.Status.HoldsSlot() {
 		var err error
@@ -112,7 +112,7 @@ func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
 			if err == nil && !added {
 				return nil
 			}
-		case added || !j.Status.Terminal(): // the end of what was put back above has begun its cooldown
+		case added || !j.Status.Terminal(): // added: put back above by mistake, and whoever ended the job has begun the cooldown
 			added, err = false, s.Slots.Unreserve(ctx, j.Owner, j.ID, limit)
 		default:
 			err = s.Slots.Release(ctx, j.Owner, j.ID, j.FinishedAt, limit)
@@ -128,9 +128,9 @@ func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
 	}
 }
 
-// syncView puts the live view back when Redis lost it or shows an older version, the counts of a job that stands still
-// as somebody saw them too early, or a reason to wait that a slow worker showed after it was taken back: those have no
-// versions.
+// syncView repairs the live view where it is missing or has an older version of the job. At the same version it may still be
+// wrong in what changes without a new one: the counts of a job that stands still, when they were read before its last batch,
+// and the reason why it waits, when a slow worker showed it after another had gone on.
 func (s *Service) syncView(ctx context.Context, j job.Job) error {
 	live, ok, err := s.Live.Get(ctx, j.ID)
 	switch {
@@ -154,8 +154,8 @@ func (s *Service) Show(ctx context.Context, j job.Job) error {
 	return s.Live.Put(ctx, j, chunks)
 }
 
-// enqueue puts into the queue what is to be done for the job: the first window of chunks that nobody holds, or the
-// removal of its users.
+// enqueue puts into the queue what is to be done for the job: tasks for those of its first window of open chunks that
+// nobody holds, or for the removal of its users.
 func (s *Service) enqueue(ctx context.Context, j job.Job) error {
 	switch {
 	case j.UndoPending():
@@ -176,8 +176,8 @@ func (s *Service) enqueue(ctx context.Context, j job.Job) error {
 	return nil
 }
 
-// pageSize bounds what one read of ReconcileAll holds. It pages through all jobs, so that stuck ones do not hide those
-// behind them.
+// pageSize is how many jobs ReconcileAll reads at once. It goes on to the next page whatever became of this one, so that
+// jobs that cannot be reconciled do not hide those behind them.
 const pageSize = 100
 
 // reconcileTimeout bounds the work on one job, so that it does not keep the others waiting.

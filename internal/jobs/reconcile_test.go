@@ -7,8 +7,7 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// What the live view shows is put right where it differs, and otherwise left alone: a poll must not cost the database
-// anything.
+// The live view is written where it differs from the job, and left alone otherwise.
 func TestViewIsPutRight(t *testing.T) {
 	t.Parallel()
 	cancelled := job.Job{ID: "j", Owner: "ann", Tier: "LARGE", Status: job.Cancelled, Version: 3, Requested: 30, Processed: 14}

@@ -11,7 +11,7 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// oneSlot logs what happens to one slot.
+// oneSlot is a fake of Slots that logs what happens to the only slot.
 type oneSlot struct {
 	held  bool
 	calls []string
@@ -48,7 +48,7 @@ func (s *statuses) Job(context.Context, string) (job.Job, error) {
 	return j, nil
 }
 
-// Whatever the job's owner does meanwhile, the slot agrees with where the job stands in the end.
+// Whatever the job's owner does meanwhile, the slot agrees in the end with the job's status.
 func TestSyncSlot(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

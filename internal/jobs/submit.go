@@ -83,7 +83,8 @@ func (s *Service) begin(ctx context.Context, j job.Job) {
 	s.publishOrLog(ctx, j, job.ChunkTotals{Recorded: j.Chunks, Open: j.Chunks})
 }
 
-// replay returns the job that the request's idempotency key stands for.
+// replay returns the job that the request's idempotency key stands for. Errors: job.ErrNotFound, job.ErrKeyReused,
+// job.ErrStoreUnavailable.
 func (s *Service) replay(ctx context.Context, spec job.Spec, hash string) (job.Job, error) {
 	if spec.IdempotencyKey == "" {
 		return job.Job{}, job.ErrNotFound
@@ -95,13 +96,14 @@ func (s *Service) replay(ctx context.Context, spec job.Spec, hash string) (job.J
 	return j, err
 }
 
-// unreserve frees the slot of a job that does not run, because of cause. When the answer to a COMMIT was lost, it may run
-// all the same: then the slot is left to it, or to its lease of a minute.
+// unreserve gives back a slot that was reserved for a job which then could not be stored or moved, because of cause. When
+// the outcome of a COMMIT is unknown, the job may run all the same: then the slot stays, until the job ends or, if it does
+// not run, the lease of a minute does.
 func (s *Service) unreserve(ctx context.Context, j job.Job, limit job.TierLimit, cause error) {
 	if errors.Is(cause, job.ErrUncertain) {
 		return
 	}
-	// Not the request's context: the client may be gone, the slot must go too.
+	// Not the request's context: the client may be gone, the slot must be given back all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followTimeout)
 	defer cancel()
 	if err := s.Slots.Unreserve(ctx, j.Owner, j.ID, limit); err != nil {
@@ -109,7 +111,8 @@ func (s *Service) unreserve(ctx context.Context, j job.Job, limit job.TierLimit,
 	}
 }
 
-// estimateWait improves the wait of a refusal: when the job that is furthest should end.
+// estimateWait returns err. If that is a refusal for want of a slot, its RetryAfter becomes the time in which the first of
+// the jobs that hold the slots should end.
 func (s *Service) estimateWait(ctx context.Context, err error) error {
 	var limit *job.LimitError
 	if !errors.As(err, &limit) || limit.Cooldown {
@@ -157,7 +160,7 @@ func newJob(spec job.Spec, hash string) (job.Job, error) {
 	return j, nil
 }
 
-// requestHash tells whether two requests ask for the same: everything but the caller and the key.
+// requestHash returns the same text for two requests if they ask for the same: everything but the owner and the key counts.
 func requestHash(spec job.Spec) string {
 	b, _ := json.Marshal(struct {
 		Source string

@@ -174,7 +174,7 @@ func TestFullQueueRefusesBeforeTheSlot(t *testing.T) {
 	}
 }
 
-// Whatever step fails, no slot stays without a job, unless the job may exist.
+// Whatever step fails, no slot is left without a job, unless the job may exist.
 func TestSlotOfARefusedJob(t *testing.T) {
 	t.Parallel()
 	down := errors.Join(job.ErrStoreUnavailable)
@@ -225,7 +225,7 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
-// Two equal requests at once: the one whose insert loses gives its slot back and answers the other's job.
+// Two equal requests at once: the one whose insert loses gives its slot back and returns the other's job.
 func TestIdempotencyRace(t *testing.T) {
 	t.Parallel()
 	f, s := newFakes()
@@ -291,7 +291,7 @@ func TestValidation(t *testing.T) {
 	}
 }
 
-// The wait of a refusal is when the first of the holders should be through.
+// The wait of a refusal is the time in which the first of the jobs that hold the slots should end.
 func TestEstimate(t *testing.T) {
 	t.Parallel()
 	f, s := newFakes()

@@ -9,7 +9,7 @@ import (
 
 // What workers tell of the chunks that they work on.
 
-// ChunkDone enqueues the chunk one window on, and ends the job when this was the last.
+// ChunkDone enqueues the chunk that is one window further, and ends the job when no chunk is open any more.
 func (s *Service) ChunkDone(ctx context.Context, c *job.Claim) error {
 	if next := c.Chunk.No + s.Window; next < c.Job.Chunks {
 		if err := s.Queue.EnqueueChunk(ctx, c.Job.Tier, c.Job.ID, next, 0); err != nil {
@@ -29,8 +29,8 @@ func (s *Service) Enqueue(ctx context.Context, c *job.Claim) error {
 	return s.Queue.EnqueueChunk(ctx, c.Job.Tier, c.Job.ID, c.Chunk.No, c.Chunk.Claims)
 }
 
-// Running shows that the job runs, which it has just begun or taken up again, and takes back why it waited. It fills j
-// with the job as it stands.
+// Running shows that the job has begun or goes on, and takes back the reason why it waited. It sets j to the job as it
+// stands.
 func (s *Service) Running(ctx context.Context, j *job.Job) error {
 	if j.WaitReason == "" {
 		return s.showAsItStands(ctx, j)
@@ -38,7 +38,7 @@ func (s *Service) Running(ctx context.Context, j *job.Job) error {
 	return s.Waiting(ctx, j, "")
 }
 
-// Waiting lets the job show why it waits. It fills j with the job as it stands.
+// Waiting stores and shows why the job waits; empty: it does not. It sets j to the job as it stands.
 func (s *Service) Waiting(ctx context.Context, j *job.Job, reason job.WaitReason) error {
 	if err := s.Repair.SetWaitReason(ctx, j.ID, reason); err != nil {
 		return err

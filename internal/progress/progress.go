@@ -1,4 +1,4 @@
-// Package progress shows live progress: one Redis hash a job, written per chunk and read whole. It is a view of the
+// Package progress keeps the live view of each job: one Redis hash, written per chunk and read whole. It is a copy of the
 // store's rows that may be lost at any time; see Reconcile in internal/jobs for how it comes back.
 package progress
 
@@ -43,8 +43,8 @@ func New(rdb redis.UniversalClient) *Live {
 
 func key(id string) string { return "muster:job:{" + id + "}" }
 
-// Put shows the job, unless a newer version of it is shown, and moves the given chunks forward. A hash that may be
-// missing must be given all chunks of the job. Errors wrap job.ErrQueueUnavailable.
+// Put shows the job, unless a newer version of it is shown, and moves the given chunks forward. Where the hash may be missing,
+// chunks must be all chunks of the job. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Put(ctx context.Context, j job.Job, chunks []job.Chunk) error {
 	doc, err := json.Marshal(j)
 	if err != nil {
@@ -66,8 +66,8 @@ func (l *Live) Put(ctx context.Context, j job.Job, chunks []job.Chunk) error {
 	return job.QueueUnavailable("live progress", l.put.Run(ctx, l.rdb, []string{key(j.ID)}, args...).Err())
 }
 
-// Chunk shows that a chunk has done rows behind it, of which some were rejected. It does nothing when the job's hash
-// is missing. Errors wrap job.ErrQueueUnavailable.
+// Chunk shows how many rows of a chunk are done, and how many of these were rejected. It has no effect when the job's hash is
+// missing, or shows more. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error {
 	n := strconv.Itoa(no)
 	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{key(jobID)}, n, done, "r"+n, rejected).Err())
@@ -87,8 +87,7 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	if err := json.Unmarshal([]byte(doc), &j); err != nil {
 		return job.Job{}, false, fmt.Errorf("live progress of job %s: %w", jobID, err)
 	}
-	// Not the counts of the document: whoever read the job between the two steps of its end has shown too few, while those
-	// of the chunks only grow.
+	// Not the counts of the document: whoever showed the job may have read them too early, while those of the chunks only grow.
 	var done, rejected int64
 	for field, value := range hash {
 		if field == "doc" || field == "v" {

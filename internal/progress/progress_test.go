@@ -68,7 +68,7 @@ func TestCountsAreTheSumOfTheChunks(t *testing.T) {
 	})
 }
 
-// Whatever is written late or twice, what is shown never goes back.
+// Whatever is written late or twice, the counts that are shown never shrink.
 func TestProgressNeverShrinks(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, l *Live, _ *redis.Client) {
@@ -105,7 +105,7 @@ func TestOlderVersionNeverReplacesNewer(t *testing.T) {
 	})
 }
 
-// After a flush one chunk alone must not pass for the whole.
+// After a flush of Redis one chunk alone must not be taken for the whole job.
 func TestChunkWithoutJobIsDropped(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, l *Live, rdb *redis.Client) {
@@ -122,7 +122,7 @@ func TestChunkWithoutJobIsDropped(t *testing.T) {
 	})
 }
 
-// Reads that go in one pipeline must not get each other's jobs, nor suffer from one that gave up.
+// Reads that go in one pipeline must not get each other's jobs, nor fail because the caller of another read gave up.
 func TestReadsAtOnceGetTheirOwn(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, l *Live, _ *redis.Client) {
@@ -150,7 +150,7 @@ func TestReadsAtOnceGetTheirOwn(t *testing.T) {
 	})
 }
 
-// A Redis that does not answer keeps nobody for good, also those behind the pipelines that hang.
+// A Redis that does not answer keeps no read waiting for ever, not even those that wait for the pipelines that hang.
 func TestReadsEndWhenRedisHangs(t *testing.T) {
 	t.Parallel()
 	hole, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// maxPipelines is how many pipelines of reads may be under way: more than one, so that one that hangs is not the end.
+	// maxPipelines is how many pipelines of reads may run at once: more than one, so that reads go on when one hangs.
 	maxPipelines = 2
 	// readWithin bounds a pipeline. It is for all its callers, so none of their contexts can.
 	readWithin = time.Second
 )
 
-// reads reads hashes. Those that are wanted while maxPipelines are under way go together in the next one: many polls at
-// once cost a few round trips, and one alone does not wait.
+// reads reads hashes. Reads that are asked for while maxPipelines run go together in the next pipeline: many polls at once
+// cost a few round trips, and a poll alone does not wait.
 type reads struct {
 	rdb redis.UniversalClient
 
 	mu    sync.Mutex
-	busy  int     // pipelines under way
+	busy  int     // pipelines that run
 	queue []*read // empty unless busy is maxPipelines
 }
 
@@ -33,21 +33,21 @@ type read struct {
 }
 
 func (r *reads) get(ctx context.Context, key string) (map[string]string, error) {
-	one := &read{key: key, done: make(chan struct{})}
+	wanted := &read{key: key, done: make(chan struct{})}
 	r.mu.Lock()
 	if r.busy == maxPipelines {
-		r.queue = append(r.queue, one)
+		r.queue = append(r.queue, wanted)
 		r.mu.Unlock()
 		select {
-		case <-one.done:
-			return one.hash, one.err
+		case <-wanted.done:
+			return wanted.hash, wanted.err
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 	r.busy++
 	r.mu.Unlock()
-	r.run(ctx, []*read{one})
+	r.run(ctx, []*read{wanted})
 	if next := r.take(); next != nil {
 		go func() {
 			for ; next != nil; next = r.take() {
@@ -55,10 +55,10 @@ func (r *reads) get(ctx context.Context, key string) (map[string]string, error) 
 			}
 		}()
 	}
-	return one.hash, one.err
+	return wanted.hash, wanted.err
 }
 
-// take answers what waits for the pipeline that has just ended; nil: nothing, and the pipeline is free.
+// take returns the reads that wait for the pipeline that has just ended; nil: none, and the pipeline is free.
 func (r *reads) take() []*read {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,13 +76,13 @@ func (r *reads) run(ctx context.Context, list []*read) {
 	cmds := make([]*redis.MapStringStringCmd, len(list))
 	// Each command carries the error, also one that kept all from being sent.
 	_, _ = r.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, one := range list {
-			cmds[i] = p.HGetAll(ctx, one.key)
+		for i, wanted := range list {
+			cmds[i] = p.HGetAll(ctx, wanted.key)
 		}
 		return nil
 	})
-	for i, one := range list {
-		one.hash, one.err = cmds[i].Result()
-		close(one.done)
+	for i, wanted := range list {
+		wanted.hash, wanted.err = cmds[i].Result()
+		close(wanted.done)
 	}
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/musterhq/muster/internal/testenv"
 )
 
-// place is one user's slots in one tier, as plain Go.
-type place struct {
+// model is what the scripts keep of one owner's slots in one tier, in plain Go.
+type model struct {
 	leases   map[string]time.Time // job id -> end
 	cooldown time.Time            // its end
 }
 
-// live lists the holders, first lease to end first.
-func (p *place) live(now time.Time) (jobs []string) {
+// live returns the jobs that hold a slot, by the ends of their leases.
+func (p *model) live(now time.Time) (jobs []string) {
 	for id, end := range p.leases {
 		if end.After(now) {
 			jobs = append(jobs, id)
@@ -37,7 +37,7 @@ func (p *place) live(now time.Time) (jobs []string) {
 	return jobs
 }
 
-func (p *place) reserve(now time.Time, jobID string, l job.TierLimit) *job.LimitError {
+func (p *model) reserve(now time.Time, jobID string, l job.TierLimit) *job.LimitError {
 	live := p.live(now)
 	if !slices.Contains(live, jobID) {
 		if len(live) >= l.Concurrent {
@@ -51,13 +51,13 @@ func (p *place) reserve(now time.Time, jobID string, l job.TierLimit) *job.Limit
 	return nil
 }
 
-func (p *place) extend(jobID string, end time.Time) {
+func (p *model) extend(jobID string, end time.Time) {
 	if end.After(p.leases[jobID]) {
 		p.leases[jobID] = end
 	}
 }
 
-func (p *place) renew(now time.Time, jobID string) (added bool) {
+func (p *model) renew(now time.Time, jobID string) (added bool) {
 	if added = !p.leases[jobID].After(now); added {
 		p.extend(jobID, now.Add(modelOptions().ReserveLease))
 	} else {
@@ -66,7 +66,7 @@ func (p *place) renew(now time.Time, jobID string) (added bool) {
 	return added
 }
 
-func (p *place) release(now time.Time, jobID string, ended time.Time, cooldown time.Duration) {
+func (p *model) release(now time.Time, jobID string, ended time.Time, cooldown time.Duration) {
 	switch held := p.leases[jobID].After(now); {
 	case cooldown == 0:
 	case held:
@@ -86,33 +86,33 @@ func modelOptions() ratelimit.Options {
 	return ratelimit.Options{ReserveLease: 3500 * time.Millisecond, RenewLease: 8500 * time.Millisecond}
 }
 
-// machine walks the scripts and the model side by side.
+// machine makes the same calls of the scripts and of the model, in random order, and compares the results.
 type machine struct {
 	clock  clock
 	slots  *ratelimit.Slots
 	now    time.Time
-	places map[string]*place // user and tier
+	models map[string]*model // by owner and tier
 }
 
 // clock lets time pass for the scripts, which read the server's.
 type clock interface {
 	pass(t *rapid.T, d time.Duration)
-	at(now time.Time) time.Time // what the server calls the model's time
-	late() bool                 // the walk took so long that answers may differ
-	same() gocmp.Options        // how exactly the answers can be compared
+	at(now time.Time) time.Time // a time of the model, as the server's clock has it
+	late() bool                 // the run took so long that results may differ
+	same() gocmp.Options        // how exactly the results can be compared
 }
 
-func (m *machine) draw(t *rapid.T) (p *place, user, jobID string, l job.TierLimit) {
+func (m *machine) draw(t *rapid.T) (p *model, user, jobID string, l job.TierLimit) {
 	user = rapid.SampledFrom([]string{"ada", "bob@example.com"}).Draw(t, "user")
 	jobID = rapid.SampledFrom([]string{"j1", "j2", "j3", "j4"}).Draw(t, "job")
 	l = rapid.SampledFrom([]job.TierLimit{
 		{Tier: "LARGE", Concurrent: 2}, {Tier: "XL", Concurrent: 1, Cooldown: 4500 * time.Millisecond},
 	}).Draw(t, "tier")
 	key := user + string(l.Tier)
-	if m.places[key] == nil {
-		m.places[key] = &place{leases: map[string]time.Time{}}
+	if m.models[key] == nil {
+		m.models[key] = &model{leases: map[string]time.Time{}}
 	}
-	return m.places[key], user, jobID, l
+	return m.models[key], user, jobID, l
 }
 
 func (m *machine) reserve(t *rapid.T) {
@@ -134,7 +134,7 @@ func (m *machine) renew(t *rapid.T) {
 	}
 }
 
-// differ fails the walk, unless a machine that stood still for a while made the difference.
+// differ fails the run, or skips it if this computer stood still for so long that a lease may have ended meanwhile.
 func (m *machine) differ(t *rapid.T, format string, args ...any) {
 	t.Helper()
 	if m.clock.late() {
@@ -152,7 +152,7 @@ func (m *machine) release(t *rapid.T) {
 	}
 }
 
-func (m *machine) undo(t *rapid.T) {
+func (m *machine) unreserve(t *rapid.T) {
 	p, user, jobID, l := m.draw(t)
 	delete(p.leases, jobID)
 	if err := m.slots.Unreserve(t.Context(), user, jobID, l); err != nil {
@@ -160,21 +160,21 @@ func (m *machine) undo(t *rapid.T) {
 	}
 }
 
-// advance moves the clock, by whole seconds: no lease or cooldown ends within half a second of a look, which is longer
-// than a walk takes on a server whose own clock goes on.
+// advance moves the clock by whole seconds. Leases and cooldowns are half seconds long, so none ends within half a second of a
+// call, and a run against a server whose own clock goes on takes less.
 func (m *machine) advance(t *rapid.T) {
 	d := time.Duration(rapid.IntRange(1, 5).Draw(t, "s")) * time.Second
 	m.now = m.now.Add(d)
 	m.clock.pass(t, d)
 }
 
-// set is the in-process server's clock, which is set. The keys expire in time or late: the answers must not depend on it.
-type set struct {
+// setClock is the clock of the in-process server, which tests can set. Keys expire in time or late: results must not depend on it.
+type setClock struct {
 	server *miniredis.Miniredis
 	now    time.Time
 }
 
-func (c *set) pass(t *rapid.T, d time.Duration) {
+func (c *setClock) pass(t *rapid.T, d time.Duration) {
 	if rapid.Bool().Draw(t, "keys expire") {
 		c.server.FastForward(d)
 	}
@@ -182,14 +182,14 @@ func (c *set) pass(t *rapid.T, d time.Duration) {
 	c.server.SetTime(c.now)
 }
 
-func (c *set) at(now time.Time) time.Time { return now }
+func (c *setClock) at(now time.Time) time.Time { return now }
 
-func (c *set) late() bool { return false }
+func (c *setClock) late() bool { return false }
 
-func (c *set) same() gocmp.Options { return nil }
+func (c *setClock) same() gocmp.Options { return nil }
 
-// aged is a real server's clock, which nobody sets: instead all that is kept grows older.
-type aged struct {
+// realClock is the clock of a real server, which nobody can set: instead every time that it keeps is moved into the past.
+type realClock struct {
 	rdb   redis.UniversalClient
 	by    time.Duration
 	begun time.Time
@@ -209,11 +209,11 @@ var age = redis.NewScript(`
 		redis.call('PEXPIREAT', key, string.format('%.0f', redis.call('PEXPIRETIME', key) - ARGV[1]))
 	end`)
 
-func (c *aged) late() bool { return time.Since(c.begun) > 400*time.Millisecond }
+func (c *realClock) late() bool { return time.Since(c.begun) > 400*time.Millisecond }
 
-func (c *aged) at(now time.Time) time.Time { return now.Add(-c.by) }
+func (c *realClock) at(now time.Time) time.Time { return now.Add(-c.by) }
 
-func (c *aged) pass(t *rapid.T, d time.Duration) {
+func (c *realClock) pass(t *rapid.T, d time.Duration) {
 	c.by += d
 	if err := age.Run(t.Context(), c.rdb, nil, d.Milliseconds()).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func (c *aged) pass(t *rapid.T, d time.Duration) {
 }
 
 // The server's own clock goes on: a wait is a little shorter, and leases that the model has end at once do so in turn.
-func (c *aged) same() gocmp.Options {
+func (c *realClock) same() gocmp.Options {
 	return gocmp.Options{
 		gocmp.Comparer(func(a, b time.Duration) bool { return (a - b).Abs() < 500*time.Millisecond }),
 		cmpopts.SortSlices(func(a, b string) bool { return a < b }),
@@ -234,9 +234,9 @@ func TestSlotsAgainstModel(t *testing.T) {
 		t.Parallel()
 		server := miniredis.RunT(t)
 		now := time.UnixMilli(1_700_000_000_123)
-		walk(t, connect(t, server.Addr()), func() (clock, time.Time) {
+		compareRuns(t, connect(t, server.Addr()), func() (clock, time.Time) {
 			server.SetTime(now)
-			return &set{server: server, now: now}, now
+			return &setClock{server: server, now: now}, now
 		})
 	})
 	t.Run("redis", func(t *testing.T) {
@@ -248,23 +248,23 @@ func TestSlotsAgainstModel(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = p.Kill() })
 		rdb := connect(t, p.Addr)
-		walk(t, rdb, func() (clock, time.Time) {
+		compareRuns(t, rdb, func() (clock, time.Time) {
 			now := time.Now()
-			return &aged{rdb: rdb, begun: now}, now
+			return &realClock{rdb: rdb, begun: now}, now
 		})
 	})
 }
 
-func walk(t *testing.T, rdb redis.UniversalClient, begin func() (clock, time.Time)) {
+func compareRuns(t *testing.T, rdb redis.UniversalClient, begin func() (clock, time.Time)) {
 	t.Helper()
 	rapid.Check(t, func(t *rapid.T) {
 		if err := rdb.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		c, now := begin()
-		m := &machine{clock: c, slots: ratelimit.NewSlots(rdb, modelOptions()), now: now, places: map[string]*place{}}
+		m := &machine{clock: c, slots: ratelimit.NewSlots(rdb, modelOptions()), now: now, models: map[string]*model{}}
 		t.Repeat(map[string]func(*rapid.T){
-			"reserve": m.reserve, "renew": m.renew, "release": m.release, "undo": m.undo, "advance": m.advance,
+			"reserve": m.reserve, "renew": m.renew, "release": m.release, "unreserve": m.unreserve, "advance": m.advance,
 		})
 	})
 }

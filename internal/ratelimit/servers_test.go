@@ -46,7 +46,7 @@ func connect(t testing.TB, addr string) redis.UniversalClient {
 	return rdb
 }
 
-// startCluster answers once every node says that it is well.
+// startCluster returns a client of a new cluster when every node says that the cluster is up.
 func startCluster(t *testing.T) redis.UniversalClient {
 	t.Helper()
 	addrs, err := testenv.StartRedisCluster(t.Context(), t.TempDir())
@@ -58,7 +58,7 @@ func startCluster(t *testing.T) redis.UniversalClient {
 	return rdb
 }
 
-// refused is an address that nobody listens on.
+// refused returns an address that nobody listens on.
 func refused(t *testing.T) string {
 	t.Helper()
 	port, err := testenv.FreePort()

@@ -1,4 +1,4 @@
-// Package ratelimit keeps what the whole fleet must agree on in Redis: how many jobs of a tier a user has at once,
+// Package ratelimit keeps what the whole fleet must agree on in Redis: how many jobs of a tier an owner has at once,
 // and how much of an upstream's allowance is left. Each operation is one Lua script in lua/, one round trip, and
 // reads the server's clock, never a process's. The keys of a script share a hash tag, so they work in Redis Cluster.
 package ratelimit
@@ -23,13 +23,13 @@ var renewSlot string
 //go:embed lua/release_slot.lua
 var releaseSlot string
 
-// Options are the lengths of the leases; 0 takes the default.
+// Options are the lengths of the leases; 0 takes the default, which is named beside each.
 type Options struct {
-	ReserveLease time.Duration // of a slot that is taken or put back, until the first renewal; 60 s
-	RenewLease   time.Duration // while the job lives, from one renewal; 15 min
+	ReserveLease time.Duration // of a slot that is reserved or put back, until its first renewal; 60 s
+	RenewLease   time.Duration // of a slot from each renewal on, while its job waits or runs; 15 min
 }
 
-// Slots are the places of each owner of jobs in each tier. A slot is a lease held by a job id, not a counter: what a crash
+// Slots are the places that owners of jobs have in each tier. A slot is a lease held by a job id, not a counter: what a crash
 // leaves behind frees itself.
 type Slots struct {
 	rdb                     redis.UniversalClient
@@ -69,7 +69,7 @@ func (s *Slots) Reserve(ctx context.Context, owner, jobID string, l job.TierLimi
 	return refused(answer, l)
 }
 
-// refused reads the refusal of reserve_slot.lua.
+// refused returns the *job.LimitError that a refusal of reserve_slot.lua stands for, or an error about its form.
 func refused(refusal any, l job.TierLimit) error {
 	answer, _ := refusal.([]any)
 	if len(answer) < 3 {
@@ -109,13 +109,13 @@ func (s *Slots) Renew(ctx context.Context, owner, jobID string, l job.TierLimit)
 	return added, nil
 }
 
-// Release gives the slot of a job back that ended then and starts l.Cooldown: from now if the job held the slot, else
-// what is left of it since its end. Releasing twice is harmless. Errors: job.ErrQueueUnavailable.
+// Release gives back the slot of a job that ended at the time ended, and starts l.Cooldown: all of it, from now on, if the job
+// held the slot, else what is left of it since its end. Releasing twice is harmless. Errors: job.ErrQueueUnavailable.
 func (s *Slots) Release(ctx context.Context, owner, jobID string, ended time.Time, l job.TierLimit) error {
 	return s.releaseSlot(ctx, owner, jobID, l.Tier, l.Cooldown, ended.UnixMilli())
 }
 
-// Unreserve gives the slot of a job back that is not over, or never came to be, without a cooldown. Errors:
+// Unreserve gives back the slot of a job that is not over or was never created, without a cooldown. Errors:
 // job.ErrQueueUnavailable.
 func (s *Slots) Unreserve(ctx context.Context, owner, jobID string, l job.TierLimit) error {
 	return s.releaseSlot(ctx, owner, jobID, l.Tier, 0, 0)

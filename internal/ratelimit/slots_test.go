@@ -220,7 +220,7 @@ func testKeysGo(t *testing.T, rdb redis.UniversalClient) {
 	}
 }
 
-// A caller who went away is told from a Redis that did.
+// A caller who went away is not taken for a Redis that did.
 func testContext(t *testing.T, rdb redis.UniversalClient) {
 	s := ratelimit.NewSlots(rdb, ratelimit.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -261,8 +261,8 @@ func TestUserIDs(t *testing.T) {
 			if (err == nil) != good {
 				t.Errorf("user %q: err = %v, want the id accepted: %v", user, err, good)
 			}
-			// One text for all: it cannot hold the id, which is personal data.
-			if err != nil && err.Error() != "the user id is not 1 to 64 of the characters A-Z a-z 0-9 . _ @ -" {
+			// The same text for all: it cannot hold the owner, which is personal data.
+			if err != nil && err.Error() != "the owner is not 1 to 64 of the characters A-Z a-z 0-9 . _ @ -" {
 				t.Errorf("err = %v", err)
 			}
 		}

@@ -16,7 +16,7 @@ import (
 // or its job does not run: there is nothing to do then. The job's counts are not read.
 func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Claim, error) {
 	crash.Point("claim.begin")
-	// Before the claim: a read that failed after it would leave a stall behind, and three of them fail the chunk.
+	// Before the claim: if this read failed after it, the claim would be a stall, and three of them fail the chunk.
 	jobs, err := s.selectJobs(ctx, `WHERE id = ?`, jobID)
 	if err != nil || len(jobs) == 0 || !jobs[0].Status.HoldsSlot() {
 		return nil, err
@@ -87,7 +87,7 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 	}
 }
 
-// tryBatch runs the transaction of a batch once; unknown says that an earlier run may have committed.
+// tryBatch runs the transaction of a batch a single time; unknown says that an earlier run may have committed.
 func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int, unknown bool) error {
 	guard, err := s.inserts.get(ctx, s.guardSQL())
 	if err != nil {
@@ -132,8 +132,8 @@ func (s *Store) rowsPerInsert() int {
 	return s.dialect.rowsPerInsert
 }
 
-// observeRTT estimates the round trip by the least time that a statement took which touches one row. A longer time
-// counts little by little: a busy server is not a far one.
+// observeRTT estimates the round trip to the server from what a statement took that touches one row. A shorter time counts at
+// once, a longer one by a sixteenth: it may come from a busy server, and not from a far one.
 func (s *Store) observeRTT(took time.Duration) {
 	least := s.rtt.Load()
 	if least == 0 {
@@ -142,7 +142,7 @@ func (s *Store) observeRTT(took time.Duration) {
 	s.rtt.Store(min(int64(took), least+(int64(took)-least)/16))
 }
 
-// guardSQL sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
+// guardSQL returns the guard of a batch. It sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
 func (s *Store) guardSQL() string {
 	return `
 		UPDATE job_chunks
@@ -152,8 +152,9 @@ func (s *Store) guardSQL() string {
 		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND rows_done = ?`
 }
 
-// resolve tells why the guard of a batch of n rows matched no row. After a lost connection the first commit may have
-// taken effect: a checkpoint that already stands at the batch's end is this batch's own. Otherwise it returns errNoRow.
+// resolve finds out why the guard of a batch of n rows matched no row. After a lost connection the first commit may have taken
+// effect: a checkpoint that already stands at the batch's end is this batch's own, and resolve returns nil. Otherwise it
+// returns errNoRow.
 func (s *Store) resolve(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, unknown bool) error {
 	if !unknown {
 		return errNoRow
@@ -172,7 +173,7 @@ func (s *Store) resolve(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64,
 }
 
 // GiveBack ends a claim on purpose: the chunk may be claimed again after wait, and the claim does not count as a
-// stall. It has no effect when the chunk is not the caller's any more.
+// stall. reason is kept as the chunk's last error. It has no effect when the chunk was claimed again or has moved on since.
 func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, reason string) error {
 	crash.Point("giveback.begin")
 	_, err := s.exec(ctx, "give back chunk", `
@@ -185,7 +186,8 @@ func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, 
 	return err
 }
 
-// Stall ends a claim that failed by the chunk's own fault, a panic for one: the stall stays counted.
+// Stall ends a claim that failed by the chunk's own fault, such as a panic: the stall stays counted. It has no effect when the
+// chunk was claimed again since.
 func (s *Store) Stall(ctx context.Context, c *job.Claim, reason string) error {
 	_, err := s.exec(ctx, "stall chunk", `
 		UPDATE job_chunks SET lease_until = 0, last_error = ?
@@ -194,7 +196,7 @@ func (s *Store) Stall(ctx context.Context, c *job.Claim, reason string) error {
 	return err
 }
 
-// cut keeps a text within the column; the rest of a long error says little.
+// cut shortens a text to what fits into last_error.
 func cut(s string) string {
 	const most = 500
 	if r := []rune(s); len(r) > most {

@@ -44,6 +44,7 @@ const (
 	schema            // a table or column is missing
 )
 
+// classify returns what err means; an error of no driver is other or, from the network, unavailable.
 func classify(err error) class {
 	var my *mysql.MySQLError
 	if errors.As(err, &my) {
@@ -87,7 +88,8 @@ func classify(err error) class {
 	return other
 }
 
-// translate wraps the sentinel that a driver error stands for, so that no caller looks at a driver.
+// translate wraps err in the sentinel of package job that it stands for, so that no caller looks at a driver's errors. op says
+// what was being done.
 func translate(op string, err error) error {
 	if err == nil {
 		return nil

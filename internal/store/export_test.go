@@ -25,7 +25,7 @@ func (s *Store) UsersInterrupted(ctx context.Context, q user.Query, between func
 	})
 }
 
-// SetRTT makes the next batch believe that a round trip takes so long.
+// SetRTT sets the estimate of the round trip, which the next batch goes by.
 func (s *Store) SetRTT(rtt time.Duration) { s.rtt.Store(int64(rtt)) }
 
 // Prepared reports whether the INSERT of so many rows is prepared.
@@ -35,7 +35,7 @@ func (s *Store) Prepared(rows int) bool {
 	return s.inserts.m[insertSQL(rows)] != nil
 }
 
-// RowsPerInsert are the rows of an INSERT to a server nearby, and to one that is far.
+// RowsPerInsert returns how many rows an INSERT has to a server nearby, and to one that is far.
 func (s *Store) RowsPerInsert() (near, far int) {
 	return s.dialect.rowsPerInsert, s.dialect.farRowsPerInsert
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/musterhq/muster/internal/store/storetest"
 )
 
-// address is an address of MySQL that moves: a connection stays with the server that accepted it, and once moved, that
-// of the first connections refuses writes while later ones reach another that takes them. It speaks as much of the
-// protocol as an Exec takes, and answers that one row matched.
+// address is an address of MySQL that moves from one server to another. A connection stays with the server that accepted it.
+// Once moved, the server of the first connections refuses writes, and later connections reach another one that takes them. It
+// speaks as much of MySQL's protocol as an Exec needs; each statement matches one row.
 type address struct {
 	net.Listener
 	mu          sync.Mutex

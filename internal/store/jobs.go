@@ -11,7 +11,8 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// jobColumns are the columns of jobRow. overdue is told by the database's clock, the only one that counts.
+// jobColumns returns the columns of jobRow. Whether a job is overdue is decided by the database's clock, the only one that
+// counts.
 func (s *Store) jobColumns() string {
 	return `id, owner, source, tier, status, version, requested, processed, rejected, chunks, chunk_rows, chunks_version,
 	first_id, seed, params, error_code, wait_reason, COALESCE(idempotency_key, '') AS idempotency_key, request_hash,
@@ -50,7 +51,7 @@ type jobRow struct {
 	Overdue        bool   `db:"overdue"`
 }
 
-// params is what only some sources need.
+// params is what only some sources need, as JSON in one column.
 type params struct {
 	Nat []string `json:"nat,omitempty"`
 }

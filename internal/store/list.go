@@ -18,7 +18,7 @@ func (s *Store) Users(ctx context.Context, q user.Query) (users []user.User, mor
 	return users, more, translate("list users", err)
 }
 
-// list reads the users that find finds the ids of.
+// list returns the users whose ids find returns.
 func (s *Store) list(ctx context.Context, q user.Query, find func() ([]int64, error)) (users []user.User, more bool, err error) {
 	for {
 		found, err := find()
@@ -37,7 +37,7 @@ func (s *Store) list(ctx context.Context, q user.Query, find func() ([]int64, er
 	}
 }
 
-// readUsers reads users in the order of their ids in the list; one that does not match the filter any more is left out.
+// readUsers returns the users of the ids, in the same order, without those that do not match the filter any more.
 func (s *Store) readUsers(ctx context.Context, f user.Filter, ids []int64) ([]user.User, error) {
 	if len(ids) == 0 {
 		return []user.User{}, nil

@@ -93,7 +93,7 @@ func (s *Store) provider(db *sqlx.DB, opts ...goose.ProviderOption) (*goose.Prov
 	return goose.NewProvider(d, db.DB, dir, opts...)
 }
 
-// SchemaCurrent answers job.ErrSchema when the database's schema is not the one this program was built for, with
+// SchemaCurrent returns job.ErrSchema when the database's schema is not the one this program was built for, with
 // a message that says how to mend it.
 func (s *Store) SchemaCurrent(ctx context.Context) error {
 	p, err := s.provider(s.w)

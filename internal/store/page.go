@@ -10,7 +10,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// Span answers the least and the greatest id among which the users of f are; first is above last when there are none.
+// Span returns the least and the greatest id among which the users of f are; first is above last when there are none.
 func (s *Store) Span(ctx context.Context, f user.Filter) (first, last int64, err error) {
 	index, c := s.exportBy(f)
 	end := func(order string) string {
@@ -21,7 +21,7 @@ func (s *Store) Span(ctx context.Context, f user.Filter) (first, last int64, err
 	return first, last, translate("read users", err)
 }
 
-// exportBy is the index that leads to the users of f in id order, and the conditions that it serves. By id, unless f asks
+// exportBy returns the index that leads to the users of f in id order, and the conditions that it serves. By id, unless f asks
 // for few: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
 func (s *Store) exportBy(f user.Filter) (index string, c search.Conditions) {
 	index, few := s.dialect.search.ByID, s.dialect.search.Where(user.Filter{Email: f.Email, Deleted: f.Deleted})
@@ -40,7 +40,7 @@ func (s *Store) exportBy(f user.Filter) (index string, c search.Conditions) {
 
 // Range calls row for the users of f with an id from first to last, in id order. It reads those columns of user.Columns
 // whose places are in columns; cols has them in their places, as the database gives them (NULL is nil), and is valid
-// during the call only. It answers how many users there were, and the id above last to go on from, math.MaxInt64 when
+// during the call only. It returns how many users there were, and the id above last to go on from, math.MaxInt64 when
 // nobody is there. The connection is free again on return.
 func (s *Store) Range(
 	ctx context.Context, f user.Filter, columns []int, first, last int64, row func(cols [][]byte) error,

@@ -22,7 +22,7 @@ func (s *Store) UnfinalizedJobs(ctx context.Context, after string, limit int) ([
 // returned. It returns the totals of the chunks then.
 func (s *Store) AlignChunks(ctx context.Context, j job.Job) (job.ChunkTotals, error) {
 	t, err := s.chunkTotals(ctx, &j)
-	if err != nil || t.Settled(&j) {
+	if err != nil || t.Aligned(&j) {
 		return t, err
 	}
 	if t.Recorded < j.Chunks {
@@ -38,8 +38,8 @@ func (s *Store) AlignChunks(ctx context.Context, j job.Job) (job.ChunkTotals, er
 	return s.chunkTotals(ctx, &j)
 }
 
-// AddChunks records the chunks of the job that do not exist yet, READY or as its status asks. They are a function of
-// the job's row.
+// AddChunks stores those chunks of the job that do not exist yet, READY or in the state that its status asks for. Which
+// chunks there must be follows from the job's row, so anybody may add them, any number of times.
 func (s *Store) AddChunks(ctx context.Context, j job.Job) error {
 	const perStatement = 500
 	state := job.ChunkReady
@@ -88,7 +88,7 @@ func (s *Store) followJob(ctx context.Context, j job.Job) error {
 	return err
 }
 
-// chunkTotals sums up the chunks of j.
+// chunkTotals returns the sums over the chunks of j.
 func (s *Store) chunkTotals(ctx context.Context, j *job.Job) (t job.ChunkTotals, err error) {
 	err = s.r.QueryRowxContext(ctx, `
 		SELECT COUNT(*),
@@ -104,7 +104,7 @@ func (s *Store) chunkTotals(ctx context.Context, j *job.Job) (t job.ChunkTotals,
 	return t, translate("sum up chunks", err)
 }
 
-// stalled is the condition of a chunk that nobody holds and that stalled ? times.
+// stalled returns the condition of a chunk that nobody holds and that stalled ? times or more.
 func (s *Store) stalled() string {
 	return `state = 'READY' AND stalls >= ? AND lease_until < ` + s.dialect.now
 }

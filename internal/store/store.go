@@ -29,7 +29,7 @@ type Options struct {
 	// closes a connection that is silent for two thirds of it, so that the open transaction of a frozen worker
 	// does not block its successor.
 	Lease time.Duration
-	// Deadline is how long a job may take, pauses aside, before a keeper ends it. 0: as long as it takes.
+	// Deadline is how long a job may take, pauses aside, before the reconciler ends it. 0: as long as it takes.
 	Deadline time.Duration
 }
 
@@ -38,7 +38,7 @@ type Store struct {
 	w, r    *sqlx.DB // the same pool on MySQL; one writer beside many readers on SQLite
 	dialect dialect
 	lease   time.Duration
-	allowed time.Duration // for a job
+	allowed time.Duration // Options.Deadline
 	inserts statements
 	rtt     atomic.Int64 // estimate of the round trip, ns
 	ids     ids
@@ -49,7 +49,7 @@ type dialect struct {
 	name      string // "mysql" or "sqlite", as the folders of migrations
 	now       string // the database's clock, ms since 1970
 	forUpdate string
-	// onDuplicateKeep ends an INSERT: rows whose key exists stay as they are.
+	// onDuplicateKeep, at the end of an INSERT, leaves rows alone whose key exists.
 	onDuplicateKeep string
 	// rowsPerInsert is for a server nearby, farRowsPerInsert for one that is farther than farRTT. MySQL takes 65,535
 	// placeholders, but 1000 rows in one statement cost it a tenth more work than 250 in each of four. SQLite copies each

@@ -27,7 +27,7 @@ func newJob(count int64) *job.Job {
 	}
 }
 
-// rows makes the users of n rows of c's chunk from where it stands.
+// rows returns the users of the next n rows of c's chunk.
 func rows(c *job.Claim, n int) []user.User {
 	users := make([]user.User, n)
 	for i := range users {
@@ -183,7 +183,7 @@ func TestFence(t *testing.T) {
 		if heir.Chunk.Claims != 2 || heir.Chunk.Done != 40 {
 			t.Fatalf("heir's chunk: %+v", heir.Chunk)
 		}
-		// The frozen worker's give-back must not open the heir's chunk either.
+		// The frozen worker's give-back must not end its successor's lease either.
 		if err := s.GiveBack(t.Context(), frozen, 0, "late"); err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +246,7 @@ func parallel(n int, fn func()) {
 	wg.Wait()
 }
 
-// Three claims in a row without a batch make a chunk poison; the others still count.
+// A chunk fails after three claims in a row without a batch; the others still count.
 func TestPoison(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
@@ -310,7 +310,7 @@ func TestGiveBack(t *testing.T) {
 	})
 }
 
-// sabotage runs a statement past the store, on SQLite.
+// sabotage runs a statement on the SQLite file behind the store's back.
 func sabotage(t *testing.T, url, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite://"))
@@ -323,7 +323,7 @@ func sabotage(t *testing.T, url, statement string) {
 	}
 }
 
-// A claim that cannot be read is none: three of them would make the chunk poison.
+// A claim whose chunk cannot be read is not counted: three of them would fail the chunk.
 func TestClaimThatFailsLeavesNoStall(t *testing.T) {
 	t.Parallel()
 	url := storetest.Engines(t)[0].New(t)

@@ -50,7 +50,7 @@ func (s *Store) CreateJob(ctx context.Context, j *job.Job) error {
 	})
 }
 
-// deadlineFrom is when a job that begins now must be over; 0: never.
+// deadlineFrom returns when a job that is created now must be over, ms since 1970; 0: never.
 func (s *Store) deadlineFrom(now int64) int64 {
 	if s.allowed == 0 {
 		return 0
@@ -74,7 +74,7 @@ func reserveIDs(ctx context.Context, tx *sqlx.Tx, n int64) (first int64, err err
 
 // MoveJob makes the first step of a move that the job's owner asks for, and returns the job as it stands then; its
 // second step is AlignChunks. Asking for a move that is made already has no effect. The slot of a job that is to run
-// again is the caller's to reserve before. Errors: job.ErrNotFound, *job.StateError; job.ErrUncertain when the move may
+// again has to be reserved by the caller before. Errors: job.ErrNotFound, *job.StateError; job.ErrUncertain when the move may
 // have been made.
 func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (job.Job, error) {
 	set, args := s.assignments(m)
@@ -92,18 +92,18 @@ func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (job.
 	j, err := s.Job(ctx, id)
 	switch {
 	case err != nil && !refused:
-		return job.Job{}, fmt.Errorf("%w: %w", job.ErrUncertain, err) // to the caller, who does not learn how it went
+		return job.Job{}, fmt.Errorf("%w: %w", job.ErrUncertain, err) // the move is made, but where the job stands is unknown
 	case err != nil:
 		return job.Job{}, err
 	case j.Owner != owner:
 		return job.Job{}, job.ErrNotFound
-	case refused && !m.Made(&j): // one that was moved may have moved on since
+	case refused && !m.Made(&j): // not asked of a job that was moved: it may have moved on since
 		return job.Job{}, &job.StateError{Move: m, Status: j.Status}
 	}
 	return j, nil
 }
 
-// legalFor is the condition that a job may make the move. One that is to be undone never runs again.
+// legalFor returns the condition of a job that may make the move. One that is to be undone never runs again.
 func legalFor(m job.Move) string {
 	var names []string
 	for _, status := range m.From() {
@@ -116,7 +116,7 @@ func legalFor(m job.Move) string {
 	return condition
 }
 
-// assignments is the SET list of an owner's move. MySQL evaluates assignments from left to right, with the new values,
+// assignments returns the SET list of an owner's move, and its arguments. MySQL evaluates assignments from left to right, with the new values,
 // and SQLite with the old ones: so each reads only columns that are assigned later.
 func (s *Store) assignments(m job.Move) (set string, args []any) {
 	now := s.dialect.now
@@ -139,13 +139,14 @@ func (s *Store) assignments(m job.Move) (set string, args []any) {
 	return set + `, chunks_version = version + 1, status = '` + string(m.To()) + `'`, args
 }
 
-// addIdle adds the time since a column's to that in which the job stood still after its start.
+// addIdle returns the assignment that adds the time since that of a column, such as paused_at, to the time in which the job
+// stood still after its start.
 func (s *Store) addIdle(since string) string {
 	return `idle_ms = idle_ms + CASE WHEN started_at > 0 AND ` + since + ` > 0 THEN ` + s.dialect.now + ` - ` + since + ` ELSE 0 END`
 }
 
-// startJob moves the claim's job to IN_PROGRESS. It comes before the first batch, also the first after a pause; no row
-// matches when another chunk was first.
+// startJob moves the claim's job to IN_PROGRESS before its first batch, also the first after a pause. It has no effect when
+// another chunk's batch was first.
 func (s *Store) startJob(ctx context.Context, c *job.Claim) error {
 	rows, err := s.exec(ctx, "start job", `
 		UPDATE jobs
@@ -169,7 +170,7 @@ func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 	}
 	j := &jobs[0]
 	t, err := s.chunkTotals(ctx, j)
-	if err != nil || t.Open > 0 || !t.Settled(j) {
+	if err != nil || t.Open > 0 || !t.Aligned(j) {
 		return false, err
 	}
 	move, code := job.MoveComplete, ""
@@ -179,7 +180,7 @@ func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 	case t.Failed > 0:
 		move, code = job.MoveFail, "chunk_failed"
 	}
-	// Whoever moved the job since it was read has raised its version, and sees to its end.
+	// Whoever moved the job since it was read has raised its version, and reconciles it.
 	rows, err := s.exec(ctx, "finish job", `
 		UPDATE jobs
 		   SET status = ?, version = version + 1, error_code = ?, wait_reason = '', finalized_at = 0,
@@ -211,12 +212,12 @@ func (s *Store) SetWaitReason(ctx context.Context, id string, reason job.WaitRea
 	return err
 }
 
-// undoRows is how many users one transaction removes: some ten milliseconds of locks.
+// undoRows is how many users one slice removes: some ten milliseconds of locks.
 const undoRows = 5000
 
 // UndoSlice removes the next users of a job that is to be undone and reports whether there may be more. The users go
-// first and the job's row follows, so any number of workers may call it and any of them may die: what is removed twice
-// is gone all the same.
+// first and the job's row follows, so any number of workers may call it and any of them may die: a slice that is removed
+// twice is gone all the same.
 func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error) {
 	if !j.UndoPending() {
 		return false, nil

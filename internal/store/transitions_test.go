@@ -65,7 +65,7 @@ func TestPauseAndResume(t *testing.T) {
 	})
 }
 
-// A move that was made and then could not be read is told from one that was not made: its slot must stay.
+// A move that was made, after which the job could not be read, is not taken for one that was not made: its slot must stay.
 func TestMoveThatCannotBeReadIsUncertain(t *testing.T) {
 	t.Parallel()
 	url := storetest.Engines(t)[0].New(t)
@@ -83,7 +83,7 @@ func TestMoveThatCannotBeReadIsUncertain(t *testing.T) {
 	}
 }
 
-// A job keeps its first start; the time that it was paused or FAILED is kept apart from it.
+// A job keeps the time of its first start; how long it was paused or FAILED is kept beside it.
 func TestStartIsKept(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
@@ -125,7 +125,7 @@ func TestStartIsKept(t *testing.T) {
 	})
 }
 
-// A job whose last batch was committed just before the pause has nothing left to begin with, and must still end.
+// A job whose last batch was committed just before the pause has no batch left to start it, and must still end.
 func TestPauseAfterTheLastBatch(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
@@ -358,7 +358,7 @@ func TestPauseRacesBatches(t *testing.T) {
 	})
 }
 
-// What follows a move is seen to after each move anew, and never while the job runs.
+// A job is finalized anew after each move, and never while it runs.
 func TestFinalizesOnlyWhatStandsStill(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
@@ -482,7 +482,7 @@ func TestChunksOfADeadSubmission(t *testing.T) {
 	}
 }
 
-// A job that its deadline is to fail may be retried first: the reconciler that comes late leaves it alone.
+// A job that the reconciler is about to fail by its deadline may be retried first: then its chunks are left alone.
 func TestLateDeadline(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {

@@ -17,7 +17,8 @@ import (
 // attempts bounds how often a transaction is run again after a lost race or a lost connection.
 const attempts = 8
 
-// backoff is the pause before attempt n (from 1): 10 ms doubling to about a second, half of it jitter.
+// backoff waits after failed attempt n, from 1: 10 to 20 ms, twice as long after each further one, up to about a second. It
+// returns ctx's error when that ends first.
 func backoff(ctx context.Context, n int) error {
 	d := 10 * time.Millisecond << min(n, 7)
 	select {
@@ -31,7 +32,7 @@ func backoff(ctx context.Context, n int) error {
 // inTx runs fn in a transaction and commits it; any error rolls back explicitly, since error 1205 undoes only the
 // statement. After a lost race, or on a connection to a server that takes no writes any more, the whole of it runs
 // again, so fn may run several times and must not keep state from one run to the next. It does not retry a lost
-// COMMIT: whether that took effect is unknown, and only the caller can tell: such an error wraps job.ErrUncertain.
+// COMMIT: whether that took effect is unknown, and only the caller can find out. Such an error wraps job.ErrUncertain.
 func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) error {
 	for n := 1; ; n++ {
 		err := s.runTx(ctx, fn)
@@ -39,12 +40,12 @@ func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error)
 			return nil
 		}
 		if !isRetryable(err) || n == attempts || backoff(ctx, n) != nil {
-			return translate(op, err) // the trouble, not that there was no time to wait for its end
+			return translate(op, err) // the database's error, not that ctx ended during the wait
 		}
 	}
 }
 
-// isRetryable reports whether a transaction that failed so was not committed and may do better in another run.
+// isRetryable reports whether a transaction that failed with err was certainly not committed, and may succeed in another run.
 func isRetryable(err error) bool {
 	return classify(err) == conflict || errors.Is(err, driver.ErrBadConn) && !errors.Is(err, job.ErrUncertain)
 }
@@ -78,7 +79,7 @@ func requireRow(res sql.Result, err error) error {
 	return err
 }
 
-// changed is the number of rows that a statement matched.
+// changed returns the number of rows that a statement matched.
 func changed(res sql.Result, err error) (int64, error) {
 	if err != nil {
 		return 0, err

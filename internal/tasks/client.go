@@ -21,8 +21,8 @@ type Client struct {
 	timeout   time.Duration
 }
 
-// How long a call may take, how long a handler may work on a chunk by default, and how often asynq may retry: handlers
-// fail only by dying, and the reconciler mends that sooner.
+// How long a call may take, how long a handler may work on a chunk by default, and how often asynq may retry a task: handlers
+// fail only when their process dies, and the reconciler mends that sooner.
 const (
 	callTimeout  = 2 * time.Second
 	chunkTimeout = 10 * time.Minute
@@ -46,7 +46,7 @@ func NewClient(rdb Redis, timeout time.Duration) *Client {
 //
 // The task id job:chunk:claims stays the same until a worker claims the chunk, so that tasks do not pile up however
 // long the queue is and however many processes enqueue. A task that asynq holds as active or archived is stuck, as its
-// worker died before it claimed: then an id with the time in steps of 10 s passes it by.
+// worker died before it claimed: then another task is enqueued, whose id has the time in steps of 10 s appended.
 func (c *Client) EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, chunk int, claims int64) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -57,8 +57,8 @@ func (c *Client) EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, 
 	return c.add(ctx, Queue(tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload))
 }
 
-// EnqueueUndo puts a task for the removal of the job's users into the tier's queue; rows is how far that is. It is
-// otherwise as EnqueueChunk.
+// EnqueueUndo puts a task for the removal of the job's users into the tier's queue, unless one is there; rows is how many rows
+// of the job are undone so far. The task id is job:undo:rows; the rest is as with EnqueueChunk.
 func (c *Client) EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, rows int64) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -69,7 +69,7 @@ func (c *Client) EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, r
 	return c.add(ctx, Queue(tier), fmt.Sprintf("%s:undo:%d", jobID, rows), asynq.NewTask(TypeUndo, payload))
 }
 
-// Depth is how many tasks wait in all queues. The error wraps job.ErrQueueUnavailable.
+// Depth returns how many tasks wait in all queues. The error wraps job.ErrQueueUnavailable.
 func (c *Client) Depth(ctx context.Context) (depth int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -87,9 +87,10 @@ func (c *Client) Depth(ctx context.Context) (depth int64, err error) {
 	return depth, job.QueueUnavailable("enqueue", err)
 }
 
+// add enqueues the task under the id, as EnqueueChunk says.
 func (c *Client) add(ctx context.Context, queue, id string, task *asynq.Task) error {
-	// asynq's client names a queue once in its life. After a flush nobody else would: its tasks are worked off, but the
-	// inspector and the dashboard would not know them.
+	// asynq's client adds a queue to the set of queues the first time only. After a flush of Redis the queue would be missing
+	// there: its tasks would be done, but the inspector and the dashboard would not find them.
 	if err := c.rdb.SAdd(ctx, "asynq:queues", queue).Err(); err != nil {
 		return job.QueueUnavailable("enqueue", err)
 	}
@@ -119,7 +120,7 @@ func (c *Client) enqueue(ctx context.Context, queue, id string, task *asynq.Task
 	return err
 }
 
-// ignoreConflict takes a task that is in the queue already for one that was put there.
+// ignoreConflict returns nil also when a task with that id is in the queue already.
 func ignoreConflict(err error) error {
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil

@@ -54,24 +54,24 @@ func ParseChunk(payload []byte) (ChunkPayload, error) {
 	return p, nil
 }
 
-// Queue is the queue of a tier's chunks.
+// Queue returns the name of the queue of a tier's jobs.
 func Queue(t job.Tier) string { return strings.ToLower(string(t)) }
 
-// Queues is every queue with its weight: the share of a busy worker's attention. Small jobs pass large ones, and none
+// Queues returns every queue with its weight: the share of a busy worker's attention. Small jobs pass large ones, and none
 // starves.
 func Queues() map[string]int {
 	return map[string]int{"small": 8, "medium": 4, "large": 2, "xl": 1}
 }
 
-// Redis is the client that the queue works with. It stays the caller's: nothing here closes it.
+// Redis is the client that the queue works with. Closing it is up to the caller.
 type Redis = redis.UniversalClient
 
-// NewServer is an asynq server on a shared client.
+// NewServer returns an asynq server on a shared client, which it does not close.
 func NewServer(rdb Redis, c asynq.Config) *asynq.Server {
 	return asynq.NewServerFromRedisClient(rdb, c)
 }
 
-// SharedRedis hands a client to asynqmon, which must not be closed then.
+// SharedRedis returns a client in the form that asynqmon takes. Do not close the asynqmon handler: that would close the client.
 func SharedRedis(rdb Redis) asynq.RedisConnOpt { return shared{rdb} }
 
 type shared struct{ rdb Redis }

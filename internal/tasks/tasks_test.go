@@ -97,7 +97,7 @@ func TestDepth(t *testing.T) {
 	})
 }
 
-// A task that a dead worker took before it claimed the chunk does not silence the chunk.
+// A task that a worker took, and died before it claimed the chunk, does not keep another one from being enqueued.
 func TestStuckTaskIsPassedBy(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
@@ -136,8 +136,8 @@ func TestStuckTaskIsPassedBy(t *testing.T) {
 	})
 }
 
-// A flushed Redis has no set of queues any more, which asynq's client fills once in its life.
-func TestRingAfterAFlush(t *testing.T) {
+// A flushed Redis has lost asynq's set of queues, to which asynq's client adds a queue the first time only.
+func TestEnqueueAfterAFlush(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
 		c := NewClient(rdb, 0)
@@ -153,7 +153,7 @@ func TestRingAfterAFlush(t *testing.T) {
 	})
 }
 
-func TestRingWithoutRedis(t *testing.T) {
+func TestEnqueueWithoutRedis(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
 	t.Cleanup(func() { _ = rdb.Close() })

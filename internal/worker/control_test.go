@@ -8,7 +8,7 @@ import (
 	"github.com/musterhq/muster/internal/store"
 )
 
-// retrying is an owner who retries a job the moment that it fails, before anybody reads it.
+// retrying is a store in which the owner retries a job the moment that it fails, before anybody reads it.
 type retrying struct {
 	*store.Store
 	t *testing.T
@@ -24,7 +24,7 @@ func (r retrying) FinishJob(ctx context.Context, id string) (bool, error) {
 	return moved, err
 }
 
-// poisoned panics on the second chunk.
+// poisoned panics for rows of the second chunk.
 func poisoned(row int64) error {
 	if row >= 25 && row < 50 {
 		panic("poison")
@@ -32,7 +32,7 @@ func poisoned(row int64) error {
 	return nil
 }
 
-// Of two workers that show a job at once, one why it waits and the other that it goes on, the slower may be wrong.
+// Two workers show a job at once, the one why it waits and the other that it goes on: the slower one may be wrong.
 func TestReconcilerMendsAReasonShownTooLate(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{})

@@ -18,7 +18,7 @@ import (
 	"github.com/musterhq/muster/internal/store/storetest"
 )
 
-// task is one in the queue; that of an undo has no chunk.
+// task is a task in the queue; an undo task has chunk -1.
 type task struct {
 	id    string
 	chunk int
@@ -31,7 +31,7 @@ type slowRedis struct {
 	queue chan task
 }
 
-// moment lets others in, as a round trip to Redis does.
+// moment lets other goroutines run, as a round trip to Redis does.
 func (c *slowRedis) moment() {
 	for range rand.N(4) {
 		_, _ = c.store.Job(context.Background(), "nobody's")
@@ -68,7 +68,7 @@ func (c *slowRedis) EnqueueChunk(_ context.Context, _ job.Tier, id string, chunk
 	if rand.N(4) > 0 {
 		select {
 		case c.queue <- task{id, chunk}:
-		default: // full: lost
+		default: // the queue is full: the task is lost
 		}
 	}
 	return nil
@@ -78,7 +78,7 @@ func (c *slowRedis) EnqueueUndo(ctx context.Context, tier job.Tier, id string, _
 	return c.EnqueueChunk(ctx, tier, id, -1, 0)
 }
 
-// simulation is what runs at once: workers, reconcilers, and owners by the API.
+// simulation is what workers, reconcilers and owners, who use the API, do at once with five jobs.
 type simulation struct {
 	*slowRedis
 	importer *Importer
@@ -114,7 +114,7 @@ func newSimulation(t *testing.T, deadline time.Duration) *simulation {
 	return w
 }
 
-// work does tasks, and reconcile all jobs, until ctx ends. What is begun is brought to its end.
+// work takes tasks from the queue until ctx ends; a task that was taken is done to its end.
 func (w *simulation) work(ctx context.Context) {
 	for whole := context.WithoutCancel(ctx); ; {
 		select {
@@ -130,6 +130,7 @@ func (w *simulation) work(ctx context.Context) {
 	}
 }
 
+// reconcile reconciles all jobs again and again until ctx ends; a round that was begun is done to its end.
 func (w *simulation) reconcile(ctx context.Context, t *testing.T) {
 	for ctx.Err() == nil {
 		if err := w.service.ReconcileAll(context.WithoutCancel(ctx)); err != nil {
@@ -138,7 +139,7 @@ func (w *simulation) reconcile(ctx context.Context, t *testing.T) {
 	}
 }
 
-// owner asks for n moves of its own choice.
+// owner asks for n moves at random.
 func (w *simulation) owner(t *testing.T, r *rand.Rand, n int) {
 	for range n {
 		j := w.jobs[r.IntN(len(w.jobs))]
@@ -147,7 +148,7 @@ func (w *simulation) owner(t *testing.T, r *rand.Rand, n int) {
 			w.service.Undo, w.service.Cancel,
 		}
 		pick := r.IntN(len(moves))
-		if pick >= 6 && r.IntN(4) > 0 { // these two end the play
+		if pick >= 6 && r.IntN(4) > 0 { // after an undo or a cancel a job moves no more, so they are rare
 			pick = r.IntN(6)
 		}
 		_, err := moves[pick](t.Context(), "ann", j.ID)
@@ -157,7 +158,7 @@ func (w *simulation) owner(t *testing.T, r *rand.Rand, n int) {
 	}
 }
 
-// check compares what is left when all stands still with what the rows of each job say.
+// check compares users, slots and live views with each job's row, after everything has come to rest.
 func (w *simulation) check(t *testing.T) {
 	t.Helper()
 	var stored int64
@@ -193,8 +194,8 @@ func (w *simulation) check(t *testing.T) {
 	}
 }
 
-// Owners, workers and keepers at once, whatever the order: then every job is over or paused and seen to, no slot is left,
-// the rows are those counted, and what is shown is what is.
+// Owners, workers and reconcilers at once, in whatever order: in the end every job is finalized, no slot is held, the users
+// stored are those counted, and the live views show the rows.
 func TestEverybodyAtOnce(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
@@ -237,8 +238,8 @@ func TestEverybodyAtOnce(t *testing.T) {
 	}
 }
 
-// A few moves of one job at once, with the reconciler and without: as soon as all have returned, nobody else being there to
-// mend it, the slot is held if the job runs, and only then.
+// A few moves of one job at once, with a reconciler among them or not: as soon as all have returned, and although nobody mends
+// anything later, the slot is held exactly if the job's status says so.
 func TestSlotAgreesAfterEveryMove(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
@@ -265,7 +266,7 @@ func TestSlotAgreesAfterEveryMove(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// A job without a move since it was recorded has the slot of its acceptance, which is not played here.
+				// A job that was never moved would hold the slot of its submission, which this test leaves out.
 				if held := w.slots[id]; held != now.Status.HoldsSlot() && now.Version > 0 {
 					t.Fatalf("slot held: %v, with the job %s after %v", held, now.Status, names)
 				}
@@ -274,7 +275,7 @@ func TestSlotAgreesAfterEveryMove(t *testing.T) {
 	}
 }
 
-// move is something that happens to a job.
+// move returns a random move of a job, or a reconciler's or a worker's visit.
 func (w *simulation) move(r *rand.Rand) (name string, do func(ctx context.Context, id string) error) {
 	by := func(move func(context.Context, string, string) (job.Job, error)) func(context.Context, string) error {
 		return func(ctx context.Context, id string) error {

@@ -35,12 +35,12 @@ func NewServer(c ServerConfig) *Server {
 		srv: tasks.NewServer(c.Redis, asynq.Config{
 			Concurrency: c.Concurrency,
 			Queues:      tasks.Queues(),
-			// The wait of an idle worker before it looks again. asynq's default of 1 s is felt by everyone who
-			// submits a small job; this costs some hundred Redis commands a second and worker.
+			// How long an idle worker waits before it looks at the queues again. With asynq's default of 1 s everyone who
+			// submits a small job would wait for it; this costs some hundred Redis commands a second and worker.
 			TaskCheckInterval: 100 * time.Millisecond,
 			ShutdownTimeout:   c.DrainTimeout,
-			// Only the tasks of dead workers are ever retried, long after the reconciler enqueued new ones: let them find
-			// their chunk done and go.
+			// asynq only ever retries the tasks of dead workers, long after the reconciler enqueued new ones: a retry soon finds
+			// its chunk done, and is gone.
 			RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
 			Logger:         asynqLog{c.Log.With("part", "asynq")},
 			LogLevel:       asynq.WarnLevel,
@@ -70,7 +70,7 @@ func NewServer(c ServerConfig) *Server {
 func (s *Server) Start() error { return s.srv.Start(s.mux) }
 
 // Shutdown stops taking tasks and waits for the handlers, at most the drain timeout. Close the Importer's Drain
-// first: asynq does not tell handlers before its patience is over.
+// first: asynq tells handlers nothing before that timeout is over.
 func (s *Server) Shutdown() {
 	s.srv.Stop()
 	s.srv.Shutdown()

@@ -18,12 +18,12 @@ type UndoStore interface {
 type Undoer struct {
 	Store UndoStore
 	Jobs  *jobs.Service
-	Drain <-chan struct{}
+	Drain <-chan struct{} // closed when the process is asked to stop
 	Log   *slog.Logger
 }
 
-// Undo removes the job's users, slice by slice, until all are gone or this process is asked to stop. What is left then
-// the reconciler enqueues again.
+// Undo removes the job's users, slice by slice, until all are gone or this process is asked to stop. The reconciler enqueues a
+// task for what is left then.
 func (u *Undoer) Undo(ctx context.Context, id string) {
 	log := u.Log.With("job", id)
 	j, err := u.Store.Job(ctx, id)

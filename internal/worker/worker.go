@@ -1,8 +1,8 @@
 // Package worker does the work: it claims the chunks that the queue's tasks name, imports them batch by batch, and removes
 // the users of jobs that are to be undone.
 //
-// A handler returns nil for everything that the reconciler mends; asynq's own retries and cancellation play no part in
-// correctness.
+// A task's handler never fails: what it leaves undone the reconciler enqueues again. asynq's own retries and cancellation play
+// no part in correctness.
 package worker
 
 import (
@@ -19,9 +19,9 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// Next yields the users of the next at most n rows of a claimed chunk, in row order, in dst's memory, and how many
+// Next returns the users of the next at most n rows of a claimed chunk, in row order, in dst's memory, and how many
 // rows the source left out as invalid. Rows are a pure function of (seed, row number), so that any worker makes the
-// same batch again. A *job.WaitError means later; any other error is the chunk's own fault.
+// same batch again. A *job.WaitError asks to come back later; any other error counts as the chunk's own fault.
 type Next = func(ctx context.Context, dst []user.User, n int) (users []user.User, rejected int, err error)
 
 // Source is where the users of a job come from.
@@ -29,7 +29,7 @@ type Source interface {
 	Open(ctx context.Context, c job.Claim) (Next, error)
 }
 
-// Chunks is the store's side of a claim.
+// Chunks is what the store does with claims; see package store for each method's errors.
 type Chunks interface {
 	ClaimChunk(ctx context.Context, jobID string, no int) (*job.Claim, error)
 	CommitBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int) error
@@ -49,12 +49,13 @@ type Importer struct {
 	Progress  Progress
 	Sources   map[string]Source // by the name in a job's source
 	BatchRows int
-	Lease     time.Duration // a claim's, by which a source must have delivered a batch
-	Drain     <-chan struct{}
+	Lease     time.Duration   // of a claim; a source has four fifths of it for a batch
+	Drain     <-chan struct{} // closed when the process is asked to stop
 	Log       *slog.Logger
 }
 
-// Import works on one chunk until it is done, somebody else's, or to be given back.
+// Import claims the chunk and works on it until it is done, another worker has it, or it has to be given back. Without a claim
+// it does nothing.
 func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	log := w.Log.With("job", jobID, "chunk", no)
 	c, err := w.Chunks.ClaimChunk(ctx, jobID, no)
@@ -80,7 +81,7 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 		}
 		return
 	}
-	w.putDown(c, err, log)
+	w.endClaim(c, err, log)
 }
 
 // errDrain: this process is asked to stop.
@@ -135,7 +136,8 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, bat
 	return nil
 }
 
-// The source has four fifths of the lease: past it, somebody else may claim the chunk and fetch the same again.
+// openInTime opens the source. Like nextInTime it gives it four fifths of the lease: past the lease another worker may claim the
+// chunk, and ask for the same again.
 func openInTime(ctx context.Context, lease time.Duration, s Source, c *job.Claim) (Next, error) {
 	in, cancel := context.WithTimeout(ctx, lease*4/5)
 	defer cancel()
@@ -150,7 +152,7 @@ func (w *Importer) nextInTime(ctx context.Context, next Next, dst []user.User, n
 	return users, rejected, late(ctx, in, err)
 }
 
-// late turns a source's error after its time was up into a wait.
+// late returns a source's error, or a wait when the source failed because its time, in, was up.
 func late(ctx, in context.Context, err error) error {
 	var wait *job.WaitError
 	if err == nil || errors.As(err, &wait) || in.Err() == nil || ctx.Err() != nil {
@@ -159,7 +161,8 @@ func late(ctx, in context.Context, err error) error {
 	return &job.WaitError{Wait: 5 * time.Second, Reason: job.WaitSourceSlow}
 }
 
-// show updates the live view after a batch. Its errors cost nothing but freshness: the reconciler repairs it.
+// show updates the live view after a batch. An error is only logged, since the reconciler repairs the view. before is the job
+// as it was before the batch.
 func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -175,9 +178,10 @@ func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *
 	}
 }
 
-// putDown ends a claim whose chunk is not done. Only deaths, hangs, panics and the chunk's own errors keep their stall.
-func (w *Importer) putDown(c *job.Claim, cause error, log *slog.Logger) {
-	// A context of its own: asynq's is over when it has lost patience with the handler.
+// endClaim ends a claim whose chunk is not done because of cause. The claim stays counted as a stall only when the cause is a
+// panic or an error of the chunk's own; a worker that dies or hangs does not come here, and so leaves its stall too.
+func (w *Importer) endClaim(c *job.Claim, cause error, log *slog.Logger) {
+	// A context of its own: asynq's may have ended, which is one of the causes.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var wait *job.WaitError

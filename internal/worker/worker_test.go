@@ -19,7 +19,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// fakeRedis stands for everything in Redis: which slots are held, what is shown, which tasks were enqueued.
+// fakeRedis is a fake of all that is in Redis: which slots are held, what is shown, which tasks were enqueued.
 type fakeRedis struct {
 	mu    sync.Mutex
 	slots map[string]bool
@@ -129,7 +129,7 @@ func newFleet(t *testing.T, s Source) *fleet {
 	}}
 }
 
-// record makes a job of four chunks of 25 rows.
+// record stores a job of four chunks of 25 rows.
 func (f *fleet) record(t *testing.T) job.Job {
 	t.Helper()
 	j := job.Job{ID: uuid.Must(uuid.NewV7()).String(), Owner: "ann", Source: "faker", Tier: "SMALL", Requested: 100}
@@ -211,7 +211,7 @@ func TestReconcilerRebuildsWhatRedisLost(t *testing.T) {
 	f.wantTasks(t, "1/0", "2/0") // the window moved on
 }
 
-// The last chunk's worker died after its commit: the reconciler finishes the job. Redis is down then: it tries again.
+// The last chunk's worker died after its commit: the reconciler ends the job. Redis is down then: it finalizes it later.
 func TestReconcilerFinishesAndFinalizes(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{})
@@ -257,7 +257,7 @@ func TestPoisonChunk(t *testing.T) {
 	}
 }
 
-// An upstream that is spent costs no stall, and the job says why it waits until it moves again.
+// An upstream whose allowance is used up costs no stall, and the job says why it waits until it goes on.
 func TestWaitIsNoFailure(t *testing.T) {
 	t.Parallel()
 	spent := true

@@ -3,8 +3,8 @@
 -- KEYS[1]  hash of the job
 -- ARGV[1]  field of the rows done, ARGV[2] their number
 -- ARGV[3]  field of the rows rejected, ARGV[4] their number
--- Answers 1, or 0 when the hash is missing: a hash with this chunk alone would show less than there is, so it is left
--- to a reader or the keeper to make it whole.
+-- Returns 1, or 0 when the hash is missing: a hash with this chunk alone would show less than there is, so it is left
+-- to a reader or the reconciler to write the whole.
 if redis.call('HEXISTS', KEYS[1], 'doc') == 0 then
   return 0
 end

@@ -5,7 +5,7 @@
 -- ARGV[2]  the document, JSON
 -- ARGV[3]  expiry of the hash, seconds
 -- ARGV[4…] field and value in turn: rows done of a chunk ("0", "1", …), rows rejected ("r0", "r1", …)
--- Answers 1 when the document was stored, 0 when a newer one stands.
+-- Returns 1 when the document was stored, 0 when a newer one stands.
 local stored = tonumber(redis.call('HGET', KEYS[1], 'v') or '-1')
 local newer = tonumber(ARGV[1]) >= stored
 for i = 4, #ARGV, 2 do

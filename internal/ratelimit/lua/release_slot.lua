@@ -7,8 +7,8 @@
 -- ARGV[2]  length of the cooldown, ms; 0: none
 -- ARGV[3]  when the job ended, ms of the database's clock; 0 or less: unknown
 --
--- Answers 1 when the job held the slot, else 0. A lease that is over counts as not held, whether or not the member
--- is still there: otherwise the answer would depend on who else came by to drop it.
+-- Returns 1 when the job held the slot, else 0. A lease that is over counts as not held, whether or not the member
+-- is still there: otherwise the result would depend on whether another script has dropped it.
 --
 -- A job that held no slot, for one since it was paused before, leaves what is left of the cooldown since its end. That
 -- never shortens one that runs, and a database whose clock is ahead makes none longer than its length.

@@ -7,7 +7,7 @@
 -- ARGV[2]  length of the lease, ms
 -- ARGV[3]  length of one that is put back, ms
 --
--- Answers 1 when the slot was missing or its lease was over, else 0.
+-- Returns 1 when the slot was missing or its lease was over, else 0.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local held = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)

@@ -1,4 +1,4 @@
--- Takes one of a user's slots in a tier, unless they are all held or the cooldown runs.
+-- Takes one of an owner's slots in a tier, unless they are all held or the cooldown runs.
 --
 -- KEYS[1]  ZSET    the slots: job id -> lease end, ms of this server's TIME
 -- KEYS[2]  STRING  the cooldown's end, ms of this server's TIME
@@ -7,7 +7,7 @@
 -- ARGV[3]  length of the lease, ms
 -- ARGV[4]  length of the tier's cooldown, ms; 0: it has none, and none is looked for
 --
--- Answers 1 when the job holds a slot; also when it held one before, so running twice is harmless. Otherwise it answers
+-- Returns 1 when the job holds a slot; also when it held one before, so running twice is harmless. Otherwise it returns
 -- {reason, slots in use, wait in ms, job id of each holder ...}:
 --   {'full',     n, 0, id ...} every slot is held
 --   {'cooldown', n, ms}        a slot is free, the cooldown has ms to go
@@ -52,7 +52,7 @@ if held <= now then
   end
 end
 
-lease = math.max(lease, held) -- a keeper's longer lease stays
+lease = math.max(lease, held) -- a lease that was renewed is longer, and stays
 if dead > 0 then
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
 end

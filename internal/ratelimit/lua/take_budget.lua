@@ -6,7 +6,7 @@
 -- ARGV[2]  the limit of a window
 -- ARGV[3]  length of a window, ms
 --
--- Answers 0 when n was taken, else the ms until the window ends; for 'all' always the latter.
+-- Returns 0 when n was taken, else the ms until the window ends; for 'all' always the latter.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local limit = tonumber(ARGV[2])

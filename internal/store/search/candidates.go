@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// candidate is one way to the users of a search.
+// candidate is one of several statements, or series of them, that find the same users.
 type candidate struct {
 	Name string
-	Cost float64 // in users passed over in the order of ids
+	Cost float64 // an estimate, in users passed over in the order of ids
 	Run  func(ctx context.Context) ([]int64, error)
 }
 
@@ -44,7 +44,7 @@ type limits struct {
 	subqueries int
 	// values of a collect, each a placeholder: MySQL takes 65,535 in a statement, SQLite 32,766.
 	values int
-	// walk is how many ids at the least a walk by id passes over before it gives way to a collect: a few milliseconds.
+	// walk is the least number of ids that a walk by id passes over before it gives up for a collect: a few milliseconds.
 	walk int64
 	// walkFactor is how many times as far as expected such a walk goes. Some values are a few times as rare as others, and
 	// a walk that gives up just before its last user was for nothing; who is not found by 20 times as far may not exist.
@@ -58,7 +58,8 @@ func cheapest(list []candidate) candidate {
 	return slices.MinFunc(list, func(a, b candidate) int { return cmp.Compare(a.Cost, b.Cost) })
 }
 
-// candidates returns all ways to the users. It has to look up which values match, which takes some milliseconds.
+// candidates returns the candidates of the search, at least one. It looks up which values match the filters, which takes some
+// milliseconds.
 func (s *search) candidates(ctx context.Context) ([]candidate, error) {
 	all, err := s.span(ctx)
 	if err != nil {

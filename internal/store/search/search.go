@@ -4,7 +4,8 @@
 // that, so a search runs in three steps:
 //
 //  1. Look up which values match (values.go). There may be 3,000,000 users, but only 3,000 first names among them.
-//  2. Name the candidates (candidates.go): each is one way to the users, with what it costs and the SQL that it runs.
+//  2. Name the candidates (candidates.go): walk, merge, collect. Each finds the users by other SQL, and has an estimate of what
+//     that costs.
 //  3. Run the cheapest.
 //
 // Every candidate finds the same ids. Which of them runs is a matter of time only.
@@ -25,7 +26,7 @@ type Querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// search is one search under way.
+// search is one search while it runs.
 type search struct {
 	db      Querier
 	dialect *Dialect
@@ -76,8 +77,8 @@ func (s *search) ordering() string {
 // sortColumn returns the column to sort by as its index has it.
 func (s *search) sortColumn() string { return s.dialect.Column(s.column) }
 
-// beyond returns the comparison with a placeholder that holds for what follows in the order of the list.
-func (s *search) beyond() string {
+// follows returns the comparison, with a placeholder, that holds for what comes after the placeholder's value in the list.
+func (s *search) follows() string {
 	if s.query.Sort.Desc {
 		return " < ?"
 	}
@@ -92,9 +93,9 @@ func (s *search) cursorCondition() Conditions {
 	case after == nil:
 		return s.where
 	case s.byID():
-		return s.where.And("id"+s.beyond(), after.ID)
+		return s.where.And("id"+s.follows(), after.ID)
 	}
-	return s.where.And("("+s.sortColumn()+s.beyond()+" OR "+s.sortColumn()+" = ? AND id"+s.beyond()+")", after.Value, after.Value, after.ID)
+	return s.where.And("("+s.sortColumn()+s.follows()+" OR "+s.sortColumn()+" = ? AND id"+s.follows()+")", after.Value, after.Value, after.ID)
 }
 
 // firstIDs selects the first users that meet the conditions, read through an index in the order of the list.

@@ -17,7 +17,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// list is a database to search in, as the Store shows its users and as this package finds them.
+// list is a database to search in, through the Store and directly.
 type list struct {
 	store   *store.Store
 	db      *sql.DB
@@ -31,7 +31,7 @@ func open(t *testing.T, url string) list {
 	return l
 }
 
-// matches is the definition of a filter.
+// matches reports whether f lists u: the definition of a filter, in Go.
 func matches(f user.Filter, u user.User) bool {
 	has := func(text, part string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(part)) }
 	return u.Deleted == f.Deleted && has(u.FirstName+" "+u.LastName, f.Name) && has(u.City, f.City) && has(u.State, f.State) &&
@@ -40,7 +40,7 @@ func matches(f user.Filter, u user.User) bool {
 		(f.FirstID == 0 || f.FirstID <= u.ID) && (f.LastID == 0 || u.ID <= f.LastID)
 }
 
-// inOrder is the definition of a sort.
+// inOrder returns the comparison of s: the definition of a sort, in Go.
 func inOrder(s user.Sort) func(a, b user.User) int {
 	return func(a, b user.User) int {
 		ka, kb := user.KeyOf(&a, s), user.KeyOf(&b, s)
@@ -117,7 +117,7 @@ var oddities = []string{
 	"Æsop", "Aesop", "ﬁn", "fin", "Łódź", "Lodz", "Lo\u0301dz\u0301", "Ada\u00a0B", "Ada B", "Ada\u3000B", "강남", "江南", "\u0301", "\u200b", "İzmir", "izmir", "ızmir",
 }
 
-// What is found must not depend on which of equal texts stands for the others.
+// The collation takes some texts for equal, and the index names one of them for all: what is found must not depend on which.
 func TestOddTextsAgainstTheirConditions(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {

@@ -27,6 +27,7 @@ type columnValues struct {
 	values []any
 }
 
+// matchesNobody reports whether no value matches, and so no user.
 func (f filter) matchesNobody() bool { return f.count == 0 && !f.incomplete }
 
 // filters returns the filters of the query that an index serves. Their values are looked up at the same time, since that
@@ -44,6 +45,7 @@ func (s *search) filters(ctx context.Context) ([]filter, error) {
 	return list, g.Wait()
 }
 
+// lookup finds the values that match one filter.
 type lookup func(ctx context.Context) (filter, error)
 
 func (s *search) lookups() (list []lookup) {

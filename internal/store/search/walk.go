@@ -16,8 +16,8 @@ import (
 // Every second user matches, so that it reads 22 rows that lie side by side.
 //
 // The estimate may be far off. For {City: "austin", State: "oregon"} it expects every 5000th user, but nobody lives there,
-// and the walk would read the whole table. So it ends some way behind where it expected its last user (AND id <= 1100500
-// above), and if it did not find enough by then, the cheapest collect starts anew.
+// and the walk would read the whole table. So it ends some ids after where it expected its last user (AND id <= 1100500
+// above), and if it did not find enough by then, the cheapest collect runs instead.
 func (s *search) walkByID(all span, share float64, collects []candidate) candidate {
 	cost := s.walked(all.users(), share)
 	if len(collects) == 0 {
@@ -88,10 +88,10 @@ func (s *search) walkFrom(ctx context.Context, c Conditions) ([]int64, error) {
 	if after == nil {
 		return s.firstIDs(ctx, index, c, s.want)
 	}
-	found, err := s.firstIDs(ctx, index, c.And(s.sortColumn()+" = ?", after.Value).And("id"+s.beyond(), after.ID), s.want)
+	found, err := s.firstIDs(ctx, index, c.And(s.sortColumn()+" = ?", after.Value).And("id"+s.follows(), after.ID), s.want)
 	if err != nil || len(found) == s.want {
 		return found, err
 	}
-	rest, err := s.firstIDs(ctx, index, c.And(s.sortColumn()+s.beyond(), after.Value), s.want-len(found))
+	rest, err := s.firstIDs(ctx, index, c.And(s.sortColumn()+s.follows(), after.Value), s.want-len(found))
 	return slices.Concat(found, rest), err
 }

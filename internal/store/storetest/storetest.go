@@ -35,7 +35,7 @@ func Engines(t testing.TB) []Engine {
 	return engines
 }
 
-// Server is an engine on a MySQL or MariaDB server of the test's own, which it may kill.
+// Server returns the engine of a MySQL or MariaDB server of the test's own, which it may kill.
 func Server(name, dsn string) Engine { return Engine{Name: name, server: dsn} }
 
 // Each runs fn as a parallel subtest on every engine that is present, with the URL of an empty private database
@@ -50,7 +50,7 @@ func Each(t *testing.T, fn func(t *testing.T, url string)) {
 	}
 }
 
-// Open is a Store on the database at url, closed with the test.
+// Open returns a Store on the database at url, closed with the test.
 func Open(t testing.TB, url string, o store.Options) *store.Store {
 	t.Helper()
 	s, err := store.Open(url, o)
@@ -70,7 +70,7 @@ func CreateJob(ctx context.Context, s *store.Store, j *job.Job, chunkRows int64)
 	return s.AddChunks(ctx, *j)
 }
 
-// New makes a private database at the current schema, dropped with the test, and answers its URL.
+// New makes a private database at the current schema, dropped with the test, and returns its URL.
 func (e Engine) New(t testing.TB) string {
 	t.Helper()
 	u := e.Empty(t)
