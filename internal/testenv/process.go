@@ -115,8 +115,10 @@ func StartMariaDB(dir string, args ...string) (*Process, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, err := exec.Command(install, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db",
-			"--user="+user(), "--datadir="+data).CombinedOutput()
+		cmd := exec.Command(install, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db",
+			"--user="+user(), "--datadir="+data)
+		cmd.Env = environ(dir)
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return nil, fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 		}
@@ -147,6 +149,10 @@ func startMariaDBAt(dir string, port int, args ...string) (*Process, error) {
 	return start("mariadbd", dir, port, args...)
 }
 
+// environ is the environment of a server: its temporary files lie in a folder of its own. A MariaDB that starts removes
+// the tables that others before it left in TMPDIR, and those of a server that still runs with them.
+func environ(dir string) []string { return append(os.Environ(), "TMPDIR="+dir) }
+
 func user() string {
 	if os.Getuid() == 0 {
 		return "root"
@@ -165,7 +171,7 @@ func start(binary, dir string, port int, args ...string) (*Process, error) {
 		return nil, err
 	}
 	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, environ(dir)
 	// Its own group: a Ctrl-C of the terminal reaches the tests, which end it in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &Process{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Dir: dir, cmd: cmd, done: make(chan struct{})}
