@@ -1,7 +1,5 @@
 package job
 
-import "slices"
-
 // Status is where a job stands in its life; docs/state-machines.md says who makes each move.
 //
 //	PENDING ──first batch──> IN_PROGRESS ──all chunks done──> COMPLETED
@@ -107,9 +105,4 @@ func (m Move) Made(j *Job) bool {
 	default:
 		return j.Status == m.To()
 	}
-}
-
-// MovesChunks reports whether the job's chunks have to follow the move, in its second step.
-func (m Move) MovesChunks() bool {
-	return slices.Contains([]Move{MovePause, MoveResume, MoveRetry, MoveCancel}, m)
 }

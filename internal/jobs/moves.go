@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/musterhq/muster/internal/job"
 )
@@ -81,34 +80,5 @@ func (s *Service) agreeOnSlot(ctx context.Context, j job.Job) {
 	defer cancel()
 	if err := s.syncSlot(ctx, j); err != nil {
 		s.Log.WarnContext(ctx, "slot not reconciled; the reconciler will", "job", j.ID, "status", j.Status, "err", err)
-	}
-}
-
-const (
-	// alignTimeout bounds the wait for a job's chunks, whose rows batches in flight may hold.
-	alignTimeout = 10 * time.Second
-	// followTimeout bounds the steps after that, which the reconciler repeats anyway.
-	followTimeout = 2 * time.Second
-)
-
-// follow is Reconcile for a request that has moved the job, and returns the job with its counts. It waits for the chunks, so that no batch commits
-// after a client was told that its job is paused or cancelled; whatever else fails is left to the reconciler.
-func (s *Service) follow(ctx context.Context, j job.Job) (job.Job, error) {
-	ctx = context.WithoutCancel(ctx) // the client may be gone, the job has moved all the same
-	aligned, cancel := context.WithTimeout(ctx, alignTimeout)
-	defer cancel()
-	j, totals, err := s.align(aligned, j)
-	if err != nil {
-		return job.Job{}, err
-	}
-	s.publishOrLog(ctx, j, totals)
-	return j, nil
-}
-
-func (s *Service) publishOrLog(ctx context.Context, j job.Job, totals job.ChunkTotals) {
-	ctx, cancel := context.WithTimeout(ctx, followTimeout)
-	defer cancel()
-	if err := s.publish(ctx, j, totals); err != nil {
-		s.Log.WarnContext(ctx, "job not reconciled; the reconciler will", "job", j.ID, "status", j.Status, "err", err)
 	}
 }

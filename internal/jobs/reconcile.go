@@ -23,6 +23,36 @@ func (s *Service) Reconcile(ctx context.Context, j job.Job) error {
 	return s.publish(ctx, j, totals)
 }
 
+const (
+	// alignTimeout bounds the wait for a job's chunks, whose rows batches in flight may hold.
+	alignTimeout = 10 * time.Second
+	// followTimeout bounds the steps after that, which the reconciler repeats anyway.
+	followTimeout = 2 * time.Second
+)
+
+// follow is Reconcile for a request that has moved the job, and returns the job with its counts. It waits for the chunks,
+// so that no batch commits after a client was told that its job is paused or cancelled; whatever else fails is left to
+// the reconciler.
+func (s *Service) follow(ctx context.Context, j job.Job) (job.Job, error) {
+	ctx = context.WithoutCancel(ctx) // the client may be gone, the job has moved all the same
+	aligned, cancel := context.WithTimeout(ctx, alignTimeout)
+	defer cancel()
+	j, totals, err := s.align(aligned, j)
+	if err != nil {
+		return job.Job{}, err
+	}
+	s.publishOrLog(ctx, j, totals)
+	return j, nil
+}
+
+func (s *Service) publishOrLog(ctx context.Context, j job.Job, totals job.ChunkTotals) {
+	ctx, cancel := context.WithTimeout(ctx, followTimeout)
+	defer cancel()
+	if err := s.publish(ctx, j, totals); err != nil {
+		s.Log.WarnContext(ctx, "job not reconciled; the reconciler will", "job", j.ID, "status", j.Status, "err", err)
+	}
+}
+
 // align makes the second step of the job's last move, unless it is made, and returns the job with its counts then.
 func (s *Service) align(ctx context.Context, j job.Job) (job.Job, job.ChunkTotals, error) {
 	totals, err := s.Repair.AlignChunks(ctx, j)

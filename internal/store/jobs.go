@@ -131,9 +131,9 @@ func (s *Store) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
 }
 
 // selectJobs reads rows of jobs. The counts in the row of a job that is not finalized are older than its chunks.
-func (s *Store) selectJobs(ctx context.Context, where string, args ...any) ([]job.Job, error) {
+func (s *Store) selectJobs(ctx context.Context, q sqlx.QueryerContext, where string, args ...any) ([]job.Job, error) {
 	var rows []jobRow
-	if err := s.r.SelectContext(ctx, &rows, `SELECT `+s.jobColumns()+` FROM jobs `+where, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, q, &rows, `SELECT `+s.jobColumns()+` FROM jobs `+where, args...); err != nil {
 		return nil, translate("read jobs", err)
 	}
 	jobs := make([]job.Job, len(rows))
@@ -146,9 +146,21 @@ func (s *Store) selectJobs(ctx context.Context, where string, args ...any) ([]jo
 	return jobs, nil
 }
 
+// jobRowOf returns the row of a job, whose counts may be older than its chunks, or job.ErrNotFound.
+func (s *Store) jobRowOf(ctx context.Context, q sqlx.QueryerContext, id string) (job.Job, error) {
+	jobs, err := s.selectJobs(ctx, q, `WHERE id = ?`, id)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if len(jobs) == 0 {
+		return job.Job{}, job.ErrNotFound
+	}
+	return jobs[0], nil
+}
+
 // countedJobs is selectJobs with the counts as they stand: in the row of a finalized job, in the chunks of the others.
 func (s *Store) countedJobs(ctx context.Context, where string, args ...any) ([]job.Job, error) {
-	jobs, err := s.selectJobs(ctx, where, args...)
+	jobs, err := s.selectJobs(ctx, s.r, where, args...)
 	if err != nil {
 		return nil, err
 	}

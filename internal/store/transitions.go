@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -72,32 +71,33 @@ func reserveIDs(ctx context.Context, tx *sqlx.Tx, n int64) (first int64, err err
 	return first, err
 }
 
-// MoveJob makes the first step of a move that the job's owner asks for, and returns the job as it stands then; its
-// second step is AlignChunks. Asking for a move that is made already has no effect. The slot of a job that is to run
-// again has to be reserved by the caller before. Errors: job.ErrNotFound, *job.StateError; job.ErrUncertain when the move may
-// have been made.
-func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (job.Job, error) {
+// MoveJob makes the first step of a move that the job's owner asks for, and returns the job as it stands then, without its
+// counts; its second step is AlignChunks. Asking for a move that is made already has no effect. The slot of a job that is
+// to run again has to be reserved by the caller before. Errors: job.ErrNotFound, *job.StateError; job.ErrUncertain when
+// the move may have been made.
+func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (j job.Job, err error) {
 	set, args := s.assignments(m)
-	err := s.inTx(ctx, string(m)+" job", func(tx *sqlx.Tx) error {
-		return requireRow(tx.ExecContext(ctx, `
+	refused := false
+	err = s.inTx(ctx, string(m)+" job", func(tx *sqlx.Tx) error {
+		rows, err := changed(tx.ExecContext(ctx, `
 			UPDATE jobs
 			   SET `+set+`, wait_reason = '', finalized_at = 0, version = version + 1
 			 WHERE id = ? AND owner = ? AND `+legalFor(m), append(args, id, owner)...))
+		if err != nil {
+			return err
+		}
+		refused = rows == 0
+		// In the same transaction: a move whose outcome cannot be told is not made.
+		j, err = s.jobRowOf(ctx, tx, id)
+		return err
 	})
-	refused := errors.Is(err, errNoRow)
-	if err != nil && !refused {
-		return job.Job{}, err
-	}
 	crash.Point("move.written")
-	j, err := s.Job(ctx, id)
 	switch {
-	case err != nil && !refused:
-		return job.Job{}, fmt.Errorf("%w: %w", job.ErrUncertain, err) // the move is made, but where the job stands is unknown
 	case err != nil:
 		return job.Job{}, err
 	case j.Owner != owner:
 		return job.Job{}, job.ErrNotFound
-	case refused && !m.Made(&j): // not asked of a job that was moved: it may have moved on since
+	case refused && !m.Made(&j):
 		return job.Job{}, &job.StateError{Move: m, Status: j.Status}
 	}
 	return j, nil
@@ -116,8 +116,8 @@ func legalFor(m job.Move) string {
 	return condition
 }
 
-// assignments returns the SET list of an owner's move, and its arguments. MySQL evaluates assignments from left to right, with the new values,
-// and SQLite with the old ones: so each reads only columns that are assigned later.
+// assignments returns the SET list of an owner's move, and its arguments. MySQL evaluates assignments from left to right,
+// with the new values, and SQLite with the old ones: so each reads only columns that are assigned later.
 func (s *Store) assignments(m job.Move) (set string, args []any) {
 	now := s.dialect.now
 	switch m {
@@ -164,13 +164,12 @@ func (s *Store) startJob(ctx context.Context, c *job.Claim) error {
 // chunks that end at once, the later one sees both.
 func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 	crash.Point("finish.begin")
-	jobs, err := s.selectJobs(ctx, `WHERE id = ?`, id)
-	if err != nil || len(jobs) == 0 || !jobs[0].Status.HoldsSlot() {
+	j, err := s.jobRowOf(ctx, s.r, id)
+	if err != nil || !j.Status.HoldsSlot() {
 		return false, err
 	}
-	j := &jobs[0]
-	t, err := s.chunkTotals(ctx, j)
-	if err != nil || t.Open > 0 || !t.Aligned(j) {
+	t, err := s.chunkTotals(ctx, &j)
+	if err != nil || t.Open > 0 || !t.Aligned(&j) {
 		return false, err
 	}
 	move, code := job.MoveComplete, ""
@@ -210,32 +209,4 @@ func (s *Store) FinalizeJob(ctx context.Context, j job.Job) error {
 func (s *Store) SetWaitReason(ctx context.Context, id string, reason job.WaitReason) error {
 	_, err := s.exec(ctx, "set wait reason", `UPDATE jobs SET wait_reason = ? WHERE id = ? AND finished_at = 0`, reason, id)
 	return err
-}
-
-// undoRows is how many users one slice removes: some ten milliseconds of locks.
-const undoRows = 5000
-
-// UndoSlice removes the next users of a job that is to be undone and reports whether there may be more. The users go
-// first and the job's row follows, so any number of workers may call it and any of them may die: a slice that is removed
-// twice is gone all the same.
-func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error) {
-	if !j.UndoPending() {
-		return false, nil
-	}
-	crash.Point("undo.begin")
-	from, to := j.UndoneRows, min(j.UndoneRows+undoRows, j.Requested)
-	if _, err := s.exec(ctx, "undo job", `DELETE FROM users WHERE id >= ? AND id < ?`, j.FirstID+from, j.FirstID+to); err != nil {
-		return false, err
-	}
-	crash.Point("undo.deleted")
-	rows, err := s.exec(ctx, "undo job", `
-		UPDATE jobs
-		   SET undo_rows = ?, version = version + 1, undone_at = CASE WHEN ? >= requested THEN `+s.dialect.now+` ELSE 0 END
-		 WHERE id = ? AND undo_at > 0 AND undone_at = 0 AND undo_rows = ?`, to, to, j.ID, from)
-	if err != nil || rows == 0 { // another worker was faster
-		return false, err
-	}
-	crash.Point("undo.sliced")
-	j.UndoneRows, j.Undone, j.Version = to, to >= j.Requested, j.Version+1
-	return !j.Undone, nil
 }

@@ -1,0 +1,36 @@
+package store
+
+import (
+	"context"
+
+	"github.com/musterhq/muster/internal/crash"
+	"github.com/musterhq/muster/internal/job"
+)
+
+// undoRows is how many users one slice removes: some ten milliseconds of locks.
+const undoRows = 5000
+
+// UndoSlice removes the next users of a job that is to be undone and reports whether there may be more. The users go
+// first and the job's row follows, so any number of workers may call it and any of them may die: a slice that is removed
+// twice is gone all the same.
+func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error) {
+	if !j.UndoPending() {
+		return false, nil
+	}
+	crash.Point("undo.begin")
+	from, to := j.UndoneRows, min(j.UndoneRows+undoRows, j.Requested)
+	if _, err := s.exec(ctx, "undo job", `DELETE FROM users WHERE id >= ? AND id < ?`, j.FirstID+from, j.FirstID+to); err != nil {
+		return false, err
+	}
+	crash.Point("undo.deleted")
+	rows, err := s.exec(ctx, "undo job", `
+		UPDATE jobs
+		   SET undo_rows = ?, version = version + 1, undone_at = CASE WHEN ? >= requested THEN `+s.dialect.now+` ELSE 0 END
+		 WHERE id = ? AND undo_at > 0 AND undone_at = 0 AND undo_rows = ?`, to, to, j.ID, from)
+	if err != nil || rows == 0 { // another worker was faster
+		return false, err
+	}
+	crash.Point("undo.sliced")
+	j.UndoneRows, j.Undone, j.Version = to, to >= j.Requested, j.Version+1
+	return !j.Undone, nil
+}
