@@ -73,7 +73,7 @@ func (s *Slots) Reserve(ctx context.Context, owner, jobID string, l job.TierLimi
 func refused(refusal any, l job.TierLimit) error {
 	answer, _ := refusal.([]any)
 	if len(answer) < 3 {
-		return fmt.Errorf("reserve a slot: the script answers %v", refusal)
+		return fmt.Errorf("reserve a slot: the script returned %v", refusal)
 	}
 	inUse, _ := answer[1].(int64)
 	wait, _ := answer[2].(int64)
@@ -91,7 +91,7 @@ func refused(refusal any, l job.TierLimit) error {
 		full.RetryAfter = max(time.Second, time.Duration(wait)*time.Millisecond)
 		return full
 	default:
-		return fmt.Errorf("reserve a slot: the script answers %v", answer[0])
+		return fmt.Errorf("reserve a slot: the script returned %v", answer[0])
 	}
 }
 

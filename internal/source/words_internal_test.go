@@ -36,7 +36,7 @@ func TestWordLists(t *testing.T) {
 	}
 }
 
-func TestReciteNoticesAnotherWayOfPicking(t *testing.T) {
+func TestCollectWordsNoticesAnotherPick(t *testing.T) {
 	t.Parallel()
 	if _, err := collectWords(func(...options.OptionFunc) string { return "Ada" }); !errors.Is(err, errListIncomplete) {
 		t.Errorf("words of a constant = %v, want %v", err, errListIncomplete)

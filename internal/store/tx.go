@@ -67,7 +67,7 @@ func (s *Store) runTx(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	return err
 }
 
-// errNoRow says that the row does not stand where the statement wants it: somebody else has moved it.
+// errNoRow: the row is not as the statement asks for it, since somebody else has changed it.
 var errNoRow = errors.New("the statement matched no row")
 
 // requireRow turns a statement that matched no row into errNoRow.

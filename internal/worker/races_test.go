@@ -196,7 +196,7 @@ func (w *simulation) check(t *testing.T) {
 
 // Owners, workers and reconcilers at once, in whatever order: in the end every job is finalized, no slot is held, the users
 // stored are those counted, and the live views show the rows.
-func TestEverybodyAtOnce(t *testing.T) {
+func TestOwnersWorkersAndReconcilersAtOnce(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
