@@ -152,8 +152,8 @@ func counted(chunks []job.Chunk) iter.Seq[int64] {
 	}
 }
 
-// auditRows compares the users in the job's range of ids with what its chunks count, and returns how many there are. It is not for
-// jobs with rejected rows, of which these tests have none.
+// auditRows compares the users in the job's range of ids with what its chunks count, and returns how many there are. It
+// is not for jobs with rejected rows, of which these tests have none.
 func (s *stack) auditRows(j job.Job, chunks []job.Chunk, row predict) (rows int64) {
 	s.t.Helper()
 	next, stop := iter.Pull(counted(chunks))

@@ -16,7 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// scenario makes a worker pass a crash point three times. Three jobs of ten chunks are submitted before it; nil: that is enough.
+// scenario makes a worker pass a crash point three times. Three jobs of ten chunks are submitted before it; nil: that
+// is enough.
 type scenario func(s *stack, api, dying *proc, ids []string, user string)
 
 // points are the names of internal/crash that a worker passes, by the scenario in which it does.

@@ -14,7 +14,8 @@ import (
 //go:embed lua/take_budget.lua
 var takeBudget string
 
-// Budget is an allowance that the whole fleet shares, in fixed windows. A window starts with the first Take after the last one has ended.
+// Budget is an allowance that the whole fleet shares, in fixed windows. A window starts with the first Take after the
+// last one has ended.
 type Budget struct {
 	rdb    redis.UniversalClient
 	key    string

@@ -168,7 +168,8 @@ func (m *machine) advance(t *rapid.T) {
 	m.clock.pass(t, d)
 }
 
-// setClock is the clock of the in-process server, which tests can set. Keys expire in time or late: results must not depend on it.
+// setClock is the clock of the in-process server, which tests can set. Keys expire in time or late: results must not
+// depend on it.
 type setClock struct {
 	server *miniredis.Miniredis
 	now    time.Time

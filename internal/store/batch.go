@@ -104,7 +104,8 @@ func (s *Store) observeRTT(took time.Duration) {
 	s.rtt.Store(min(int64(took), least+(int64(took)-least)/16))
 }
 
-// guardSQL returns the guard of a batch. It sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
+// guardSQL returns the guard of a batch. It sets state before rows_done: MySQL evaluates assignments from left to
+// right, with the new values.
 func (s *Store) guardSQL() string {
 	return `
 		UPDATE job_chunks

@@ -136,8 +136,8 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, bat
 	return nil
 }
 
-// openInTime opens the source. Like nextInTime it gives it four fifths of the lease: past the lease another worker may claim the
-// chunk, and ask for the same again.
+// openInTime opens the source. Like nextInTime it gives it four fifths of the lease: past the lease another worker may
+// claim the chunk, and ask for the same again.
 func openInTime(ctx context.Context, lease time.Duration, s Source, c *job.Claim) (Next, error) {
 	in, cancel := context.WithTimeout(ctx, lease*4/5)
 	defer cancel()
