@@ -56,11 +56,6 @@ type Config struct {
 	LogLevel  string `env:"MUSTER_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"The least level that is logged."`
 }
 
-// TestProfile is the environment that makes leases and the interval of the reconciler short, for tests that kill processes.
-func TestProfile() []string {
-	return []string{"MUSTER_LEASE=2s", "MUSTER_RECONCILE_INTERVAL=250ms", "MUSTER_DRAIN_TIMEOUT=5s", "MUSTER_RANDOMUSER_WINDOW=5s"}
-}
-
 // EffectiveBatchRows is BatchRows, or what suits the engine: each SQLite transaction rewrites index pages into its
 // log, so it gets fewer, larger ones.
 func (c *Config) EffectiveBatchRows() int {

@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// CSVHeader is the first line of a CSV export of all fields.
-const CSVHeader = "id,name,age,gender,city,state,email,mobile\r\n"
-
 // stampForm is RFC 3339 with milliseconds, as the API writes times.
 const stampForm = "2006-01-02T15:04:05.000Z07:00"
 

@@ -12,54 +12,55 @@ import (
 )
 
 // kind is what a field holds, and so how each format writes it.
-type kind uint8
+type kind = user.Kind
 
 const (
-	text  kind = iota
-	whole      // an integer that fits int32
-	long       // an integer that fits int64
-	flag       // 0 or 1
-	stamp      // milliseconds since 1970 UTC, or NULL
-	name       // the first and the last name, joined by a space
+	text  = user.Text
+	whole = user.Whole
+	long  = user.Long
+	flag  = user.Flag
+	stamp = user.Stamp
+	name  = user.Stamp + 1 // of CSV: the first and the last name, joined by a space
 )
 
 // field is a column of an export: its name there, and where user.Columns has it.
 type field struct {
-	name string
-	kind kind
-	col  int
+	name    string
+	kind    kind
+	col     int
+	repeats bool // a few values for many users
 }
 
-// The places of user.Columns.
-const (
-	colID = iota
-	colFirstName
-	colLastName
-	colEmail
-	colCity
-	colState
-	colAge
-	colMobile
-	colGender
-	colDeleted
-	colDeletedAt
-)
+// place is where user.Columns has a column; those that code asks for by name are there.
+func place(column string) int { return slices.Index(user.Columns, column) }
 
-// csvFields are the fields of a CSV file; the first csvDefault of them stand there when none are asked for.
-var csvFields = []field{
-	{"id", long, colID}, {"name", name, 0}, {"age", whole, colAge}, {"gender", text, colGender}, {"city", text, colCity},
-	{"state", text, colState}, {"email", text, colEmail}, {"mobile", text, colMobile},
-	{"firstName", text, colFirstName}, {"lastName", text, colLastName}, {"deleted", flag, colDeleted}, {"deletedAt", stamp, colDeletedAt},
+var colFirstName, colLastName = place("first_name"), place("last_name")
+
+// apiFields are the fields of all formats but CSV, named as in the API.
+var apiFields = func() (out []field) {
+	for col, f := range user.Fields() {
+		out = append(out, field{f.Name, f.Kind, col, f.Repeats})
+	}
+	return out
+}()
+
+// csvDefault are the fields of a CSV file when none are asked for.
+var csvDefault = []field{
+	{name: "id", kind: long, col: place("id")}, {name: "name", kind: name, col: colFirstName}, {name: "age", kind: whole, col: place("age")},
+	{name: "gender", kind: text, col: place("gender")}, {name: "city", kind: text, col: place("city")}, {name: "state", kind: text, col: place("state")},
+	{name: "email", kind: text, col: place("email")}, {name: "mobile", kind: text, col: place("mobile_number")},
 }
 
-const csvDefault = 8
-
-// apiFields are the fields of the other formats, named as in the API.
-var apiFields = []field{
-	{"id", long, colID}, {"firstName", text, colFirstName}, {"lastName", text, colLastName}, {"email", text, colEmail},
-	{"city", text, colCity}, {"state", text, colState}, {"age", whole, colAge}, {"mobileNumber", text, colMobile},
-	{"gender", text, colGender}, {"deleted", flag, colDeleted}, {"deletedAt", stamp, colDeletedAt},
-}
+// csvFields are these and then, named as in the API, what they leave out.
+var csvFields = func() []field {
+	out := slices.Clone(csvDefault)
+	for _, f := range apiFields {
+		if !slices.ContainsFunc(csvDefault, func(d field) bool { return d.kind != name && d.col == f.col }) {
+			out = append(out, f)
+		}
+	}
+	return out
+}()
 
 // Check says what is wrong with s as a *invalid.Error that lists every bad setting.
 func (u Users) Check(s user.ExportSpec) error {
@@ -85,12 +86,12 @@ func (u Users) Check(s user.ExportSpec) error {
 
 // fieldsOf picks the fields that s asks for, in its order.
 func fieldsOf(s user.ExportSpec) ([]field, error) {
-	known, all := apiFields, len(apiFields)
+	known, all := apiFields, apiFields
 	if s.Format == "" || s.Format == user.CSV {
 		known, all = csvFields, csvDefault
 	}
 	if len(s.Fields) == 0 {
-		return known[:all], nil
+		return all, nil
 	}
 	var picked []field
 	var unknown, twice []string

@@ -71,8 +71,7 @@ func parquetNode(f field) parquet.Node {
 	case stamp:
 		return parquet.Optional(parquet.Timestamp(parquet.Millisecond))
 	}
-	switch f.col {
-	case colLastName, colCity, colState, colGender:
+	if f.repeats {
 		return parquet.Encoded(parquet.String(), &parquet.RLEDictionary)
 	}
 	return parquet.String()

@@ -24,38 +24,39 @@ const maxFieldErrors = 100
 // userDecoder reads the fields of a user one by one.
 type userDecoder struct {
 	user.Patch
-	mobile string // the name that the mobile number was given under
-	seen   map[string]int
+	seen   map[string]int    // how often each name is there
+	given  map[string]string // by field: the name under which it is there, which may be its alias
 	fields []invalid.Field
 }
 
 // decodeUser reads a user, or with whole unset a merge patch of one, and lists all that is wrong with it.
 func decodeUser(body []byte, whole bool) (user.Patch, []invalid.Field, error) {
-	d := userDecoder{seen: map[string]int{}}
+	d := userDecoder{seen: map[string]int{}, given: map[string]string{}}
 	if err := d.object(body); err != nil {
 		return user.Patch{}, nil, err
 	}
 	if err, ok := errors.AsType[*invalid.Error](d.Validate()); ok {
 		for _, f := range err.Fields {
-			if f.Field == "mobileNumber" {
-				f.Field = d.mobile
-			}
-			d.bad(f.Field, f.Message)
+			d.bad(d.given[f.Field], f.Message)
 		}
 	}
 	if whole {
-		for _, name := range []string{"firstName", "email", "age", "gender"} {
-			if d.seen[name] == 0 {
-				d.bad(name, required)
-			}
-		}
-		for _, text := range []**string{&d.LastName, &d.City, &d.State, &d.MobileNumber} {
-			if *text == nil {
-				*text = new("")
-			}
-		}
+		d.complete()
 	}
 	return d.Patch, d.fields[:min(len(d.fields), maxFieldErrors)], nil
+}
+
+// complete says which fields a whole user lacks, and empties those that it need not have.
+func (d *userDecoder) complete() {
+	for _, f := range user.Fields() {
+		switch {
+		case !f.Settable():
+		case f.Required && d.given[f.Name] == "":
+			d.bad(f.Name, required)
+		case !f.Required && f.Text != nil && *f.Text(&d.Patch) == nil:
+			*f.Text(&d.Patch) = new("")
+		}
+	}
 }
 
 func (d *userDecoder) bad(field, message string) {
@@ -106,32 +107,21 @@ func (d *userDecoder) member(name string, value json.RawMessage) {
 	default:
 		return
 	}
-	switch name {
-	case "firstName":
-		d.text(&d.FirstName, name, value, true)
-	case "lastName":
-		d.text(&d.LastName, name, value, false)
-	case "email":
-		d.text(&d.Email, name, value, true)
-	case "city":
-		d.text(&d.City, name, value, false)
-	case "state":
-		d.text(&d.State, name, value, false)
-	case "mobileNumber", "phNum":
-		if d.mobile != "" {
-			d.bad(name, "is given as "+d.mobile+" already: they are the same")
-			return
-		}
-		d.mobile = name
-		d.text(&d.MobileNumber, name, value, false)
-	case "age":
-		d.number(&d.Age, name, value)
-	case "gender":
-		d.text(&d.Gender, name, value, true)
-	case "id", "deleted", "deletedAt":
-		d.bad(name, "cannot be set")
-	default:
+	f := user.FieldOf(name)
+	switch {
+	case f == nil:
 		d.bad(shorten(name), "is not a field of a user")
+	case !f.Settable():
+		d.bad(name, "cannot be set")
+	case d.given[f.Name] != "":
+		d.bad(name, "is given as "+d.given[f.Name]+" already: they are the same")
+	default:
+		d.given[f.Name] = name
+		if f.Text != nil {
+			d.text(f.Text(&d.Patch), name, value, f.Required)
+		} else {
+			d.number(f.Number(&d.Patch), name, value)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/musterhq/muster/internal/progress"
 	"github.com/musterhq/muster/internal/source"
 	"github.com/musterhq/muster/internal/source/sourcetest"
+	"github.com/musterhq/muster/internal/store/storetest"
 	"github.com/musterhq/muster/internal/tasks"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -84,7 +85,7 @@ func (s *stack) auditEnds(api *proc, row predict, want wantStatus) {
 	for id := range want {
 		total += s.auditJob(api, row, id)
 	}
-	rows, distinct, err := s.store.Count(s.t.Context())
+	rows, distinct, err := storetest.Count(s.t.Context(), s.store)
 	if err != nil || rows != total || distinct != total {
 		s.t.Errorf("%d users with %d distinct ids; the jobs say %d; %v", rows, distinct, total, err)
 	}

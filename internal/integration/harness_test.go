@@ -22,7 +22,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/store/storetest"
 	"github.com/musterhq/muster/internal/testenv"
@@ -95,10 +94,13 @@ func newStack(t testing.TB, e storetest.Engine) *stack {
 	s.rdb = redis.NewClient(&redis.Options{Addr: p.Addr})
 	t.Cleanup(func() { _ = s.rdb.Close() })
 	s.store = storetest.Open(t, s.database, store.Options{})
-	s.env = append(os.Environ(), config.TestProfile()...)
+	s.env = append(os.Environ(), shortLeases...)
 	s.env = append(s.env, "MUSTER_DATABASE="+s.database, "MUSTER_REDIS=redis://"+p.Addr, "MUSTER_ADMIN_ADDR=", "MUSTER_LOG_LEVEL=debug")
 	return s
 }
+
+// shortLeases makes leases and the interval of the reconciler short, for tests that kill processes.
+var shortLeases = []string{"MUSTER_LEASE=2s", "MUSTER_RECONCILE_INTERVAL=250ms", "MUSTER_DRAIN_TIMEOUT=5s", "MUSTER_RANDOMUSER_WINDOW=5s"}
 
 // proc is one of Muster's processes.
 type proc struct {

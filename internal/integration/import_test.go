@@ -178,7 +178,7 @@ func TestCancelStopsTheFleet(t *testing.T) {
 			t.Fatalf("somebody else's cancel: %d, %v", other.HTTP, err)
 		}
 		got := api.must("POST", "/jobs/"+v.JobID+"/cancel", "ann", http.StatusOK)
-		rows, _, err := s.store.Count(t.Context())
+		rows, _, err := storetest.Count(t.Context(), s.store)
 		if err != nil || rows != got.Processed {
 			t.Fatalf("%d users stored, the cancelled job says %d, %v", rows, got.Processed, err)
 		}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/musterhq/muster/internal/store/storetest"
 )
 
 // A large job is paused, makes room for another one, goes on, and is undone: nothing is lost, doubled or left.
@@ -54,7 +56,7 @@ func undo(t testing.TB, s *stack, api *proc, id string, left int64) {
 	eventually(t, 30*time.Second, "the job is undone", func() bool {
 		return api.must("GET", "/jobs/"+id, "ann", http.StatusOK).Undone
 	})
-	if rows, _, err := s.store.Count(t.Context()); err != nil || rows != left {
+	if rows, _, err := storetest.Count(t.Context(), s.store); err != nil || rows != left {
 		t.Errorf("%d users left, want %d, %v", rows, left, err)
 	}
 	api.must("POST", "/jobs/"+id+"/retry", "ann", http.StatusConflict)

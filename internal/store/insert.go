@@ -11,8 +11,6 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-const insertColumns = 9
-
 // statements prepares the few statements of the batch transaction once; database/sql keeps them per connection.
 type statements struct {
 	db *sqlx.DB
@@ -48,19 +46,21 @@ func (p *statements) close() {
 
 // insertSQL is the INSERT for rows users. Never INSERT IGNORE: it cuts and blanks bad values silently.
 func insertSQL(rows int) string {
-	return `INSERT INTO users (id, first_name, last_name, email, city, state, age, mobile_number, gender) VALUES ` +
-		strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?,?),", rows), ",")
+	return `INSERT INTO users (` + strings.Join(user.Inserts, ", ") + `) VALUES ` +
+		strings.TrimSuffix(strings.Repeat("("+placeholders+"),", rows), ",")
 }
+
+// placeholders are those of one row: ?,?,?
+var placeholders = strings.TrimSuffix(strings.Repeat("?,", len(user.Inserts)), ",")
 
 // insertUsers stores users in tx by statements of up to perInsert rows; full is prepared for that many.
 func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, perInsert int, users []user.User) error {
-	args := make([]any, 0, min(len(users), perInsert)*insertColumns)
+	args := make([]any, 0, min(len(users), perInsert)*len(user.Inserts))
 	for len(users) > 0 {
 		n := min(len(users), perInsert)
 		args = args[:0]
 		for i := range users[:n] {
-			u := &users[i]
-			args = append(args, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, int64(u.Age), u.MobileNumber, u.Gender)
+			args = users[i].Inserted(args)
 		}
 		var rows int64
 		var err error

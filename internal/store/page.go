@@ -89,9 +89,3 @@ func (s *Store) eachRow(ctx context.Context, query string, args []any, columns [
 	}
 	return n, rows.Err()
 }
-
-// Count is the number of users that are not deleted. It reads the whole table: for the demo and for tests.
-func (s *Store) Count(ctx context.Context) (rows, distinct int64, err error) {
-	err = s.r.QueryRowxContext(ctx, `SELECT COUNT(*), COUNT(DISTINCT id) FROM users WHERE deleted = FALSE`).Scan(&rows, &distinct)
-	return rows, distinct, translate("count users", err)
-}

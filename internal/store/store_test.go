@@ -78,7 +78,7 @@ func mustCommit(t *testing.T, s *store.Store, c *job.Claim, n int) {
 
 func wantRows(t *testing.T, s *store.Store, want int64) {
 	t.Helper()
-	n, distinct, err := s.Count(t.Context())
+	n, distinct, err := storetest.Count(t.Context(), s)
 	if err != nil || n != want || distinct != want {
 		t.Fatalf("users: %d rows, %d distinct ids, %v; want %d", n, distinct, err, want)
 	}

@@ -24,24 +24,12 @@ type ids struct {
 }
 
 type userRow struct {
-	ID        int64         `db:"id"`
-	FirstName string        `db:"first_name"`
-	LastName  string        `db:"last_name"`
-	Email     string        `db:"email"`
-	City      string        `db:"city"`
-	State     string        `db:"state"`
-	Age       int           `db:"age"`
-	Mobile    string        `db:"mobile_number"`
-	Gender    string        `db:"gender"`
-	Deleted   bool          `db:"deleted"`
+	user.User
 	DeletedAt sql.NullInt64 `db:"deleted_at"`
 }
 
 func (r *userRow) user() user.User {
-	u := user.User{
-		ID: r.ID, FirstName: r.FirstName, LastName: r.LastName, Email: r.Email, City: r.City, State: r.State, Age: r.Age,
-		MobileNumber: r.Mobile, Gender: r.Gender, Deleted: r.Deleted,
-	}
+	u := r.User
 	if r.DeletedAt.Valid {
 		u.DeletedAt = time.UnixMilli(r.DeletedAt.Int64).UTC()
 	}
@@ -71,8 +59,7 @@ func (s *Store) CreateUser(ctx context.Context, u *user.User) (err error) {
 		return err
 	}
 	return s.inTx(ctx, "create user", func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, insertSQL(1),
-			u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, u.Age, u.MobileNumber, u.Gender)
+		_, err := tx.ExecContext(ctx, insertSQL(1), u.Inserted(nil)...)
 		return err
 	})
 }
@@ -121,20 +108,10 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check fu
 // assignments is the SET list of what p gives.
 func assignments(p user.Patch) (set string, args []any) {
 	var list []string
-	text := func(column string, v *string) {
-		if v != nil {
-			list, args = append(list, column+" = ?"), append(args, *v)
+	for _, f := range user.Fields() {
+		if value, given := f.Given(&p); given {
+			list, args = append(list, f.Column+" = ?"), append(args, value)
 		}
-	}
-	text("first_name", p.FirstName)
-	text("last_name", p.LastName)
-	text("email", p.Email)
-	text("city", p.City)
-	text("state", p.State)
-	text("mobile_number", p.MobileNumber)
-	text("gender", p.Gender)
-	if p.Age != nil {
-		list, args = append(list, "age = ?"), append(args, *p.Age)
 	}
 	return strings.Join(list, ", "), args
 }

@@ -1,7 +1,5 @@
 package user
 
-import "strconv"
-
 // Filter picks users; its conditions are ANDed. The zero value picks every user that is not deleted.
 type Filter struct {
 	Name    string // contained in the first name, the last name, or the two joined by a space; any case
@@ -17,7 +15,7 @@ type Filter struct {
 	LastID  int64  // inclusive; 0: none
 }
 
-// The fields that a list can be sorted by, as the API names them.
+// The fields of SortFields that code asks for by name.
 const (
 	SortID        = "id"
 	SortFirstName = "firstName"
@@ -27,11 +25,6 @@ const (
 	SortAge       = "age"
 	SortEmail     = "email"
 )
-
-// SortFields lists them.
-func SortFields() []string {
-	return []string{SortID, SortFirstName, SortLastName, SortCity, SortState, SortAge, SortEmail}
-}
 
 // Sort is the order of a list; users with equal values follow by id, in the same direction.
 type Sort struct {
@@ -52,24 +45,4 @@ type Query struct {
 	Size   int  // 1 to 1000
 	After  *Key // nil: from the start, or from Offset
 	Offset int  // users to pass over; only without After, at most 10,000
-}
-
-// KeyOf is the place of u in the order s.
-func KeyOf(u *User, s Sort) Key {
-	k := Key{ID: u.ID}
-	switch s.By {
-	case SortFirstName:
-		k.Value = u.FirstName
-	case SortLastName:
-		k.Value = u.LastName
-	case SortCity:
-		k.Value = u.City
-	case SortState:
-		k.Value = u.State
-	case SortAge:
-		k.Value = strconv.Itoa(u.Age)
-	case SortEmail:
-		k.Value = u.Email
-	}
-	return k
 }

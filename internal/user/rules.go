@@ -3,6 +3,7 @@ package user
 import (
 	"errors"
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -19,78 +20,82 @@ var (
 	ErrChanged = errors.New("the user changed meanwhile")
 )
 
-// Patch is a change of some fields; nil leaves a field as it is.
-type Patch struct {
-	FirstName, LastName, Email, City, State, MobileNumber, Gender *string
-	Age                                                           *int
-}
-
 // Apply changes u as the patch says.
 func (p *Patch) Apply(u *User) {
-	for _, f := range []struct {
-		to   *string
-		from *string
-	}{
-		{&u.FirstName, p.FirstName}, {&u.LastName, p.LastName}, {&u.Email, p.Email}, {&u.City, p.City}, {&u.State, p.State},
-		{&u.MobileNumber, p.MobileNumber}, {&u.Gender, p.Gender},
-	} {
-		if f.from != nil {
-			*f.to = *f.from
+	for i := range fields {
+		switch f := &fields[i]; {
+		case f.Text != nil && *f.Text(p) != nil:
+			*f.text(u) = **f.Text(p)
+		case f.Number != nil && *f.Number(p) != nil:
+			*f.number(u) = **f.Number(p)
 		}
-	}
-	if p.Age != nil {
-		u.Age = *p.Age
 	}
 }
 
 // Empty reports whether the patch changes nothing.
 func (p *Patch) Empty() bool { return *p == Patch{} }
 
-// Validate checks the rules of the API for a whole record; the error is a *invalid.Error with every bad field.
-func (u *User) Validate() error {
-	age := u.Age
-	p := Patch{&u.FirstName, &u.LastName, &u.Email, &u.City, &u.State, &u.MobileNumber, &u.Gender, &age}
-	return p.Validate()
-}
-
-// Validate checks the rules of the API for the fields that are given; the error is a *invalid.Error.
+// Validate checks the rules of the API for the fields that are given; the error is a *invalid.Error with every bad field.
 func (p *Patch) Validate() error {
 	var bad invalid.Error
-	for _, f := range []struct {
-		name     string
-		value    *string
-		low, max int
-	}{
-		{"firstName", p.FirstName, MinFirstName, MaxName}, {"lastName", p.LastName, 0, MaxName}, {"email", p.Email, 3, MaxEmail},
-		{"city", p.City, 0, MaxName}, {"state", p.State, 0, MaxName}, {"mobileNumber", p.MobileNumber, 0, MaxMobile},
-	} {
-		if f.value == nil {
-			continue
+	for i := range fields {
+		f := &fields[i]
+		switch value, _ := f.Given(p); value := value.(type) {
+		case string:
+			f.validate(value, &bad)
+		case int:
+			if value < f.Min || value > f.Max {
+				bad.Add(f.Name, "must be %d to %d", f.Min, f.Max)
+			}
 		}
-		switch n := utf8.RuneCountInString(*f.value); {
-		case !utf8.ValidString(*f.value) || strings.ContainsRune(*f.value, 0):
-			bad.Add(f.name, "must be text without NUL")
-		case n < f.low && f.low > 1:
-			bad.Add(f.name, "must have %d to %d characters", f.low, f.max)
-		case n > f.max:
-			bad.Add(f.name, "must have at most %d characters", f.max)
-		case f.name == "firstName" && strings.TrimSpace(*f.value) == "":
-			bad.Add(f.name, "must not be blank")
-		case f.name == "email" && !validEmail(*f.value):
-			bad.Add(f.name, "must be an e-mail address")
-		}
-	}
-	if p.Age != nil && (*p.Age < MinAge || *p.Age > MaxAge) {
-		bad.Add("age", "must be %d to %d", MinAge, MaxAge)
-	}
-	if p.Gender != nil && *p.Gender != Male && *p.Gender != Female {
-		bad.Add("gender", "must be Male or Female")
 	}
 	return bad.Err()
+}
+
+func (f *Field) validate(value string, bad *invalid.Error) {
+	switch n := utf8.RuneCountInString(value); {
+	case f.oneOf != nil:
+		if !slices.Contains(f.oneOf, value) {
+			bad.Add(f.Name, "must be %s", strings.Join(f.oneOf, " or "))
+		}
+	case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
+		bad.Add(f.Name, "must be text without NUL")
+	case n < f.Min:
+		bad.Add(f.Name, "must have %d to %d characters", f.Min, f.Max)
+	case n > f.Max:
+		bad.Add(f.Name, "must have at most %d characters", f.Max)
+	case f.check != nil:
+		if why := f.check(value); why != "" {
+			bad.Add(f.Name, "%s", why)
+		}
+	}
+}
+
+func notBlank(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "must not be blank"
+	}
+	return ""
+}
+
+func emailAddress(s string) string {
+	if !validEmail(s) {
+		return "must be an e-mail address"
+	}
+	return ""
 }
 
 // validEmail takes a bare address only: no display name, no comment.
 func validEmail(s string) bool {
 	a, err := mail.ParseAddress(s)
 	return err == nil && a.Address == s && !strings.ContainsAny(s, " \t\r\n")
+}
+
+// fits reports whether an import may store the text.
+func (f *Field) fits(s string) bool {
+	if f.oneOf != nil {
+		return slices.Contains(f.oneOf, s)
+	}
+	n := utf8.RuneCountInString(s)
+	return n >= f.imported && n <= f.Max && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }

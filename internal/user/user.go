@@ -5,7 +5,6 @@ package user
 import (
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // The genders a record may have.
@@ -14,24 +13,25 @@ const (
 	Female = "Female"
 )
 
-// User is one record.
+// User is one record. The tags name the columns of the table users.
 type User struct {
-	ID           int64
-	FirstName    string
-	LastName     string
-	Email        string
-	City         string
-	State        string
-	Age          int
-	MobileNumber string
-	Gender       string
-	Deleted      bool
-	DeletedAt    time.Time // zero while not deleted
+	ID           int64     `db:"id"`
+	FirstName    string    `db:"first_name"`
+	LastName     string    `db:"last_name"`
+	Email        string    `db:"email"`
+	City         string    `db:"city"`
+	State        string    `db:"state"`
+	Age          int       `db:"age"`
+	MobileNumber string    `db:"mobile_number"`
+	Gender       string    `db:"gender"`
+	Deleted      bool      `db:"deleted"`
+	DeletedAt    time.Time `db:"-"` // zero while not deleted; stored as milliseconds or NULL
 }
 
-// Columns names the columns of a record as exports and the store order them.
-var Columns = []string{
-	"id", "first_name", "last_name", "email", "city", "state", "age", "mobile_number", "gender", "deleted", "deleted_at",
+// Patch is a change of some fields; nil leaves a field as it is.
+type Patch struct {
+	FirstName, LastName, Email, City, State, MobileNumber, Gender *string
+	Age                                                           *int
 }
 
 // Limits of the fields, in characters.
@@ -44,16 +44,66 @@ const (
 	MaxAge       = 150
 )
 
+// fields is all that the other packages know of the fields: what is inserted, changed, checked, read from JSON, exported
+// and sorted by follows from it. CONTRIBUTING.md says what else a new field takes.
+var fields = []Field{
+	{Name: "id", Column: "id", Kind: Long, Sortable: true},
+	{
+		Name: "firstName", Column: "first_name", Required: true, Sortable: true, Min: MinFirstName, Max: MaxName, imported: 1, check: notBlank,
+		text: func(u *User) *string { return &u.FirstName }, Text: func(p *Patch) **string { return &p.FirstName },
+	},
+	{
+		Name: "lastName", Column: "last_name", Sortable: true, Repeats: true, Max: MaxName,
+		text: func(u *User) *string { return &u.LastName }, Text: func(p *Patch) **string { return &p.LastName },
+	},
+	{
+		Name: "email", Column: "email", Required: true, Sortable: true, Min: 3, Max: MaxEmail, imported: 3, check: emailAddress,
+		text: func(u *User) *string { return &u.Email }, Text: func(p *Patch) **string { return &p.Email },
+	},
+	{
+		Name: "city", Column: "city", Sortable: true, Repeats: true, Max: MaxName,
+		text: func(u *User) *string { return &u.City }, Text: func(p *Patch) **string { return &p.City },
+	},
+	{
+		Name: "state", Column: "state", Sortable: true, Repeats: true, Max: MaxName,
+		text: func(u *User) *string { return &u.State }, Text: func(p *Patch) **string { return &p.State },
+	},
+	{
+		Name: "age", Column: "age", Kind: Whole, Required: true, Sortable: true, Min: MinAge, Max: MaxAge,
+		number: func(u *User) *int { return &u.Age }, Number: func(p *Patch) **int { return &p.Age },
+	},
+	{
+		Name: "mobileNumber", Alias: "phNum", Column: "mobile_number", Max: MaxMobile,
+		text: func(u *User) *string { return &u.MobileNumber }, Text: func(p *Patch) **string { return &p.MobileNumber },
+	},
+	{
+		Name: "gender", Column: "gender", Required: true, Repeats: true, oneOf: []string{Male, Female},
+		text: func(u *User) *string { return &u.Gender }, Text: func(p *Patch) **string { return &p.Gender },
+	},
+	{Name: "deleted", Column: "deleted", Kind: Flag},
+	{Name: "deletedAt", Column: "deleted_at", Kind: Stamp},
+}
+
+// Inserted appends the values of the columns of Inserts to dst. It is the one list beside the table of fields: through
+// the table a batch would take longer to prepare.
+func (u *User) Inserted(dst []any) []any {
+	return append(dst, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, int64(u.Age), u.MobileNumber, u.Gender)
+}
+
 // Storable reports whether the record fits the table: what an import checks of a row from elsewhere. It is laxer
 // than the rules of the API (a first name may have one letter), because real names do.
 func (u *User) Storable() bool {
-	return fits(u.FirstName, 1, MaxName) && fits(u.LastName, 0, MaxName) && fits(u.Email, 3, MaxEmail) &&
-		strings.Contains(u.Email, "@") && fits(u.City, 0, MaxName) && fits(u.State, 0, MaxName) &&
-		fits(u.MobileNumber, 0, MaxMobile) && u.Age >= MinAge && u.Age <= MaxAge &&
-		(u.Gender == Male || u.Gender == Female)
-}
-
-func fits(s string, lo, hi int) bool {
-	n := utf8.RuneCountInString(s)
-	return n >= lo && n <= hi && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+	for i := range fields {
+		switch f := &fields[i]; {
+		case f.text != nil:
+			if !f.fits(*f.text(u)) {
+				return false
+			}
+		case f.number != nil:
+			if n := *f.number(u); n < f.Min || n > f.Max {
+				return false
+			}
+		}
+	}
+	return strings.Contains(u.Email, "@")
 }

@@ -186,7 +186,7 @@ func (w *simulation) check(t *testing.T) {
 			t.Errorf("shown as %s, version %d; is %s, version %d", shown.Status, shown.Version, now.Status, now.Version)
 		}
 	}
-	if n, distinct, err := w.store.Count(t.Context()); n != stored || distinct != stored || err != nil {
+	if n, distinct, err := storetest.Count(t.Context(), w.store); n != stored || distinct != stored || err != nil {
 		t.Errorf("%d users, %d of them distinct, %v; the jobs have %d", n, distinct, err, stored)
 	}
 	if len(w.slots) != 0 {

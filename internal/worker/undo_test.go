@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/store/storetest"
 )
 
 // finished is a job of 100 users that is over and finalized.
@@ -27,7 +28,7 @@ func TestUndoRemovesTheUsersAndFinalizes(t *testing.T) {
 	j := finished(t, f)
 	u := &Undoer{Store: f.store, Jobs: f.Jobs, Drain: f.drain, Log: slog.New(slog.DiscardHandler)}
 	u.Undo(t.Context(), j.ID) // a task without a request
-	if n, _, err := f.store.Count(t.Context()); err != nil || n != 100 {
+	if n, _, err := storetest.Count(t.Context(), f.store); err != nil || n != 100 {
 		t.Fatalf("%d users before the request, %v", n, err)
 	}
 	if _, err := f.store.MoveJob(t.Context(), "ann", j.ID, job.MoveUndo); err != nil {
@@ -39,7 +40,7 @@ func TestUndoRemovesTheUsersAndFinalizes(t *testing.T) {
 		t.Fatal("a job to be undone is finalized")
 	}
 	u.Undo(t.Context(), j.ID)
-	if n, _, err := f.store.Count(t.Context()); err != nil || n != 0 {
+	if n, _, err := storetest.Count(t.Context(), f.store); err != nil || n != 0 {
 		t.Fatalf("%d users after the undo, %v", n, err)
 	}
 	if !f.finalized(t) || !f.redis.shown[j.ID].Undone {
@@ -56,7 +57,7 @@ func TestUndoStopsWhenDraining(t *testing.T) {
 	}
 	close(f.drain)
 	(&Undoer{Store: f.store, Jobs: f.Jobs, Drain: f.drain, Log: slog.New(slog.DiscardHandler)}).Undo(t.Context(), j.ID)
-	if n, _, err := f.store.Count(t.Context()); err != nil || n != 100 {
+	if n, _, err := storetest.Count(t.Context(), f.store); err != nil || n != 100 {
 		t.Fatalf("%d users, %v", n, err)
 	}
 }

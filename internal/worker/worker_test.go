@@ -189,7 +189,7 @@ func TestImportToTheEnd(t *testing.T) {
 		t.Fatalf("shown: %+v", s)
 	}
 	f.Import(t.Context(), j.ID, 0) // a late task
-	if rows, _, err := f.store.Count(t.Context()); rows != 100 || err != nil {
+	if rows, _, err := storetest.Count(t.Context(), f.store); rows != 100 || err != nil {
 		t.Fatalf("%d users, %v", rows, err)
 	}
 }

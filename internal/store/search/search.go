@@ -12,6 +12,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -36,13 +37,6 @@ type search struct {
 	limits  limits
 }
 
-// sortColumns are the columns of user.SortFields. Each has an index, whose entries InnoDB and SQLite order by id where
-// the values are equal.
-var sortColumns = map[string]string{
-	"": "id", user.SortID: "id", user.SortFirstName: "first_name", user.SortLastName: "last_name", user.SortCity: "city",
-	user.SortState: "state", user.SortAge: "age", user.SortEmail: "email",
-}
-
 // IDs returns the ids of the first Offset+Size+1 users of the list that q describes, or of all when there are fewer, in
 // the order of the list. The one more tells the caller whether another page follows.
 func IDs(ctx context.Context, db Querier, d *Dialect, q user.Query) ([]int64, error) {
@@ -58,11 +52,11 @@ func IDs(ctx context.Context, db Querier, d *Dialect, q user.Query) ([]int64, er
 }
 
 func newSearch(db Querier, d *Dialect, q user.Query) (*search, error) {
-	column := sortColumns[q.Sort.By]
-	if column == "" {
+	by := user.FieldOf(cmp.Or(q.Sort.By, user.SortID))
+	if by == nil || !by.Sortable {
 		return nil, fmt.Errorf("cannot sort users by %q", q.Sort.By)
 	}
-	return &search{db: db, dialect: d, query: q, column: column, want: q.Offset + q.Size + 1, where: d.Where(q.Filter), limits: defaults}, nil
+	return &search{db: db, dialect: d, query: q, column: by.Column, want: q.Offset + q.Size + 1, where: d.Where(q.Filter), limits: defaults}, nil
 }
 
 // byID reports whether the list is in the order of ids.

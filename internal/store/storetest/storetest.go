@@ -16,6 +16,7 @@ import (
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/testenv"
+	"github.com/musterhq/muster/internal/user"
 )
 
 // Engine is a database server, or SQLite, on which tests run.
@@ -108,4 +109,21 @@ func (e Engine) Empty(t testing.TB) string {
 	}
 	u := url.URL{Scheme: "mysql", User: url.UserPassword(cfg.User, cfg.Passwd), Host: cfg.Addr, Path: "/" + name}
 	return u.String()
+}
+
+// Count reads the id of every user that is not deleted, and returns how many there are and how many differ.
+func Count(ctx context.Context, s *store.Store) (rows, distinct int64, err error) {
+	const ids = 100_000
+	seen := ""
+	first, last, err := s.Span(ctx, user.Filter{})
+	for err == nil && first <= last {
+		_, first, err = s.Range(ctx, user.Filter{}, []int{0}, first, min(first+ids-1, last), func(cols [][]byte) error {
+			rows++
+			if id := string(cols[0]); id != seen {
+				distinct, seen = distinct+1, id
+			}
+			return nil
+		})
+	}
+	return rows, distinct, err
 }

@@ -1,0 +1,102 @@
+package user
+
+import "strconv"
+
+// Kind is what a field holds, and so how each part of the program writes it.
+type Kind uint8
+
+// The kinds.
+const (
+	Text  Kind = iota
+	Whole      // an integer that fits int32
+	Long       // an integer that fits int64
+	Flag       // true or false
+	Stamp      // a time in milliseconds since 1970 UTC, or none
+)
+
+// Field is a field of a user.
+type Field struct {
+	Name     string // in JSON, and of lists to sort by
+	Alias    string // another name under which JSON may give it; usually empty
+	Column   string // in the table users
+	Kind     Kind
+	Required bool // a new user has to have it, and a patch cannot empty it
+	Sortable bool // lists can be sorted by it, which takes an index whose equal entries are in the order of ids
+	Repeats  bool // a few values for many users: a dictionary of them pays
+	Min, Max int  // of the API: characters, or values of a number
+
+	// Text or Number is the field's place in a patch; both are nil when it cannot be changed.
+	Text   func(p *Patch) **string
+	Number func(p *Patch) **int
+
+	text     func(u *User) *string // of the user, as above
+	number   func(u *User) *int
+	oneOf    []string                  // the texts that there are; nil: any within Min and Max
+	check    func(value string) string // what is wrong with a text within Min and Max; empty: nothing
+	imported int                       // how many characters a text has at least that an import brings
+}
+
+// Settable reports whether a patch can change the field.
+func (f *Field) Settable() bool { return f.Text != nil || f.Number != nil }
+
+// Given returns what p makes of the field; ok is false when it leaves it as it is.
+func (f *Field) Given(p *Patch) (value any, ok bool) {
+	switch {
+	case f.Text != nil && *f.Text(p) != nil:
+		return **f.Text(p), true
+	case f.Number != nil && *f.Number(p) != nil:
+		return **f.Number(p), true
+	}
+	return nil, false
+}
+
+// Fields lists the fields of a user as exports and the store order them. It is not to be changed.
+func Fields() []Field { return fields }
+
+// FieldOf finds a field by its name or alias in JSON; nil when there is none.
+func FieldOf(name string) *Field {
+	for i := range fields {
+		if f := &fields[i]; f.Name == name || f.Alias != "" && f.Alias == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// Columns names the columns of a record, those of Fields in their order.
+var Columns = columns(func(*Field) bool { return true })
+
+// Inserts names the columns that a new record has values for; the others begin with their default.
+var Inserts = columns(func(f *Field) bool { return f.Name == "id" || f.Settable() })
+
+func columns(which func(*Field) bool) (names []string) {
+	for i := range fields {
+		if which(&fields[i]) {
+			names = append(names, fields[i].Column)
+		}
+	}
+	return names
+}
+
+// SortFields names the fields that a list can be sorted by.
+func SortFields() (names []string) {
+	for i := range fields {
+		if fields[i].Sortable {
+			names = append(names, fields[i].Name)
+		}
+	}
+	return names
+}
+
+// KeyOf is the place of u in the order s.
+func KeyOf(u *User, s Sort) Key {
+	k := Key{ID: u.ID}
+	switch f := FieldOf(s.By); {
+	case f == nil:
+	case f.text != nil:
+		k.Value = *f.text(u)
+	case f.number != nil:
+		k.Value = strconv.Itoa(*f.number(u))
+	}
+	return k
+}

@@ -1,0 +1,140 @@
+package user
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// byColumn sets every field of a user to a value of its own and returns those by column.
+func byColumn(u *User) map[string]any {
+	values := map[string]any{}
+	v := reflect.ValueOf(u).Elem()
+	for i := range v.NumField() {
+		column := v.Type().Field(i).Tag.Get("db")
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString(fmt.Sprint("text ", i))
+			values[column] = f.String()
+		case reflect.Int, reflect.Int64:
+			f.SetInt(int64(100 + i))
+			values[column] = f.Int()
+		}
+	}
+	return values
+}
+
+// A record has the columns of the table of fields, in its order; DeletedAt is stored in another form.
+func TestColumnsAreTheRecords(t *testing.T) {
+	t.Parallel()
+	var tags []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[User]()) {
+		if tag := f.Tag.Get("db"); tag != "-" {
+			tags = append(tags, tag)
+		}
+	}
+	if diff := cmp.Diff(Columns, append(tags, "deleted_at")); diff != "" {
+		t.Errorf("columns (-table +record):\n%s", diff)
+	}
+}
+
+// Inserted is written by hand, so it is held to the columns that it stands for.
+func TestInsertedAreTheInserts(t *testing.T) {
+	t.Parallel()
+	var u User
+	values := byColumn(&u)
+	var want []any
+	for _, column := range Inserts {
+		want = append(want, values[column])
+	}
+	if diff := cmp.Diff(want, u.Inserted(nil)); diff != "" {
+		t.Errorf("inserted (-want +got):\n%s", diff)
+	}
+}
+
+// A patch of every field turns one user into another: no field of Patch is without a line of the table, and none of those
+// mixes two up.
+func TestPatchReachesEveryField(t *testing.T) {
+	t.Parallel()
+	var p Patch
+	v := reflect.ValueOf(&p).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Type() {
+		case reflect.TypeFor[*string]():
+			f.Set(reflect.ValueOf(new("of " + v.Type().Field(i).Name)))
+		case reflect.TypeFor[*int]():
+			f.Set(reflect.ValueOf(new(7)))
+		default:
+			t.Fatalf("%s: teach this test a %s", v.Type().Field(i).Name, f.Type())
+		}
+	}
+	var u User
+	p.Apply(&u)
+	for i := range v.NumField() {
+		name, want := v.Type().Field(i).Name, v.Field(i).Elem().Interface()
+		if got := reflect.ValueOf(u).FieldByName(name).Interface(); got != want {
+			t.Errorf("%s is %v after the patch, want %v", name, got, want)
+		}
+	}
+	given := 0
+	for _, f := range Fields() {
+		value, ok := f.Given(&p)
+		if ok != f.Settable() {
+			t.Errorf("%s is given: %v", f.Name, ok)
+		}
+		if ok {
+			given++
+			if at := slices.Index(Inserts, f.Column); at < 0 || fmt.Sprint(u.Inserted(nil)[at]) != fmt.Sprint(value) {
+				t.Errorf("%s is inserted elsewhere than in %s", f.Name, f.Column)
+			}
+		}
+	}
+	if given != v.NumField() {
+		t.Errorf("%d of %d fields of Patch are in the table", given, v.NumField())
+	}
+}
+
+func TestPatchRules(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		patch Patch
+		want  string // empty: valid
+	}{
+		{Patch{}, ""},
+		{Patch{FirstName: new("Ada"), LastName: new(""), Email: new("a@b.c"), Age: new(1), Gender: new("Male")}, ""},
+		{Patch{FirstName: new("Li")}, "firstName must have 3 to 100 characters"},
+		{Patch{FirstName: new("   ")}, "firstName must not be blank"},
+		{Patch{Email: new("Ada <a@b.c>")}, "email must be an e-mail address"},
+		{Patch{Gender: new("a longer text than any")}, "gender must be Male or Female"},
+		{Patch{Age: new(0)}, "age must be 1 to 150"},
+		{Patch{City: new("a\x00")}, "city must be text without NUL"},
+		{Patch{MobileNumber: new("012345678901234567890123456789012")}, "mobileNumber must have at most 32 characters"},
+		{Patch{Age: new(151), City: new("\xff")}, "2 fields are invalid"},
+	}
+	for _, test := range tests {
+		got := ""
+		if err := test.patch.Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
+
+func TestSortFields(t *testing.T) {
+	t.Parallel()
+	want := []string{SortAge, SortCity, SortEmail, SortFirstName, SortID, SortLastName, SortState}
+	if diff := cmp.Diff(want, slices.Sorted(slices.Values(SortFields()))); diff != "" {
+		t.Errorf("sort fields (-want +got):\n%s", diff)
+	}
+	u := User{ID: 7, City: "London", Age: 36}
+	for by, value := range map[string]string{"": "", SortID: "", SortCity: "London", SortAge: "36"} {
+		if got := KeyOf(&u, Sort{By: by}); got != (Key{Value: value, ID: 7}) {
+			t.Errorf("key by %q: %+v", by, got)
+		}
+	}
+}
