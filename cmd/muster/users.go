@@ -39,7 +39,7 @@ type usersSearchCommand struct {
 	JSON  bool   `help:"One JSON object a line instead of a table."`
 }
 
-// pageSize is the most that the API answers at once.
+// pageSize is the most users that the API returns at once.
 const pageSize = 1000
 
 // Run prints users, each page when it is there.
@@ -148,7 +148,7 @@ func lister(out io.Writer) func([]client.User) error {
 	}
 }
 
-// plain keeps what somebody stored from steering the terminal.
+// plain returns s with U+FFFD in place of control characters, which could steer the terminal.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
