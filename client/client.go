@@ -71,8 +71,8 @@ func Failure(resp *http.Response, body []byte) error {
 	return e
 }
 
-// Wait polls the job until it is over, and shows each state that it saw. The interval grows to a second, so that
-// thousands of waiting clients cost little.
+// Wait polls the job until it is over, calls show with each state that it sees, and returns the last one. The interval
+// grows to a second, so that thousands of waiting clients cost little. Errors: *APIError, that of ctx.
 func (c *ClientWithResponses) Wait(ctx context.Context, userID string, jobID JobID, show func(*Job)) (*Job, error) {
 	for pause := 100 * time.Millisecond; ; pause = min(pause*5/4, time.Second) {
 		r, err := c.GetJobWithResponse(ctx, jobID, &GetJobParams{UserID: userID})

@@ -126,7 +126,8 @@ func jsonLines(out io.Writer) func([]client.User) error {
 	}
 }
 
-// lister prints users as lines below a heading: columns that are aligned within each page for a person, parted by tabs in a pipe.
+// lister prints users as lines below a heading: columns that are aligned within each page for a person, parted by tabs
+// in a pipe.
 func lister(out io.Writer) func([]client.User) error {
 	heading := "ID\tNAME\tAGE\tGENDER\tCITY\tSTATE\tEMAIL\tMOBILE\n"
 	return func(page []client.User) error {

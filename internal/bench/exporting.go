@@ -44,8 +44,8 @@ func exportAgainstClient(ctx context.Context, l *lab) (result, error) {
 	return res, nil
 }
 
-// exportAs exports n users from an API of its own, so that its peak memory is that of this export, and counts the users in the
-// file.
+// exportAs exports n users from an API of its own, so that its peak memory is that of this export, and counts the users
+// in the file.
 func (l *lab) exportAs(ctx context.Context, format, compress string, n int64) (detail string, err error) {
 	api, err := l.serve(ctx)
 	if err != nil {

@@ -56,8 +56,8 @@ func importUsers(ctx context.Context, api *process, n int64) (rate float64, err 
 	return float64(n) / took.Seconds(), nil
 }
 
-// ended waits for the job's end and returns the job. It polls more often than the client's Wait, whose last second of waiting
-// would count as the import's.
+// ended waits for the job's end and returns the job. It polls more often than the client's Wait, whose last second of
+// waiting would count as the import's.
 func ended(ctx context.Context, c *client.ClientWithResponses, caller string, id uuid.UUID) (*client.Job, error) {
 	for {
 		r, err := c.GetJobWithResponse(ctx, id, &client.GetJobParams{UserID: caller})
@@ -191,8 +191,8 @@ func importAgainstInserts(ctx context.Context, l *lab) (result, error) {
 	return ratio(ours, theirs, 10, "users/s", "Muster, one worker", "one INSERT a row, 1000 a transaction"), nil
 }
 
-// insertOneByOne stores n users in the simplest way, by a prepared INSERT for each row on one connection, and returns users a
-// second. Callers give it an empty table and few users: that is where it is fastest.
+// insertOneByOne stores n users in the simplest way, by a prepared INSERT for each row on one connection, and returns
+// users a second. Callers give it an empty table and few users: that is where it is fastest.
 func insertOneByOne(ctx context.Context, db *sql.DB, n int64, perTx int) (rate float64, err error) {
 	f, err := source.NewFaker()
 	if err != nil {

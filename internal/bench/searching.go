@@ -83,8 +83,8 @@ func timeSearch(ctx context.Context, s *store.Store, w *watcher, q user.Query) (
 	return m, err
 }
 
-// searches measures P8: every condition alone and every pair of two fields, first page and a page in the middle. The worst of
-// them counts, and reading a tenth of the users counts as a full scan, whatever EXPLAIN calls it.
+// searches measures P8: every condition alone and every pair of two fields, first page and a page in the middle. The
+// worst of them counts, and reading a tenth of the users counts as a full scan, whatever EXPLAIN calls it.
 func searches(ctx context.Context, l *lab) (result, error) {
 	n := l.size(3e6)
 	api, workers, err := l.fleet(ctx, 2)

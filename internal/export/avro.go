@@ -39,7 +39,8 @@ func newAvro(w io.Writer, fields []field, compress string) (*avroFile, error) {
 	return f, err
 }
 
-// avroSchema returns the schema of a record of the fields: {"name":"User","type":"record","fields":[{"name":"id","type":"long"},…]}.
+// avroSchema returns the schema of a record of the fields:
+// {"name":"User","type":"record","fields":[{"name":"id","type":"long"},…]}.
 func avroSchema(fields []field) string {
 	types := map[kind]any{
 		text: "string", whole: "int", long: "long", flag: "boolean",

@@ -149,8 +149,9 @@ func (t *textFile) close() error {
 	return t.w.Close()
 }
 
-// Type returns the media type of the file that s asks for, and the ending of its name, such as ".csv.gz". An ending in .gz or .zst says that the
-// whole file is compressed; a Parquet or Avro file is compressed inside, and any reader of the format opens it as it is.
+// Type returns the media type of the file that s asks for, and the ending of its name, such as ".csv.gz". An ending in
+// .gz or .zst says that the whole file is compressed; a Parquet or Avro file is compressed inside, and any reader of
+// the format opens it as it is.
 func (u Users) Type(s user.ExportSpec) (contentType, ext string) {
 	switch s.Format {
 	case user.Parquet:

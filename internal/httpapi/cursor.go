@@ -62,8 +62,8 @@ func cursorChecksum(f user.Filter, s user.Sort, key []byte) []byte {
 	return h.Sum(nil)[:cursorSum]
 }
 
-// validSortValue reports whether a user may have the value in the field. A right checksum does not say so, since anybody can
-// compute one.
+// validSortValue reports whether a user may have the value in the field. A right checksum does not say so, since
+// anybody can compute one.
 func validSortValue(by, value string) bool {
 	switch by {
 	case user.SortID:

@@ -39,8 +39,8 @@ type problem struct {
 // retrySoon is the wait after an outage: long enough for a connection pool to notice that it is over.
 const retrySoon = 2 * time.Second
 
-// explain is the table of errors: it returns the problem of the first line that fits. An error that is not in it is a fault of
-// ours: its cause is logged and not shown.
+// explain is the table of errors: it returns the problem of the first line that fits. An error that is not in it is a
+// fault of ours: its cause is logged and not shown.
 func explain(err error) problem {
 	if e, ok := errors.AsType[noUserError](err); ok {
 		return problem{code: userIDMissing, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.fields}}

@@ -34,8 +34,8 @@ type watch struct {
 	job job.Job         // as it was seen last
 }
 
-// VisitJobEventsResponse writes the job's events until it is over, the client goes away or this process stops. It polls as a
-// client would, but many streams share the calls to Redis and no poll costs a request.
+// VisitJobEventsResponse writes the job's events until it is over, the client goes away or this process stops. It polls
+// as a client would, but many streams share the calls to Redis and no poll costs a request.
 func (e *watch) VisitJobEventsResponse(w http.ResponseWriter) error {
 	ctx, cancel := untilShutdown(e.ctx)
 	defer cancel()

@@ -91,8 +91,8 @@ func (d *fileDownload) send(w http.ResponseWriter, out *stream, f io.ReadSeeker,
 	return fw.err
 }
 
-// nameless returns a new file that nobody else can open; remove closes and removes it. Its name goes at once where the system
-// allows that, so that even a crash leaves nothing behind.
+// nameless returns a new file that nobody else can open; remove closes and removes it. Its name goes at once where the
+// system allows that, so that even a crash leaves nothing behind.
 func nameless(dir string) (f *os.File, remove func(), err error) {
 	if f, err = os.CreateTemp(dir, "muster-export-*"); err != nil {
 		return nil, nil, fmt.Errorf("make a file for the export: %w", err)

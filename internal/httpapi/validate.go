@@ -112,7 +112,8 @@ func together(query url.Values) []invalid.Field {
 	return fields
 }
 
-// exportErrors returns what is wrong with the file that a query asks for, and with the caller when it asks for a job's users.
+// exportErrors returns what is wrong with the file that a query asks for, and with the caller when it asks for a job's
+// users.
 func (s *Server) exportErrors(h http.Header, query url.Values) []invalid.Field {
 	var fields []invalid.Field
 	if query.Has("jobId") && h.Get("X-USER-ID") == "" {
@@ -128,8 +129,8 @@ func (s *Server) exportErrors(h http.Header, query url.Values) []invalid.Field {
 	return fields
 }
 
-// operation returns the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}. Outside
-// the API there is none.
+// operation returns the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
+// Outside the API there is none.
 func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem, op *openapi3.Operation) {
 	path, ok := strings.CutPrefix(c.Path(), "/api")
 	if !ok {

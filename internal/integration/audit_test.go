@@ -194,8 +194,8 @@ func (s *stack) auditRows(j job.Job, chunks []job.Chunk, row predict) (rows int6
 
 var overLine = regexp.MustCompile(`"msg":"job over","job":"([^"]+)","status":"([A-Z]+)"`)
 
-// auditEndedOnce checks in the logs of the workers that each job ended exactly once. Where a worker was killed or may have lost
-// its connection between the move and the log line about it, the line may be missing.
+// auditEndedOnce checks in the logs of the workers that each job ended exactly once. Where a worker was killed or may
+// have lost its connection between the move and the log line about it, the line may be missing.
 func (s *stack) auditEndedOnce(want wantStatus) {
 	s.t.Helper()
 	least := 1
@@ -239,8 +239,8 @@ func (s *stack) expireTaskLeases() {
 	}
 }
 
-// auditQuiet waits until every job is finalized, every slot free and asynq without a task: workers take late tasks, and find
-// their chunks over. asynq looks every 5 s for tasks that are due again.
+// auditQuiet waits until every job is finalized, every slot free and asynq without a task: workers take late tasks, and
+// find their chunks over. asynq looks every 5 s for tasks that are due again.
 func (s *stack) auditQuiet() {
 	s.t.Helper()
 	ctx := s.t.Context()

@@ -11,8 +11,8 @@ import (
 	"github.com/musterhq/muster/internal/testenv"
 )
 
-// R5: the scripts of the slots against a model in memory, on the in-process Redis and on a real one. The control is a script
-// that counts slots whose lease has ended.
+// R5: the scripts of the slots against a model in memory, on the in-process Redis and on a real one. The control is a
+// script that counts slots whose lease has ended.
 func TestChaosR5SlotsModel(t *testing.T) {
 	testenv.Redis(t)
 	s := &stack{t: t, engine: "redis"}

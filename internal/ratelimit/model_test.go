@@ -160,8 +160,8 @@ func (m *machine) unreserve(t *rapid.T) {
 	}
 }
 
-// advance moves the clock by whole seconds. Leases and cooldowns are half seconds long, so none ends within half a second of a
-// call, and a run against a server whose own clock goes on takes less.
+// advance moves the clock by whole seconds. Leases and cooldowns are half seconds long, so none ends within half a
+// second of a call, and a run against a server whose own clock goes on takes less.
 func (m *machine) advance(t *rapid.T) {
 	d := time.Duration(rapid.IntRange(1, 5).Draw(t, "s")) * time.Second
 	m.now = m.now.Add(d)

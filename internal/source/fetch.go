@@ -98,9 +98,10 @@ func (r *RandomUser) fetch(ctx context.Context, jobID string, want wanted, nat [
 	return nil, fmt.Errorf("page %d: %w", want.page, err)
 }
 
-// takeBudget takes the users of a page out of the fleet's budget, for each request anew, because the service counts failed ones
-// too. While the breaker lets no request through it takes nothing, as none is made; in the breaker's half-open state that means
-// that another chunk's request is the trial. (If the breaker opens right after, a page is taken for nothing.)
+// takeBudget takes the users of a page out of the fleet's budget, for each request anew, because the service counts
+// failed ones too. While the breaker lets no request through it takes nothing, as none is made; in the breaker's
+// half-open state that means that another chunk's request is the trial. (If the breaker opens right after, a page is
+// taken for nothing.)
 func (r *RandomUser) takeBudget(ctx context.Context, users int64) error {
 	if r.breaker.IsHalfOpen() || r.breaker.IsOpen() && r.breaker.RemainingDelay() > 0 {
 		return circuitbreaker.ErrOpen
@@ -124,8 +125,8 @@ func (r *RandomUser) exhausted(ctx context.Context) error {
 	return &job.WaitError{Wait: max(wait, time.Second), Reason: job.WaitUpstreamLimited}
 }
 
-// budgetLost returns the wait for when the budget cannot be read: without it nothing may be asked, or the fleet would use more
-// than the allowance. That is no fault of the chunk.
+// budgetLost returns the wait for when the budget cannot be read: without it nothing may be asked, or the fleet would
+// use more than the allowance. That is no fault of the chunk.
 func (r *RandomUser) budgetLost(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -183,8 +184,8 @@ func (r *RandomUser) pageURL(want wanted, nat []string) string {
 	return strings.TrimSuffix(r.cfg.BaseURL, "/") + "/api/" + apiVersion + "/?" + q.Encode()
 }
 
-// transportError says in words of its own what went wrong between here and the service, since the library's errors quote the
-// URL. When the caller gave up, which is not the service's fault, it returns that.
+// transportError says in words of its own what went wrong between here and the service, since the library's errors
+// quote the URL. When the caller gave up, which is not the service's fault, it returns that.
 func transportError(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()

@@ -35,9 +35,9 @@ type words struct {
 	cities             []city
 }
 
-// names returns go-faker's word lists. The library does not export them, but it picks by "random number modulo length", so
-// with a source of numbers that counts up it returns each word of a list in turn. All of a process shares that source, which
-// is why the lists are collected a single time, and why a seeded source is put back afterwards.
+// names returns go-faker's word lists. The library does not export them, but it picks by "random number modulo length",
+// so with a source of numbers that counts up it returns each word of a list in turn. All of a process shares that
+// source, which is why the lists are collected a single time, and why a seeded source is put back afterwards.
 var names = sync.OnceValues(func() (words, error) {
 	faker.SetRandomSource(&counting{})
 	defer faker.SetRandomSource(faker.NewSafeSource(mathrand.NewSource(time.Now().UnixNano())))

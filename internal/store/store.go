@@ -35,8 +35,8 @@ type Options struct {
 
 // Store is a handle on the database, safe for concurrent use. Close it when done.
 //
-// Besides those that a method names, errors wrap job.ErrStoreUnavailable when trying later may help, and job.ErrSchema when the
-// database's schema is not this program's.
+// Besides those that a method names, errors wrap job.ErrStoreUnavailable when trying later may help, and job.ErrSchema
+// when the database's schema is not this program's.
 type Store struct {
 	w, r    *sqlx.DB // the same pool on MySQL; one writer beside many readers on SQLite
 	dialect dialect

@@ -45,7 +45,8 @@ func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error)
 	}
 }
 
-// isRetryable reports whether a transaction that failed with err was certainly not committed, and may succeed in another run.
+// isRetryable reports whether a transaction that failed with err was certainly not committed, and may succeed in
+// another run.
 func isRetryable(err error) bool {
 	return classify(err) == conflict || errors.Is(err, driver.ErrBadConn) && !errors.Is(err, job.ErrUncertain)
 }

@@ -17,7 +17,8 @@ import (
 // given away when it ends stay unused.
 const idBlock = 100
 
-// ids are the ids for users that are created one by one, so that none of them waits for the row that every submission locks.
+// ids are the ids for users that are created one by one, so that none of them waits for the row that every submission
+// locks.
 type ids struct {
 	mu        sync.Mutex
 	next, end int64

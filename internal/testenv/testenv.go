@@ -64,8 +64,8 @@ func Redis(t testing.TB) string {
 	return addr
 }
 
-// MySQLServers returns the MariaDB and MySQL servers that are present. Where there is none, it calls Missing and returns none:
-// the caller's tests run on SQLite all the same.
+// MySQLServers returns the MariaDB and MySQL servers that are present. Where there is none, it calls Missing and
+// returns none: the caller's tests run on SQLite all the same.
 func MySQLServers(t testing.TB) []Server {
 	t.Helper()
 	var servers []Server

@@ -238,8 +238,8 @@ func TestOwnersWorkersAndReconcilersAtOnce(t *testing.T) {
 	}
 }
 
-// A few moves of one job at once, with a reconciler among them or not: as soon as all have returned, and although nobody mends
-// anything later, the slot is held exactly if the job's status says so.
+// A few moves of one job at once, with a reconciler among them or not: as soon as all have returned, and although
+// nobody mends anything later, the slot is held exactly if the job's status says so.
 func TestSlotAgreesAfterEveryMove(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {

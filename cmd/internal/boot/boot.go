@@ -23,8 +23,8 @@ import (
 	"github.com/musterhq/muster/internal/store"
 )
 
-// Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or 1 after an error, which it
-// prints in one line.
+// Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or 1 after an error,
+// which it prints in one line.
 func Main(name string, run func(ctx context.Context, args []string, stdout io.Writer) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -124,8 +124,8 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	return s, nil
 }
 
-// Ready returns why the stack cannot serve: the database or Redis does not answer, or the schema is not current. It takes two
-// seconds at most.
+// Ready returns why the stack cannot serve: the database or Redis does not answer, or the schema is not current. It
+// takes two seconds at most.
 func (s *Stack) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Testenv runs a command, such as go test ./..., beside one private MariaDB and one private Redis, and lists at its end what
-// was skipped because a server is not installed.
+// Testenv runs a command, such as go test ./..., beside one private MariaDB and one private Redis, and lists at its end
+// what was skipped because a server is not installed.
 package main
 
 import (
