@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// APIError is an answer that is not a success.
+// APIError is an answer with another status than 2xx.
 type APIError struct {
 	Status     int           // of HTTP
 	Answer     Error         // its body; only Message is set when the answer did not come from Muster
@@ -37,7 +37,7 @@ func (e *APIError) Error() string {
 	return text
 }
 
-// Open is a client of the API at server, such as http://127.0.0.1:8080.
+// Open returns a client of the API at server, such as http://127.0.0.1:8080.
 func Open(server string, opts ...ClientOption) (*ClientWithResponses, error) {
 	return NewClientWithResponses(strings.TrimSuffix(server, "/")+"/api/v1", opts...)
 }
@@ -45,7 +45,7 @@ func Open(server string, opts ...ClientOption) (*ClientWithResponses, error) {
 // maxErrorBody bounds what is read of an answer that is not a success.
 const maxErrorBody = 1 << 20
 
-// Check answers the *APIError of a response that is not a success, and closes its body then. It takes the results of
+// Check returns resp, or an *APIError when its status is not 2xx, and closes the body then. It takes the results of
 // the generated methods that leave the body to the caller.
 func Check(resp *http.Response, err error) (*http.Response, error) {
 	if err != nil || resp.StatusCode < 300 {
@@ -59,7 +59,7 @@ func Check(resp *http.Response, err error) (*http.Response, error) {
 	return nil, Failure(resp, body)
 }
 
-// Failure is the error of an answer that was read and is not the one that was hoped for.
+// Failure returns the *APIError of a response whose body was read, and whose status is not the one that was hoped for.
 func Failure(resp *http.Response, body []byte) error {
 	e := &APIError{Status: resp.StatusCode}
 	if json.Unmarshal(body, &e.Answer) != nil || e.Answer.Message == "" {
@@ -71,8 +71,8 @@ func Failure(resp *http.Response, body []byte) error {
 	return e
 }
 
-// Wait polls the job until it is over, and shows each state that it saw. The interval grows to a second, so that
-// thousands of waiting clients cost little.
+// Wait polls the job until it is over, calls show with each state that it sees, and returns the last one. The interval
+// grows to a second, so that thousands of waiting clients cost little. Errors: *APIError, that of ctx.
 func (c *ClientWithResponses) Wait(ctx context.Context, userID string, jobID JobID, show func(*Job)) (*Job, error) {
 	for pause := 100 * time.Millisecond; ; pause = min(pause*5/4, time.Second) {
 		r, err := c.GetJobWithResponse(ctx, jobID, &GetJobParams{UserID: userID})

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// The image is built from what Dockerfile.dockerignore lets through: every folder that the commands import from must be in it.
+// The image is built from what Dockerfile.dockerignore lets through: every folder that the commands import from must be
+// in it.
 func TestImageHasItsSources(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("Dockerfile.dockerignore")

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// bar shows how far something is: drawn for a person, a line now and then in a pipe.
+// bar shows how far something is: a bar on a terminal, else a line now and then.
 type bar struct {
 	out   io.Writer
 	unit  string
@@ -39,7 +39,7 @@ func newBar(out io.Writer, unit string, total int64) *bar {
 	return b
 }
 
-// set shows that n are through.
+// set shows that n of the units are done.
 func (b *bar) set(n int64) {
 	if b.drawn != nil {
 		b.line.SetCurrent(n)
@@ -60,7 +60,7 @@ func (b *bar) set(n int64) {
 	}
 }
 
-// end leaves the bar as it stands.
+// end stops drawing and leaves the bar as it is.
 func (b *bar) end() {
 	if b.drawn != nil {
 		b.line.Abort(false) // no effect on a bar that is full

@@ -23,7 +23,7 @@ type demoCommand struct {
 	Count int64 `default:"1000000" help:"How many users to import."`
 }
 
-// errDone ends the embedded stack when the demo is through.
+// errDone ends the embedded stack when the demo has done everything.
 var errDone = errors.New("the demo is through")
 
 // Run imports, exports and checks, through the API as any client would.
@@ -62,7 +62,7 @@ type demo struct {
 	file  string
 }
 
-// demoUser is whom the demo calls as.
+// demoUser is the X-USER-ID of the demo's requests.
 const demoUser = "demo"
 
 func (d *demo) run(ctx context.Context) error {

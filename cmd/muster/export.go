@@ -76,7 +76,7 @@ func (e *exportCommand) save(p *process, resp *http.Response) (err error) {
 	return err
 }
 
-// meter shows the bytes that pass.
+// meter shows how many bytes were written through it.
 type meter struct {
 	bar *bar
 	n   int64
@@ -110,7 +110,7 @@ func (e *exportCommand) params() (*client.ExportUsersParams, error) {
 	return params, nil
 }
 
-// formatOf is what was asked for, or what the file's ending says.
+// formatOf returns the format and the compression that were asked for, or that the file's ending says.
 func (e *exportCommand) formatOf() (format, compress string, err error) {
 	packed := ""
 	name := strings.ToLower(filepath.Base(e.Output))

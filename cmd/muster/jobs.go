@@ -129,7 +129,7 @@ type jobsMoveCommand struct {
 	ID uuid.UUID `arg:"" help:"The job."`
 }
 
-// moved prints the job that a move answered.
+// moved prints the job in the answer to a move.
 func moved(p *process, j *client.Job, resp *http.Response, body []byte) error {
 	if j == nil {
 		return client.Failure(resp, body)

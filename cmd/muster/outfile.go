@@ -19,7 +19,7 @@ type outFile struct {
 // create makes the file for name, following symbolic links. It replaces one of that name with the same permissions.
 // Close it when done.
 func create(name string) (*outFile, error) {
-	if fd, ok := descriptor(name); ok { // behind it may be a file that others write to as well
+	if fd, ok := descriptor(name); ok { // not replaced by a new file: others may write to the open one as well
 		return &outFile{File: os.NewFile(fd, name)}, nil
 	}
 	perm, exists := os.FileMode(0o666), false // less the umask
@@ -51,7 +51,7 @@ func create(name string) (*outFile, error) {
 	return out, nil
 }
 
-// descriptor is the open file that the system has under the name, as /dev/stdout.
+// descriptor returns the open file that a name such as /dev/stdout or /dev/fd/3 stands for.
 func descriptor(name string) (fd uintptr, ok bool) {
 	switch name {
 	case "/dev/stdout":
@@ -68,7 +68,7 @@ func descriptor(name string) (fd uintptr, ok bool) {
 	return 0, false
 }
 
-// behindLinks answers what a chain of symbolic links leads to, whether that exists or not.
+// behindLinks returns what a chain of symbolic links leads to, whether that exists or not.
 func behindLinks(name string) (string, error) {
 	for range 40 { // as many as Linux follows
 		target, err := os.Readlink(name)

@@ -28,7 +28,7 @@ func write(t *testing.T, name, text string, commit bool) {
 	}
 }
 
-// holds checks a regular file, and that nothing else is left in its folder.
+// holds checks the text and the permissions of a regular file, and how many files are in its folder.
 func holds(t *testing.T, name, text string, perm os.FileMode, files int) {
 	t.Helper()
 	info, err := os.Lstat(name)
@@ -126,7 +126,7 @@ func TestOutFileThatIsNoRegularFile(t *testing.T) {
 	}
 }
 
-// What the shell has opened, to append for one, is written to as it is.
+// A file that the shell has opened, for example to append to it, is written to as it is.
 func TestOutFileIntoADescriptor(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "all.csv")

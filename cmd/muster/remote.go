@@ -30,7 +30,7 @@ func follow(ctx context.Context, out io.Writer, c *client.ClientWithResponses, u
 	return j, nil
 }
 
-// given is nil for a zero value: a parameter that is not sent.
+// given returns a pointer to v, or nil for the zero value: a parameter that is not sent.
 func given[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -39,7 +39,7 @@ func given[T comparable](v T) *T {
 	return &v
 }
 
-// list is nil for an empty list.
+// list returns a pointer to v, or nil for an empty list.
 func list[T any](v []T) *[]T {
 	if len(v) == 0 {
 		return nil

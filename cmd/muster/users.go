@@ -39,7 +39,7 @@ type usersSearchCommand struct {
 	JSON  bool   `help:"One JSON object a line instead of a table."`
 }
 
-// pageSize is the most that the API answers at once.
+// pageSize is the most users that the API returns at once.
 const pageSize = 1000
 
 // Run prints users, each page when it is there.
@@ -126,7 +126,8 @@ func jsonLines(out io.Writer) func([]client.User) error {
 	}
 }
 
-// lister prints users as lines below a heading: columns that are aligned within each page for a person, parted by tabs in a pipe.
+// lister prints users as lines below a heading: columns that are aligned within each page for a person, parted by tabs
+// in a pipe.
 func lister(out io.Writer) func([]client.User) error {
 	heading := "ID\tNAME\tAGE\tGENDER\tCITY\tSTATE\tEMAIL\tMOBILE\n"
 	return func(page []client.User) error {
@@ -148,7 +149,7 @@ func lister(out io.Writer) func([]client.User) error {
 	}
 }
 
-// plain keeps what somebody stored from steering the terminal.
+// plain returns s with U+FFFD in place of control characters, which could steer the terminal.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

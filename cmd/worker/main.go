@@ -1,4 +1,4 @@
-// Worker is one of Muster's fleet: it imports chunks and keeps house. Run as many as needed.
+// Worker is one of Muster's fleet: it imports chunks, undoes jobs and reconciles them. Run as many as needed.
 package main
 
 import (

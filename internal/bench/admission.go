@@ -18,7 +18,7 @@ import (
 
 const atOnce = 100
 
-// admission is P4.
+// admission measures P4: reserving and releasing slots against bare scripts.
 func admission(ctx context.Context, l *lab) (result, error) {
 	rdb := redis.NewClient(&redis.Options{Addr: l.redis.Addr, PoolSize: atOnce})
 	defer func() { _ = rdb.Close() }()
@@ -29,7 +29,7 @@ func admission(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	n := int(l.size(100_000))
-	ids := make([]string, n) // their making is no part of it
+	ids := make([]string, n) // made before the clock starts
 	for i := range ids {
 		ids[i] = uuid.NewString()
 	}
@@ -62,7 +62,7 @@ func admission(ctx context.Context, l *lab) (result, error) {
 	return res, nil
 }
 
-// hammer makes n calls, atOnce at a time, and answers calls a second and the 99th percentile.
+// hammer makes n calls, atOnce at a time, and returns calls a second and the 99th percentile of their times.
 func hammer(ctx context.Context, n int, call func(ctx context.Context, i int) error) (rate float64, p99 time.Duration, err error) {
 	var next atomic.Int64
 	times := make([]time.Duration, n)
@@ -86,7 +86,7 @@ func hammer(ctx context.Context, n int, call func(ctx context.Context, i int) er
 	return float64(n) / time.Since(began).Seconds(), quantile(times, 0.99), nil
 }
 
-// storm is one user who wants 2,000 slots of 3.
+// storm asks for 2,000 slots of one owner, who may have 3, at once, and returns how many were taken.
 func storm(ctx context.Context, slots *ratelimit.Slots) (taken int, err error) {
 	limit := job.TierLimit{Tier: "LARGE", Concurrent: 3}
 	var mu sync.Mutex

@@ -11,8 +11,8 @@ import (
 	"github.com/musterhq/muster/internal/store"
 )
 
-// embeddedImport is an import into a SQLite file, against the fastest loop that writes the same rows into the same tables:
-// one connection, large transactions, a prepared statement, Muster's pragmas, nobody else.
+// embeddedImport measures S1: an import into a SQLite file against the fastest loop that writes the same rows into the same
+// table, by one connection, large transactions, a prepared statement and Muster's pragmas.
 func embeddedImport(ctx context.Context, l *lab) (result, error) {
 	n := l.size(300_000)
 	round := 0

@@ -44,7 +44,8 @@ func exportAgainstClient(ctx context.Context, l *lab) (result, error) {
 	return res, nil
 }
 
-// exportAs exports from an API of its own, whose peak memory is that of this export, and counts the users in the file.
+// exportAs exports n users from an API of its own, so that its peak memory is that of this export, and counts the users
+// in the file.
 func (l *lab) exportAs(ctx context.Context, format, compress string, n int64) (detail string, err error) {
 	api, err := l.serve(ctx)
 	if err != nil {
@@ -84,7 +85,7 @@ func (l *lab) exportAs(ctx context.Context, format, compress string, n int64) (d
 		format, compress, took.Seconds(), count(int64(float64(n)/took.Seconds())), float64(size)/1e6, peak, count(users)), nil
 }
 
-// lines counts the lines that pass.
+// lines counts the lines written to it.
 type lines struct{ n int64 }
 
 func (l *lines) Write(p []byte) (int, error) {
@@ -127,7 +128,7 @@ func download(ctx context.Context, api *process, query string, w io.Writer, n in
 	return size, nil
 }
 
-// selectAll is the database's own client, which writes what it gets to a pipe that nobody keeps.
+// selectAll runs the database's own client, which writes n users to a pipe, and returns users a second.
 func (l *lab) selectAll(ctx context.Context, n int64) (rate float64, err error) {
 	cfg, err := mysql.ParseDSN(l.engine.dsn)
 	if err != nil {

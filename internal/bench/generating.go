@@ -9,7 +9,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// generate makes n users as a worker does, in batches of 1000, and does nothing with them.
+// generate makes n users up as a worker does, in batches of 1000, and returns users a second.
 func generate(ctx context.Context, n int64) (rate float64, err error) {
 	f, err := source.NewFaker()
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// memory is P5: the most that an API and a worker ever held.
+// memory measures P5: the most memory that an API and a worker had at any time.
 func memory(ctx context.Context, l *lab) (result, error) {
 	n := l.size(5e6)
 	api, workers, err := l.fleet(ctx, 1)
@@ -44,7 +44,7 @@ func memory(ctx context.Context, l *lab) (result, error) {
 	return res, nil
 }
 
-// growth is P6: ten times the users must not take more than eleven times as long.
+// growth measures P6: ten times the users must not take more than eleven times as long.
 func growth(ctx context.Context, l *lab) (result, error) {
 	n := l.size(5e6)
 	api, _, err := l.fleet(ctx, 1)
@@ -61,7 +61,7 @@ func growth(ctx context.Context, l *lab) (result, error) {
 			return result{}, err
 		}
 		in[i] = float64(size) / rate
-		var rates []float64 // the first is in the way of the pages that the import left to write
+		var rates []float64 // several, because the server still writes pages of the import during the first
 		for range 3 {
 			if rate, _, err = export(ctx, api, "", size); err != nil {
 				return result{}, err
@@ -79,7 +79,7 @@ func growth(ctx context.Context, l *lab) (result, error) {
 	}, nil
 }
 
-// generation is P7.
+// generation measures P7: making users up, without storing them.
 func generation(ctx context.Context, l *lab) (result, error) {
 	var rates []float64
 	for range 5 {

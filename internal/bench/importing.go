@@ -20,7 +20,7 @@ import (
 
 const seed = 7
 
-// importUsers submits an import and waits for its end: users a second, as its user sees it.
+// importUsers submits an import and waits for its end. It returns users a second, as its owner sees it.
 func importUsers(ctx context.Context, api *process, n int64) (rate float64, err error) {
 	c, err := client.Open(api.base)
 	if err != nil {
@@ -28,7 +28,7 @@ func importUsers(ctx context.Context, api *process, n int64) (rate float64, err 
 	}
 	s := int64(seed)
 	began := time.Now()
-	// A user of its own for each, or the next one would wait for the cooldown.
+	// An owner for each import, or the next one would wait for the cooldown.
 	caller := uuid.NewString()
 	r, err := c.ImportUsersWithResponse(ctx, &client.ImportUsersParams{UserID: caller, Count: n, Seed: &s})
 	if err != nil {
@@ -56,7 +56,8 @@ func importUsers(ctx context.Context, api *process, n int64) (rate float64, err 
 	return float64(n) / took.Seconds(), nil
 }
 
-// ended waits for the job's end. It looks more often than the client's Wait, whose last second would count as the import's.
+// ended waits for the job's end and returns the job. It polls more often than the client's Wait, whose last second of
+// waiting would count as the import's.
 func ended(ctx context.Context, c *client.ClientWithResponses, caller string, id uuid.UUID) (*client.Job, error) {
 	for {
 		r, err := c.GetJobWithResponse(ctx, id, &client.GetJobParams{UserID: caller})
@@ -92,7 +93,7 @@ func (l *lab) fleet(ctx context.Context, workers int, env ...string) (api *proce
 	return api, all, nil
 }
 
-// ours empties the table and imports n users.
+// ours returns a measurement of Muster: it empties the table, imports n users, and returns users a second.
 func (l *lab) ours(ctx context.Context, api *process, n int64) func() (float64, error) {
 	return func() (float64, error) {
 		if err := l.empty(ctx); err != nil {
@@ -124,7 +125,7 @@ func importAgainstLoader(ctx context.Context, l *lab) (result, error) {
 	return ratio(ours, theirs, 1, "users/s", "Muster, one worker", "LOAD DATA LOCAL, 2 connections"), nil
 }
 
-// rendered is the first n users as LOAD DATA reads them, rows a file, made before the clock starts.
+// rendered returns the first n users in files of so many rows, as LOAD DATA reads them.
 func rendered(n int64, rows int) (files [][]byte, err error) {
 	f, err := source.NewFaker()
 	if err != nil {
@@ -190,8 +191,8 @@ func importAgainstInserts(ctx context.Context, l *lab) (result, error) {
 	return ratio(ours, theirs, 10, "users/s", "Muster, one worker", "one INSERT a row, 1000 a transaction"), nil
 }
 
-// insertOneByOne is the original's way: a prepared INSERT for each row, on one connection. The first users only, into an
-// empty table: that is where it is fastest.
+// insertOneByOne stores n users in the simplest way, by a prepared INSERT for each row on one connection, and returns
+// users a second. Callers give it an empty table and few users: that is where it is fastest.
 func insertOneByOne(ctx context.Context, db *sql.DB, n int64, perTx int) (rate float64, err error) {
 	f, err := source.NewFaker()
 	if err != nil {

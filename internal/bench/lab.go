@@ -28,7 +28,7 @@ type engine struct {
 	version string
 }
 
-// engines are the servers that internal/testenv/cmd/testenv started, or that the environment names.
+// engines returns the servers that internal/testenv/cmd/testenv started, or that the environment names.
 func engines(ctx context.Context) (list []engine, err error) {
 	for _, e := range []engine{{name: "mariadb", dsn: os.Getenv("MUSTER_TEST_MARIADB")}, {name: "mysql", dsn: os.Getenv("MUSTER_TEST_MYSQL")}} {
 		if e.dsn == "" {
@@ -50,7 +50,7 @@ func engines(ctx context.Context) (list []engine, err error) {
 	return list, nil
 }
 
-// build compiles the commands as they are deployed.
+// build compiles the commands as they are deployed, and returns the folder of the binaries.
 func build(ctx context.Context) (dir string, cleanup func(), err error) {
 	if dir, err = os.MkdirTemp("", "muster-bench-"); err != nil {
 		return "", nil, err
@@ -142,10 +142,10 @@ func (l *lab) close() error {
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
 }
 
-// size is n at the lab's scale.
+// size returns n at the lab's scale.
 func (l *lab) size(n int64) int64 { return max(int64(float64(n)*l.scale), 1000) }
 
-// empty removes all users, and what jobs there were.
+// empty removes all users and jobs.
 func (l *lab) empty(ctx context.Context) error {
 	for _, table := range []string{"users", "jobs", "job_chunks"} {
 		if _, err := l.db.ExecContext(ctx, "TRUNCATE TABLE "+table); err != nil {
@@ -186,7 +186,7 @@ func (p *process) stop() {
 	}
 }
 
-// peak is the most memory that the process has had, in MiB, as the kernel counts it.
+// peak returns the most memory that the process has had, in MiB, as the kernel counts it.
 func (p *process) peak() (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"syscall"
 )
 
-// figure is one line of the table.
+// figure is one line of the table: a goal of the design, and how it is measured.
 type figure struct {
 	id, what, against, goal string
 	perEngine               bool // else it has no database, or SQLite, and is measured once
@@ -118,7 +118,7 @@ func measureAll(ctx context.Context, r *report, first bool, wanted []string, bin
 	return r.write("docs/benchmarks")
 }
 
-// sizes writes what a million is at the scale.
+// sizes replaces {1M} and the like in the text of a figure by that number of users at the scale.
 func sizes(scale float64) *strings.Replacer {
 	at := func(n float64) string { return count(int64(n * scale)) }
 	return strings.NewReplacer("{300k}", at(3e5), "{1M}", at(1e6), "{3M}", at(3e6), "{5M}", at(5e6))

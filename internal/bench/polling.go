@@ -16,7 +16,7 @@ import (
 	"github.com/musterhq/muster/internal/testenv"
 )
 
-// polling is P10: the job runs meanwhile, with no worker to move it.
+// polling measures P10: polls of a job that runs, though no worker is there to import it.
 func polling(ctx context.Context, l *lab) (result, error) {
 	api, err := l.serve(ctx)
 	if err != nil {
@@ -79,10 +79,11 @@ func poll(ctx context.Context, n int, url, caller string) (float64, error) {
 	return rate, err
 }
 
-// echoEnv makes this program the yardstick of P10, in a process of its own as the API is.
+// echoEnv is the variable that makes this program the yardstick of P10, in a process of its own as the API is. It holds the
+// address to listen on.
 const echoEnv = "MUSTER_BENCH_ECHO"
 
-// bareEcho starts that process.
+// bareEcho starts that process and returns its URL.
 func (l *lab) bareEcho(ctx context.Context) (base string, err error) {
 	port, err := testenv.FreePort()
 	if err != nil {
@@ -111,7 +112,7 @@ func (l *lab) bareEcho(ctx context.Context) (base string, err error) {
 	return "", err
 }
 
-// echoServer is the least that a server on Echo and Redis can do.
+// echoServer serves the least that a server with Echo and Redis can do for a poll: one HGETALL and one JSON document.
 func echoServer(addr string) error {
 	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv("MUSTER_REDIS"), PoolSize: atOnce})
 	e := echo.New()

@@ -14,8 +14,8 @@ import (
 	"github.com/twmb/avro/ocf"
 )
 
-// usersIn counts the users in an export by reading all of it, a Parquet file by another implementation than the one that wrote
-// it.
+// usersIn counts the users in an export by reading all of it. A Parquet file is read by another implementation than the one
+// that wrote it.
 func usersIn(f *os.File, format, compress string) (int64, error) {
 	switch format {
 	case "parquet":
@@ -35,7 +35,7 @@ func usersIn(f *os.File, format, compress string) (int64, error) {
 	var got lines
 	_, err := io.Copy(&got, text)
 	if format == "csv" {
-		got.n-- // the heading
+		got.n-- // the header
 	}
 	return got.n, err
 }

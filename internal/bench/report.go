@@ -47,10 +47,10 @@ func (r *report) add(f figure, res result) {
 	}
 }
 
-// values is what each run measured.
+// values returns what each run measured, as one text.
 func (l line) values() string { return strings.Join(l.measured, " · ") }
 
-// mark says whether the goal was met.
+// mark returns a text that says in how many runs the goal was met.
 func (l line) mark() string {
 	switch l.hits {
 	case len(l.measured):

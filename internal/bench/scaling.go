@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// scaling is P9: workers that wait for a database 20 ms away. Each has one chunk at a time, so that only their number
+// scaling measures P9: workers that wait for a database 20 ms away. Each has one chunk at a time, so that only their number
 // differs.
 func scaling(ctx context.Context, l *lab) (result, error) {
 	far, stop, err := l.away()
@@ -52,7 +52,7 @@ func scaling(ctx context.Context, l *lab) (result, error) {
 	return res, nil
 }
 
-// away is the database's address behind a proxy that holds each answer back for 20 ms.
+// away starts a proxy that holds each answer of the database back for 20 ms, and returns the database's address behind it.
 func (l *lab) away() (address string, stop func(), err error) {
 	u, err := url.Parse(l.url)
 	if err != nil {

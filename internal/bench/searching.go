@@ -58,7 +58,7 @@ const (
 	searchGoal   = 50 * time.Millisecond
 )
 
-// searched is what a query took.
+// searched is what a query took and read.
 type searched struct {
 	p50, p95 time.Duration
 	reads    int64 // rows and index entries
@@ -68,7 +68,7 @@ func (s searched) String() string {
 	return fmt.Sprintf("p50 %6.1f ms, p95 %6.1f ms, %8s reads", ms(s.p50), ms(s.p95), count(s.reads))
 }
 
-// timeSearch times searches by s, and counts what another one by w reads.
+// timeSearch times searches of the Store, and counts what the same search reads on the connection of w.
 func timeSearch(ctx context.Context, s *store.Store, w *watcher, q user.Query) (m searched, err error) {
 	var times []time.Duration
 	for range searchRounds {
@@ -83,8 +83,8 @@ func timeSearch(ctx context.Context, s *store.Store, w *watcher, q user.Query) (
 	return m, err
 }
 
-// searches is P8: every condition alone and every pair of two fields, first page and a page in the middle. The worst of
-// them counts, and reading a tenth of the users counts as a full scan, whatever EXPLAIN calls it.
+// searches measures P8: every condition alone and every pair of two fields, first page and a page in the middle. The
+// worst of them counts, and reading a tenth of the users counts as a full scan, whatever EXPLAIN calls it.
 func searches(ctx context.Context, l *lab) (result, error) {
 	n := l.size(3e6)
 	api, workers, err := l.fleet(ctx, 2)

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// median of what was measured; list is not empty.
+// median returns the median of what was measured; list is not empty.
 func median(list []float64) float64 {
 	s := slices.Sorted(slices.Values(list))
 	return s[len(s)/2]
 }
 
-// quantile q of times; list is not empty.
+// quantile returns the quantile q, from 0 to 1, of times; list is not empty.
 func quantile(list []time.Duration, q float64) time.Duration {
 	s := slices.Sorted(slices.Values(list))
 	return s[min(int(q*float64(len(s))), len(s)-1)]
 }
 
-// spread is the least and the greatest.
+// spread returns the least and the greatest, as one text.
 func spread(list []float64) string {
 	return fmt.Sprintf("%s to %s", count(int64(slices.Min(list))), count(int64(slices.Max(list))))
 }
 
-// count writes a number with commas.
+// count returns a number with commas between the thousands.
 func count(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -35,7 +35,7 @@ func count(n int64) string {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// alternate measures ours and theirs in turn, rounds times each, as users or calls a second.
+// alternate measures ours and theirs in turn, rounds times each, and returns what they measured, users or calls a second.
 func alternate(rounds int, ours, theirs func() (float64, error)) (a, b []float64, err error) {
 	for range rounds {
 		x, err := theirs()
@@ -51,7 +51,7 @@ func alternate(rounds int, ours, theirs func() (float64, error)) (a, b []float64
 	return a, b, nil
 }
 
-// ratio makes the result of two series.
+// ratio returns the result of two series of measurements: the quotient of their medians.
 func ratio(ours, theirs []float64, goal float64, unit, a, b string) result {
 	r := median(ours) / median(theirs)
 	return result{

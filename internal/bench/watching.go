@@ -11,7 +11,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// watcher runs searches on one connection of its own, and learns from the server what they read.
+// watcher runs searches on one connection of its own, and asks the server what they read.
 type watcher struct {
 	db         *sql.DB
 	mu         sync.Mutex

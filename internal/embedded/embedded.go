@@ -1,5 +1,5 @@
-// Package embedded is the Redis of the stack that needs no servers: in this process, in memory, gone with it. Beside a SQLite
-// file nothing is lost by that: slots, tasks and live views are rebuilt from the store.
+// Package embedded is the Redis of the stack that needs no servers: in this process, in memory, gone with it. Beside a
+// SQLite file nothing is lost by that: slots, tasks and live views are rebuilt from the store.
 package embedded
 
 import (

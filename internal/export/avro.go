@@ -21,7 +21,7 @@ type avroFile struct {
 	fields []field
 	schema *avro.Schema
 	codec  ocf.Codec
-	file   *ocf.Writer // nil before the first page: its making writes the header
+	file   *ocf.Writer // nil before the first page, because making it writes the header
 }
 
 func newAvro(w io.Writer, fields []field, compress string) (*avroFile, error) {
@@ -39,7 +39,8 @@ func newAvro(w io.Writer, fields []field, compress string) (*avroFile, error) {
 	return f, err
 }
 
-// avroSchema is a record of the fields: {"name":"User","type":"record","fields":[{"name":"id","type":"long"},…]}.
+// avroSchema returns the schema of a record of the fields:
+// {"name":"User","type":"record","fields":[{"name":"id","type":"long"},…]}.
 func avroSchema(fields []field) string {
 	types := map[kind]any{
 		text: "string", whole: "int", long: "long", flag: "boolean",
@@ -97,7 +98,7 @@ func appendAvro(dst []byte, fields []field, cols [][]byte) ([]byte, error) {
 	return dst, nil
 }
 
-// begin writes the header, once.
+// begin writes the header, at the first call only.
 func (f *avroFile) begin() (err error) {
 	if f.file != nil {
 		return nil
@@ -139,7 +140,7 @@ type deflate struct {
 
 func (*deflate) Name() string { return "deflate" }
 
-// Compress answers bytes that are valid until the next call.
+// Compress returns the compressed block; it is valid until the next call.
 func (d *deflate) Compress(block []byte) (_ []byte, err error) {
 	d.out.Reset()
 	if d.w == nil {

@@ -43,7 +43,7 @@ func appendCSV(dst []byte, fields []field, cols [][]byte, raw bool) ([]byte, err
 			dst = append(dst, col...)
 		}
 	}
-	if len(dst) == start { // a lone empty cell: readers pass over empty lines
+	if len(dst) == start { // an empty cell alone, in quotes, because readers pass over empty lines
 		dst = append(dst, '"', '"')
 	}
 	return append(dst, '\r', '\n'), nil
@@ -64,7 +64,8 @@ func appendStamp(dst, col []byte) ([]byte, error) {
 	return time.UnixMilli(ms).UTC().AppendFormat(dst, stampForm), nil
 }
 
-// appendName joins the names in dst itself: first quoted or not together, because the quotes go around both.
+// appendName appends the first and the last name, joined by a space, as one cell. Whether it is quoted is decided for both
+// together, because the quotes go around both.
 func appendName(dst, first, last []byte, raw bool) []byte {
 	switch {
 	case len(last) == 0:

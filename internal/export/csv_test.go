@@ -89,7 +89,7 @@ func TestCSVFields(t *testing.T) {
 			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
-	// Readers take an empty line for none.
+	// Readers pass over empty lines.
 	if got := string(appendCSV(t, nil, ada("last_name", ""), user.ExportSpec{Fields: []string{"lastName"}})); got != "\"\"\r\n" {
 		t.Errorf("a lone empty cell: %q", got)
 	}

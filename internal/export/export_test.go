@@ -8,7 +8,7 @@ const (
 	PageCount = pageCount
 )
 
-// Appender is what encodes a user of s, for tests.
+// Appender returns the function that encodes a user for s, in a format that is not Parquet.
 func Appender(s user.ExportSpec) func(dst []byte, cols [][]byte) ([]byte, error) {
 	fields, err := fieldsOf(s)
 	if err != nil {

@@ -31,7 +31,7 @@ type field struct {
 	repeats bool // a few values for many users
 }
 
-// place is where user.Columns has a column; those that code asks for by name are there.
+// place returns where user.Columns has a column, which must be one of them.
 func place(column string) int { return slices.Index(user.Columns, column) }
 
 var colFirstName, colLastName = place("first_name"), place("last_name")
@@ -62,7 +62,7 @@ var csvFields = func() []field {
 	return out
 }()
 
-// Check says what is wrong with s as a *invalid.Error that lists every bad setting.
+// Check returns nil, or a *invalid.Error that lists every setting of s that is wrong.
 func (u Users) Check(s user.ExportSpec) error {
 	var bad invalid.Error
 	switch s.Format {
@@ -84,7 +84,7 @@ func (u Users) Check(s user.ExportSpec) error {
 	return bad.Err()
 }
 
-// fieldsOf picks the fields that s asks for, in its order.
+// fieldsOf returns the fields that s asks for, in its order, or an error that lists unknown names.
 func fieldsOf(s user.ExportSpec) ([]field, error) {
 	known, all := apiFields, apiFields
 	if s.Format == "" || s.Format == user.CSV {
@@ -115,7 +115,7 @@ func fieldsOf(s user.ExportSpec) ([]field, error) {
 	return picked, nil
 }
 
-// columnsOf lists the places in user.Columns that the fields of s, which has been checked, need.
+// columnsOf returns the places in user.Columns that the fields of s, which has been checked, need.
 func columnsOf(s user.ExportSpec) (columns []int) {
 	fields, _ := fieldsOf(s)
 	for _, f := range fields {
@@ -147,10 +147,10 @@ func shorten(s string) string {
 	return strconv.Quote(s)
 }
 
-// errNumber does not show the value, which may be anything.
+// errNumber: a column that should hold a number does not. The text does not show the value, which may be personal.
 var errNumber = errors.New("export: a stored number cannot be read")
 
-// integer reads a column of digits without the string that strconv.ParseInt would want.
+// integer returns the number in a column of digits, without making the string that strconv.ParseInt would want.
 func integer(digits []byte) (n int64, err error) {
 	negative := len(digits) > 0 && digits[0] == '-'
 	if negative {

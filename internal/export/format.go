@@ -17,10 +17,10 @@ const (
 	zstandard = "zstd"
 )
 
-// page is a page of users on its way from a reader to the writer, in its format's form.
+// page is a page of users that a reader has encoded, or will encode, for the writer.
 type page struct {
 	first, last int64         // ids
-	ready       chan struct{} // when it is read
+	ready       chan struct{} // gets a value when the page is read
 
 	buf  []byte            // the encoded users; of Parquet: what the texts of vals are stored in
 	ends []int             // Avro: where each user ends in buf
@@ -40,7 +40,7 @@ func (p *page) reset() {
 // format makes a file of users. Several goroutines call row, each for a page of its own, and another one write and close:
 // what row changes is in the page.
 type format interface {
-	// row adds a user to p.
+	// row encodes a user into p.
 	row(p *page, cols [][]byte) error
 	// write puts p, which has users, into the file; the first call writes what comes before the users.
 	write(p *page) error
@@ -48,7 +48,7 @@ type format interface {
 	close() error
 }
 
-// newFormat is the format that s, which has been checked, asks for. It writes nothing to w yet.
+// newFormat returns the format that s, which has been checked, asks for. It writes nothing to w yet.
 func newFormat(w *bufio.Writer, s user.ExportSpec) (format, error) {
 	fields, err := fieldsOf(s)
 	if err != nil {
@@ -81,7 +81,7 @@ func newFormat(w *bufio.Writer, s user.ExportSpec) (format, error) {
 	return t, nil
 }
 
-// compressor wraps w; its Close ends the compressed stream and leaves w open.
+// compressor returns a writer that compresses into w; its Close ends the compressed stream and leaves w open.
 func compressor(w io.Writer, name string) (io.WriteCloser, error) {
 	switch name {
 	case gzipped:
@@ -129,7 +129,7 @@ func (t *textFile) write(p *page) error {
 	return err
 }
 
-// begin writes the head, once.
+// begin writes the head, at the first call only.
 func (t *textFile) begin() error {
 	if t.begun {
 		return nil
@@ -149,8 +149,9 @@ func (t *textFile) close() error {
 	return t.w.Close()
 }
 
-// Type is the media type of the file that s asks for, and the ending of its name. An ending in .gz or .zst says that the
-// whole file is compressed; a Parquet or Avro file is compressed inside, and any reader of the format opens it as it is.
+// Type returns the media type of the file that s asks for, and the ending of its name, such as ".csv.gz". An ending in
+// .gz or .zst says that the whole file is compressed; a Parquet or Avro file is compressed inside, and any reader of
+// the format opens it as it is.
 func (u Users) Type(s user.ExportSpec) (contentType, ext string) {
 	switch s.Format {
 	case user.Parquet:

@@ -9,10 +9,10 @@ import (
 	zstdcodec "github.com/parquet-go/parquet-go/compress/zstd"
 )
 
-// groupRows bounds a row group, which the writer holds in memory: some 7 MB.
+// groupRows is how many users a row group has at most. The writer holds one in memory: some 7 MB.
 const groupRows = 13 * pageRows
 
-// dictBytes is where a column whose values hardly repeat gives its dictionary up.
+// dictBytes is the size at which a column whose values hardly repeat goes on without a dictionary.
 const dictBytes = 256 << 10
 
 // parquetFile is a Parquet file of bounded row groups: https://parquet.apache.org/docs/file-format/
@@ -44,8 +44,8 @@ func newParquet(w io.Writer, fields []field, compression string) (_ *parquetFile
 	return &parquetFile{fields: fields, file: file, columns: file.ColumnWriters()}, nil
 }
 
-// smallZstd compresses as parquet.Zstd does, by an encoder whose window is no larger than most pages: the library's
-// takes some 30 MB for each export.
+// smallZstd compresses as parquet.Zstd does, by an encoder whose window is no larger than most pages: the library's own
+// encoder takes some 30 MB for each export.
 type smallZstd struct {
 	zstdcodec.Codec
 	w *zstd.Encoder
@@ -59,7 +59,7 @@ func newSmallZstd() (*smallZstd, error) {
 // Encode implements compress.Codec.
 func (z *smallZstd) Encode(dst, src []byte) ([]byte, error) { return z.w.EncodeAll(src, dst[:0]), nil }
 
-// parquetNode is a required column, deletedAt excepted.
+// parquetNode returns the column of a field: required, but for deletedAt.
 func parquetNode(f field) parquet.Node {
 	switch f.kind {
 	case whole:
@@ -110,7 +110,8 @@ func (f *parquetFile) row(p *page, cols [][]byte) error {
 	return nil
 }
 
-// value copies texts into p.buf: where that grows and moves, earlier values keep the old one.
+// value returns the value of a field. Texts are copied into p.buf; when that grows and moves, earlier values keep the old
+// memory.
 func (p *page) value(f *field, cols [][]byte) (parquet.Value, error) {
 	col := cols[f.col]
 	switch f.kind {

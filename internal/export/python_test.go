@@ -88,8 +88,7 @@ for user in r:
     print(json.dumps(user, default=text))
 `
 
-// fastavro has nothing in common with the library that writes the files. It is installed by
-// `pip install 'fastavro[zstandard]'`.
+// fastavro shares no code with the library that writes the files. `pip install 'fastavro[zstandard]'` installs it.
 func TestAvroReadByFastavro(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err == nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// crowd has users whose every value is different, every third of them deleted.
+// crowd is a Pager of so many users, whose values all differ, every third of them deleted.
 type crowd struct{ rows int64 }
 
 func (c crowd) Span(context.Context, user.Filter) (first, last int64, err error) {
@@ -54,7 +54,7 @@ func member(id int64) [][]byte {
 	return append(cols, nil)
 }
 
-// record is a user as the other implementation gives it, in the order of the fields asked for.
+// want returns a user of crowd as the other implementation should read it, in the order of the fields asked for.
 func want(id int64, fields []string) []string {
 	cols := member(id)
 	deleted, at := "false", "null"
@@ -74,7 +74,7 @@ func want(id int64, fields []string) []string {
 
 var allFields = []string{"id", "firstName", "lastName", "email", "city", "state", "age", "mobileNumber", "gender", "deleted", "deletedAt"}
 
-// each makes files of several sizes, compressions and fields; 70,000 users fill more than one row group.
+// eachFile makes files of several sizes, compressions and fields; 70,000 users fill more than one row group.
 func eachFile(t *testing.T, format string, check func(t *testing.T, data []byte, rows int64, fields []string)) {
 	t.Parallel()
 	for _, compress := range []string{"", "gzip", "zstd"} {

@@ -20,13 +20,13 @@ const (
 	pageCount = readers + 2
 )
 
-// Pager reads users by id. Its methods may be called at once.
+// Pager reads users by id. Its methods may be called by several goroutines at once.
 type Pager interface {
-	// Span answers the least and the greatest id among which the users of f are; first is above last when there are
+	// Span returns the least and the greatest id among which the users of f are; first is above last when there are
 	// none.
 	Span(ctx context.Context, f user.Filter) (first, last int64, err error)
 	// Range calls row for the users of f with an id from first to last, in id order, with those columns of user.Columns
-	// whose places are in columns, each in its place (NULL is nil), valid during the call only. It answers the number of
+	// whose places are in columns, each in its place (NULL is nil), valid during the call only. It returns the number of
 	// users, and the id above last to go on from.
 	Range(ctx context.Context, f user.Filter, columns []int, first, last int64, row func(cols [][]byte) error) (n, next int64, err error)
 }
@@ -34,12 +34,12 @@ type Pager interface {
 // Users exports the users that Pager reads.
 type Users struct{ Pager Pager }
 
-// Stream writes the users that s asks for to w and answers how many; the error of a bad s is Check's. The next pages are
+// Stream writes the users that s asks for to w and returns how many; the error of a bad s is Check's. The next pages are
 // read and encoded while w takes the present one, so memory does not grow with the number of users, and no database
 // connection is held while w is slow. Nothing has been written when the first page could not be read. After an error
 // the file is left without its end, never closed as if it were whole; but a CSV, NDJSON or Avro file has no end that a
-// reader could miss, so the caller has to make the failure seen. The goroutines of Stream are over when it returns; the
-// end of ctx ends all.
+// reader could miss, so the caller has to make the failure seen. The goroutines of Stream have ended when it returns; the
+// end of ctx ends it.
 func (u Users) Stream(ctx context.Context, w io.Writer, s user.ExportSpec) (rows int64, err error) {
 	if err := u.Check(s); err != nil {
 		return 0, err
@@ -93,8 +93,8 @@ func (u Users) Stream(ctx context.Context, w io.Writer, s user.ExportSpec) (rows
 	return rows, out.Flush()
 }
 
-// reading is the readers' side of an export: pages go from free to todo and pages at once, are read in any order, and
-// come out of pages in the order of their ids.
+// reading is what the readers of an export share. A page is taken from free and put into both todo and pages: the readers
+// take pages from todo and read them in any order, the writer takes them from pages, in the order of their ids.
 type reading struct {
 	pager   Pager
 	filter  user.Filter
@@ -104,7 +104,7 @@ type reading struct {
 	free, todo, pages chan *page
 
 	mu   sync.Mutex
-	next int64 // nobody is between the pages read so far and this id
+	next int64 // there are no users between the pages read so far and this id
 }
 
 func newReading(p Pager, s user.ExportSpec, f format) *reading {
@@ -118,7 +118,7 @@ func newReading(p Pager, s user.ExportSpec, f format) *reading {
 	return r
 }
 
-// plan gives each page its ids.
+// plan gives each page its range of ids, until the last id or the end of ctx.
 func (r *reading) plan(ctx context.Context, first, last int64) {
 	defer close(r.pages)
 	defer close(r.todo)
@@ -140,7 +140,7 @@ func (r *reading) plan(ctx context.Context, first, last int64) {
 	}
 }
 
-// skip notes that nobody is below next, behind the pages that are planned, and answers the furthest that was noted.
+// skip notes that there are no users from the end of the planned pages up to next, and returns the highest such id so far.
 func (r *reading) skip(next int64) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,7 +148,7 @@ func (r *reading) skip(next int64) int64 {
 	return r.next
 }
 
-// read reads and encodes page after page.
+// read is a reader: it reads and encodes pages of todo until there are no more.
 func (r *reading) read(ctx context.Context) {
 	for p := range r.todo {
 		p.reset()

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakePager has the users 1 … rows, and fails at the page that starts behind failAfter.
+// fakePager has the users 1 … rows, and fails at the page that starts after failAfter.
 type fakePager struct {
 	rows      int64
 	failAfter int64 // < 0: never
@@ -52,7 +52,7 @@ func (p *fakePager) Range(ctx context.Context, f user.Filter, columns []int, fir
 	return n, last + 1, nil
 }
 
-// only leaves the others out.
+// only returns cols without those that are not in columns.
 func only(columns []int, cols [][]byte) [][]byte {
 	for i := range cols {
 		if !slices.Contains(columns, i) {

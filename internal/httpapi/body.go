@@ -25,8 +25,8 @@ const (
 	patchKey = "muster.patch"
 )
 
-// readBody reads the body, so that one above maxBody is refused before anything is done, and keeps it for the routes
-// that take one. A body of unknown length shows its size only so.
+// readBody reads the body, and keeps it for the routes that take one. So a body above maxBody is refused before anything is
+// done, also one that does not say its length.
 func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -55,8 +55,8 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// understand reads the body as the operation wants it and keeps it for bodyBinder. It answers what is wrong with its
-// fields; an error is about the body as a whole.
+// understand reads the body as the operation wants it and keeps it for bodyBinder. It returns what is wrong with its
+// fields; the error is about the body as a whole.
 func understand(c echo.Context, op *openapi3.Operation) ([]invalid.Field, error) {
 	kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	coding := c.Request().Header.Get(echo.HeaderContentEncoding)

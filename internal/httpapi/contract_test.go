@@ -82,7 +82,7 @@ func prefixes(spec *openapi3.T, item *openapi3.PathItem) []string {
 	return urls
 }
 
-// call is one line of the table: a request, what stands behind the API, and the answer.
+// call is one line of the table: a request, what the fakes behind the API do, and the answer.
 type call struct {
 	request string
 	headers as
@@ -91,7 +91,7 @@ type call struct {
 	code    string // of an error
 }
 
-// failing makes everything behind the API answer err.
+// failing lets everything behind the API return err.
 func failing(err error) func(*fakes) {
 	return func(f *fakes) {
 		f.submitErr, f.storeErr, f.liveErr, f.userErr = err, err, err, err
@@ -99,7 +99,7 @@ func failing(err error) func(*fakes) {
 	}
 }
 
-// jobCalls are what every route of jobs answers, besides its own.
+// jobCalls returns the calls that are the same for every route of jobs.
 func jobCalls(request string, ok int) []call {
 	secret := errors.New("dial tcp 10.1.2.3: password hunter2 refused")
 	has := func(f *fakes) { f.stored[jobID] = sample(job.InProgress) }

@@ -23,7 +23,7 @@ const (
 	cursorHead    = 1 + cursorSum + 8
 )
 
-// encodeCursor is the cursor that goes on after the key in the list of f and s.
+// encodeCursor returns the cursor that goes on after the key in the list of f and s.
 func encodeCursor(f user.Filter, s user.Sort, k user.Key) string {
 	b := append([]byte{cursorVersion}, make([]byte, cursorSum)...)
 	b = binary.BigEndian.AppendUint64(b, uint64(k.ID))
@@ -32,7 +32,7 @@ func encodeCursor(f user.Filter, s user.Sort, k user.Key) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// decodeCursor reads a cursor of the list of f and s; the error is a *invalid.Error of the field after.
+// decodeCursor returns the key in a cursor of the list of f and s; the error is an *invalid.Error of the field after.
 func decodeCursor(f user.Filter, s user.Sort, cursor string) (*user.Key, error) {
 	bad := func() (*user.Key, error) {
 		return nil, &invalid.Error{Fields: []invalid.Field{
@@ -54,16 +54,16 @@ func decodeCursor(f user.Filter, s user.Sort, cursor string) (*user.Key, error) 
 }
 
 func cursorChecksum(f user.Filter, s user.Sort, key []byte) []byte {
-	// %q keeps the texts apart whatever is in them. The fields by name: a new one of another part of the program
-	// must not make the cursors of the last version worthless.
+	// %q keeps the texts apart whatever is in them. The fields are written one by one, so that a field that is new in
+	// user.Filter for other reasons does not make the cursors of the last version worthless.
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%q %q %q %q %q %d %d %d %t %q %t ", f.Name, f.City, f.State, f.Email, f.Gender, f.Age, f.MinAge, f.MaxAge, f.Deleted, s.By, s.Desc)
 	_, _ = h.Write(key)
 	return h.Sum(nil)[:cursorSum]
 }
 
-// validSortValue reports whether a user may have the value in the field: a key whose checksum is right may still have
-// been made by anybody.
+// validSortValue reports whether a user may have the value in the field. A right checksum does not say so, since
+// anybody can compute one.
 func validSortValue(by, value string) bool {
 	switch by {
 	case user.SortID:

@@ -49,7 +49,7 @@ func TestForgedCursors(t *testing.T) {
 	}
 }
 
-// The texts of conditions cannot be shifted into one another.
+// A part of one condition's text cannot pass for a part of another's.
 func TestCursorBindsTheList(t *testing.T) {
 	t.Parallel()
 	key := user.Key{ID: 1}

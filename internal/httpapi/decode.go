@@ -13,7 +13,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// malformedError: the body is no JSON. Why says what is wrong without repeating any of it.
+// malformedError: the body is no JSON. why says what is wrong without repeating any of it.
 type malformedError struct{ why string }
 
 func (e malformedError) Error() string { return "the body is not well-formed JSON: " + e.why }
@@ -46,7 +46,7 @@ func decodeUser(body []byte, whole bool) (user.Patch, []invalid.Field, error) {
 	return d.Patch, d.fields[:min(len(d.fields), maxFieldErrors)], nil
 }
 
-// complete says which fields a whole user lacks, and empties those that it need not have.
+// complete adds an error for each required field that a whole user lacks, and empties the other fields that are not given.
 func (d *userDecoder) complete() {
 	for _, f := range user.Fields() {
 		switch {

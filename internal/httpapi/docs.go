@@ -19,8 +19,8 @@ func (s *Server) contract(c echo.Context) error {
 	return c.JSONBlob(http.StatusOK, s.specJSON)
 }
 
-// docs mounts Swagger UI at /docs. Its assets are in the program; the page is ours, because the library's has inline
-// scripts, which the policy forbids.
+// docs serves Swagger UI at /docs. Its assets are in the program. The page is our own, because the library's has inline
+// scripts, which the Content-Security-Policy forbids.
 func (s *Server) docs(e *echo.Echo) {
 	// Swagger UI sets styles on elements and shows images from data: URLs.
 	const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +

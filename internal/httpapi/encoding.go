@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// encodings are what a text may travel in, the best first.
+// encodings are the content encodings of texts, the best first.
 var encodings = []string{"zstd", "gzip", "identity"}
 
 // negotiate picks the encoding that an Accept-Encoding header likes best, empty for none; it is not ok when the header
@@ -32,7 +32,7 @@ func negotiate(accept string) (encoding string, ok bool) {
 		switch {
 		case named:
 		case name == "identity" && !wildcard:
-			weight = 0.0001 // welcome when nothing better is: below all that a header can say
+			weight = 0.0001 // accepted when nothing else is: less than a header can say
 		default:
 			weight = others
 		}

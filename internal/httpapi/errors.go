@@ -39,8 +39,8 @@ type problem struct {
 // retrySoon is the wait after an outage: long enough for a connection pool to notice that it is over.
 const retrySoon = 2 * time.Second
 
-// explain is the table of errors, the first line that fits counts. What is not in it is a fault of ours: its cause is
-// logged and not shown.
+// explain is the table of errors: it returns the problem of the first line that fits. An error that is not in it is a
+// fault of ours: its cause is logged and not shown.
 func explain(err error) problem {
 	if e, ok := errors.AsType[noUserError](err); ok {
 		return problem{code: userIDMissing, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.fields}}
@@ -71,7 +71,7 @@ func explain(err error) problem {
 	case errors.Is(err, job.ErrKeyReused):
 		return problem{code: idempotencyKeyReused, message: job.ErrKeyReused.Error()}
 	case errors.Is(err, job.ErrQueueFull):
-		const wait = 30 * time.Second // the fleet works off a few hundred chunks
+		const wait = 30 * time.Second // in which a fleet imports a few hundred chunks
 		return problem{code: queueFull, message: job.ErrQueueFull.Error(), retry: wait}
 	case errors.Is(err, job.ErrQueueUnavailable):
 		return problem{code: queueUnavailable, message: job.ErrQueueUnavailable.Error(), retry: retrySoon}
@@ -116,7 +116,7 @@ func limitProblem(e *job.LimitError) problem {
 	return p
 }
 
-// wholeSeconds rounds up: a client that waits this long must not be early.
+// wholeSeconds returns d in seconds, rounded up: a client that waits this long must not be early.
 func wholeSeconds(d time.Duration) int64 {
 	return int64(max(1, (d+time.Second-1)/time.Second))
 }

@@ -9,7 +9,7 @@ import (
 // etagLen is how many bytes of a hash an ETag has: too many for two states of a user to share one by chance.
 const etagLen = 15
 
-// etag is the strong entity tag of what hash is the SHA-256 of.
+// etag returns the strong entity tag of something whose SHA-256 is hash.
 func etag(hash []byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(hash[:etagLen]) + `"`
 }

@@ -14,7 +14,7 @@ import (
 const (
 	// watchEvery is the pause between two looks at a job that moves; it grows to watchIdle while the job stands still.
 	watchEvery, watchIdle = 250 * time.Millisecond, time.Second
-	// A stream that is silent for longer may be cut by a proxy on the way.
+	// keepAlive is how long a stream is silent at most: proxies between may cut it after longer.
 	keepAlive = 15 * time.Second
 )
 
@@ -27,15 +27,15 @@ func (h handlers) JobEvents(ctx context.Context, r api.JobEventsRequestObject) (
 	return &watch{s: h.Server, ctx: ctx, job: j}, nil
 }
 
-// watch is a job that somebody follows.
+// watch is the answer that follows a job.
 type watch struct {
 	s   *Server
 	ctx context.Context //nolint:containedctx // the generated Visit method has no place for it
 	job job.Job         // as it was seen last
 }
 
-// VisitJobEventsResponse shows the job until it is over, or the client or this process goes. It polls like a client, but
-// many streams share the calls to Redis and none costs a request.
+// VisitJobEventsResponse writes the job's events until it is over, the client goes away or this process stops. It polls
+// as a client would, but many streams share the calls to Redis and no poll costs a request.
 func (e *watch) VisitJobEventsResponse(w http.ResponseWriter) error {
 	ctx, cancel := untilShutdown(e.ctx)
 	defer cancel()
@@ -75,7 +75,7 @@ func (e *watch) VisitJobEventsResponse(w http.ResponseWriter) error {
 	return nil
 }
 
-// look reads the job and reports whether it has moved. When it cannot be read now, it has not: the next look may.
+// look reads the job and reports whether it has changed. When it cannot be read, it has not: the next look may tell.
 func (e *watch) look(ctx context.Context) bool {
 	j, err := e.s.Jobs.Get(ctx, e.job.Owner, e.job.ID)
 	old := &e.job

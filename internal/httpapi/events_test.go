@@ -92,7 +92,7 @@ func TestEventsFollowTheJobToItsEnd(t *testing.T) {
 	}
 }
 
-// Trouble with Redis and the store is no end: what happens meanwhile shows when it is over.
+// An outage of Redis and the store does not end the stream: what happened meanwhile is shown when it is over.
 func TestEventsOutliveTrouble(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
@@ -128,7 +128,7 @@ func TestEventsOfAJobThatIsOver(t *testing.T) {
 	}
 }
 
-// Neither a client that goes nor a shutdown leaves anything behind: TestMain looks for goroutines.
+// Neither a client that goes away nor a shutdown leaves a goroutine behind: TestMain looks for them.
 func TestEventsEndWithEitherSide(t *testing.T) {
 	t.Parallel()
 	f := newFakes()

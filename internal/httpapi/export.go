@@ -40,11 +40,11 @@ type download struct {
 	spec user.ExportSpec
 
 	contentType, name string
-	encoding          string // on the way; empty: none
+	encoding          string // the response's Content-Encoding; empty: none
 	negotiated        bool   // the encoding depends on what the client accepts
 }
 
-// download finds out what p asks for; validate has checked it. Nothing is exported yet.
+// download returns the export that p asks for, which validate has checked. Nothing is exported yet.
 func (s *Server) download(ctx context.Context, p api.ExportUsersParams) (*download, error) {
 	d := &download{s: s, ctx: ctx, spec: user.ExportSpec{
 		Filter: user.Filter{
@@ -86,7 +86,7 @@ func (d *download) describe(h http.Header) {
 	}
 }
 
-// place takes one of the places for exports; leave gives it back.
+// place takes one of the places for exports; leave gives it back. The error is a *busyError when there is none.
 func (s *Server) place() (leave func(), err error) {
 	select {
 	case s.exports <- struct{}{}:
@@ -125,8 +125,8 @@ const (
 	// writeWithin is how long a client may take for streamPiece bytes before it counts as gone.
 	writeWithin = 30 * time.Second
 	streamPiece = 64 << 10
-	// A client may keep an export waiting for slowFor, and beyond that one second for each slowRate bytes that it takes:
-	// a few slow ones would hold all places for hours.
+	// A client may keep an export waiting for slowFor, and one second more for each slowRate bytes that it takes. Without a
+	// limit a few slow clients would hold all places for hours.
 	slowFor  = time.Minute
 	slowRate = 64_000
 )
@@ -147,7 +147,7 @@ func (s *Server) newStream(w http.ResponseWriter) *stream {
 	return &stream{w: w, rc: rc, now: s.now}
 }
 
-// start begins the answer, if nothing has yet; headers that are set from then on are trailers.
+// start begins the answer, unless it has begun; headers that are set from then on are trailers.
 func (s *stream) start() {
 	if s.begin != nil {
 		s.begin(s.w.Header())
@@ -172,7 +172,7 @@ func (s *stream) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// flush writes text and sends it on its way.
+// flush writes text and sends all that is written.
 func (s *stream) flush(text string) error {
 	if _, err := s.Write([]byte(text)); err != nil {
 		return err

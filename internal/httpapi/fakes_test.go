@@ -18,7 +18,7 @@ const (
 	otherID = "01950e6a-7d3c-7b1e-9c3f-2f6d1a8b4c5e"
 )
 
-// sample is a job of ada's in the given status, 45,000 of 100,000 users done.
+// sample returns a job of ada's in the given status, 45,000 of 100,000 users done.
 func sample(s job.Status) job.Job {
 	created := time.Date(2026, 2, 16, 10, 5, 30, 123_456_789, time.UTC)
 	j := job.Job{
@@ -37,7 +37,7 @@ func sample(s job.Status) job.Job {
 	return j
 }
 
-// byron is the user 1.
+// byron returns the user 1.
 func byron() user.User {
 	return user.User{
 		ID: 1, FirstName: "Ada", LastName: "Byron", Email: "ada@example.com", City: "London", State: "England", Age: 36,
@@ -45,7 +45,7 @@ func byron() user.User {
 	}
 }
 
-// fakes stand in for everything behind the API. Each error, when set, is what the fake answers.
+// fakes stand in for everything behind the API. Each error, when set, is what the fake returns.
 type fakes struct {
 	mu sync.Mutex
 
@@ -154,7 +154,7 @@ func (j fakeJobs) Submit(_ context.Context, s job.Spec) (job.Job, bool, error) {
 	return f.submitted, f.replayed, f.submitErr
 }
 
-// move is what all moves do here.
+// move pretends to make a move.
 func (j fakeJobs) move(ctx context.Context, owner, id string, to job.Status) (job.Job, error) {
 	now, err := j.fakes.Job(ctx, id)
 	switch {

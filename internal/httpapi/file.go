@@ -52,7 +52,7 @@ func (d *fileDownload) VisitExportFileResponse(w http.ResponseWriter) error {
 	defer leave()
 	ctx, cancel := untilShutdown(d.ctx)
 	defer cancel()
-	out := d.s.newStream(w) // now: the export may take longer than an answer
+	out := d.s.newStream(w) // lifts the deadline for answers, which the export alone may take longer than
 	f, remove, err := nameless(d.s.TempDir)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (d *fileDownload) VisitExportFileResponse(w http.ResponseWriter) error {
 func (d *fileDownload) send(w http.ResponseWriter, out *stream, f io.ReadSeeker, size int64) error {
 	h := w.Header()
 	if d.encoding != "" {
-		// ServeContent leaves it out when there is a Content-Encoding, in case somebody compresses behind it.
+		// ServeContent leaves it out when there is a Content-Encoding, in case its writer compresses.
 		h.Set("Content-Length", strconv.FormatInt(size, 10))
 	}
 	fw := &fileWriter{ResponseWriter: w, out: out}
@@ -91,8 +91,8 @@ func (d *fileDownload) send(w http.ResponseWriter, out *stream, f io.ReadSeeker,
 	return fw.err
 }
 
-// nameless makes a file that nobody else can open; remove closes and removes it. Its name goes at once where the system
-// allows that, so that even a crash leaves nothing behind.
+// nameless returns a new file that nobody else can open; remove closes and removes it. Its name goes at once where the
+// system allows that, so that even a crash leaves nothing behind.
 func nameless(dir string) (f *os.File, remove func(), err error) {
 	if f, err = os.CreateTemp(dir, "muster-export-*"); err != nil {
 		return nil, nil, fmt.Errorf("make a file for the export: %w", err)

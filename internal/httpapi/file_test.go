@@ -64,7 +64,7 @@ func exportCalls() []call {
 	)
 }
 
-// realExport exports three users for real.
+// realExport lets the export package export three users.
 func realExport(f *fakes) { f.stream = export.Users{Pager: three{}}.Stream }
 
 type three struct{}
@@ -111,7 +111,7 @@ func TestExportPassesTheSpecOn(t *testing.T) {
 	}
 }
 
-// The encoding is of the way, the name of the file stays; compress is of the file, and its name says so.
+// A Content-Encoding leaves the name of the file as it is; compress changes the file itself, and its name says so.
 func TestExportEncoding(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ query, accept, encoding, kind, ending, vary string }{
@@ -182,7 +182,7 @@ func TestEmptyExport(t *testing.T) {
 	}
 }
 
-// files answers the names in a folder.
+// files returns the names in a folder.
 func files(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -38,7 +38,8 @@ func (h handlers) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObj
 	return api.GetReadiness200JSONResponse{Status: checkOK, Checks: results}, nil
 }
 
-// check asks one part. Its error may hold addresses and user names, so it goes to the log and not to the caller.
+// check asks one part of what the API needs, such as Redis. Its error may hold addresses and user names, so it goes to
+// the log and not to the caller.
 func (s *Server) check(ctx context.Context, c Check) api.CheckResult {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()

@@ -13,8 +13,8 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// Whatever stands in the path where a job's id belongs, the answer is the job of that id, that there is none, or that it
-// is no id; never a failure, and never another job.
+// Whatever is in the path instead of a job's id, the answer is the job with that id, that there is none, or that it is
+// no id: never an internal error, and never another job.
 func FuzzJobID(f *testing.F) {
 	for _, seed := range []string{jobID, otherID, "{" + jobID + "}", "urn:uuid:" + jobID, "", "..", "%2e%2e", "a/../" + jobID, jobID + "\x00", "\xff", "'; DROP TABLE jobs"} {
 		f.Add(seed)

@@ -72,7 +72,7 @@ func TestJobView(t *testing.T) {
 	}
 }
 
-func TestGetJobAsksTheLiveCopyFirst(t *testing.T) {
+func TestGetJobAsksTheLiveViewFirst(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
 	f.live[jobID] = sample(job.InProgress)
@@ -88,7 +88,7 @@ func TestGetJobAsksTheLiveCopyFirst(t *testing.T) {
 	}
 }
 
-func TestGetJobRebuildsTheLiveCopy(t *testing.T) {
+func TestGetJobRebuildsTheLiveView(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
 	f.stored[jobID] = sample(job.InProgress)

@@ -62,7 +62,7 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// safe is shared by all answers: to change a header of one is to set it.
+// safe is shared by all answers: set a header anew, do not change the slice that is there.
 var safe = http.Header{
 	"X-Content-Type-Options":  {"nosniff"},
 	"X-Frame-Options":         {"DENY"},

@@ -14,7 +14,7 @@ const adminUser = "admin"
 
 // Monitoring mounts asynqmon, the pages that show the queues.
 type Monitoring struct {
-	// Redis makes the client that the pages use. It stays the caller's: it is not closed here.
+	// Redis makes the client that the pages use. Closing it is up to the caller.
 	Redis asynq.RedisConnOpt
 	// Writable lets the pages delete, archive and run tasks.
 	Writable bool

@@ -22,14 +22,14 @@ func (s *Server) Public() http.Handler {
 	read := []string{http.MethodGet, http.MethodHead} // but not of streams: they cost as much without their body
 	for _, prefix := range []string{"/api/v1", "/api"} {
 		g := e.Group(prefix)                                // no middleware of its own: Echo would answer 404 for 405
-		g.Match(read, "/users", w.ListUsers)                // a client looks around
-		g.Match(read, "/users/search", w.SearchUsers)       // the same, as the original named it
+		g.Match(read, "/users", w.ListUsers)                // a client lists users
+		g.Match(read, "/users/search", w.SearchUsers)       // the same, under its other path
 		g.POST("/users", w.CreateUser)                      // a client has a user
 		g.Match(read, "/users/:id", w.GetUser)              // a client shows one
 		g.PUT("/users/:id", w.ReplaceUser)                  // a client saves its form
 		g.PATCH("/users/:id", w.PatchUser)                  // a client changes a field
-		g.DELETE("/users/:id", w.DeleteUser)                // a user goes
-		g.POST("/users/:id/reactivate", w.ReactivateUser)   // and comes back
+		g.DELETE("/users/:id", w.DeleteUser)                // a client deletes one
+		g.POST("/users/:id/reactivate", w.ReactivateUser)   // and restores it
 		g.POST("/users/import/async", w.ImportUsers)        // a client wants many users
 		g.POST("/import/bulk", w.ImportBulk)                // the same, source faker
 		g.POST("/import/random-users", w.ImportRandomUsers) // the same, source randomuser
@@ -51,7 +51,7 @@ func (s *Server) Public() http.Handler {
 	return e
 }
 
-// Admin serves what is not for the world; its listener is loopback unless configured otherwise.
+// Admin serves what is for operators only; its listener is on loopback unless configured otherwise.
 func (s *Server) Admin() http.Handler {
 	e := s.echo()
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// raw sends bytes that no HTTP client would and answers the status codes of all answers until the server closes, or is
+// raw sends bytes that no HTTP client would and returns the status codes of all answers until the server closes, or is
 // silent for a second.
 func raw(t *testing.T, addr, request string) (statuses []int) {
 	t.Helper()

@@ -38,20 +38,20 @@ type Jobs interface {
 
 // UserReader reads users. Those that are deleted are not found, unless a filter asks for them.
 type UserReader interface {
-	// User answers user.ErrNotFound when there is no such user.
+	// User returns user.ErrNotFound when there is no such user.
 	User(ctx context.Context, id int64) (user.User, error)
-	// Users answers at most q.Size users, and whether there are more; never more behind none.
+	// Users returns at most q.Size users, and whether more follow; none means that none follow.
 	Users(ctx context.Context, q user.Query) (users []user.User, more bool, err error)
 }
 
 // UserStore changes users one by one.
 type UserStore interface {
-	// CreateUser fills u.ID.
+	// CreateUser stores u under a new id, to which it sets u.ID.
 	CreateUser(ctx context.Context, u *user.User) error
-	// ChangeUser changes what p gives, and answers the user as it is then. check, if not nil, sees the user before and
-	// refuses the change by its error; nothing comes between the two. Errors: user.ErrNotFound, check's.
+	// ChangeUser changes what p gives, and returns the user as it is then. check, if not nil, sees the user before and
+	// refuses the change by its error; no other change comes between the two. Errors: user.ErrNotFound, check's.
 	ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (user.User, error)
-	// DeleteUser answers user.ErrNotFound also when the user is deleted already. check is as with ChangeUser.
+	// DeleteUser returns user.ErrNotFound also when the user is deleted already. check is as with ChangeUser.
 	DeleteUser(ctx context.Context, id int64, check func(user.User) error) error
 	// ReactivateUser undoes DeleteUser. Errors: user.ErrNotFound, user.ErrActive.
 	ReactivateUser(ctx context.Context, id int64) (user.User, error)
@@ -59,12 +59,12 @@ type UserStore interface {
 
 // Exporter makes files of users.
 type Exporter interface {
-	// Stream writes the users that s asks for to w and answers how many. Nothing has been written when the first users
+	// Stream writes the users that s asks for to w and returns how many. Nothing has been written when the first users
 	// could not be read.
 	Stream(ctx context.Context, w io.Writer, s user.ExportSpec) (rows int64, err error)
-	// Type is the media type of the file and the ending of its name, ".csv.gz".
+	// Type returns the media type of the file and the ending of its name, ".csv.gz".
 	Type(s user.ExportSpec) (contentType, ext string)
-	// Check answers a *invalid.Error when there is no such file.
+	// Check returns an *invalid.Error when no such file can be made.
 	Check(s user.ExportSpec) error
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/musterhq/muster/internal/store/storetest"
 )
 
-// The tables of users and exports again, but for the failures, on every engine.
+// The calls about users and exports once more, without those that need failures, with a Store on every engine.
 func TestEveryStatusOnEveryEngine(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
@@ -47,7 +47,7 @@ func TestEveryStatusOnEveryEngine(t *testing.T) {
 	})
 }
 
-// over is the call with a user of its own in the place of user 1, and with a job that is not there if f has none.
+// over returns the call with a new user instead of user 1, and with an unknown job if f has none.
 func (c call) over(a *testServer, s *store.Store, f *fakes) call {
 	a.t.Helper()
 	u, known := f.users[1]

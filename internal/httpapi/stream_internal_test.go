@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// slowClient takes a while for each piece, by a clock of its own.
+// slowClient takes some time for each piece, by a clock that the test owns.
 type slowClient struct {
 	*httptest.ResponseRecorder
 	clock, deadline time.Time

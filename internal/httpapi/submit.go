@@ -84,7 +84,7 @@ func preferredWait(prefer string) (time.Duration, bool) {
 	return 0, false
 }
 
-// await polls the job until it is over or the wait is, and answers it as last seen: it is accepted, so nothing that
+// await polls the job until it is over or the wait is, and returns it as last seen: it is accepted, so nothing that
 // goes wrong here may look like a refusal.
 func (s *Server) await(ctx context.Context, j job.Job, wait time.Duration) job.Job {
 	ctx, cancel := untilShutdown(ctx)

@@ -262,7 +262,7 @@ func TestLargeBody(t *testing.T) {
 	ten := strings.Repeat("x", 10<<20)
 	const post = "POST /api/v1/users/import/async?count=1"
 	a.failure(a.do(post, ada, strings.NewReader(ten)), 413, "payload_too_large")
-	// Of unknown length, so that only reading shows how long it is.
+	// The body does not say its length, so that only reading it shows how long it is.
 	a.failure(a.do(post, ada, struct{ *strings.Reader }{strings.NewReader(ten)}), 413, "payload_too_large")
 	if len(f.specs) != 0 {
 		t.Error("a request with a large body was passed on")

@@ -31,7 +31,7 @@ const (
 	maxOffset = 10_000
 )
 
-// slice reads the users that p asks for.
+// slice returns the slice of a list that p asks for.
 func (s *Server) slice(ctx context.Context, p api.ListUsersParams) (api.UserPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -129,7 +129,8 @@ func (s *Server) change(ctx context.Context, id int64, p user.Patch, ifMatch str
 	return answerUser(u, 200)
 }
 
-// unchanged checks a user against an If-Match header; nil when there is none.
+// unchanged returns a check of a user against an If-Match header; nil when there is no header. The check's error is
+// user.ErrChanged.
 func unchanged(ifMatch string) func(user.User) error {
 	if ifMatch == "" {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// userView is the user as the API shows it.
+// userView returns the user as the API shows it.
 func userView(u *user.User) api.User {
 	return api.User{
 		ID: u.ID, FirstName: u.FirstName, LastName: u.LastName, Email: u.Email, City: u.City, State: u.State, Age: u.Age,

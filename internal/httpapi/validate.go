@@ -19,7 +19,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// validate checks the request against the contract, and what the contract cannot say, and reports all that is wrong
+// validate checks the request against the contract, and what the contract cannot say, and refuses it with all that is wrong
 // at once. Routes outside the contract pass.
 func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -78,7 +78,7 @@ func joinHeaders(op *openapi3.Operation, h http.Header) {
 	}
 }
 
-// addNew adds what is not about a field that has its error already.
+// addNew returns fields and those of more whose field has no error yet.
 func addNew(fields, more []invalid.Field) []invalid.Field {
 	for _, f := range more {
 		if !slices.ContainsFunc(fields, func(g invalid.Field) bool { return g.Field == f.Field }) {
@@ -88,7 +88,7 @@ func addNew(fields, more []invalid.Field) []invalid.Field {
 	return fields
 }
 
-// together finds parameters that are right one by one and not with each other.
+// together returns errors of parameters that are right one by one and not with each other.
 func together(query url.Values) []invalid.Field {
 	var fields []invalid.Field
 	number := func(name string, absent int) int {
@@ -112,7 +112,8 @@ func together(query url.Values) []invalid.Field {
 	return fields
 }
 
-// exportErrors finds what is wrong with the file that a query asks for, and whose it is.
+// exportErrors returns what is wrong with the file that a query asks for, and with the caller when it asks for a job's
+// users.
 func (s *Server) exportErrors(h http.Header, query url.Values) []invalid.Field {
 	var fields []invalid.Field
 	if query.Has("jobId") && h.Get("X-USER-ID") == "" {
@@ -128,11 +129,12 @@ func (s *Server) exportErrors(h http.Header, query url.Values) []invalid.Field {
 	return fields
 }
 
-// operation finds, for the API, the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
+// operation returns the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
+// Outside the API there is none.
 func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem, op *openapi3.Operation) {
 	path, ok := strings.CutPrefix(c.Path(), "/api")
 	if !ok {
-		return "", nil, nil // health checks may carry any query
+		return "", nil, nil // such as health checks, which may carry any query
 	}
 	path = strings.TrimPrefix(path, "/v1")
 	parts := strings.Split(path, "/")
@@ -153,7 +155,7 @@ func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem
 	return path, item, item.GetOperation(method)
 }
 
-// queryErrors finds what the contract's schemas cannot: parameters that the operation does not know (a typo would go
+// queryErrors returns what the contract's schemas cannot find: parameters that the operation does not know (a typo would go
 // unnoticed) and parameters given twice (which one counts?).
 func queryErrors(op *openapi3.Operation, query url.Values, err error) []invalid.Field {
 	var fields []invalid.Field
@@ -176,8 +178,8 @@ func queryErrors(op *openapi3.Operation, query url.Values, err error) []invalid.
 
 const required = "is required"
 
-// fieldErrors translates the filter's errors. Its own texts repeat the value and the schema, so the contract has a
-// text beside each parameter.
+// fieldErrors translates the errors of the library that checks requests. Its own texts repeat the value and the schema, so
+// the contract has a text beside each parameter.
 func fieldErrors(err error) []invalid.Field {
 	if err == nil {
 		return nil
@@ -205,7 +207,7 @@ func fieldErrors(err error) []invalid.Field {
 	return fields
 }
 
-// shorten keeps a caller's own text short in the answer.
+// shorten returns the beginning of a caller's own text, for an answer.
 func shorten(s string) string {
 	const most = 40
 	if len(s) > most {

@@ -8,7 +8,7 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// view is the job as its owner sees it now.
+// view returns the job as its owner sees it now.
 func (s *Server) view(j job.Job) api.Job {
 	now := s.now()
 	v := api.Job{
@@ -28,7 +28,7 @@ func (s *Server) view(j job.Job) api.Job {
 // started is what a client reads when its import is accepted.
 const started = "Import started. Use jobId to check status."
 
-// message says for people where the job stands.
+// message returns a sentence for people about where the job stands.
 func (s *Server) message(j job.Job) string {
 	switch {
 	case j.Undone:
@@ -58,7 +58,8 @@ func (s *Server) message(j job.Job) string {
 	return ""
 }
 
-// waitMessage says why a job waits; empty: it does not, or for a reason that this version does not know.
+// waitMessage returns a sentence about why a job waits; empty: it does not, or for a reason that this version does not
+// know.
 func waitMessage(r job.WaitReason) string {
 	switch r {
 	case job.WaitUpstreamAllowance:
@@ -91,8 +92,8 @@ func failedMessage(code string) string {
 	return "Failed; what was stored stays."
 }
 
-// batches counts the batches of up to rows users that are committed of j, and all. A batch never spans chunks, so there
-// are at least as many.
+// batches returns how many batches of up to rows users are committed of j, and how many there are in all. A batch never
+// spans chunks, so there are at least as many batches as chunks.
 func batches(j job.Job, rows int64) (done, all int64) {
 	all = max((j.Requested+rows-1)/rows, int64(j.Chunks))
 	return (j.Processed + j.Rejected) * all / max(j.Requested, 1), all

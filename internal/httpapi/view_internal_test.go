@@ -7,7 +7,8 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// What a job says of its batches is what workers commit: 1000 users on MySQL, up to 25,000 on SQLite, never more than a chunk.
+// What a job says of its batches is what workers commit: 1000 users on MySQL, up to 25,000 on SQLite, never more than a
+// chunk.
 func TestMessageCountsCommittedBatches(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -23,7 +23,7 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// predict is what row n of a job must be.
+// predict returns what the user of row n of a job must be.
 type predict func(j job.Job, n int64) user.User
 
 func fakerRow(t testing.TB) predict {
@@ -35,7 +35,7 @@ func fakerRow(t testing.TB) predict {
 	return func(j job.Job, n int64) user.User { return f.Row(j.Seed, j.FirstID, n) }
 }
 
-// randomUserRow predicts from the stand-in's people, page by page.
+// randomUserRow predicts the users that the stand-in for RandomUser.me serves, page by page.
 func randomUserRow() predict {
 	var page []sourcetest.Person
 	have := int64(-1)
@@ -67,7 +67,7 @@ func (s *stack) audit(api *proc, row predict, ids ...string) {
 }
 
 // auditEnds checks that the stack is exact and quiet. want has all of its jobs, and each must have ended like that, once.
-// Then the workers are stopped, and another one looks after what they left. After that: what is stored is what the
+// Then the workers are stopped, and a new one finishes what they left. After that: what is stored is what the
 // chunks count, each row as predicted; MySQL, Redis and the API show the same; no slot is held; the queue is empty.
 func (s *stack) auditEnds(api *proc, row predict, want wantStatus) {
 	s.t.Helper()
@@ -140,7 +140,7 @@ func (s *stack) auditJob(api *proc, row predict, id string) int64 {
 	return s.auditRows(j, chunks, row)
 }
 
-// counted is the rows of the job that its chunks say are stored.
+// counted yields the rows of the job that its chunks say are stored.
 func counted(chunks []job.Chunk) iter.Seq[int64] {
 	return func(yield func(int64) bool) {
 		for i := range chunks {
@@ -153,8 +153,8 @@ func counted(chunks []job.Chunk) iter.Seq[int64] {
 	}
 }
 
-// auditRows compares the users in the job's range of ids with what its chunks count, and says how many there must be. It
-// knows no prediction for rows that a source rejected: no test has any.
+// auditRows compares the users in the job's range of ids with what its chunks count, and returns how many there are. It
+// is not for jobs with rejected rows, of which these tests have none.
 func (s *stack) auditRows(j job.Job, chunks []job.Chunk, row predict) (rows int64) {
 	s.t.Helper()
 	next, stop := iter.Pull(counted(chunks))
@@ -194,8 +194,8 @@ func (s *stack) auditRows(j job.Job, chunks []job.Chunk, row predict) (rows int6
 
 var overLine = regexp.MustCompile(`"msg":"job over","job":"([^"]+)","status":"([A-Z]+)"`)
 
-// auditEndedOnce counts in the logs of the workers how often each job ended: once. A worker that is killed, or loses its
-// connection, between the move and the line about it says nothing.
+// auditEndedOnce checks in the logs of the workers that each job ended exactly once. Where a worker was killed or may
+// have lost its connection between the move and the log line about it, the line may be missing.
 func (s *stack) auditEndedOnce(want wantStatus) {
 	s.t.Helper()
 	least := 1
@@ -224,7 +224,7 @@ func (s *stack) auditEndedOnce(want wantStatus) {
 
 // expireTaskLeases lets asynq see at once what it sees by itself 60 to 130 s after the death of a worker: a task's lease
 // lasts 30 s, and a recoverer looks once a minute, and when it starts, for leases that have been over for 30 s; none of
-// this is configurable. No worker runs now, so each lease is a dead one's.
+// this is configurable. No worker runs now, so each lease is that of a dead worker.
 func (s *stack) expireTaskLeases() {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -239,8 +239,8 @@ func (s *stack) expireTaskLeases() {
 	}
 }
 
-// auditQuiet waits until every job is settled, every slot free and asynq without a task: late tasks find their chunk over
-// and go. asynq looks every 5 s for tasks that are due again.
+// auditQuiet waits until every job is finalized, every slot free and asynq without a task: workers take late tasks, and
+// find their chunks over. asynq looks every 5 s for tasks that are due again.
 func (s *stack) auditQuiet() {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -275,7 +275,7 @@ func (s *stack) auditQuiet() {
 	eventually(s.t, 20*time.Second, "all is quiet", quiet)
 }
 
-// keys are the names in Redis that match, on every master of a cluster.
+// keys returns the keys in Redis that match, on every master of a cluster.
 func (s *stack) keys(pattern string) (all []string) {
 	s.t.Helper()
 	var mu sync.Mutex

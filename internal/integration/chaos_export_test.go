@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// R17: exports whose clients stop reading, and one whose client goes: everything that they held is free again.
+// R17: exports whose clients stop reading, and one whose client goes away: all that they held is free again.
 func TestChaosR17IdleClients(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		fullOnly(t)
@@ -31,7 +31,7 @@ func (p *proc) resources() resources {
 	return resources{goroutines: p.goroutines(), files: len(files), heap: p.profile("heap", `# HeapInuse = (\d+)`)}
 }
 
-// idle is what the process holds when nothing changes any more: connections of its pools go after a while.
+// idle returns what the process holds when that changes no more: idle connections of its pools are closed after a while.
 func (p *proc) idle() (now resources) {
 	p.t.Helper()
 	http.DefaultClient.CloseIdleConnections()
@@ -57,16 +57,16 @@ func idleClients(s *stack) string {
 		got, _ := api.call("GET", "/export/stream?minAge=90&maxAge=90&format=json", "")
 		return got.HTTP
 	}
-	export() // whatever an export keeps for good, it has then
+	export() // what the first export allocates for good must not count
 	before := api.idle()
 	var conns []net.Conn
 	for range 4 { // they take every place, and read nothing
 		conns = append(conns, halfRead(t, api))
 	}
 	eventually(t, 5*time.Second, "all places are taken", func() bool { return export() == http.StatusTooManyRequests })
-	_ = conns[0].Close() // this one goes: its place is free at once
+	_ = conns[0].Close() // this client goes away: its place is free at once
 	eventually(t, 10*time.Second, "a place is free", func() bool { return export() == http.StatusOK })
-	// The server's patience with the others ends; their connections stay open on this side.
+	// The server cuts the others off when it has waited too long; their connections stay open on this side.
 	stalled := time.Now()
 	var after resources
 	http.DefaultClient.CloseIdleConnections()
@@ -80,7 +80,7 @@ func idleClients(s *stack) string {
 		before.goroutines, after.goroutines, before.files, after.files, before.heap>>20, after.heap>>20)
 }
 
-// halfRead asks for an export and reads no more than how its answer begins.
+// halfRead asks for an export and reads no more than the beginning of the response.
 func halfRead(t testing.TB, api *proc) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(api.base, "http://"), "/api/v1"))

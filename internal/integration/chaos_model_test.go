@@ -11,8 +11,8 @@ import (
 	"github.com/musterhq/muster/internal/testenv"
 )
 
-// R5: the slots against a model in memory, on the in-process Redis and on a real one, and the model against a script that
-// forgets to drop the dead.
+// R5: the scripts of the slots against a model in memory, on the in-process Redis and on a real one. The control is a
+// script that counts slots whose lease has ended.
 func TestChaosR5SlotsModel(t *testing.T) {
 	testenv.Redis(t)
 	s := &stack{t: t, engine: "redis"}
@@ -50,7 +50,7 @@ func modelRun(checks int, flags ...string) (string, error) {
 	return string(out), err
 }
 
-// R16: every fuzz target for a while. What it finds go test keeps in testdata/fuzz of the package.
+// R16: every fuzz target for ten seconds. go test keeps what it finds in testdata/fuzz of the package.
 func TestChaosR16Fuzz(t *testing.T) {
 	fullOnly(t)
 	s := &stack{t: t, engine: "none"}

@@ -50,7 +50,7 @@ func lostCommits(s *stack, n int64) string {
 	return fmt.Sprintf("%d lost, %d batches resolved at once", n, w.resolved())
 }
 
-// resolved is how many lost commits the worker found made.
+// resolved returns how many commits, whose answers were lost, the worker found made.
 func (p *proc) resolved() int { return strings.Count(p.log.String(), "passed batch.resolved") }
 
 // R12: a slow line, a thin one, a black hole and resets, on Redis and on the database, while jobs run.
@@ -82,7 +82,7 @@ func (s *stack) proxies() []proxied {
 	if err != nil {
 		t.Fatal(err)
 	}
-	zerolog.SetGlobalLevel(zerolog.Disabled) // its toxics have loggers of their own
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's faults log by zerolog
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	all := []proxied{
 		{"redis", toxiproxy.NewProxy(server, "redis", "127.0.0.1:0", s.redis.Addr)},

@@ -16,10 +16,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// scenario is what lets a worker come to a crash point three times: three jobs of ten chunks, and then this.
+// scenario makes a worker pass a crash point three times. Three jobs of ten chunks are submitted before it; nil: that
+// is enough.
 type scenario func(s *stack, api, dying *proc, ids []string, user string)
 
-// points are those of internal/crash that a worker passes, by what must happen there.
+// points are the names of internal/crash that a worker passes, by the scenario in which it does.
 var points = []struct {
 	scenario scenario
 	env      []string
@@ -32,7 +33,7 @@ var points = []struct {
 		"reconcile.begin", "reconcile.aligned", "reconcile.slot", "reconcile.view", "reconcile.enqueued",
 		"reconcile.published", "reconcile.finalized",
 	}},
-	// Told to stop while it has three chunks in hand, one row a batch.
+	// The worker is told to stop while it works on three chunks, one row a batch.
 	{stopInMidChunk, []string{"MUSTER_BATCH_ROWS=1", "MUSTER_WORKER_CONCURRENCY=3"}, []string{"giveback.begin", "giveback.done"}},
 	// Three jobs that are over are undone.
 	{undoAll, nil, []string{"undo.begin", "undo.deleted", "undo.sliced"}},
@@ -47,10 +48,10 @@ var submitPoints = []string{
 // movePoints are those that an API passes when an owner moves a job; R3 kills it at each.
 var movePoints = []string{"move.written", "align.followed", "reconcile.slot", "reconcile.view"}
 
-// countedPoints are those at which tests count, and nobody dies.
+// countedPoints are those at which no process is killed: tests count who passes.
 var countedPoints = []string{"batch.resolved"}
 
-// The tests know every point of the program, and none that is not there any more.
+// The lists above have every point of the program, and no point that is not there any more.
 func TestCrashPointsAreListed(t *testing.T) {
 	t.Parallel()
 	listed := slices.Concat(submitPoints, movePoints, countedPoints)
@@ -88,7 +89,7 @@ func TestChaosR4CrashPoints(t *testing.T) {
 	})
 }
 
-// crashPoints sweeps all points, or only one.
+// crashPoints kills a worker at all points, or only at one.
 func crashPoints(s *stack, only string, hits int) string {
 	t := s.t
 	s.hooks = true

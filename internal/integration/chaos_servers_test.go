@@ -151,7 +151,7 @@ func flushes(s *stack) string {
 			t.Fatalf("the job was %s at flush %d", now.Status, i+1)
 		}
 	}
-	for _, w := range workers { // the rest need not be slow
+	for _, w := range workers { // what is left to import need not be slow
 		w.signal(syscall.SIGTERM)
 	}
 	s.workers(2, "MUSTER_BATCH_ROWS=1000")

@@ -25,7 +25,7 @@ func TestChaosR3DeadAPIs(t *testing.T) {
 func deadAPIs(s *stack, kills int) string {
 	t := s.t
 	s.hooks = true
-	// A slot that was reserved for a job that never came to be is free soon: the audit waits for it.
+	// A slot that was reserved for a job that was never created has to be free soon: the audit waits for it.
 	s.env = append(s.env, "MUSTER_SLOT_RESERVE_LEASE=3s")
 	s.workers(2)
 	healthy := s.api()
@@ -205,7 +205,7 @@ func sameKey(t testing.TB, apis []*proc, caller, key string, each int) map[strin
 				mu.Lock()
 				defer mu.Unlock()
 				made[v.JobID] = true
-			case v.HTTP != http.StatusTooManyRequests: // its slots were taken by requests that then found the job
+			case v.HTTP != http.StatusTooManyRequests: // 429: the slots were held by requests under the same key, which then found the job
 				t.Errorf("%d %s", v.HTTP, v.RawResponse)
 			}
 		})

@@ -67,7 +67,7 @@ func (r *recorder) Errorf(f string, args ...any) { r.note(fmt.Sprintf(f, args...
 func (r *recorder) Fatal(args ...any)            { r.note(fmt.Sprint(args...)); runtime.Goexit() }
 func (r *recorder) Fatalf(f string, args ...any) { r.note(fmt.Sprintf(f, args...)); runtime.Goexit() }
 func (r *recorder) FailNow()                     { r.note("FailNow"); runtime.Goexit() }
-func (r *recorder) Failed() bool                 { return false } // or its processes would show their logs
+func (r *recorder) Failed() bool                 { return false } // else its processes would print their logs
 func (r *recorder) Logf(string, ...any)          {}
 func (r *recorder) Cleanup(f func())             { r.cleanups = append(r.cleanups, f) }
 
@@ -83,7 +83,7 @@ const (
 func control(t *testing.T, id string, s *stack, name, wanted string, test func(s *stack) string) {
 	t.Helper()
 	x, began := result{ID: id, Engine: s.engine, Control: name, Test: "control"}, time.Now()
-	if _, err := chaosBuild(name); err != nil { // which is no failure of the test, as it would be inside of it
+	if _, err := chaosBuild(name); err != nil { // here, because inside of the test it would count as the failure that is wanted
 		x.Figures = "cannot be built"
 		results.add(x)
 		t.Fatal(err)

@@ -24,14 +24,14 @@ type load struct {
 	rows  int
 	users map[string]string // by job
 	now   response
-	over  int64 // users of those that are over
+	over  int64 // users of the imports that are over
 }
 
 func newLoad(api *proc, rows int) *load {
 	return &load{api: api, rows: rows, users: map[string]string{}}
 }
 
-// running sees to it that an import runs, and returns how many users there are so far.
+// running submits an import when none runs, and returns how many users are stored so far.
 func (w *load) running() int64 {
 	w.api.t.Helper()
 	if w.now.JobID != "" {
@@ -145,7 +145,8 @@ func TestChaosR2FrozenWorkers(t *testing.T) {
 func freezes(s *stack, n, least int) string {
 	t := s.t
 	random := chaosSeed(t)
-	// A frozen worker wakes into a chunk that goes on, because there are hands for it and it is long.
+	// Chunks are long and the other workers have room for more, so that a frozen worker wakes up while another works on its
+	// chunk.
 	s.env = append(s.env, noCooldown, "MUSTER_CHUNK_ROWS=60000", "MUSTER_BATCH_ROWS=100", "MUSTER_WORKER_CONCURRENCY=4")
 	api := s.api()
 	workers := s.workers(3)
@@ -281,7 +282,7 @@ func rollingDeploy(s *stack, exits int) string {
 		workers[i%3] = s.workers(1)[0]
 	}
 	stop(workers...)
-	// Nobody has claimed since: what each gave back shows.
+	// Nobody has claimed a chunk since, so the chunks show what each worker gave back.
 	given := 0
 	for _, c := range s.rows(`SELECT stalls, lease_until, rows_done, chunk_no FROM job_chunks WHERE job_id = ? AND state = 'READY'`, v.JobID) {
 		if c[0] != 0 || c[1] != 0 {

@@ -46,8 +46,8 @@ func TestRedisSentinelFailover(t *testing.T) {
 	})
 }
 
-// A database that turns read-only in mid-import, as a primary does that a failover demotes: refused cleanly meanwhile,
-// exact afterwards.
+// A database that turns read-only in mid-import, as a primary does that a failover demotes: the API refuses with 503
+// meanwhile, and the count is exact afterwards.
 func TestReadOnlyDatabase(t *testing.T) {
 	s, database := ownDatabase(t)
 	s.env = append(s.env, "MUSTER_DATABASE="+account(t, s)) // root may write to a read-only server

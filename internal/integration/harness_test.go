@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
 		args := []string{"build", "-o", dir, "github.com/musterhq/muster/cmd/..."}
-		if raceDetector { // the processes are what races, not this test
+		if raceDetector { // the races to look for are in the processes, not in this test
 			args = append([]string{"build", "-race"}, args[1:]...)
 		}
 		build := exec.Command("go", args...)
@@ -282,7 +282,7 @@ func eventually(t testing.TB, deadline time.Duration, what string, ok func() boo
 	}
 }
 
-// response is a job or an error, as the API answers.
+// response is a job or an error, as the API sends it.
 type response struct {
 	HTTP        int         `json:"-"`
 	Header      http.Header `json:"-"`

@@ -148,7 +148,7 @@ func TestCooldown(t *testing.T) {
 	})
 }
 
-// 12,345 users through an upstream that shows each of its faults once.
+// 12,345 users from an upstream that has each of its faults a single time.
 func TestRandomUserWithEveryFault(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		stub := sourcetest.New(sourcetest.Config{SlowFor: 2 * time.Second})
@@ -220,7 +220,7 @@ func ownDatabase(t testing.TB) (*stack, *testenv.Process) {
 	t.Helper()
 	testenv.Redis(t)
 	if !testenv.Installed("mariadb") {
-		testenv.MySQLServers(t) // says so loudly, or fails
+		testenv.MySQLServers(t) // says that it is missing, or fails
 		t.SkipNow()
 	}
 	p, err := testenv.StartMariaDB(t.TempDir())

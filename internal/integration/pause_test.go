@@ -12,7 +12,7 @@ import (
 // A large job is paused, makes room for another one, goes on, and is undone: nothing is lost, doubled or left.
 func TestPauseResumeAndUndo(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
-		// The fleet's, because workers start the cooldown.
+		// For the workers too, because they start the cooldown.
 		s.env = append(s.env, "MUSTER_TIERS=SMALL:100:10,MEDIUM:1000:5,LARGE:2000:3,XL:0:1:1s", "MUSTER_CHUNK_ROWS=2000")
 		api := s.api()
 		workers := s.workers(2, "MUSTER_BATCH_ROWS=100")
@@ -34,7 +34,7 @@ func TestPauseResumeAndUndo(t *testing.T) {
 		if v := api.must("GET", "/jobs/"+first.JobID, "ann", http.StatusOK); v.Status != "PAUSED" || v.Processed != paused.Processed {
 			t.Fatalf("a paused job moved from %d: %s", paused.Processed, v.RawResponse)
 		}
-		workers[0].kill() // pauses outlive workers
+		workers[0].kill() // a pause lasts, whoever dies
 		eventually(t, 10*time.Second, "the cooldown ends and the job is resumed", func() bool {
 			v, err := api.call("POST", "/jobs/"+first.JobID+"/resume", "ann")
 			return err == nil && v.HTTP == http.StatusOK

@@ -54,7 +54,7 @@ func account(t testing.TB, s *stack) string {
 // names and keys of the tests.
 var personal = regexp.MustCompile(`[\w.+-]+@[\w.-]+\.[A-Za-z]{2,}|://[^/\s:@]*:[^*@/\s]+@|\+999\d|\+44\d|pa55word|Ada|Byron|Łódź|[Kk]ey[- ]of[- ]|search-term`)
 
-// checkPrivate looks through the log of a process. The cleanup of every one does.
+// checkPrivate fails the test when the log of a process holds something personal. It is called when the process ends.
 func (p *proc) checkPrivate() {
 	log := p.log.String()
 	if at := personal.FindStringIndex(log); at != nil {
@@ -62,7 +62,7 @@ func (p *proc) checkPrivate() {
 	}
 }
 
-// Whatever happens, logs hold no personal data and no secret. The log level is debug, where most would slip through.
+// Whatever happens, logs hold no personal data and no secret. The log level is debug, at which most is logged.
 func TestLogsHoldNothingPersonalAndNoSecret(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		database := account(t, s)

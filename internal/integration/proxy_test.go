@@ -85,7 +85,7 @@ func (p *commitProxy) serve(client net.Conn) {
 	}
 }
 
-// lose says whether the answer to this COMMIT is lost: every third, so that some batches go through and the job moves.
+// lose reports whether the answer to this COMMIT is lost: every third, so that some batches go through and the job moves.
 func (p *commitProxy) lose() bool {
 	if p.seen.Add(1)%3 != 0 {
 		return false

@@ -27,30 +27,30 @@ func hash(text string) uint64 {
 	return h.Sum64()
 }
 
-// chaosSeed is the test's own stream of seed.
+// chaosSeed returns random numbers that follow from seed and the test's name.
 func chaosSeed(t testing.TB) *rand.Rand {
 	t.Helper()
 	t.Logf("SEED=%d repeats this run", seed)
 	return rand.New(rand.NewPCG(seed, hash(t.Name())))
 }
 
-// between is a random time from low to high.
+// between returns a random time from low to high.
 func between(random *rand.Rand, low, high time.Duration) time.Duration {
 	return low + time.Duration(random.Int64N(int64(high-low)))
 }
 
-// importPath asks for an import whose rows follow from seed, the user and the count.
+// importPath returns the path of an import whose rows follow from seed, the user and the count.
 func importPath(user string, count int) string {
 	return fmt.Sprintf("/import/bulk?count=%d&seed=%d", count, hash(fmt.Sprint(user, count))>>11)
 }
 
-// submit has an import accepted.
+// submit submits an import, and fails the test unless it is accepted.
 func (p *proc) submit(user string, count int, header ...string) response {
 	p.t.Helper()
 	return p.must(http.MethodPost, importPath(user, count), user, http.StatusAccepted, header...)
 }
 
-// rounds is full, or short with MUSTER_CHAOS=short.
+// rounds returns full, or short with MUSTER_CHAOS=short.
 func rounds(short, full int) int {
 	if os.Getenv("MUSTER_CHAOS") == "short" {
 		return short

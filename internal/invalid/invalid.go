@@ -1,5 +1,5 @@
 // Package invalid is the error that says what is wrong with a caller's input, field by field. It imports the standard
-// library only, so that every noun can return it and httpapi shows all of them alike.
+// library only, so that every package can return it and httpapi shows all of them alike.
 package invalid
 
 import "fmt"

@@ -84,8 +84,8 @@ func (j *Job) Rate(now time.Time) int64 {
 	return int64(float64(j.Processed) / math.Max(seconds, 0.1))
 }
 
-// ETA returns how long the job still takes at its present rate, or at the pace of upstream when its source is RandomUser and
-// that is what it waits for; ok is false while it cannot be told.
+// ETA returns how long the job still takes at its present rate, or at the pace of upstream when its source is
+// RandomUser and that is what it waits for; ok is false while it cannot be told.
 func (j *Job) ETA(now time.Time, upstream Allowance) (eta time.Duration, ok bool) {
 	if j.Status.Terminal() {
 		return 0, true

@@ -34,8 +34,8 @@ func (t Tiers) For(count int64) TierLimit {
 	return t[len(t)-1]
 }
 
-// Limit returns the row of the named tier. A tier that is not in the table, which a job may have from an earlier one, allows
-// one job at a time.
+// Limit returns the row of the named tier. A tier that is not in the table, which a job may have from an earlier one,
+// allows one job at a time.
 func (t Tiers) Limit(tier Tier) TierLimit {
 	for _, l := range t {
 		if l.Tier == tier {

@@ -111,7 +111,7 @@ func TestSlotOfAJobThatMovedOnStays(t *testing.T) {
 }
 
 // A client that is told that its job is paused or cancelled may rely on it: no batch commits afterwards.
-func TestAnswerWaitsForTheChunks(t *testing.T) {
+func TestMoveWaitsForTheChunks(t *testing.T) {
 	t.Parallel()
 	f, s := withJob(job.InProgress)
 	f.alignErr = job.ErrStoreUnavailable

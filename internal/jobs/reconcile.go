@@ -158,9 +158,9 @@ func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
 	}
 }
 
-// syncView repairs the live view where it is missing or has an older version of the job. At the same version it may still be
-// wrong in what changes without a new one: the counts of a job that stands still, when they were read before its last batch,
-// and the reason why it waits, when a slow worker showed it after another had gone on.
+// syncView repairs the live view where it is missing or has an older version of the job. At the same version it may
+// still be wrong in what changes without a new one: the counts of a job that stands still, when they were read before
+// its last batch, and the reason why it waits, when a slow worker showed it after another had gone on.
 func (s *Service) syncView(ctx context.Context, j job.Job) error {
 	live, ok, err := s.Live.Get(ctx, j.ID)
 	switch {

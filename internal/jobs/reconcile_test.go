@@ -8,7 +8,7 @@ import (
 )
 
 // The live view is written where it differs from the job, and left alone otherwise.
-func TestViewIsPutRight(t *testing.T) {
+func TestReconcileRepairsTheView(t *testing.T) {
 	t.Parallel()
 	cancelled := job.Job{ID: "j", Owner: "ann", Tier: "LARGE", Status: job.Cancelled, Version: 3, Requested: 30, Processed: 14}
 	running := cancelled

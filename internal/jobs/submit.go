@@ -21,10 +21,11 @@ import (
 // maxRandomUser is how many users a job may ask of RandomUser.
 const maxRandomUser = 100_000
 
-// Submit accepts the import: it checks the request, reserves a slot and stores the job's row. From then on the job exists,
-// whatever happens to this process. It returns the job; replayed is true when the same request under the same idempotency
-// key was accepted before, and the job is that one. Errors: *invalid.Error, *job.BatchLimitError,
-// *job.LimitError, job.ErrKeyReused, job.ErrStoreUnavailable, job.ErrQueueUnavailable, job.ErrQueueFull; nothing is left behind then.
+// Submit accepts the import: it checks the request, reserves a slot and stores the job's row. From then on the job
+// exists, whatever happens to this process. It returns the job; replayed is true when the same request under the same
+// idempotency key was accepted before, and the job is that one. Errors: *invalid.Error, *job.BatchLimitError,
+// *job.LimitError, job.ErrKeyReused, job.ErrStoreUnavailable, job.ErrQueueUnavailable, job.ErrQueueFull; nothing is
+// left behind then.
 func (s *Service) Submit(ctx context.Context, spec job.Spec) (j job.Job, replayed bool, err error) {
 	if err := s.validate(&spec); err != nil {
 		return job.Job{}, false, err

@@ -153,7 +153,7 @@ func newFakes() (*fakes, *Service) {
 
 func spec() job.Spec { return job.Spec{Owner: "ann", Source: job.SourceFaker, Count: 50_000} }
 
-func TestAcceptance(t *testing.T) {
+func TestSubmitSteps(t *testing.T) {
 	t.Parallel()
 	f, s := newFakes()
 	j, replayed, err := s.Submit(t.Context(), spec())
@@ -292,7 +292,7 @@ func TestValidation(t *testing.T) {
 }
 
 // The wait of a refusal is the time in which the first of the jobs that hold the slots should end.
-func TestEstimate(t *testing.T) {
+func TestRefusalEstimatesTheWait(t *testing.T) {
 	t.Parallel()
 	f, s := newFakes()
 	started := time.Now().Add(-10 * time.Second)

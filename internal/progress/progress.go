@@ -43,8 +43,8 @@ func New(rdb redis.UniversalClient) *Live {
 
 func key(id string) string { return "muster:job:{" + id + "}" }
 
-// Put shows the job, unless a newer version of it is shown, and moves the given chunks forward. Where the hash may be missing,
-// chunks must be all chunks of the job. Errors wrap job.ErrQueueUnavailable.
+// Put shows the job, unless a newer version of it is shown, and moves the given chunks forward. Where the hash may be
+// missing, chunks must be all chunks of the job. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Put(ctx context.Context, j job.Job, chunks []job.Chunk) error {
 	doc, err := json.Marshal(j)
 	if err != nil {
@@ -66,8 +66,8 @@ func (l *Live) Put(ctx context.Context, j job.Job, chunks []job.Chunk) error {
 	return job.QueueUnavailable("live progress", l.put.Run(ctx, l.rdb, []string{key(j.ID)}, args...).Err())
 }
 
-// Chunk shows how many rows of a chunk are done, and how many of these were rejected. It has no effect when the job's hash is
-// missing, or shows more. Errors wrap job.ErrQueueUnavailable.
+// Chunk shows how many rows of a chunk are done, and how many of these were rejected. It has no effect when the job's
+// hash is missing, or shows more. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error {
 	n := strconv.Itoa(no)
 	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{key(jobID)}, n, done, "r"+n, rejected).Err())
@@ -87,7 +87,8 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	if err := json.Unmarshal([]byte(doc), &j); err != nil {
 		return job.Job{}, false, fmt.Errorf("live progress of job %s: %w", jobID, err)
 	}
-	// Not the counts of the document: whoever showed the job may have read them too early, while those of the chunks only grow.
+	// Not the counts of the document: whoever showed the job may have read them too early, while those of the chunks
+	// only grow.
 	var done, rejected int64
 	for field, value := range hash {
 		if field == "doc" || field == "v" {

@@ -14,7 +14,8 @@ import (
 //go:embed lua/take_budget.lua
 var takeBudget string
 
-// Budget is an allowance that the whole fleet shares, in fixed windows. A window starts with the first Take after the last one has ended.
+// Budget is an allowance that the whole fleet shares, in fixed windows. A window starts with the first Take after the
+// last one has ended.
 type Budget struct {
 	rdb    redis.UniversalClient
 	key    string
@@ -28,9 +29,9 @@ func NewBudget(rdb redis.UniversalClient, limit int64, window time.Duration) *Bu
 	return &Budget{rdb: rdb, key: upstreamKey, limit: limit, window: window, take: redis.NewScript(takeBudget)}
 }
 
-// Take takes n upstream users, all or none: wait is 0 if it took them, else the time until the window ends. When an answer is
-// lost and go-redis runs the script again, n is taken twice: then too little is asked of the upstream, never too much.
-// n outside 1..limit is an error; other errors wrap job.ErrQueueUnavailable.
+// Take takes n upstream users, all or none: wait is 0 if it took them, else the time until the window ends. When an
+// answer is lost and go-redis runs the script again, n is taken twice: then too little is asked of the upstream, never
+// too much. n outside 1..limit is an error; other errors wrap job.ErrQueueUnavailable.
 func (b *Budget) Take(ctx context.Context, n int64) (wait time.Duration, err error) {
 	if n < 1 || n > b.limit {
 		return 0, fmt.Errorf("take %d from a budget of %d a window", n, b.limit)

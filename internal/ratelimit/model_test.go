@@ -160,15 +160,16 @@ func (m *machine) unreserve(t *rapid.T) {
 	}
 }
 
-// advance moves the clock by whole seconds. Leases and cooldowns are half seconds long, so none ends within half a second of a
-// call, and a run against a server whose own clock goes on takes less.
+// advance moves the clock by whole seconds. Leases and cooldowns are half seconds long, so none ends within half a
+// second of a call, and a run against a server whose own clock goes on takes less.
 func (m *machine) advance(t *rapid.T) {
 	d := time.Duration(rapid.IntRange(1, 5).Draw(t, "s")) * time.Second
 	m.now = m.now.Add(d)
 	m.clock.pass(t, d)
 }
 
-// setClock is the clock of the in-process server, which tests can set. Keys expire in time or late: results must not depend on it.
+// setClock is the clock of the in-process server, which tests can set. Keys expire in time or late: results must not
+// depend on it.
 type setClock struct {
 	server *miniredis.Miniredis
 	now    time.Time

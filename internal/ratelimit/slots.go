@@ -29,8 +29,8 @@ type Options struct {
 	RenewLease   time.Duration // of a slot from each renewal on, while its job waits or runs; 15 min
 }
 
-// Slots are the places that owners of jobs have in each tier. A slot is a lease held by a job id, not a counter: what a crash
-// leaves behind frees itself.
+// Slots are the places that owners of jobs have in each tier. A slot is a lease held by a job id, not a counter: what a
+// crash leaves behind frees itself.
 type Slots struct {
 	rdb                     redis.UniversalClient
 	opts                    Options
@@ -73,7 +73,7 @@ func (s *Slots) Reserve(ctx context.Context, owner, jobID string, l job.TierLimi
 func refused(refusal any, l job.TierLimit) error {
 	answer, _ := refusal.([]any)
 	if len(answer) < 3 {
-		return fmt.Errorf("reserve a slot: the script answers %v", refusal)
+		return fmt.Errorf("reserve a slot: the script returned %v", refusal)
 	}
 	inUse, _ := answer[1].(int64)
 	wait, _ := answer[2].(int64)
@@ -91,7 +91,7 @@ func refused(refusal any, l job.TierLimit) error {
 		full.RetryAfter = max(time.Second, time.Duration(wait)*time.Millisecond)
 		return full
 	default:
-		return fmt.Errorf("reserve a slot: the script answers %v", answer[0])
+		return fmt.Errorf("reserve a slot: the script returned %v", answer[0])
 	}
 }
 
@@ -109,8 +109,9 @@ func (s *Slots) Renew(ctx context.Context, owner, jobID string, l job.TierLimit)
 	return added, nil
 }
 
-// Release gives back the slot of a job that ended at the time ended, and starts l.Cooldown: all of it, from now on, if the job
-// held the slot, else what is left of it since its end. Releasing twice is harmless. Errors: job.ErrQueueUnavailable.
+// Release gives back the slot of a job that ended at the time ended, and starts l.Cooldown: all of it, from now on, if
+// the job held the slot, else what is left of it since its end. Releasing twice is harmless. Errors:
+// job.ErrQueueUnavailable.
 func (s *Slots) Release(ctx context.Context, owner, jobID string, ended time.Time, l job.TierLimit) error {
 	return s.releaseSlot(ctx, owner, jobID, l.Tier, l.Cooldown, ended.UnixMilli())
 }

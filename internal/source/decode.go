@@ -55,7 +55,7 @@ type wanted struct {
 func decodePage(body []byte, want wanted) ([]user.User, error) {
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {
-		// The decoder's error is dropped: it can quote what it stumbled over.
+		// The decoder's error is dropped: it may quote the body.
 		if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
 			return nil, &refusal{what: "answered with a web page"}
 		}
@@ -112,7 +112,7 @@ func decodeUser(raw json.RawMessage, at time.Time) (user.User, bool) {
 	return u, u.Storable()
 }
 
-// age is the number of birthdays, by the UTC calendar, that somebody born then has had.
+// age returns the number of birthdays, by the UTC calendar, that somebody born then has had.
 func age(born, at time.Time) int {
 	born, at = born.UTC(), at.UTC()
 	years := at.Year() - born.Year()

@@ -20,7 +20,7 @@ type Faker struct {
 	longest int // of first and last slug together, in bytes
 }
 
-// NewFaker takes the word lists; it fails only when a release of go-faker no longer gives them away.
+// NewFaker collects the word lists; it fails only with a release of go-faker from which they cannot be collected any more.
 func NewFaker() (*Faker, error) {
 	w, err := loadWords()
 	if err != nil {
@@ -62,7 +62,7 @@ func (f *Faker) Open(_ context.Context, c job.Claim) (func(ctx context.Context, 
 	}, nil
 }
 
-// Row is the user that row makes in a job with this seed and first id: what an import will have stored.
+// Row returns the user that an import stores for row, from 0, of a job with this seed and first id.
 func (f *Faker) Row(seed, firstID, row int64) user.User {
 	var u user.User
 	f.fill(&u, new(strings.Builder), stream(seed), firstID+row, row)
@@ -77,7 +77,7 @@ const (
 	phoneDigits = 12 // with the prefix the 15 digits that E.164 allows; ids from 10^12 on take more, up to 23 characters
 )
 
-// rowBytes is the most that the strings of one row take when no id is above lastID.
+// rowBytes returns how many bytes the strings of one row take at most when no id is above lastID.
 func (f *Faker) rowBytes(lastID int64) int {
 	digits := len(strconv.FormatInt(lastID, 10))
 	return f.longest + len("..") + digits + len(domain) + len(phonePrefix) + max(digits, phoneDigits)
@@ -130,7 +130,7 @@ func (f *Faker) fill(u *user.User, arena *strings.Builder, base uint64, id, row 
 // Number Generators, 2014).
 const gamma = 0x9e3779b97f4a7c15
 
-// stream is where the stream of a seed starts: neighbouring seeds lie far apart.
+// stream returns where the stream of a seed starts: those of neighbouring seeds lie far apart.
 func stream(seed int64) uint64 { return mix(uint64(seed) + gamma) }
 
 // mix is SplitMix64's finaliser.
@@ -140,5 +140,5 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// pick maps r evenly to 0 … n-1; the bias, n/2^32, is far below what a sample of millions shows.
+// pick maps r evenly onto 0 … n-1; the bias, n/2^32, is far below what a sample of millions shows.
 func pick(r uint32, n int) int { return int(uint64(r) * uint64(n) >> 32) }

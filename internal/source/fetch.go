@@ -33,7 +33,7 @@ func (e *refusal) Error() string { return "RandomUser " + e.what }
 // errTooMany: status 429. It does not count as a failure of the service, and asking again at once would not help.
 var errTooMany = errors.New("RandomUser asks for a pause: too many users were requested from this address")
 
-// isRefusal decides what is tried again and what opens the breaker.
+// isRefusal reports whether the request is to be made again, and counts for the breaker.
 func isRefusal(_ []user.User, err error) bool {
 	var r *refusal
 	return errors.As(err, &r)
@@ -61,14 +61,14 @@ func newBreaker(cfg RandomUserConfig) circuitbreaker.CircuitBreaker[[]user.User]
 		Build()
 }
 
-// fetch gets one page, with retries around the breaker. Everything that time may mend comes back as *job.WaitError.
+// fetch gets one page, with retries and a circuit breaker. Whatever may be better later is returned as *job.WaitError.
 func (r *RandomUser) fetch(ctx context.Context, jobID string, want wanted, nat []string) ([]user.User, error) {
 	log := r.cfg.Logger.With("job", jobID, "page", want.page)
 	inTime, cancel := context.WithTimeout(ctx, r.cfg.MaxElapsed)
 	defer cancel()
 	ask := failsafe.With(r.breaker).WithContext(inTime)
 	users, err := failsafe.With(r.retry).WithContext(inTime).Get(func() ([]user.User, error) {
-		if err := r.pay(inTime, int64(want.rows)); err != nil {
+		if err := r.takeBudget(inTime, int64(want.rows)); err != nil {
 			return nil, err
 		}
 		users, err := ask.Get(func() ([]user.User, error) { return r.ask(inTime, want, nat) })
@@ -98,10 +98,11 @@ func (r *RandomUser) fetch(ctx context.Context, jobID string, want wanted, nat [
 	return nil, fmt.Errorf("page %d: %w", want.page, err)
 }
 
-// pay takes the page out of the fleet's budget: each request costs, because the service counts failed ones too.
-// Not while the breaker lets nothing through, which in its half-open state means that another chunk is probing: the
-// request would not be made. (That it opens in between costs one page, no more.)
-func (r *RandomUser) pay(ctx context.Context, users int64) error {
+// takeBudget takes the users of a page out of the fleet's budget, for each request anew, because the service counts
+// failed ones too. While the breaker lets no request through it takes nothing, as none is made; in the breaker's
+// half-open state that means that another chunk's request is the trial. (If the breaker opens right after, a page is
+// taken for nothing.)
+func (r *RandomUser) takeBudget(ctx context.Context, users int64) error {
 	if r.breaker.IsHalfOpen() || r.breaker.IsOpen() && r.breaker.RemainingDelay() > 0 {
 		return circuitbreaker.ErrOpen
 	}
@@ -115,7 +116,7 @@ func (r *RandomUser) pay(ctx context.Context, users int64) error {
 	return nil
 }
 
-// exhausted answers a 429: somebody else used the allowance, so the whole fleet pauses.
+// exhausted makes the whole fleet pause after a 429: somebody else has used the allowance. It returns the wait.
 func (r *RandomUser) exhausted(ctx context.Context) error {
 	wait, err := r.cfg.Budget.Exhaust(ctx)
 	if err != nil {
@@ -124,7 +125,8 @@ func (r *RandomUser) exhausted(ctx context.Context) error {
 	return &job.WaitError{Wait: max(wait, time.Second), Reason: job.WaitUpstreamLimited}
 }
 
-// budgetLost: without the budget nothing is asked, or the fleet would overdraw it. That is no fault of the chunk.
+// budgetLost returns the wait for when the budget cannot be read: without it nothing may be asked, or the fleet would
+// use more than the allowance. That is no fault of the chunk.
 func (r *RandomUser) budgetLost(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -134,12 +136,12 @@ func (r *RandomUser) budgetLost(ctx context.Context, cause error) error {
 }
 
 func (r *RandomUser) breakerOpen() error {
-	// The spread keeps the chunks of a fleet from coming back in one moment.
+	// The random part keeps the chunks of a fleet from coming back all at once.
 	wait := r.breaker.RemainingDelay() + rand.N(r.cfg.BreakerDelay/4+1)
 	return &job.WaitError{Wait: max(wait, 1), Reason: job.WaitUpstreamDown}
 }
 
-// pause is cfg.Pause ± 50 %.
+// pause returns cfg.Pause ± 50 %.
 func (r *RandomUser) pause() time.Duration { return r.cfg.Pause/2 + rand.N(r.cfg.Pause+1) }
 
 // ask makes one request.
@@ -182,8 +184,8 @@ func (r *RandomUser) pageURL(want wanted, nat []string) string {
 	return strings.TrimSuffix(r.cfg.BaseURL, "/") + "/api/" + apiVersion + "/?" + q.Encode()
 }
 
-// transportError names what went wrong on the wire in words of its own: the library's errors quote the URL. That the
-// caller gave up is not the service's fault.
+// transportError says in words of its own what went wrong between here and the service, since the library's errors
+// quote the URL. When the caller gave up, which is not the service's fault, it returns that.
 func transportError(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()

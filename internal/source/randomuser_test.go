@@ -23,16 +23,16 @@ import (
 
 var created = time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 
-// purse is a Budget; the zero value never runs out.
-type purse struct {
+// fakeBudget is a source.Budget; the zero value never runs out.
+type fakeBudget struct {
 	mu        sync.Mutex
-	wait      time.Duration // what Take and Exhaust answer
+	wait      time.Duration // what Take and Exhaust return
 	err       error
 	taken     int64
 	exhausted int
 }
 
-func (p *purse) Take(_ context.Context, n int64) (time.Duration, error) {
+func (p *fakeBudget) Take(_ context.Context, n int64) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil && p.wait == 0 {
@@ -41,7 +41,7 @@ func (p *purse) Take(_ context.Context, n int64) (time.Duration, error) {
 	return p.wait, p.err
 }
 
-func (p *purse) Exhaust(context.Context) (time.Duration, error) {
+func (p *fakeBudget) Exhaust(context.Context) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.exhausted++
@@ -57,7 +57,7 @@ func serve(t *testing.T, h http.Handler) string {
 	return srv.URL
 }
 
-// quick is a configuration whose delays do not hold a test up. The breaker never opens unless a test says so.
+// quick returns a configuration with delays of a few milliseconds. The breaker never opens unless a test says so.
 func quick(url string, budget source.Budget) source.RandomUserConfig {
 	return source.RandomUserConfig{
 		BaseURL: url, Budget: budget, Logger: slog.New(slog.DiscardHandler),
@@ -66,7 +66,7 @@ func quick(url string, budget source.Budget) source.RandomUserConfig {
 	}
 }
 
-// pageClaim is chunk no of a job cut into pages of size rows each, rows of them in this one.
+// pageClaim returns a claim of chunk no of a job cut into pages of size rows each, rows of them in this one.
 func pageClaim(no int, size, rows, done int64) job.Claim {
 	return job.Claim{
 		Job:   job.Job{ID: "test", Seed: 42, FirstID: 1001, CreatedAt: created},
@@ -74,7 +74,7 @@ func pageClaim(no int, size, rows, done int64) job.Claim {
 	}
 }
 
-// expect is what a whole chunk should store.
+// expect returns what a whole chunk should store.
 func expect(stub *sourcetest.Stub, c job.Claim) (users []user.User) {
 	nat := c.Job.Nat
 	if nat == nil {
@@ -89,7 +89,7 @@ func expect(stub *sourcetest.Stub, c job.Claim) (users []user.User) {
 	return users
 }
 
-// readAll reads a chunk in batches of n to its end; it opens it anew after a WaitError, as a worker does.
+// readAll reads a chunk in batches of n to its end. After a WaitError it opens the chunk anew, as a worker does.
 func readAll(t *testing.T, src *source.RandomUser, c job.Claim, n int) (users []user.User, rejected, waits int) {
 	t.Helper()
 	for next := open(t, src, c); c.Chunk.Left() > 0; {
@@ -114,7 +114,7 @@ func readAll(t *testing.T, src *source.RandomUser, c job.Claim, n int) (users []
 func TestRandomUserExactThroughEveryFault(t *testing.T) {
 	t.Parallel()
 	stub := sourcetest.New(sourcetest.Config{})
-	budget := &purse{}
+	budget := &fakeBudget{}
 	cfg := quick(serve(t, stub), budget)
 	cfg.BreakerFailures = 3
 	src := source.NewRandomUser(cfg)
@@ -154,7 +154,7 @@ func TestRandomUserMendsOneFault(t *testing.T) {
 		t.Run(string(fault), func(t *testing.T) {
 			t.Parallel()
 			stub := sourcetest.New(sourcetest.Config{})
-			src := source.NewRandomUser(quick(serve(t, stub), &purse{}))
+			src := source.NewRandomUser(quick(serve(t, stub), &fakeBudget{}))
 			stub.FailNext(fault, 1)
 			c := pageClaim(1, 50, 50, 0)
 			got, rejected, waits := readAll(t, src, c, 20)
@@ -177,7 +177,7 @@ func TestRandomUserGivesBackWhenAFaultStays(t *testing.T) {
 		t.Run(string(fault), func(t *testing.T) {
 			t.Parallel()
 			stub := sourcetest.New(sourcetest.Config{})
-			cfg := quick(serve(t, stub), &purse{wait: 0})
+			cfg := quick(serve(t, stub), &fakeBudget{wait: 0})
 			cfg.Attempts, cfg.Timeout = 3, 300*time.Millisecond
 			stub.FailNext(fault, 100)
 			next := open(t, source.NewRandomUser(cfg), pageClaim(0, 50, 50, 0))
@@ -203,7 +203,7 @@ func TestRandomUserGivesBackWhenAFaultStays(t *testing.T) {
 func TestRandomUserResumesAndRejects(t *testing.T) {
 	t.Parallel()
 	stub := sourcetest.New(sourcetest.Config{BadEvery: 7})
-	src := source.NewRandomUser(quick(serve(t, stub), &purse{}))
+	src := source.NewRandomUser(quick(serve(t, stub), &fakeBudget{}))
 	c := pageClaim(2, 100, 60, 25)
 	c.Job.Nat = []string{"ir", "ua", "gb"}
 	got, rejected, _ := readAll(t, src, c, 11)
@@ -226,12 +226,12 @@ func TestRandomUserBudget(t *testing.T) {
 	t.Parallel()
 	down := errors.New("dial tcp: connection refused")
 	for name, c := range map[string]struct {
-		budget *purse
+		budget *fakeBudget
 		wait   time.Duration // 0: the pause
 		reason job.WaitReason
 	}{
-		"spent": {&purse{wait: 4 * time.Minute}, 4 * time.Minute, job.WaitUpstreamAllowance},
-		"lost":  {&purse{err: down}, 0, job.WaitAllowanceUnknown},
+		"spent": {&fakeBudget{wait: 4 * time.Minute}, 4 * time.Minute, job.WaitUpstreamAllowance},
+		"lost":  {&fakeBudget{err: down}, 0, job.WaitAllowanceUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -252,7 +252,7 @@ func TestRandomUserBudget(t *testing.T) {
 func TestRandomUserBreaker(t *testing.T) {
 	t.Parallel()
 	stub := sourcetest.New(sourcetest.Config{})
-	budget := &purse{}
+	budget := &fakeBudget{}
 	cfg := quick(serve(t, stub), budget)
 	cfg.BreakerFailures, cfg.BreakerDelay, cfg.Attempts = 3, time.Hour, 2
 	stub.FailNext(sourcetest.Status500, 3)
@@ -283,7 +283,7 @@ func TestRandomUserAsksForNothingElse(t *testing.T) {
 	src := source.NewRandomUser(quick(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = r
 		stub.ServeHTTP(w, r)
-	}))+"/", &purse{}))
+	}))+"/", &fakeBudget{}))
 	c := pageClaim(6, 50, 50, 0)
 	c.Job.Seed, c.Job.Nat = -5, []string{"no", "dk"}
 	if got, _, _ := readAll(t, src, c, 50); !cmp.Equal(expect(stub, c), got) {
@@ -299,7 +299,7 @@ func TestRandomUserAsksForNothingElse(t *testing.T) {
 
 func TestRandomUserOpenRefuses(t *testing.T) {
 	t.Parallel()
-	src := source.NewRandomUser(quick("http://127.0.0.1:1", &purse{}))
+	src := source.NewRandomUser(quick("http://127.0.0.1:1", &fakeBudget{}))
 	bad := pageClaim(0, 50, 50, 0)
 	bad.Job.Nat = []string{"us", ""} // "nat=," would never get an answer
 	for _, c := range []job.Claim{bad, pageClaim(0, 5001, 5001, 0), pageClaim(10_000, 50, 50, 0), pageClaim(0, 0, 0, 0)} {
@@ -313,7 +313,7 @@ func TestRandomUserUnreachable(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
-	_, _, err := open(t, source.NewRandomUser(quick(srv.URL, &purse{})), pageClaim(0, 50, 50, 0))(t.Context(), nil, 50)
+	_, _, err := open(t, source.NewRandomUser(quick(srv.URL, &fakeBudget{})), pageClaim(0, 50, 50, 0))(t.Context(), nil, 50)
 	var wait *job.WaitError
 	if !errors.As(err, &wait) || wait.Reason != job.WaitUpstreamUnreachable {
 		t.Errorf("next = %v", err)
@@ -324,7 +324,7 @@ func TestRandomUserStaysWithinMaxElapsed(t *testing.T) {
 	t.Parallel()
 	stub := sourcetest.New(sourcetest.Config{})
 	stub.FailNext(sourcetest.Slow, 100)
-	cfg := quick(serve(t, stub), &purse{})
+	cfg := quick(serve(t, stub), &fakeBudget{})
 	cfg.MaxElapsed = 100 * time.Millisecond // less than one Timeout
 	start := time.Now()
 	_, _, err := open(t, source.NewRandomUser(cfg), pageClaim(0, 50, 50, 0))(t.Context(), nil, 50)
@@ -342,7 +342,7 @@ func TestRandomUserStopsWithContext(t *testing.T) {
 	src := source.NewRandomUser(quick(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cancel() // while the request is under way
 		stub.ServeHTTP(w, r)
-	})), &purse{}))
+	})), &fakeBudget{}))
 	next := open(t, src, pageClaim(0, 50, 50, 0))
 	if _, _, err := next(ctx, nil, 50); !errors.Is(err, context.Canceled) {
 		t.Fatalf("next after cancel = %v", err)

@@ -1,6 +1,6 @@
 // Package source is where the users of an import come from: Faker makes them up, RandomUser fetches them. Both are
-// deterministic for a cursor: the users of a chunk are the same whichever worker asks, in whatever batches, and
-// however often, so a batch whose fate is unknown can be produced again.
+// deterministic: the users of a chunk are the same whichever worker asks, in whatever batches, and however often, so a
+// batch of which nobody knows whether it was stored can be made again.
 package source
 
 import (

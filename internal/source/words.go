@@ -35,9 +35,9 @@ type words struct {
 	cities             []city
 }
 
-// names takes go-faker's word lists. The library does not export them, but it picks by "random number modulo length",
-// so a source that counts up makes it recite each list. Its source is one per process, which is why this happens once
-// per process too and a seeded source is put back afterwards.
+// names returns go-faker's word lists. The library does not export them, but it picks by "random number modulo length",
+// so with a source of numbers that counts up it returns each word of a list in turn. All of a process shares that
+// source, which is why the lists are collected a single time, and why a seeded source is put back afterwards.
 var names = sync.OnceValues(func() (words, error) {
 	faker.SetRandomSource(&counting{})
 	defer faker.SetRandomSource(faker.NewSafeSource(mathrand.NewSource(time.Now().UnixNano())))
@@ -52,7 +52,7 @@ var names = sync.OnceValues(func() (words, error) {
 		{"last names", &w.last, faker.LastName},
 	} {
 		var err error
-		if *list.into, err = recite(list.pick); err != nil {
+		if *list.into, err = collectWords(list.pick); err != nil {
 			return words{}, fmt.Errorf("go-faker's %s: %w", list.name, err)
 		}
 	}
@@ -68,10 +68,10 @@ func (c *counting) Seed(int64)   {}
 // longestList is more than the longest of go-faker's lists.
 const longestList = 1 << 12
 
-var errNotRecited = errors.New("the list cannot be taken: the library picks its words in another way")
+var errListIncomplete = errors.New("the list cannot be collected: the library picks its words in another way")
 
-// recite collects every word that pick can return, sorted, without those too short for a first name of the API.
-func recite(pick func(...options.OptionFunc) string) ([]word, error) {
+// collectWords returns every word that pick can return, sorted, without those too short for a first name of the API.
+func collectWords(pick func(...options.OptionFunc) string) ([]word, error) {
 	seen := make(map[string]bool)
 	for range longestList {
 		seen[pick()] = true
@@ -81,7 +81,7 @@ func recite(pick func(...options.OptionFunc) string) ([]word, error) {
 		seen[pick()] = true
 	}
 	if n < 100 || len(seen) != n {
-		return nil, errNotRecited
+		return nil, errListIncomplete
 	}
 	list := make([]word, 0, n)
 	for text := range seen {

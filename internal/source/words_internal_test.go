@@ -36,9 +36,9 @@ func TestWordLists(t *testing.T) {
 	}
 }
 
-func TestReciteNoticesAnotherWayOfPicking(t *testing.T) {
+func TestCollectWordsNoticesAnotherPick(t *testing.T) {
 	t.Parallel()
-	if _, err := recite(func(...options.OptionFunc) string { return "Ada" }); !errors.Is(err, errNotRecited) {
-		t.Errorf("recite of a constant = %v, want %v", err, errNotRecited)
+	if _, err := collectWords(func(...options.OptionFunc) string { return "Ada" }); !errors.Is(err, errListIncomplete) {
+		t.Errorf("words of a constant = %v, want %v", err, errListIncomplete)
 	}
 }

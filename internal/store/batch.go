@@ -94,8 +94,8 @@ func (s *Store) rowsPerInsert() int {
 	return s.dialect.rowsPerInsert
 }
 
-// observeRTT estimates the round trip to the server from what a statement took that touches one row. A shorter time counts at
-// once, a longer one by a sixteenth: it may come from a busy server, and not from a far one.
+// observeRTT estimates the round trip to the server from what a statement took that touches one row. A shorter time
+// counts at once, a longer one by a sixteenth: it may come from a busy server, and not from a far one.
 func (s *Store) observeRTT(took time.Duration) {
 	least := s.rtt.Load()
 	if least == 0 {
@@ -104,7 +104,8 @@ func (s *Store) observeRTT(took time.Duration) {
 	s.rtt.Store(min(int64(took), least+(int64(took)-least)/16))
 }
 
-// guardSQL returns the guard of a batch. It sets state before rows_done: MySQL evaluates assignments from left to right, with the new values.
+// guardSQL returns the guard of a batch. It sets state before rows_done: MySQL evaluates assignments from left to
+// right, with the new values.
 func (s *Store) guardSQL() string {
 	return `
 		UPDATE job_chunks
@@ -114,9 +115,9 @@ func (s *Store) guardSQL() string {
 		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND rows_done = ?`
 }
 
-// resolve finds out why the guard of a batch of n rows matched no row. After a lost connection the first commit may have taken
-// effect: a checkpoint that already stands at the batch's end is this batch's own, and resolve returns nil. Otherwise it
-// returns errNoRow.
+// resolve finds out why the guard of a batch of n rows matched no row. After a lost connection the first commit may
+// have taken effect: a checkpoint that already stands at the batch's end is this batch's own, and resolve returns nil.
+// Otherwise it returns errNoRow.
 func (s *Store) resolve(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, unknown bool) error {
 	if !unknown {
 		return errNoRow

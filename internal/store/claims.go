@@ -63,8 +63,8 @@ func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, 
 	return err
 }
 
-// Stall ends a claim that failed by the chunk's own fault, such as a panic: the stall stays counted. It has no effect when the
-// chunk was claimed again since.
+// Stall ends a claim that failed by the chunk's own fault, such as a panic: the stall stays counted. It has no effect
+// when the chunk was claimed again since.
 func (s *Store) Stall(ctx context.Context, c *job.Claim, reason string) error {
 	_, err := s.exec(ctx, "stall chunk", `
 		UPDATE job_chunks SET lease_until = 0, last_error = ?

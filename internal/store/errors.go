@@ -88,8 +88,8 @@ func classify(err error) class {
 	return other
 }
 
-// translate wraps err in the sentinel of package job that it stands for, so that no caller looks at a driver's errors. op says
-// what was being done.
+// translate wraps err in the sentinel of package job that it stands for, so that no caller looks at a driver's errors.
+// op says what was being done.
 func translate(op string, err error) error {
 	if err == nil {
 		return nil

@@ -16,9 +16,9 @@ import (
 	"github.com/musterhq/muster/internal/store/storetest"
 )
 
-// address is an address of MySQL that moves from one server to another. A connection stays with the server that accepted it.
-// Once moved, the server of the first connections refuses writes, and later connections reach another one that takes them. It
-// speaks as much of MySQL's protocol as an Exec needs; each statement matches one row.
+// address is an address of MySQL that moves from one server to another. A connection stays with the server that
+// accepted it. Once moved, the server of the first connections refuses writes, and later connections reach another one
+// that takes them. It speaks as much of MySQL's protocol as an Exec needs; each statement matches one row.
 type address struct {
 	net.Listener
 	mu          sync.Mutex

@@ -11,7 +11,8 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// statements prepares the few statements of the batch transaction once; database/sql keeps them per connection.
+// statements prepares each of the few statements of the batch transaction when it is first needed; database/sql keeps them
+// per connection.
 type statements struct {
 	db *sqlx.DB
 	mu sync.Mutex
@@ -44,7 +45,7 @@ func (p *statements) close() {
 	p.m = nil
 }
 
-// insertSQL is the INSERT for rows users. Never INSERT IGNORE: it cuts and blanks bad values silently.
+// insertSQL returns the INSERT for rows users. Never INSERT IGNORE: it cuts and blanks bad values silently.
 func insertSQL(rows int) string {
 	return `INSERT INTO users (` + strings.Join(user.Inserts, ", ") + `) VALUES ` +
 		strings.TrimSuffix(strings.Repeat("("+placeholders+"),", rows), ",")
@@ -53,7 +54,8 @@ func insertSQL(rows int) string {
 // placeholders are those of one row: ?,?,?
 var placeholders = strings.TrimSuffix(strings.Repeat("?,", len(user.Inserts)), ",")
 
-// insertUsers stores users in tx by statements of up to perInsert rows; full is prepared for that many.
+// insertUsers stores users in tx by statements of up to perInsert rows. full is the statement for perInsert rows; it may be
+// nil when there are fewer users.
 func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, perInsert int, users []user.User) error {
 	args := make([]any, 0, min(len(users), perInsert)*len(user.Inserts))
 	for len(users) > 0 {

@@ -21,8 +21,8 @@ func (s *Store) Span(ctx context.Context, f user.Filter) (first, last int64, err
 	return first, last, translate("read users", err)
 }
 
-// exportBy returns the index that leads to the users of f in id order, and the conditions that it serves. By id, unless f asks
-// for few: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
+// exportBy returns the index that leads to the users of f in id order, and the conditions that it serves. By id, unless
+// f asks for few: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
 func (s *Store) exportBy(f user.Filter) (index string, c search.Conditions) {
 	index, few := s.dialect.search.ByID, s.dialect.search.Where(user.Filter{Email: f.Email, Deleted: f.Deleted})
 	switch {

@@ -46,7 +46,8 @@ func TestPagesAcrossUnusedIDs(t *testing.T) {
 
 var allColumns = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 
-// export returns the ids of f's users, read in ranges of so many ids; it fails if it is sent through unused ids range by range.
+// export returns the ids of f's users, read in ranges of so many ids; it fails if it is sent through unused ids range
+// by range.
 func export(t *testing.T, s *store.Store, f user.Filter, ids int64) (got []int64) {
 	t.Helper()
 	first, last, err := s.Span(t.Context(), f)

@@ -34,6 +34,9 @@ type Options struct {
 }
 
 // Store is a handle on the database, safe for concurrent use. Close it when done.
+//
+// Besides those that a method names, errors wrap job.ErrStoreUnavailable when trying later may help, and job.ErrSchema
+// when the database's schema is not this program's.
 type Store struct {
 	w, r    *sqlx.DB // the same pool on MySQL; one writer beside many readers on SQLite
 	dialect dialect
@@ -76,7 +79,7 @@ var (
 
 // Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (MariaDB too; the query
 // takes go-sql-driver parameters such as tls=true) or sqlite:///path/to/file. It fails on a URL that it does not
-// understand, with a message that holds no password; use Ready to learn whether the database answers.
+// understand, with a message that holds no password; use Ping to learn whether the database answers.
 func Open(rawURL string, o Options) (*Store, error) {
 	if o.MaxConns == 0 {
 		o.MaxConns = 16
@@ -196,7 +199,7 @@ func (s *Store) Close() error {
 	return errors.Join(s.r.Close(), s.w.Close())
 }
 
-// Ping reports whether the database answers; the error wraps job.ErrStoreUnavailable when it does not.
+// Ping returns nil when the database answers; the error wraps job.ErrStoreUnavailable when it does not.
 func (s *Store) Ping(ctx context.Context) error {
 	return translate("ping", s.r.PingContext(ctx))
 }

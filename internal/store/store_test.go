@@ -247,7 +247,7 @@ func parallel(n int, fn func()) {
 }
 
 // A chunk fails after three claims in a row without a batch; the others still count.
-func TestPoison(t *testing.T) {
+func TestThreeStallsFailAChunk(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, url, store.Options{})

@@ -407,7 +407,7 @@ func TestLateSecondStep(t *testing.T) {
 		running := claim(t, s, j.ID, 1)
 		mustCommit(t, s, running, 50)
 
-		if late, err = s.MoveJob(ctx, "ann", j.ID, job.MovePause); err != nil {
+		if _, err = s.MoveJob(ctx, "ann", j.ID, job.MovePause); err != nil {
 			t.Fatal(err)
 		}
 		if late, err = s.MoveJob(ctx, "ann", j.ID, job.MoveResume); err != nil {
@@ -426,7 +426,7 @@ func TestLateSecondStep(t *testing.T) {
 	})
 }
 
-// chunkStates are the states of the job's chunks, in order.
+// chunkStates returns the states of the job's chunks, in order.
 func chunkStates(t *testing.T, s *store.Store, id string) string {
 	t.Helper()
 	states, err := s.ChunkStates(t.Context(), id)

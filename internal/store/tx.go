@@ -45,7 +45,8 @@ func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error)
 	}
 }
 
-// isRetryable reports whether a transaction that failed with err was certainly not committed, and may succeed in another run.
+// isRetryable reports whether a transaction that failed with err was certainly not committed, and may succeed in
+// another run.
 func isRetryable(err error) bool {
 	return classify(err) == conflict || errors.Is(err, driver.ErrBadConn) && !errors.Is(err, job.ErrUncertain)
 }
@@ -67,7 +68,7 @@ func (s *Store) runTx(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	return err
 }
 
-// errNoRow says that the row does not stand where the statement wants it: somebody else has moved it.
+// errNoRow: the row is not as the statement asks for it, since somebody else has changed it.
 var errNoRow = errors.New("the statement matched no row")
 
 // requireRow turns a statement that matched no row into errNoRow.

@@ -17,7 +17,8 @@ import (
 // given away when it ends stay unused.
 const idBlock = 100
 
-// ids gives ids to single users, so that creating one does not wait for the row that every import locks.
+// ids are the ids for users that are created one by one, so that none of them waits for the row that every submission
+// locks.
 type ids struct {
 	mu        sync.Mutex
 	next, end int64
@@ -38,7 +39,7 @@ func (r *userRow) user() user.User {
 
 var selectUsers = `SELECT ` + strings.Join(user.Columns, ", ") + ` FROM users `
 
-// User answers the user, or user.ErrNotFound, also when it is deleted.
+// User returns the user, or user.ErrNotFound, also when it is deleted.
 func (s *Store) User(ctx context.Context, id int64) (user.User, error) {
 	u, err := getUser(ctx, s.r, selectUsers+`WHERE id = ? AND deleted = FALSE`, id)
 	return u, translate("read user", err)
@@ -53,7 +54,7 @@ func getUser(ctx context.Context, q sqlx.QueryerContext, query string, id int64)
 	return row.user(), err
 }
 
-// CreateUser stores u under a new id, which it fills in.
+// CreateUser stores u under a new id, to which it sets u.ID.
 func (s *Store) CreateUser(ctx context.Context, u *user.User) (err error) {
 	if u.ID, err = s.nextID(ctx); err != nil {
 		return err
@@ -84,8 +85,8 @@ func (s *Store) nextID(ctx context.Context) (id int64, err error) {
 }
 
 // ChangeUser changes what p gives of the user and nothing else, so that two patches of different fields both last. check,
-// if any, sees the user as it is while nobody else can change it; its error ends the change. It answers the changed
-// user, or user.ErrNotFound, also when it is deleted.
+// if any, sees the user as it is while nobody else can change it; its error is returned and nothing is changed. It
+// returns the changed user, or user.ErrNotFound, also when it is deleted.
 func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (u user.User, err error) {
 	err = s.inTx(ctx, "change user", func(tx *sqlx.Tx) error {
 		if u, err = s.hold(ctx, tx, id, check); err != nil {
@@ -105,7 +106,7 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check fu
 	return u, nil
 }
 
-// assignments is the SET list of what p gives.
+// assignments returns the SET list of what p gives, and its arguments.
 func assignments(p user.Patch) (set string, args []any) {
 	var list []string
 	for _, f := range user.Fields() {
@@ -116,8 +117,8 @@ func assignments(p user.Patch) (set string, args []any) {
 	return strings.Join(list, ", "), args
 }
 
-// DeleteUser marks the user as deleted; it answers user.ErrNotFound when it is unknown or deleted before. check is as with
-// ChangeUser.
+// DeleteUser marks the user as deleted. It returns user.ErrNotFound when there is no such user, or it is deleted already.
+// check is as with ChangeUser.
 func (s *Store) DeleteUser(ctx context.Context, id int64, check func(user.User) error) error {
 	return s.inTx(ctx, "delete user", func(tx *sqlx.Tx) error {
 		if _, err := s.hold(ctx, tx, id, check); err != nil {
@@ -128,7 +129,8 @@ func (s *Store) DeleteUser(ctx context.Context, id int64, check func(user.User) 
 	})
 }
 
-// hold reads the user and keeps others from changing it for the rest of the transaction. check, if any, may refuse.
+// hold returns the user and keeps others from changing it for the rest of the transaction. An error of check, if any, is
+// returned.
 func (s *Store) hold(ctx context.Context, tx *sqlx.Tx, id int64, check func(user.User) error) (user.User, error) {
 	u, err := getUser(ctx, tx, selectUsers+`WHERE id = ? AND deleted = FALSE`+s.dialect.forUpdate, id)
 	if err == nil && check != nil {
@@ -137,7 +139,7 @@ func (s *Store) hold(ctx context.Context, tx *sqlx.Tx, id int64, check func(user
 	return u, err
 }
 
-// ReactivateUser undoes DeleteUser and answers the user. Errors: user.ErrNotFound, user.ErrActive.
+// ReactivateUser undoes DeleteUser and returns the user. Errors: user.ErrNotFound, user.ErrActive.
 func (s *Store) ReactivateUser(ctx context.Context, id int64) (u user.User, err error) {
 	err = s.inTx(ctx, "reactivate user", func(tx *sqlx.Tx) error {
 		if u, err = getUser(ctx, tx, selectUsers+`WHERE id = ?`+s.dialect.forUpdate, id); err != nil {

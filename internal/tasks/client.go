@@ -21,8 +21,8 @@ type Client struct {
 	timeout   time.Duration
 }
 
-// How long a call may take, how long a handler may work on a chunk by default, and how often asynq may retry a task: handlers
-// fail only when their process dies, and the reconciler mends that sooner.
+// How long a call may take, how long a handler may work on a chunk by default, and how often asynq may retry a task:
+// handlers fail only when their process dies, and the reconciler mends that sooner.
 const (
 	callTimeout  = 2 * time.Second
 	chunkTimeout = 10 * time.Minute
@@ -57,8 +57,8 @@ func (c *Client) EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, 
 	return c.add(ctx, Queue(tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload))
 }
 
-// EnqueueUndo puts a task for the removal of the job's users into the tier's queue, unless one is there; rows is how many rows
-// of the job are undone so far. The task id is job:undo:rows; the rest is as with EnqueueChunk.
+// EnqueueUndo puts a task for the removal of the job's users into the tier's queue, unless one is there; rows is how
+// many rows of the job are undone so far. The task id is job:undo:rows; the rest is as with EnqueueChunk.
 func (c *Client) EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, rows int64) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

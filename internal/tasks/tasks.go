@@ -71,7 +71,8 @@ func NewServer(rdb Redis, c asynq.Config) *asynq.Server {
 	return asynq.NewServerFromRedisClient(rdb, c)
 }
 
-// SharedRedis returns a client in the form that asynqmon takes. Do not close the asynqmon handler: that would close the client.
+// SharedRedis returns a client in the form that asynqmon takes. Do not close the asynqmon handler: that would close the
+// client.
 func SharedRedis(rdb Redis) asynq.RedisConnOpt { return shared{rdb} }
 
 type shared struct{ rdb Redis }

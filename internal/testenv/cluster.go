@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// StartRedisCluster starts three masters with a replica each, with their data in dir, and answers their addresses once
-// every node says that it is well. The servers end with ctx, or with this process.
+// StartRedisCluster starts three masters with a replica each, with their data in dir, and returns their addresses when
+// every node says that the cluster is up. The servers end with ctx, or with this process.
 func StartRedisCluster(ctx context.Context, dir string) (addrs []string, err error) {
 	const nodes = 6
 	for n := range nodes {

@@ -43,7 +43,7 @@ func find(binary string) (string, error) {
 	return exec.LookPath(filepath.Join("/usr/sbin", binary))
 }
 
-// FreePort is a TCP port on loopback that was free a moment ago.
+// FreePort returns a TCP port on loopback that was free a moment ago.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

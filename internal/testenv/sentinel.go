@@ -10,7 +10,7 @@ import (
 )
 
 // StartRedisSentinel starts a master, a replica and a sentinel that moves the name "muster" from the one to the other when
-// the master dies. It answers once the sentinel knows both. The servers end with ctx, or with this process.
+// the master dies. It returns when the sentinel knows both. The servers end with ctx, or with this process.
 func StartRedisSentinel(ctx context.Context, dir string) (sentinel string, master *Process, err error) {
 	server := func(name string, args ...string) (*Process, error) {
 		sub := filepath.Join(dir, name)

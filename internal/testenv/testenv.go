@@ -3,8 +3,8 @@
 //
 // A test binary starts what it needs once and the servers die with it. The command cmd/testenv starts them once for
 // a whole `go test ./...` and hands their addresses down in MUSTER_TEST_REDIS (host:port) and MUSTER_TEST_MARIADB
-// (DSN); MUSTER_TEST_MYSQL (DSN) adds a real MySQL. Where a server is not installed the test is skipped with a loud
-// line, or fails when MUSTER_TEST_REQUIRE (a list of mariadb, redis, mysql, fastavro) names it.
+// (DSN); MUSTER_TEST_MYSQL (DSN) adds a real MySQL. Where a server is not installed the test is skipped, and a line on
+// stderr says so; or it fails when MUSTER_TEST_REQUIRE (a list of mariadb, redis, mysql, fastavro) names it.
 package testenv
 
 import (
@@ -36,7 +36,8 @@ func (s *started) get(start func() (string, error)) (string, error) {
 	return s.addr, s.err
 }
 
-// Redis is the host:port of a real Redis server that tests share: use random keys, never FLUSHALL.
+// Redis returns the host:port of a real Redis server that tests share: use random keys, never FLUSHALL. Where there is none
+// the test is skipped.
 func Redis(t testing.TB) string {
 	t.Helper()
 	if addr := os.Getenv("MUSTER_TEST_REDIS"); addr != "" {
@@ -63,8 +64,8 @@ func Redis(t testing.TB) string {
 	return addr
 }
 
-// MySQLServers lists the MariaDB and MySQL servers that are present. It is empty, loudly, where there is none: the
-// caller's tests run on SQLite all the same.
+// MySQLServers returns the MariaDB and MySQL servers that are present. Where there is none, it calls Missing and
+// returns none: the caller's tests run on SQLite all the same.
 func MySQLServers(t testing.TB) []Server {
 	t.Helper()
 	var servers []Server
@@ -103,8 +104,8 @@ func Required(name string) bool {
 	return slices.Contains(strings.Split(os.Getenv("MUSTER_TEST_REQUIRE"), ","), name)
 }
 
-// Missing says loudly that a test did not run against name, which is not installed here, or fails the test where
-// MUSTER_TEST_REQUIRE names it. Skipping is the caller's.
+// Missing says on stderr, and in the summary of cmd/testenv, that a test did not run against name, which is not installed
+// here, or fails the test where MUSTER_TEST_REQUIRE names it. It does not skip the test.
 func Missing(t testing.TB, name string) {
 	t.Helper()
 	if Required(name) {

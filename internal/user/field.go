@@ -33,13 +33,13 @@ type Field struct {
 	number   func(u *User) *int
 	oneOf    []string                  // the texts that there are; nil: any within Min and Max
 	check    func(value string) string // what is wrong with a text within Min and Max; empty: nothing
-	imported int                       // how many characters a text has at least that an import brings
+	imported int                       // the least number of characters that an import needs of a text
 }
 
 // Settable reports whether a patch can change the field.
 func (f *Field) Settable() bool { return f.Text != nil || f.Number != nil }
 
-// Given returns what p makes of the field; ok is false when it leaves it as it is.
+// Given returns the value that p gives the field; ok is false when it leaves the field as it is.
 func (f *Field) Given(p *Patch) (value any, ok bool) {
 	switch {
 	case f.Text != nil && *f.Text(p) != nil:
@@ -50,10 +50,10 @@ func (f *Field) Given(p *Patch) (value any, ok bool) {
 	return nil, false
 }
 
-// Fields lists the fields of a user as exports and the store order them. It is not to be changed.
+// Fields returns the fields of a user in the order of exports and of the store. Callers must not change the slice.
 func Fields() []Field { return fields }
 
-// FieldOf finds a field by its name or alias in JSON; nil when there is none.
+// FieldOf returns the field with that name or alias in JSON; nil when there is none.
 func FieldOf(name string) *Field {
 	for i := range fields {
 		if f := &fields[i]; f.Name == name || f.Alias != "" && f.Alias == name {
@@ -78,7 +78,7 @@ func columns(which func(*Field) bool) (names []string) {
 	return names
 }
 
-// SortFields names the fields that a list can be sorted by.
+// SortFields returns the names of the fields that a list can be sorted by.
 func SortFields() (names []string) {
 	for i := range fields {
 		if fields[i].Sortable {
@@ -88,7 +88,7 @@ func SortFields() (names []string) {
 	return names
 }
 
-// KeyOf is the place of u in the order s.
+// KeyOf returns the place of u in the order s.
 func KeyOf(u *User, s Sort) Key {
 	k := Key{ID: u.ID}
 	switch f := FieldOf(s.By); {

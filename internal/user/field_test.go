@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// byColumn sets every field of a user to a value of its own and returns those by column.
+// byColumn sets every field of u to a value that no other field has, and returns the values by column.
 func byColumn(u *User) map[string]any {
 	values := map[string]any{}
 	v := reflect.ValueOf(u).Elem()
@@ -27,7 +27,7 @@ func byColumn(u *User) map[string]any {
 	return values
 }
 
-// A record has the columns of the table of fields, in its order; DeletedAt is stored in another form.
+// The struct User has the columns of the table of fields, in its order, but for DeletedAt, which is stored in another form.
 func TestColumnsAreTheRecords(t *testing.T) {
 	t.Parallel()
 	var tags []string
@@ -41,7 +41,7 @@ func TestColumnsAreTheRecords(t *testing.T) {
 	}
 }
 
-// Inserted is written by hand, so it is held to the columns that it stands for.
+// Inserted is written by hand: its values must be those of the columns of Inserts.
 func TestInsertedAreTheInserts(t *testing.T) {
 	t.Parallel()
 	var u User

@@ -85,7 +85,7 @@ func emailAddress(s string) string {
 	return ""
 }
 
-// validEmail takes a bare address only: no display name, no comment.
+// validEmail reports whether s is a bare e-mail address, without a display name or a comment.
 func validEmail(s string) bool {
 	a, err := mail.ParseAddress(s)
 	return err == nil && a.Address == s && !strings.ContainsAny(s, " \t\r\n")

@@ -84,8 +84,8 @@ var fields = []Field{
 	{Name: "deletedAt", Column: "deleted_at", Kind: Stamp},
 }
 
-// Inserted appends the values of the columns of Inserts to dst. It is the one list beside the table of fields: through
-// the table a batch would take longer to prepare.
+// Inserted appends the values of the columns of Inserts to dst and returns it. It lists the fields a second time, because
+// going through the table would make batches slower.
 func (u *User) Inserted(dst []any) []any {
 	return append(dst, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, int64(u.Age), u.MobileNumber, u.Gender)
 }

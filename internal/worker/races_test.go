@@ -196,7 +196,7 @@ func (w *simulation) check(t *testing.T) {
 
 // Owners, workers and reconcilers at once, in whatever order: in the end every job is finalized, no slot is held, the users
 // stored are those counted, and the live views show the rows.
-func TestEverybodyAtOnce(t *testing.T) {
+func TestOwnersWorkersAndReconcilersAtOnce(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -238,8 +238,8 @@ func TestEverybodyAtOnce(t *testing.T) {
 	}
 }
 
-// A few moves of one job at once, with a reconciler among them or not: as soon as all have returned, and although nobody mends
-// anything later, the slot is held exactly if the job's status says so.
+// A few moves of one job at once, with a reconciler among them or not: as soon as all have returned, and although
+// nobody mends anything later, the slot is held exactly if the job's status says so.
 func TestSlotAgreesAfterEveryMove(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {

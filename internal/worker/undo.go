@@ -22,8 +22,8 @@ type Undoer struct {
 	Log   *slog.Logger
 }
 
-// Undo removes the job's users, slice by slice, until all are gone or this process is asked to stop. The reconciler enqueues a
-// task for what is left then.
+// Undo removes the job's users, slice by slice, until all are gone or this process is asked to stop. The reconciler
+// enqueues a task for what is left then.
 func (u *Undoer) Undo(ctx context.Context, id string) {
 	log := u.Log.With("job", id)
 	j, err := u.Store.Job(ctx, id)

@@ -1,8 +1,8 @@
 // Package worker does the work: it claims the chunks that the queue's tasks name, imports them batch by batch, and removes
 // the users of jobs that are to be undone.
 //
-// A task's handler never fails: what it leaves undone the reconciler enqueues again. asynq's own retries and cancellation play
-// no part in correctness.
+// A task's handler never fails: what it leaves undone the reconciler enqueues again. asynq's own retries and
+// cancellation play no part in correctness.
 package worker
 
 import (
@@ -54,8 +54,8 @@ type Importer struct {
 	Log       *slog.Logger
 }
 
-// Import claims the chunk and works on it until it is done, another worker has it, or it has to be given back. Without a claim
-// it does nothing.
+// Import claims the chunk and works on it until it is done, another worker has it, or it has to be given back. Without
+// a claim it does nothing.
 func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	log := w.Log.With("job", jobID, "chunk", no)
 	c, err := w.Chunks.ClaimChunk(ctx, jobID, no)
@@ -136,8 +136,8 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, bat
 	return nil
 }
 
-// openInTime opens the source. Like nextInTime it gives it four fifths of the lease: past the lease another worker may claim the
-// chunk, and ask for the same again.
+// openInTime opens the source. Like nextInTime it gives it four fifths of the lease: past the lease another worker may
+// claim the chunk, and ask for the same again.
 func openInTime(ctx context.Context, lease time.Duration, s Source, c *job.Claim) (Next, error) {
 	in, cancel := context.WithTimeout(ctx, lease*4/5)
 	defer cancel()
@@ -161,8 +161,8 @@ func late(ctx, in context.Context, err error) error {
 	return &job.WaitError{Wait: 5 * time.Second, Reason: job.WaitSourceSlow}
 }
 
-// show updates the live view after a batch. An error is only logged, since the reconciler repairs the view. before is the job
-// as it was before the batch.
+// show updates the live view after a batch. An error is only logged, since the reconciler repairs the view. before is
+// the job as it was before the batch.
 func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -178,8 +178,9 @@ func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *
 	}
 }
 
-// endClaim ends a claim whose chunk is not done because of cause. The claim stays counted as a stall only when the cause is a
-// panic or an error of the chunk's own; a worker that dies or hangs does not come here, and so leaves its stall too.
+// endClaim ends a claim whose chunk is not done because of cause. The claim stays counted as a stall only when the
+// cause is a panic or an error of the chunk's own; a worker that dies or hangs does not come here, and so leaves its
+// stall too.
 func (w *Importer) endClaim(c *job.Claim, cause error, log *slog.Logger) {
 	// A context of its own: asynq's may have ended, which is one of the causes.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -240,7 +240,7 @@ func TestReconcilerFinishesAndFinalizes(t *testing.T) {
 }
 
 // One chunk that always panics fails after three claims; the others are stored.
-func TestPoisonChunk(t *testing.T) {
+func TestPanickingChunkFails(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, counting{fail: poisoned})
 	j := f.record(t)

@@ -23,7 +23,7 @@ type API struct {
 	public, admin net.Listener
 }
 
-// New opens the listeners.
+// New opens the listeners; Serve serves them.
 func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
 	server, err := httpapi.New(httpapi.Config{
@@ -51,10 +51,10 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	return a, nil
 }
 
-// Addr is where the API listens.
+// Addr returns where the API listens.
 func (a *API) Addr() net.Addr { return a.public.Addr() }
 
-// AdminAddr is where the admin pages listen; nil: nowhere.
+// AdminAddr returns where the admin pages listen; nil: nowhere.
 func (a *API) AdminAddr() net.Addr {
 	if a.admin == nil {
 		return nil
@@ -62,7 +62,7 @@ func (a *API) AdminAddr() net.Addr {
 	return a.admin.Addr()
 }
 
-// Serve answers requests until ctx ends, then finishes those in hand, at most for the drain timeout.
+// Serve answers requests until ctx ends, then finishes those that it has begun, at most for the drain timeout.
 func (a *API) Serve(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.serve(ctx, a.public, a.server.Public()) })

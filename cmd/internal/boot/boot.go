@@ -23,7 +23,8 @@ import (
 	"github.com/musterhq/muster/internal/store"
 )
 
-// Main runs a command until it ends or the process is told to stop, and answers the exit code. An error is one line.
+// Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or 1 after an error,
+// which it prints in one line.
 func Main(name string, run func(ctx context.Context, args []string, stdout io.Writer) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -75,7 +76,7 @@ func Check(c *config.Config) error {
 	return nil
 }
 
-// Log is the process's logger: text on a terminal, JSON elsewhere.
+// Log returns the process's logger: text on a terminal, JSON elsewhere, unless the settings say which.
 func Log(c *config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of the four, by the setting's enum
@@ -89,7 +90,7 @@ func Log(c *config.Config, w io.Writer) *slog.Logger {
 	}))
 }
 
-// Stack is what a process works with.
+// Stack is what every process works with. Close it when done.
 type Stack struct {
 	Config *config.Config
 	Log    *slog.Logger
@@ -97,9 +98,10 @@ type Stack struct {
 	Redis  redis.UniversalClient
 	Tiers  job.Tiers
 
-	// ballast lets the garbage collector run later: it aims at twice what is alive, which is a few megabytes here, so it
-	// ran a hundred times a second. Unlike GOGC this adds the same to a large heap as to a small one, and unlike
-	// GOMEMLIMIT it has no cliff. Nobody touches it, so that it takes addresses and no memory.
+	// ballast makes the garbage collector run less often. It runs when the heap is twice what is in use, a few megabytes
+	// here, which came to a hundred times a second. Unlike GOGC this adds the same to a large heap as to a small one, and
+	// unlike GOMEMLIMIT it has no limit near which the collector never rests. Nobody touches the bytes, so that they take
+	// addresses and no memory.
 	ballast []byte
 }
 
@@ -122,7 +124,8 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	return s, nil
 }
 
-// Ready reports why the stack cannot serve.
+// Ready returns why the stack cannot serve: the database or Redis does not answer, or the schema is not current. It
+// takes two seconds at most.
 func (s *Stack) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -138,7 +141,7 @@ func (s *Stack) Ready(ctx context.Context) error {
 	return nil
 }
 
-// PingRedis reports whether Redis answers.
+// PingRedis returns an error when Redis does not answer.
 func (s *Stack) PingRedis(ctx context.Context) error { return s.Redis.Ping(ctx).Err() }
 
 // Close closes Redis and the database.

@@ -7,7 +7,7 @@ import (
 	"github.com/musterhq/muster/internal/tasks"
 )
 
-// Jobs is what API and workers do with jobs, on the stack's database and Redis.
+// Jobs returns the service by which API and workers submit, move and reconcile jobs, on the stack's database and Redis.
 func (s *Stack) Jobs() *jobs.Service {
 	c := s.Config
 	return &jobs.Service{

@@ -13,7 +13,8 @@ import (
 	"github.com/musterhq/muster/internal/worker"
 )
 
-// Run works until ctx ends, then finishes the batches in hand and gives their chunks back.
+// Run takes tasks and reconciles jobs until ctx ends, then finishes the batches that it has begun and gives their
+// chunks back.
 func Run(ctx context.Context, s *boot.Stack) error {
 	c := s.Config
 	faker, err := source.NewFaker()

@@ -26,7 +26,7 @@ type Person struct {
 	Cell        string // national form
 }
 
-// User is the record that an import at the given time stores for p under id.
+// User returns what an import at the given time stores for p under id.
 func (p *Person) User(id int64, at time.Time) user.User {
 	gender := user.Male
 	if p.Female {
@@ -82,7 +82,7 @@ func regionOf(nat string) region {
 	return r
 }
 
-// all is every nationality in upper case.
+// all returns every nationality in upper case.
 func all() []string {
 	codes := job.Nationalities()
 	for i := range codes {

@@ -81,13 +81,13 @@ func (s *Stub) FailOnceEach() {
 	}
 }
 
-// Requests is the number of requests so far, failed ones included.
+// Requests returns the number of requests so far, failed ones included.
 func (s *Stub) Requests() int64 { s.mu.Lock(); defer s.mu.Unlock(); return s.requests }
 
-// Users is the number of users asked for so far: what the service's allowance counts, failed answers included.
+// Users returns the number of users asked for so far: what the service's allowance counts, failed answers included.
 func (s *Stub) Users() int64 { s.mu.Lock(); defer s.mu.Unlock(); return s.users }
 
-// FaultsLeft is the number of faults that no request has met yet.
+// FaultsLeft returns the number of faults that no request has met yet.
 func (s *Stub) FaultsLeft() int { s.mu.Lock(); defer s.mu.Unlock(); return len(s.faults) }
 
 // Storable reports whether the i-th user of a page, from 0, can be stored; see Config.BadEvery.

@@ -58,8 +58,8 @@ func cheapest(list []candidate) candidate {
 	return slices.MinFunc(list, func(a, b candidate) int { return cmp.Compare(a.Cost, b.Cost) })
 }
 
-// candidates returns the candidates of the search, at least one. It looks up which values match the filters, which takes some
-// milliseconds.
+// candidates returns the candidates of the search, at least one. It looks up which values match the filters, which
+// takes some milliseconds.
 func (s *search) candidates(ctx context.Context) ([]candidate, error) {
 	all, err := s.span(ctx)
 	if err != nil {

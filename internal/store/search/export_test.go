@@ -15,8 +15,8 @@ type Limits = limits
 // Defaults are the limits of IDs.
 var Defaults = defaults
 
-// Tight returns limits that 500 users reach: walks give up for collects after 7 ids, and columns of more than so many distinct
-// values are not looked through.
+// Tight returns limits that 500 users reach: walks give up for collects after 7 ids, and columns of more than so many
+// distinct values are not looked through.
 func Tight(distinct int) Limits {
 	return Limits{distinct: distinct, subqueries: 3, values: 4, walk: 7}
 }

@@ -4,8 +4,8 @@
 // that, so a search runs in three steps:
 //
 //  1. Look up which values match (values.go). There may be 3,000,000 users, but only 3,000 first names among them.
-//  2. Name the candidates (candidates.go): walk, merge, collect. Each finds the users by other SQL, and has an estimate of what
-//     that costs.
+//  2. Name the candidates (candidates.go): walk, merge, collect. Each finds the users by other SQL, and has an estimate of
+//     what that costs.
 //  3. Run the cheapest.
 //
 // Every candidate finds the same ids. Which of them runs is a matter of time only.

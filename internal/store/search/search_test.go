@@ -117,7 +117,8 @@ var oddities = []string{
 	"Æsop", "Aesop", "ﬁn", "fin", "Łódź", "Lodz", "Lo\u0301dz\u0301", "Ada\u00a0B", "Ada B", "Ada\u3000B", "강남", "江南", "\u0301", "\u200b", "İzmir", "izmir", "ızmir",
 }
 
-// The collation takes some texts for equal, and the index names one of them for all: what is found must not depend on which.
+// The collation takes some texts for equal, and the index names one of them for all: what is found must not depend on
+// which.
 func TestOddTextsAgainstTheirConditions(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {

@@ -70,7 +70,8 @@ func (s *search) walkEnd(all span, ids int64) Conditions {
 // Two, because no engine seeks into an index by (city > x OR city = x AND id > y). Each entry of the index leads to a row
 // elsewhere in the table, but there are only some 22 of them.
 //
-// For {City: "aus"} by city both also get city IN ('Austin', …): the values that match are known, so it passes over no others.
+// For {City: "aus"} by city both also get city IN ('Austin', …): the values that match are known, so it passes over no
+// others.
 func (s *search) walkByColumn(filters []filter, total, share float64) candidate {
 	c := s.where
 	for _, f := range filters {

@@ -67,7 +67,8 @@ func Import(t testing.TB, s *store.Store, users []user.User) []user.User {
 	return users
 }
 
-// DB returns connections of the test's own to the database at rawURL, closed with the test, and the dialect of its searches.
+// DB returns connections of the test's own to the database at rawURL, closed with the test, and the dialect of its
+// searches.
 func DB(t testing.TB, rawURL string) (*sql.DB, *search.Dialect) {
 	t.Helper()
 	u, err := url.Parse(rawURL)

@@ -1,5 +1,5 @@
-// Testenv runs a command, such as go test ./..., beside one private MariaDB and one private Redis, and tells at its end
-// what was skipped for want of a server.
+// Testenv runs a command, such as go test ./..., beside one private MariaDB and one private Redis, and lists at its end
+// what was skipped because a server is not installed.
 package main
 
 import (
@@ -101,7 +101,7 @@ func command(args, env []string) error {
 	return cmd.Wait()
 }
 
-// report says what did not run.
+// report prints the tests that did not run against every server.
 func report(path string) {
 	text, err := os.ReadFile(path)
 	if err != nil {
