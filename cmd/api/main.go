@@ -4,7 +4,8 @@ package main
 import (
 	"os"
 
+	"github.com/musterhq/muster/cmd/internal/apiproc"
 	"github.com/musterhq/muster/cmd/internal/boot"
 )
 
-func main() { os.Exit(boot.Main("api", run)) }
+func main() { os.Exit(boot.Main("api", boot.Service("api", "Muster's HTTP API.", apiproc.Run))) }

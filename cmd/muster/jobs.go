@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"text/tabwriter"
@@ -98,120 +99,84 @@ func printJobs(p *process, jobs []client.Job) error {
 	return w.Flush()
 }
 
-type jobsShowCommand struct {
+// jobCommand is a command about one job. Each has a type of its own, because kong takes its name from the field.
+type jobCommand struct {
 	remote
 	ID uuid.UUID `arg:"" help:"The job."`
 }
 
-// Run shows one job.
-func (s *jobsShowCommand) Run(p *process) error {
-	c, err := s.open()
+// call makes a call about the job, and prints the job in the answer.
+func (x *jobCommand) call(p *process, do func(c *client.ClientWithResponses) (*http.Response, error)) error {
+	c, err := x.open()
 	if err != nil {
 		return err
 	}
-	r, err := c.GetJobWithResponse(p.ctx, s.ID, &client.GetJobParams{UserID: s.User})
+	resp, err := client.Check(do(c))
 	if err != nil {
 		return err
 	}
-	if r.JSON200 == nil {
-		return client.Failure(r.HTTPResponse, r.Body)
+	defer func() { _ = resp.Body.Close() }()
+	var j client.Job
+	if err := json.NewDecoder(resp.Body).Decode(&j); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
 	}
-	if err := printJobs(p, []client.Job{*r.JSON200}); err != nil {
+	if err := printJobs(p, []client.Job{j}); err != nil {
 		return err
 	}
-	fmt.Fprintln(p.stdout, r.JSON200.Message)
-	return nil
-}
-
-// jobsMoveCommand moves a job. Each move has its own type, because kong takes the command's name from the field.
-type jobsMoveCommand struct {
-	remote
-	ID uuid.UUID `arg:"" help:"The job."`
-}
-
-// moved prints the job in the answer to a move.
-func moved(p *process, j *client.Job, resp *http.Response, body []byte) error {
-	if j == nil {
-		return client.Failure(resp, body)
-	}
-	if err := printJobs(p, []client.Job{*j}); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(p.stdout, j.Message)
+	_, err = fmt.Fprintln(p.stdout, j.Message)
 	return err
 }
 
-type jobsCancelCommand struct{ jobsMoveCommand }
+type jobsShowCommand struct{ jobCommand }
+
+// Run shows one job.
+func (x *jobsShowCommand) Run(p *process) error {
+	return x.call(p, func(c *client.ClientWithResponses) (*http.Response, error) {
+		return c.GetJob(p.ctx, x.ID, &client.GetJobParams{UserID: x.User})
+	})
+}
+
+type jobsCancelCommand struct{ jobCommand }
 
 // Run cancels.
 func (x *jobsCancelCommand) Run(p *process) error {
-	c, err := x.open()
-	if err != nil {
-		return err
-	}
-	r, err := c.CancelJobWithResponse(p.ctx, x.ID, &client.CancelJobParams{UserID: x.User})
-	if err != nil {
-		return err
-	}
-	return moved(p, r.JSON200, r.HTTPResponse, r.Body)
+	return x.call(p, func(c *client.ClientWithResponses) (*http.Response, error) {
+		return c.CancelJob(p.ctx, x.ID, &client.CancelJobParams{UserID: x.User})
+	})
 }
 
-type jobsPauseCommand struct{ jobsMoveCommand }
+type jobsPauseCommand struct{ jobCommand }
 
 // Run pauses.
 func (x *jobsPauseCommand) Run(p *process) error {
-	c, err := x.open()
-	if err != nil {
-		return err
-	}
-	r, err := c.PauseJobWithResponse(p.ctx, x.ID, &client.PauseJobParams{UserID: x.User})
-	if err != nil {
-		return err
-	}
-	return moved(p, r.JSON200, r.HTTPResponse, r.Body)
+	return x.call(p, func(c *client.ClientWithResponses) (*http.Response, error) {
+		return c.PauseJob(p.ctx, x.ID, &client.PauseJobParams{UserID: x.User})
+	})
 }
 
-type jobsResumeCommand struct{ jobsMoveCommand }
+type jobsResumeCommand struct{ jobCommand }
 
 // Run resumes.
 func (x *jobsResumeCommand) Run(p *process) error {
-	c, err := x.open()
-	if err != nil {
-		return err
-	}
-	r, err := c.ResumeJobWithResponse(p.ctx, x.ID, &client.ResumeJobParams{UserID: x.User})
-	if err != nil {
-		return err
-	}
-	return moved(p, r.JSON200, r.HTTPResponse, r.Body)
+	return x.call(p, func(c *client.ClientWithResponses) (*http.Response, error) {
+		return c.ResumeJob(p.ctx, x.ID, &client.ResumeJobParams{UserID: x.User})
+	})
 }
 
-type jobsRetryCommand struct{ jobsMoveCommand }
+type jobsRetryCommand struct{ jobCommand }
 
 // Run retries.
 func (x *jobsRetryCommand) Run(p *process) error {
-	c, err := x.open()
-	if err != nil {
-		return err
-	}
-	r, err := c.RetryJobWithResponse(p.ctx, x.ID, &client.RetryJobParams{UserID: x.User})
-	if err != nil {
-		return err
-	}
-	return moved(p, r.JSON200, r.HTTPResponse, r.Body)
+	return x.call(p, func(c *client.ClientWithResponses) (*http.Response, error) {
+		return c.RetryJob(p.ctx, x.ID, &client.RetryJobParams{UserID: x.User})
+	})
 }
 
-type jobsUndoCommand struct{ jobsMoveCommand }
+type jobsUndoCommand struct{ jobCommand }
 
 // Run undoes.
 func (x *jobsUndoCommand) Run(p *process) error {
-	c, err := x.open()
-	if err != nil {
-		return err
-	}
-	r, err := c.UndoJobWithResponse(p.ctx, x.ID, &client.UndoJobParams{UserID: x.User})
-	if err != nil {
-		return err
-	}
-	return moved(p, r.JSON202, r.HTTPResponse, r.Body)
+	return x.call(p, func(c *client.ClientWithResponses) (*http.Response, error) {
+		return c.UndoJob(p.ctx, x.ID, &client.UndoJobParams{UserID: x.User})
+	})
 }

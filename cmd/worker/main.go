@@ -5,6 +5,9 @@ import (
 	"os"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
+	"github.com/musterhq/muster/cmd/internal/workerproc"
 )
 
-func main() { os.Exit(boot.Main("worker", run)) }
+func main() {
+	os.Exit(boot.Main("worker", boot.Service("worker", "One of Muster's workers.", workerproc.Run)))
+}

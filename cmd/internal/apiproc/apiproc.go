@@ -23,6 +23,15 @@ type API struct {
 	public, admin net.Listener
 }
 
+// Run serves until ctx ends.
+func Run(ctx context.Context, s *boot.Stack) error {
+	a, err := New(ctx, s)
+	if err != nil {
+		return err
+	}
+	return a.Serve(ctx)
+}
+
 // New opens the listeners; Serve serves them.
 func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config

@@ -65,6 +65,27 @@ func Load(name, description string, args []string, stdout io.Writer) (*config.Co
 	return &c, Check(&c)
 }
 
+// Service is the run of a command that opens the stack and serves until it is told to stop.
+func Service(name, description string, serve func(ctx context.Context, s *Stack) error) func(context.Context, []string, io.Writer) error {
+	return func(ctx context.Context, args []string, stdout io.Writer) (err error) {
+		c, err := Load(name, description, args, stdout)
+		if err != nil {
+			if IsHelp(err) {
+				return nil
+			}
+			return err
+		}
+		log := Log(c, os.Stderr)
+		log.Info(name+" starts", "config", c)
+		s, err := Open(ctx, c, log)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		return serve(ctx, s)
+	}
+}
+
 // Check reads the secrets and checks the settings.
 func Check(c *config.Config) error {
 	if err := c.LoadSecrets(os.Getenv); err != nil {
