@@ -46,7 +46,7 @@ bench: servers ## measure Muster against its yardsticks, and write docs/benchmar
 # With MUSTER_CHAOS=short the short set; SEED=… repeats a run. The table is printed, and kept as JSON.
 chaos: servers ## kill, freeze and flush while jobs run, and audit every row
 	@mkdir -p bin
-	MUSTER_CHAOS_JSON=$(CURDIR)/bin/chaos.json $(TESTENV) $(TEST) -count=1 -v -timeout 90m -run Chaos ./internal/integration/...
+	MUSTER_CHAOS_JSON=$(CURDIR)/bin/chaos.json $(TESTENV) $(TEST) -count=1 -v -timeout 90m -run Chaos ./internal/integration
 
 generate: ## write the generated files anew
 	$(GO) generate ./...
