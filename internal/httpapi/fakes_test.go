@@ -31,6 +31,7 @@ func sample(s job.Status) job.Job {
 	if s == job.Completed {
 		j.Processed = 100_000
 	}
+	j.Finalized = !s.HoldsSlot()
 	if s.Terminal() {
 		j.FinishedAt = created.Add(2 * time.Second)
 	}

@@ -17,9 +17,9 @@ var (
 	// ErrFenced: the guard of a batch matched no row: another worker has the chunk, or its job is over or paused. The caller
 	// has to stop and leave the chunk alone.
 	ErrFenced = errors.New("chunk is held by another worker or over")
-	// ErrStoreUnavailable: the database cannot be reached or is read-only; nothing was changed, unless it is ErrUncertain too.
+	// ErrStoreUnavailable: the database cannot be reached or is read-only. Nothing was changed, unless it is ErrUncertain too.
 	ErrStoreUnavailable = errors.New("the database is not available")
-	// ErrUncertain: the connection was lost during COMMIT; the change may have been made.
+	// ErrUncertain: the connection was lost during COMMIT, or between the two steps of a move; the change may have been made.
 	ErrUncertain = errors.New("the outcome of the commit is unknown")
 	// ErrQueueUnavailable: Redis cannot be reached.
 	ErrQueueUnavailable = errors.New("the queue is not available")

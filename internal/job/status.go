@@ -31,7 +31,7 @@ func (s Status) Terminal() bool {
 // HoldsSlot reports whether a job in this status occupies one of its owner's slots: it waits for a worker, or runs.
 func (s Status) HoldsSlot() bool { return s == Pending || s == InProgress }
 
-// Move is a change of a job's status. The store builds the WHERE clause of each from the table below.
+// Move is a change of a job's status, or the request to undo it. The store builds the WHERE clause of each from From.
 type Move string
 
 // The moves: the first three are made by workers, the others by the job's owner.

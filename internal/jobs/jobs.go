@@ -111,7 +111,14 @@ func (s *Service) Get(ctx context.Context, owner, id string) (job.Job, error) {
 	if j.Owner != owner {
 		return job.Job{}, job.ErrNotFound
 	}
-	if !live && liveErr == nil {
+	if live {
+		return j, nil
+	}
+	j, err := s.alignBeforeShowing(ctx, j)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if liveErr == nil {
 		ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 		defer cancel()
 		if err := s.Show(ctx, j); err != nil {
@@ -131,7 +138,13 @@ func (s *Service) getLive(ctx context.Context, id string) (job.Job, bool, error)
 	return j, ok && err == nil, err
 }
 
-// List returns up to f.Limit jobs that pass the filter, newest first.
+// List returns the jobs that pass the filter, newest first.
 func (s *Service) List(ctx context.Context, f job.Filter) ([]job.Job, error) {
-	return s.Store.Jobs(ctx, f)
+	list, err := s.Store.Jobs(ctx, f)
+	for i := range list {
+		if err == nil {
+			list[i], err = s.alignBeforeShowing(ctx, list[i])
+		}
+	}
+	return list, err
 }

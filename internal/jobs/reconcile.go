@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -24,8 +25,10 @@ func (s *Service) Reconcile(ctx context.Context, j job.Job) error {
 }
 
 const (
-	// alignTimeout bounds the wait for a job's chunks, whose rows batches in flight may hold.
-	alignTimeout = 10 * time.Second
+	// alignTimeout bounds the wait for a job's chunks, whose rows batches in flight may hold. It is longer than the server
+	// waits before it ends the transaction of a worker that was frozen, two thirds of a lease of 15 s, and than the 25,000
+	// rows of a batch take on a slow disk, for which SQLite keeps all others waiting.
+	alignTimeout = 30 * time.Second
 	// followTimeout bounds the steps after that, which the reconciler repeats anyway.
 	followTimeout = 2 * time.Second
 )
@@ -38,8 +41,8 @@ func (s *Service) follow(ctx context.Context, j job.Job) (job.Job, error) {
 	aligned, cancel := context.WithTimeout(ctx, alignTimeout)
 	defer cancel()
 	j, totals, err := s.align(aligned, j)
-	if err != nil {
-		return job.Job{}, err
+	if err != nil { // the move is made, and whether a batch commits after it is unknown
+		return job.Job{}, fmt.Errorf("%w: %w", job.ErrUncertain, err)
 	}
 	s.publishOrLog(ctx, j, totals)
 	return j, nil
@@ -60,13 +63,26 @@ func (s *Service) align(ctx context.Context, j job.Job) (job.Job, job.ChunkTotal
 	return j, totals, err
 }
 
-// publish makes what lies outside the store agree with a job whose chunks have followed it. A step that fails does not
-// keep the others from being tried; only finalizing waits until all of them are done.
+// alignBeforeShowing is align for a job that is about to be shown, if its status says that it stands still: nobody is to
+// be told so while its chunks do not know.
+func (s *Service) alignBeforeShowing(ctx context.Context, j job.Job) (job.Job, error) {
+	if j.Status.HoldsSlot() || j.Finalized {
+		return j, nil
+	}
+	j, _, err := s.align(ctx, j)
+	return j, err
+}
+
+// publish makes what lies outside the store agree with a job whose chunks have followed it. Slot, view and queue are all
+// tried, whichever fails; finalizing waits until each of them is done.
 func (s *Service) publish(ctx context.Context, j job.Job, totals job.ChunkTotals) error {
 	if j.Status.HoldsSlot() {
-		var err error
-		if j, err = s.endIfOver(ctx, j, totals); err != nil {
+		now, err := s.endIfOver(ctx, j, totals)
+		if err != nil {
 			return err
+		}
+		if now.Version != j.Version { // it ended, and its owner may have moved it again: the chunks have to follow that first
+			return s.Reconcile(ctx, now)
 		}
 	}
 	// The slot first: who sees that a job is over may want the next one.
@@ -93,7 +109,9 @@ func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTota
 		if err != nil {
 			return j, err
 		}
-		s.Log.Error("chunks failed for good", "job", j.ID, "chunks", n)
+		if n > 0 { // another reconciler may have been faster
+			s.Log.Error("chunks failed for good", "job", j.ID, "chunks", n)
+		}
 		open -= n
 	}
 	if open > 0 && j.Overdue {
@@ -101,7 +119,9 @@ func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTota
 		if err != nil {
 			return j, err
 		}
-		s.Log.Error("job took longer than it may", "job", j.ID, "chunks", n)
+		if n > 0 {
+			s.Log.Error("job took longer than it may", "job", j.ID, "chunks", n)
+		}
 		open -= n
 	}
 	if open > 0 {
@@ -210,8 +230,9 @@ func (s *Service) enqueue(ctx context.Context, j job.Job) error {
 // jobs that cannot be reconciled do not hide those behind them.
 const pageSize = 100
 
-// reconcileTimeout bounds the work on one job, so that it does not keep the others waiting.
-const reconcileTimeout = 10 * time.Second
+// reconcileTimeout bounds the work on one job, whose chunks a frozen worker may have locked, so that it does not keep the
+// others waiting.
+const reconcileTimeout = 5 * time.Second
 
 // RunReconciler calls ReconcileAll each jittered interval until ctx ends. Every worker runs one.
 func (s *Service) RunReconciler(ctx context.Context, interval time.Duration) {

@@ -91,10 +91,13 @@ func (s *Service) replay(ctx context.Context, spec job.Spec, hash string) (job.J
 		return job.Job{}, job.ErrNotFound
 	}
 	j, err := s.Store.JobByKey(ctx, spec.Owner, spec.IdempotencyKey)
-	if err == nil && j.RequestHash != hash {
+	if err != nil {
+		return job.Job{}, err
+	}
+	if j.RequestHash != hash {
 		return job.Job{}, job.ErrKeyReused
 	}
-	return j, err
+	return s.alignBeforeShowing(ctx, j)
 }
 
 // unreserve gives back a slot that was reserved for a job which then could not be stored or moved, because of cause. When

@@ -51,6 +51,8 @@ func (s *Service) showAsItStands(ctx context.Context, j *job.Job) error {
 	if err != nil {
 		return err
 	}
-	*j = now
-	return s.Show(ctx, now)
+	if *j, err = s.alignBeforeShowing(ctx, now); err != nil {
+		return err
+	}
+	return s.Show(ctx, *j)
 }

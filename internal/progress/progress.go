@@ -22,11 +22,12 @@ var putLua string
 //go:embed lua/chunk.lua
 var chunkLua string
 
-// How long a job's hash lives after its end, and after the last sign of life of one that runs: nothing leaks, and
-// one that expired is rebuilt when somebody asks.
+// How long a job's hash lives: nothing leaks, and one that expired is rebuilt when somebody asks. That of a job that is not
+// over lives shortly, because a Redis that lost its last writes may show an older version of a job that is over by now, and
+// nobody looks at those any more.
 const (
 	afterEnd = 24 * time.Hour
-	running  = 7 * 24 * time.Hour
+	running  = 10 * time.Minute
 )
 
 // Live reads and writes the progress of jobs.
@@ -86,6 +87,9 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	}
 	if err := json.Unmarshal([]byte(doc), &j); err != nil {
 		return job.Job{}, false, fmt.Errorf("live progress of job %s: %w", jobID, err)
+	}
+	if j.Owner == "" { // as versions before 0.1.0 wrote it
+		return job.Job{}, false, nil
 	}
 	// Not the counts of the document: whoever showed the job may have read them too early, while those of the chunks
 	// only grow.

@@ -171,3 +171,14 @@ func TestReadsEndWhenRedisHangs(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// What an earlier version has shown lacks the owner, by whom polls are told apart; the job is shown anew then.
+func TestViewOfAnEarlierVersionIsMissing(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, l *Live, rdb *redis.Client) {
+		check(t, rdb.HSet(t.Context(), key("j"), "v", 3, "doc", `{"id":"j","userId":"ann","status":"COMPLETED","version":3}`).Err())
+		if _, ok, err := l.Get(t.Context(), "j"); ok || err != nil {
+			t.Errorf("shown %v, %v", ok, err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/musterhq/muster/internal/crash"
@@ -38,6 +39,9 @@ func (s *Store) AddChunks(ctx context.Context, j job.Job) error {
 	state := job.ChunkReady
 	if !j.Status.HoldsSlot() {
 		state = j.Status.ChunkFollow().To
+	}
+	if state == "" {
+		return fmt.Errorf("a job that is %s lacks chunks", j.Status)
 	}
 	for from := 0; from < j.Chunks; from += perStatement {
 		n := min(perStatement, j.Chunks-from)

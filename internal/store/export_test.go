@@ -57,3 +57,13 @@ func (s *Store) ChunkStates(ctx context.Context, id string) (states []string, er
 	err = s.r.SelectContext(ctx, &states, `SELECT state FROM job_chunks WHERE job_id = ? ORDER BY chunk_no`, id)
 	return states, err
 }
+
+// MigrateTo brings an empty database to an earlier schema.
+func (s *Store) MigrateTo(ctx context.Context, version int64) error {
+	p, err := s.provider(s.w)
+	if err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, version)
+	return err
+}

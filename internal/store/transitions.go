@@ -76,7 +76,7 @@ func reserveIDs(ctx context.Context, tx *sqlx.Tx, n int64) (first int64, err err
 // to run again has to be reserved by the caller before. Errors: job.ErrNotFound, *job.StateError; job.ErrUncertain when
 // the move may have been made.
 func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (j job.Job, err error) {
-	set, args := s.assignments(m)
+	set, args := s.moveAssignments(m)
 	refused := false
 	err = s.inTx(ctx, string(m)+" job", func(tx *sqlx.Tx) error {
 		rows, err := changed(tx.ExecContext(ctx, `
@@ -116,9 +116,9 @@ func legalFor(m job.Move) string {
 	return condition
 }
 
-// assignments returns the SET list of an owner's move, and its arguments. MySQL evaluates assignments from left to right,
+// moveAssignments returns the SET list of an owner's move, and its arguments. MySQL evaluates assignments from left to right,
 // with the new values, and SQLite with the old ones: so each reads only columns that are assigned later.
-func (s *Store) assignments(m job.Move) (set string, args []any) {
+func (s *Store) moveAssignments(m job.Move) (set string, args []any) {
 	now := s.dialect.now
 	switch m {
 	case job.MovePause:
@@ -148,13 +148,13 @@ func (s *Store) addIdle(since string) string {
 // startJob moves the claim's job to IN_PROGRESS before its first batch, also the first after a pause. It has no effect when
 // another chunk's batch was first.
 func (s *Store) startJob(ctx context.Context, c *job.Claim) error {
-	rows, err := s.exec(ctx, "start job", `
+	_, err := s.exec(ctx, "start job", `
 		UPDATE jobs
 		   SET status = 'IN_PROGRESS', version = version + 1,
 		       started_at = CASE WHEN started_at = 0 THEN `+s.dialect.now+` ELSE started_at END
 		 WHERE id = ? AND `+legalFor(job.MoveStart), c.Job.ID)
 	if err == nil {
-		c.Job.Status, c.Job.Version = job.InProgress, c.Job.Version+rows
+		c.Job.Status = job.InProgress
 	}
 	return err
 }
@@ -205,8 +205,10 @@ func (s *Store) FinalizeJob(ctx context.Context, j job.Job) error {
 	return err
 }
 
-// SetWaitReason sets why a job waits that is not over; empty clears it.
+// SetWaitReason sets why a job waits that is to run; empty clears it.
 func (s *Store) SetWaitReason(ctx context.Context, id string, reason job.WaitReason) error {
-	_, err := s.exec(ctx, "set wait reason", `UPDATE jobs SET wait_reason = ? WHERE id = ? AND finished_at = 0`, reason, id)
+	_, err := s.exec(ctx, "set wait reason", `
+		UPDATE jobs SET wait_reason = ?
+		 WHERE id = ? AND status IN ('PENDING', 'IN_PROGRESS')`, reason, id)
 	return err
 }

@@ -482,7 +482,7 @@ func TestChunksOfADeadSubmission(t *testing.T) {
 	}
 }
 
-// A job that the reconciler is about to fail by its deadline may be retried first: then its chunks are left alone.
+// The deadline may be about to fail a job that is paused and resumed meanwhile: the reconciler that comes late has no effect.
 func TestLateDeadline(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {

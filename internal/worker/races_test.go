@@ -299,3 +299,130 @@ func (w *simulation) move(r *rand.Rand) (name string, do func(ctx context.Contex
 		return nil
 	}
 }
+
+// repairs is a store at which something happens right after a job has ended.
+type repairs struct {
+	*store.Store
+	ended func()
+}
+
+func (r *repairs) FinishJob(ctx context.Context, id string) (bool, error) {
+	moved, err := r.Store.FinishJob(ctx, id)
+	if moved && r.ended != nil {
+		ended := r.ended
+		r.ended = nil
+		ended()
+	}
+	return moved, err
+}
+
+// batch commits the next n rows of the claim.
+func (f *fleet) batch(t *testing.T, c *job.Claim, n int) error {
+	t.Helper()
+	next, err := counting{}.Open(t.Context(), *c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, _, _ := next(t.Context(), nil, n)
+	return f.store.CommitBatch(t.Context(), c, users, 0)
+}
+
+// A reconciler ends a job and freezes. Before it looks again, the job is retried, claimed, and cancelled by a process that
+// dies between the two steps. The chunks have to follow before anything is finalized.
+func TestEndThatIsMovedOnBeforeItIsSeen(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, counting{fail: func(row int64) error {
+		if row >= 75 {
+			panic("the last chunk fails")
+		}
+		return nil
+	}})
+	j := f.record(t)
+	for no := range 3 {
+		f.Import(t.Context(), j.ID, no)
+	}
+	for range job.MaxStalls {
+		f.Import(t.Context(), j.ID, 3)
+	}
+	owner := *f.Jobs
+	var held *job.Claim
+	f.Jobs.Repair = &repairs{f.store, func() {
+		if _, err := owner.Retry(t.Context(), "ann", j.ID); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if held, err = f.store.ClaimChunk(t.Context(), j.ID, 3); held == nil || err != nil {
+			t.Fatal(held, err)
+		}
+		if _, err = f.store.MoveJob(t.Context(), "ann", j.ID, job.MoveCancel); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	f.reconcile(t)
+	if err := f.batch(t, held, 10); !errors.Is(err, job.ErrFenced) {
+		t.Errorf("a batch of a cancelled job: %v", err)
+	}
+	if now := f.job(t, j.ID); now.Status != job.Cancelled || now.Processed != 75 || !f.finalized(t) {
+		t.Errorf("finalized %v: %+v", f.finalized(t), now)
+	}
+}
+
+// Between the two steps of a cancel a poll, a list and a worker may read the job. Whoever is told that it is cancelled may
+// rely on its count.
+func TestNobodyIsToldBeforeTheChunksFollow(t *testing.T) {
+	t.Parallel()
+	for name, look := range map[string]func(f *fleet, c *job.Claim, before job.Job) (job.Job, error){
+		"a poll": func(f *fleet, c *job.Claim, _ job.Job) (job.Job, error) {
+			return f.Jobs.Get(context.Background(), "ann", c.Job.ID)
+		},
+		"a list": func(f *fleet, _ *job.Claim, _ job.Job) (job.Job, error) {
+			list, err := f.Jobs.List(context.Background(), job.Filter{Owner: "ann", Limit: 1})
+			return list[0], err
+		},
+		"a worker shows its batch": func(f *fleet, c *job.Claim, before job.Job) (job.Job, error) {
+			f.show(context.Background(), c, before, f.Log)
+			return f.redis.shown[c.Job.ID], nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, counting{})
+			j := f.record(t)
+			c, err := f.store.ClaimChunk(t.Context(), j.ID, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := c.Job
+			if err := f.batch(t, c, 10); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.store.MoveJob(t.Context(), "ann", j.ID, job.MoveCancel); err != nil {
+				t.Fatal(err)
+			}
+			if told, err := look(f, c, before); err != nil || told.Status != job.Cancelled || told.Processed != 10 {
+				t.Errorf("told %s with %d users, %v", told.Status, told.Processed, err)
+			}
+			if err := f.batch(t, c, 10); !errors.Is(err, job.ErrFenced) {
+				t.Errorf("a batch after somebody was told: %v", err)
+			}
+		})
+	}
+}
+
+// A slow worker may say why a job waits that was paused meanwhile.
+func TestPausedJobDoesNotWait(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, counting{})
+	j := f.record(t)
+	c, err := f.store.ClaimChunk(t.Context(), j.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Jobs.Pause(t.Context(), "ann", j.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.endClaim(c, &job.WaitError{Wait: 1, Reason: job.WaitSourceSlow}, f.Log)
+	if now := f.job(t, j.ID); now.WaitReason != "" {
+		t.Errorf("a job that is %s waits for %q", now.Status, now.WaitReason)
+	}
+}

@@ -12,6 +12,10 @@ DROP INDEX ix_jobs_user;
 CREATE INDEX ix_jobs_unfinalized ON jobs (finalized_at, id);
 CREATE INDEX ix_jobs_owner ON jobs (owner, id);
 
+-- The counts of a paused job stood in its chunks only: finalizing it again puts them into its row. What the column said
+-- before were sentences.
+UPDATE jobs SET wait_reason = '', finalized_at = CASE WHEN status = 'PAUSED' THEN 0 ELSE finalized_at END;
+
 -- +goose Down
 DROP INDEX ix_jobs_unfinalized;
 DROP INDEX ix_jobs_owner;
