@@ -14,7 +14,7 @@ COVERAGE = @grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp c
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## show every feature once, on a stack inside one process
+demo: ## import, search and export a million users, on a stack inside one process
 	$(GO) run ./cmd/muster demo
 
 run: ## serve the API and a worker on a stack inside one process
