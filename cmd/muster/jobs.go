@@ -111,11 +111,14 @@ func (x *jobCommand) call(p *process, do func(c *client.ClientWithResponses) (*h
 	if err != nil {
 		return err
 	}
-	resp, err := client.Check(do(c))
+	resp, err := do(c)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if _, err := client.Check(resp, nil); err != nil {
+		return err
+	}
 	var j client.Job
 	if err := json.NewDecoder(resp.Body).Decode(&j); err != nil {
 		return fmt.Errorf("read the answer: %w", err)

@@ -76,7 +76,7 @@ func Service(name, description string, serve func(ctx context.Context, s *Stack)
 			return err
 		}
 		log := Log(c, os.Stderr)
-		log.Info(name+" starts", "config", c)
+		log.Info("process starts", "process", name, "config", c)
 		s, err := Open(ctx, c, log)
 		if err != nil {
 			return err
