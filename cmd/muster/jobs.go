@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"text/tabwriter"
 	"time"
@@ -116,11 +117,15 @@ func (x *jobCommand) call(p *process, do func(c *client.ClientWithResponses) (*h
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if _, err := client.Check(resp, nil); err != nil {
-		return err
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return client.Failure(resp, body)
 	}
 	var j client.Job
-	if err := json.NewDecoder(resp.Body).Decode(&j); err != nil {
+	if err := json.Unmarshal(body, &j); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if err := printJobs(p, []client.Job{j}); err != nil {
