@@ -13,7 +13,7 @@ import (
 // reconciler has seen the job, it stands still; and a paused one goes on to its end.
 func TestChaosR3DeadMoves(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
-		n := rounds(2*len(movePoints), 12*len(movePoints))
+		n := rounds(2*len(movePoints), 6*len(movePoints))
 		chaos(t, "R3", "API killed at each step of a cancel and a pause", s, func(s *stack) string { return deadMoves(s, n) })
 		control(t, "R3", s, "no-reconciler", `jobs are not finalized`, func(s *stack) string { return deadMoves(s, 4) })
 	})
@@ -22,14 +22,14 @@ func TestChaosR3DeadMoves(t *testing.T) {
 func deadMoves(s *stack, kills int) string {
 	t := s.t
 	s.hooks = true
-	s.env = append(s.env, "MUSTER_CHUNK_ROWS=5000")
-	s.workers(2, "MUSTER_BATCH_ROWS=200")
+	s.env = append(s.env, "MUSTER_CHUNK_ROWS=2000")
+	s.workers(2, "MUSTER_BATCH_ROWS=100")
 	healthy := s.api()
 	want := wantStatus{}
 	for i := range kills {
 		point, caller := movePoints[i/2%len(movePoints)], fmt.Sprintf("user%d", i)
 		dying := s.api("MUSTER_CHAOS_CRASH=" + point + ":1")
-		id := healthy.submit(caller, 100_000).JobID
+		id := healthy.submit(caller, 40_000).JobID
 		eventually(t, 20*time.Second, "the job has begun", func() bool {
 			return healthy.must("GET", "/jobs/"+id, caller, http.StatusOK).Processed > 0
 		})
