@@ -159,8 +159,11 @@ func stopInMidChunk(s *stack, _, dying *proc, ids []string, _ string) {
 }
 
 func undoAll(s *stack, api, _ *proc, ids []string, user string) {
+	// All jobs first: the worker may die at the first undo.
 	for _, id := range ids {
 		api.follow(id, user, 20*time.Second)
+	}
+	for _, id := range ids {
 		api.must("POST", "/jobs/"+id+"/undo", user, http.StatusAccepted)
 	}
 }
