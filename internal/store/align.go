@@ -67,11 +67,7 @@ func (s *Store) followJob(ctx context.Context, j job.Job) error {
 	if len(follow.From) == 0 {
 		return nil
 	}
-	moves := `state IN ('` + string(follow.From[0])
-	for _, state := range follow.From[1:] {
-		moves += `', '` + string(state)
-	}
-	moves += `')`
+	moves := `state IN ` + quoted(follow.From)
 	// A chunk that moves has a clean record afterwards. The state is assigned after the columns whose value depends on it.
 	_, err := s.exec(ctx, "align chunks", `
 		UPDATE job_chunks

@@ -105,19 +105,24 @@ func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (j jo
 
 // legalFor returns the condition of a job that may make the move. One that is to be undone never runs again.
 func legalFor(m job.Move) string {
-	var names []string
-	for _, status := range m.From() {
-		names = append(names, "'"+string(status)+"'")
-	}
-	condition := `status IN (` + strings.Join(names, ", ") + `)`
+	condition := `status IN ` + quoted(m.From())
 	if m == job.MoveRetry || m == job.MoveUndo {
 		condition += ` AND undo_at = 0`
 	}
 	return condition
 }
 
-// moveAssignments returns the SET list of an owner's move, and its arguments. MySQL evaluates assignments from left to right,
-// with the new values, and SQLite with the old ones: so each reads only columns that are assigned later.
+// quoted returns the list that follows IN. The values are constants of ours.
+func quoted[T ~string](values []T) string {
+	list := make([]string, len(values))
+	for i, v := range values {
+		list[i] = "'" + string(v) + "'"
+	}
+	return `(` + strings.Join(list, ", ") + `)`
+}
+
+// moveAssignments returns the SET list of an owner's move, and its arguments. MySQL evaluates assignments from left to
+// right, with the new values, and SQLite with the old ones: so each reads only columns that are assigned later.
 func (s *Store) moveAssignments(m job.Move) (set string, args []any) {
 	now := s.dialect.now
 	switch m {
