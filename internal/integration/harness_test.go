@@ -175,7 +175,7 @@ func (s *stack) api(env ...string) *proc {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	p := s.start("api", append([]string{"MUSTER_HTTP_ADDR=" + addr}, env...)...)
 	p.base = "http://" + addr + "/api/v1"
-	eventually(s.t, 15*time.Second, "the API is ready", func() bool {
+	eventually(s.t, time.Minute, "the API is ready", func() bool {
 		resp, err := http.Get("http://" + addr + "/readyz")
 		if err != nil {
 			return false
@@ -228,7 +228,7 @@ func (s *stack) workers(n int, env ...string) []*proc {
 		all = append(all, s.start("worker", env...))
 	}
 	for _, w := range all {
-		eventually(s.t, 15*time.Second, "the worker runs", func() bool { return strings.Contains(w.log.String(), "worker runs") })
+		eventually(s.t, time.Minute, "the worker runs", func() bool { return strings.Contains(w.log.String(), "worker runs") })
 	}
 	return all
 }

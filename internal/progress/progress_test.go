@@ -152,7 +152,7 @@ func TestReadsAtOnceGetTheirOwn(t *testing.T) {
 		}
 		// A pipeline has answered its callers a moment before it is free.
 		pipelines, waiting := left()
-		for end := time.Now().Add(5 * time.Second); pipelines+waiting > 0 && time.Now().Before(end); pipelines, waiting = left() {
+		for end := time.Now().Add(time.Minute); pipelines+waiting > 0 && time.Now().Before(end); pipelines, waiting = left() {
 			runtime.Gosched()
 		}
 		if pipelines+waiting > 0 {

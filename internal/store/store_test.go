@@ -194,12 +194,12 @@ func TestFence(t *testing.T) {
 
 func within(t *testing.T, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if ok() {
 			return
 		}
 	}
-	t.Fatal("it did not happen within 5 s")
+	t.Fatal("it did not happen within a minute")
 }
 
 // Many claim one chunk at once: one gets it. Many batches at once: the rows are stored once.
