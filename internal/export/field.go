@@ -78,7 +78,7 @@ func (u Users) Check(s user.ExportSpec) error {
 	default:
 		bad.Add("compress", "must be gzip or zstd")
 	}
-	if s.Raw && s.Format != "" && s.Format != user.CSV {
+	if (s.Raw || s.Excel) && s.Format != "" && s.Format != user.CSV {
 		bad.Add("csv", "is for format csv only")
 	}
 	return bad.Err()

@@ -76,6 +76,9 @@ func newFormat(w *bufio.Writer, s user.ExportSpec) (format, error) {
 		t.add = func(dst []byte, cols [][]byte) ([]byte, error) { return appendJSON(append(dst, '\n'), fields, cols) }
 	default:
 		t.head = csvHeader(fields)
+		if s.Excel {
+			t.head = "\uFEFF" + t.head
+		}
 		t.add = func(dst []byte, cols [][]byte) ([]byte, error) { return appendCSV(dst, fields, cols, s.Raw) }
 	}
 	return t, nil

@@ -45,8 +45,12 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// appendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD, as encoding/json has it; U+2028
-// and U+2029 are escaped because JavaScript takes them for line ends.
+// endsLine reports whether some reader of lines takes r for the end of one: JavaScript U+2028 and U+2029, Python these
+// and U+0085. The others are control characters, which JSON escapes anyway.
+func endsLine(r rune) bool { return r == '\u0085' || r == '\u2028' || r == '\u2029' }
+
+// appendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD, as encoding/json has it; whatever ends a
+// line somewhere is escaped, so that each user of an NDJSON file is one line for every reader.
 func appendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -59,7 +63,7 @@ func appendString(dst, s []byte) []byte {
 		size := 1
 		if b >= utf8.RuneSelf {
 			var r rune
-			if r, size = utf8.DecodeRune(s[i:]); (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
+			if r, size = utf8.DecodeRune(s[i:]); (r != utf8.RuneError || size > 1) && !endsLine(r) {
 				i += size
 				continue
 			}
@@ -78,6 +82,8 @@ func appendEscape(dst, char []byte) []byte {
 	switch b := char[0]; {
 	case len(char) == 3: // U+2028 or U+2029
 		return append(dst, '\\', 'u', '2', '0', '2', hex[char[2]&0xF])
+	case len(char) == 2:
+		return append(dst, `\u0085`...)
 	case b >= utf8.RuneSelf:
 		return append(dst, "\uFFFD"...)
 	case b == '"' || b == '\\':

@@ -46,6 +46,7 @@ func TestAppendString(t *testing.T) {
 		`"\/<&>`:               `"\"\\/<&>"`,
 		"\x00\x1f\b\n\r\t\x7f": `"\u0000\u001f\u0008\n\r\t` + "\x7f" + `"`,
 		"a\u2028b\u2029":       `"a\u2028b\u2029"`,
+		"a\u0085b\u0086ÿ":      `"a\u0085b` + "\u0086ÿ" + `"`,
 		"a\xffb\xe2\x80":       "\"a\uFFFDb\uFFFD\uFFFD\"",
 		"\uFFFD\xed\xa0\x80":   "\"\uFFFD\uFFFD\uFFFD\uFFFD\"",
 	} {
@@ -55,9 +56,37 @@ func TestAppendString(t *testing.T) {
 	}
 }
 
+// pythonsLineEnds are what str.splitlines takes for the end of a line, more than any other reader of lines does.
+const pythonsLineEnds = "\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029"
+
+// A user is one line of an NDJSON file for every reader, whatever the names have in them.
+func TestNDJSONLines(t *testing.T) {
+	t.Parallel()
+	add := export.Appender(user.ExportSpec{Format: user.NDJSON})
+	var file []byte
+	for range 3 {
+		var err error
+		if file, err = add(file, ada("first_name", "a"+pythonsLineEnds+"b", "city", pythonsLineEnds)); err != nil {
+			t.Fatal(err)
+		}
+		file = append(file, '\n')
+	}
+	lines := strings.FieldsFunc(string(file), func(r rune) bool { return strings.ContainsRune(pythonsLineEnds, r) })
+	if len(lines) != 3 {
+		t.Fatalf("%d lines of 3 users: %q", len(lines), lines)
+	}
+	for _, line := range lines {
+		var u struct{ FirstName, City string }
+		if err := json.Unmarshal([]byte(line), &u); err != nil || u.FirstName != "a"+pythonsLineEnds+"b" || u.City != pythonsLineEnds {
+			t.Errorf("%q: %+v, %v", line, u, err)
+		}
+	}
+}
+
 // FuzzAppendString checks that encoding/json reads back what was written.
 func FuzzAppendString(f *testing.F) {
 	f.Add([]byte("Ada \"the\" first\\\n\u2028"))
+	f.Add([]byte("\u0084\u0085\u0086\xc2"))
 	f.Add([]byte{0xff, 0xe2, 0x80, 0xa8, 0xe2, 0x80, 0, 0x1f, 0x7f})
 	f.Fuzz(func(t *testing.T, s []byte) {
 		got := export.AppendString(nil, s)
@@ -68,7 +97,7 @@ func FuzzAppendString(f *testing.F) {
 		if want := string([]rune(string(s))); back != want { // []rune makes each bad byte a U+FFFD
 			t.Errorf("%q became %q", want, back)
 		}
-		if !utf8.Valid(got) || bytes.ContainsAny(got, "\n\r\u2028\u2029") {
+		if !utf8.Valid(got) || bytes.ContainsAny(got, pythonsLineEnds) {
 			t.Errorf("%q breaks a line or is not UTF-8", got)
 		}
 	})
