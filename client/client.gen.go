@@ -96,6 +96,7 @@ type Error struct {
 	// Code Names the kind of error; stable, though new ones may come.
 	// - 400 `validation_failed`, `user_id_missing`, `batch_limit_exceeded`, `malformed_json`, `user_is_active`
 	// - 401 `unauthenticated`
+	// - 403 `forbidden`
 	// - 404 `route_not_found`, `user_not_found`, `job_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
@@ -108,7 +109,7 @@ type Error struct {
 	// - 426 `upgrade_required`
 	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`
 	// - 500 `internal_error`
-	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`
+	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`
 	Code string `json:"code"`
 
 	// Details What there is depends on the code.
@@ -400,6 +401,9 @@ type BadUser = Error
 // Conflict defines model for Conflict.
 type Conflict = Error
 
+// Forbidden defines model for Forbidden.
+type Forbidden = Error
+
 // ImportAccepted defines model for ImportAccepted.
 type ImportAccepted = AcceptedOrJob
 
@@ -443,14 +447,16 @@ type UserNotFound = Error
 type ExportFileParams struct {
 	Format *Format `form:"format,omitempty" json:"format,omitempty"`
 
-	// Fields The fields wanted, in this order. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
-	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them.
+	// Fields The fields wanted, in this order, each once. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them, that is all
+	// but name and mobile.
 	Fields *Fields `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
 	Compress *Compress `form:"compress,omitempty" json:"compress,omitempty"`
 
-	// Csv `raw` leaves cells as they are, whatever they start with; for format csv only.
+	// Csv For format csv only. `raw` leaves cells as they are, whatever they start with. `excel` begins the file with a byte order
+	// mark, by which Excel knows that it is UTF-8; the mark counts in the length, the ETag and ranges.
 	Csv *CSV `form:"csv,omitempty" json:"csv,omitempty"`
 
 	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
@@ -504,14 +510,16 @@ type ExportFileParams struct {
 type ExportUsersParams struct {
 	Format *Format `form:"format,omitempty" json:"format,omitempty"`
 
-	// Fields The fields wanted, in this order. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
-	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them.
+	// Fields The fields wanted, in this order, each once. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them, that is all
+	// but name and mobile.
 	Fields *Fields `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
 	Compress *Compress `form:"compress,omitempty" json:"compress,omitempty"`
 
-	// Csv `raw` leaves cells as they are, whatever they start with; for format csv only.
+	// Csv For format csv only. `raw` leaves cells as they are, whatever they start with. `excel` begins the file with a byte order
+	// mark, by which Excel knows that it is UTF-8; the mark counts in the length, the ETag and ranges.
 	Csv *CSV `form:"csv,omitempty" json:"csv,omitempty"`
 
 	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
@@ -579,7 +587,7 @@ type ImportRandomUsersParams struct {
 	// Seed The same seed makes the same users. Chosen and reported when absent.
 	Seed *Seed `form:"seed,omitempty" json:"seed,omitempty"`
 
-	// Nat Nationalities, for source randomuser only. Known codes: au, br, ca, ch, de, dk, es, fi, fr, gb, ie, in, ir, mx, nl, no, nz, rs, tr, ua, us.
+	// Nat Nationalities, for source randomuser only; us, ca, au, gb and in when there are none.
 	Nat *Nat `form:"nat,omitempty" json:"nat,omitempty"`
 
 	// UserID The caller.
@@ -650,7 +658,7 @@ type UndoJobParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`.
+	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`. Not together with `after`.
 	Page *PageNumber `form:"page,omitempty" json:"page,omitempty"`
 	Size *PageSize   `form:"size,omitempty" json:"size,omitempty"`
 
@@ -699,7 +707,7 @@ type ImportUsersParams struct {
 	// Seed The same seed makes the same users. Chosen and reported when absent.
 	Seed *Seed `form:"seed,omitempty" json:"seed,omitempty"`
 
-	// Nat Nationalities, for source randomuser only. Known codes: au, br, ca, ch, de, dk, es, fi, fr, gb, ie, in, ir, mx, nl, no, nz, rs, tr, ua, us.
+	// Nat Nationalities, for source randomuser only; us, ca, au, gb and in when there are none.
 	Nat *Nat `form:"nat,omitempty" json:"nat,omitempty"`
 
 	// UserID The caller.
@@ -715,7 +723,7 @@ type ImportUsersParams struct {
 
 // SearchUsersParams defines parameters for SearchUsers.
 type SearchUsersParams struct {
-	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`.
+	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`. Not together with `after`.
 	Page *PageNumber `form:"page,omitempty" json:"page,omitempty"`
 	Size *PageSize   `form:"size,omitempty" json:"size,omitempty"`
 
@@ -934,7 +942,8 @@ type ClientInterface interface {
 	//
 	// The same files as `/export/stream`, whatever the name says. Written to the server's disk first, so that its length
 	// and its hash are known and parts of it can be asked for; it is gone when the answer is over, and made anew for
-	// each request. `If-Range` with the ETag tells whether it is still the same.
+	// each request. `If-Range` with the ETag tells whether it is still the same. `HEAD` tells length and ETag, and takes as
+	// long as `GET`, but for the sending.
 	//
 	// Corresponds with GET /export/csv (the `ExportFile` operationId).
 	ExportFile(ctx context.Context, params *ExportFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1130,6 +1139,9 @@ type ClientInterface interface {
 
 	// ReactivateUser Bring a deleted user back
 	//
+	// A user that is not deleted is refused with 400 `user_is_active`. 409 would be the usual status of a conflict; the
+	// service that this API follows answers 400, and its clients keep working.
+	//
 	// Corresponds with POST /users/{id}/reactivate (the `ReactivateUser` operationId).
 	ReactivateUser(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
@@ -1138,7 +1150,8 @@ type ClientInterface interface {
 //
 // The same files as `/export/stream`, whatever the name says. Written to the server's disk first, so that its length
 // and its hash are known and parts of it can be asked for; it is gone when the answer is over, and made anew for
-// each request. `If-Range` with the ETag tells whether it is still the same.
+// each request. `If-Range` with the ETag tells whether it is still the same. `HEAD` tells length and ETag, and takes as
+// long as `GET`, but for the sending.
 //
 // Corresponds with GET /export/csv (the `ExportFile` operationId).
 func (c *Client) ExportFile(ctx context.Context, params *ExportFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1593,6 +1606,9 @@ func (c *Client) ReplaceUser(ctx context.Context, id ID, params *ReplaceUserPara
 }
 
 // ReactivateUser Bring a deleted user back
+//
+// A user that is not deleted is refused with 400 `user_is_active`. 409 would be the usual status of a conflict; the
+// service that this API follows answers 400, and its clients keep working.
 //
 // Corresponds with POST /users/{id}/reactivate (the `ReactivateUser` operationId).
 func (c *Client) ReactivateUser(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3711,7 +3727,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The same files as `/export/stream`, whatever the name says. Written to the server's disk first, so that its length
 	// and its hash are known and parts of it can be asked for; it is gone when the answer is over, and made anew for
-	// each request. `If-Range` with the ETag tells whether it is still the same.
+	// each request. `If-Range` with the ETag tells whether it is still the same. `HEAD` tells length and ETag, and takes as
+	// long as `GET`, but for the sending.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3944,6 +3961,9 @@ type ClientWithResponsesInterface interface {
 	ReplaceUserWithResponse(ctx context.Context, id ID, params *ReplaceUserParams, body ReplaceUserJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceUserResponse, error)
 
 	// ReactivateUserWithResponse Bring a deleted user back
+	//
+	// A user that is not deleted is refused with 400 `user_is_active`. 409 would be the usual status of a conflict; the
+	// service that this API follows answers 400, and its clients keep working.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4285,6 +4305,8 @@ type ImportBulkResponse struct {
 	JSON202 *ImportAccepted
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *TooLarge
 	// JSON422 the response for an HTTP 422 `application/json` response
@@ -4318,6 +4340,11 @@ func (r ImportBulkResponse) GetJSON202() *ImportAccepted {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r ImportBulkResponse) GetJSON400() *BadRequest {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ImportBulkResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -4407,6 +4434,8 @@ type ImportRandomUsersResponse struct {
 	JSON202 *ImportAccepted
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *TooLarge
 	// JSON422 the response for an HTTP 422 `application/json` response
@@ -4440,6 +4469,11 @@ func (r ImportRandomUsersResponse) GetJSON202() *ImportAccepted {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r ImportRandomUsersResponse) GetJSON400() *BadRequest {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ImportRandomUsersResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -4667,6 +4701,8 @@ type CancelJobResponse struct {
 	JSON200 *Job
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -4689,6 +4725,11 @@ func (r CancelJobResponse) GetJSON200() *Job {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r CancelJobResponse) GetJSON400() *BadRequest {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CancelJobResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -4833,6 +4874,8 @@ type PauseJobResponse struct {
 	JSON200 *Job
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -4855,6 +4898,11 @@ func (r PauseJobResponse) GetJSON200() *Job {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r PauseJobResponse) GetJSON400() *BadRequest {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PauseJobResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -4928,6 +4976,8 @@ type ResumeJobResponse struct {
 	JSON200 *Job
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -4954,6 +5004,11 @@ func (r ResumeJobResponse) GetJSON200() *Job {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r ResumeJobResponse) GetJSON400() *BadRequest {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ResumeJobResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -5032,6 +5087,8 @@ type RetryJobResponse struct {
 	JSON200 *Job
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -5058,6 +5115,11 @@ func (r RetryJobResponse) GetJSON200() *Job {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r RetryJobResponse) GetJSON400() *BadRequest {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RetryJobResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -5131,6 +5193,8 @@ type UndoJobResponse struct {
 	JSON202 *Job
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -5153,6 +5217,11 @@ func (r UndoJobResponse) GetJSON202() *Job {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r UndoJobResponse) GetJSON400() *BadRequest {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UndoJobResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -5351,6 +5420,8 @@ type CreateUserResponse struct {
 	JSON201 *User
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadUser
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *TooLarge
 	// JSON415 the response for an HTTP 415 `application/json` response
@@ -5373,6 +5444,11 @@ func (r CreateUserResponse) GetJSON201() *User {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r CreateUserResponse) GetJSON400() *BadUser {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateUserResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -5457,6 +5533,8 @@ type ImportUsersResponse struct {
 	JSON202 *ImportAccepted
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *TooLarge
 	// JSON422 the response for an HTTP 422 `application/json` response
@@ -5490,6 +5568,11 @@ func (r ImportUsersResponse) GetJSON202() *ImportAccepted {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r ImportUsersResponse) GetJSON400() *BadRequest {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ImportUsersResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -5632,6 +5715,8 @@ type DeleteUserResponse struct {
 	HTTPResponse *http.Response
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadUser
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
 	// JSON412 the response for an HTTP 412 `application/json` response
@@ -5649,6 +5734,11 @@ type DeleteUserResponse struct {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r DeleteUserResponse) GetJSON400() *BadUser {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteUserResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -5826,6 +5916,8 @@ type PatchUserResponse struct {
 	JSON200 *User
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadUser
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
 	// JSON412 the response for an HTTP 412 `application/json` response
@@ -5852,6 +5944,11 @@ func (r PatchUserResponse) GetJSON200() *User {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r PatchUserResponse) GetJSON400() *BadUser {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PatchUserResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -5930,6 +6027,8 @@ type ReplaceUserResponse struct {
 	JSON200 *User
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadUser
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
 	// JSON412 the response for an HTTP 412 `application/json` response
@@ -5956,6 +6055,11 @@ func (r ReplaceUserResponse) GetJSON200() *User {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r ReplaceUserResponse) GetJSON400() *BadUser {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ReplaceUserResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -6034,6 +6138,8 @@ type ReactivateUserResponse struct {
 	JSON200 *User
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *Error
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *UserNotFound
 	// JSON413 the response for an HTTP 413 `application/json` response
@@ -6056,6 +6162,11 @@ func (r ReactivateUserResponse) GetJSON200() *User {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r ReactivateUserResponse) GetJSON400() *Error {
 	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ReactivateUserResponse) GetJSON403() *Forbidden {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -6111,7 +6222,8 @@ func (r ReactivateUserResponse) ContentType() string {
 //
 // The same files as `/export/stream`, whatever the name says. Written to the server's disk first, so that its length
 // and its hash are known and parts of it can be asked for; it is gone when the answer is over, and made anew for
-// each request. `If-Range` with the ETag tells whether it is still the same.
+// each request. `If-Range` with the ETag tells whether it is still the same. `HEAD` tells length and ETag, and takes as
+// long as `GET`, but for the sending.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6500,6 +6612,9 @@ func (c *ClientWithResponses) ReplaceUserWithResponse(ctx context.Context, id ID
 }
 
 // ReactivateUserWithResponse Bring a deleted user back
+//
+// A user that is not deleted is refused with 400 `user_is_active`. 409 would be the usual status of a conflict; the
+// service that this API follows answers 400, and its clients keep working.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6902,6 +7017,13 @@ func ParseImportBulkResponse(rsp *http.Response) (*ImportBulkResponse, error) {
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7047,6 +7169,13 @@ func ParseImportRandomUsersResponse(rsp *http.Response) (*ImportRandomUsersRespo
 			return nil, err
 		}
 		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
@@ -7328,6 +7457,13 @@ func ParseCancelJobResponse(rsp *http.Response) (*CancelJobResponse, error) {
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7476,6 +7612,13 @@ func ParsePauseJobResponse(rsp *http.Response) (*PauseJobResponse, error) {
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7556,6 +7699,13 @@ func ParseResumeJobResponse(rsp *http.Response) (*ResumeJobResponse, error) {
 			return nil, err
 		}
 		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -7655,6 +7805,13 @@ func ParseRetryJobResponse(rsp *http.Response) (*RetryJobResponse, error) {
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7752,6 +7909,13 @@ func ParseUndoJobResponse(rsp *http.Response) (*UndoJobResponse, error) {
 			return nil, err
 		}
 		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -7934,6 +8098,13 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8031,6 +8202,13 @@ func ParseImportUsersResponse(rsp *http.Response) (*ImportUsersResponse, error) 
 			return nil, err
 		}
 		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
@@ -8234,6 +8412,13 @@ func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest UserNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8419,6 +8604,13 @@ func ParsePatchUserResponse(rsp *http.Response) (*PatchUserResponse, error) {
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest UserNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8517,6 +8709,13 @@ func ParseReplaceUserResponse(rsp *http.Response) (*ReplaceUserResponse, error) 
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest UserNotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8614,6 +8813,13 @@ func ParseReactivateUserResponse(rsp *http.Response) (*ReactivateUserResponse, e
 			return nil, err
 		}
 		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest UserNotFound

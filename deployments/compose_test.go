@@ -49,6 +49,10 @@ func TestServices(t *testing.T) {
 			t.Errorf("%s runs with a writable root or capabilities", name)
 		}
 	}
+	// Its root is not writable, and exports are files for a while.
+	if !slices.ContainsFunc(p.Services["api"].Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == "/tmp" && !v.ReadOnly }) {
+		t.Error("the API has no folder for /export/csv")
+	}
 	if r := p.Services["worker"].Deploy.Replicas; r == nil || *r != 3 {
 		t.Errorf("worker has %v replicas, want 3", r)
 	}

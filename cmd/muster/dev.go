@@ -84,6 +84,7 @@ func runEmbedded(ctx context.Context, c *config.Config, dir string, offline bool
 	if err != nil {
 		return err
 	}
+	a.RefuseOtherNames()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Serve(ctx) })
 	g.Go(func() error { return workerproc.Run(ctx, s) })

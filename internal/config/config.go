@@ -30,6 +30,7 @@ type Config struct {
 	MonitoringReadOnly bool     `env:"MUSTER_MONITORING_READ_ONLY" default:"true" negatable:"" help:"Whether /monitoring only shows the queue, and cannot change it."`
 	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API."`
 	MaxExports         int      `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
+	TempDir            string   `env:"MUSTER_TEMP_DIR" help:"The folder for the files of /export/csv, each there while it is sent; empty: the system's for temporary files."`
 
 	Tiers    string `env:"MUSTER_TIERS" default:"${tiers}" help:"The tier table: NAME:max users:concurrent jobs[:cooldown], …"`
 	MaxCount int64  `env:"MUSTER_MAX_COUNT" default:"10000000" help:"Most users that one job may ask for."`

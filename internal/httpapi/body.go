@@ -25,7 +25,7 @@ const (
 	patchKey = "muster.patch"
 )
 
-// readBody reads the body, and keeps it for the routes that take one. So a body above maxBody is refused before anything is
+// readBody reads the body, and keeps it for the routes of the contract. So a body above maxBody is refused before anything is
 // done, also one that does not say its length.
 func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -39,7 +39,7 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		var kept bytes.Buffer
 		to := io.Discard
-		if _, _, op := s.operation(c); op != nil && op.RequestBody != nil {
+		if _, _, op := s.operation(c); op != nil {
 			to = &kept
 		}
 		c.Response().Header().Set("Connection", "close") // unless the body turns out to be small enough

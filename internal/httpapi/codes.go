@@ -18,6 +18,7 @@ const (
 	malformedJSON
 	userIsActive
 	unauthenticated
+	forbidden
 	routeNotFound
 	userNotFound
 	jobNotFound
@@ -40,6 +41,7 @@ const (
 	storeUnavailable
 	queueUnavailable
 	queueFull
+	noSpace
 	codeCount
 )
 
@@ -55,6 +57,7 @@ var codes = [codeCount]struct {
 	malformedJSON:        {400, "malformed_json"},
 	userIsActive:         {400, "user_is_active"},
 	unauthenticated:      {401, "unauthenticated"},
+	forbidden:            {403, "forbidden"},
 	routeNotFound:        {404, "route_not_found"},
 	userNotFound:         {404, "user_not_found"},
 	jobNotFound:          {404, "job_not_found"},
@@ -77,6 +80,7 @@ var codes = [codeCount]struct {
 	storeUnavailable:     {503, "store_unavailable"},
 	queueUnavailable:     {503, "queue_unavailable"},
 	queueFull:            {503, "queue_full"},
+	noSpace:              {503, "no_space"},
 }
 
 func (c code) String() string { return codes[c].name }

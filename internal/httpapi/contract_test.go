@@ -1,10 +1,13 @@
 package httpapi_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +19,7 @@ import (
 	"github.com/musterhq/muster/internal/httpapi"
 	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 )
 
 func TestContractIsValid(t *testing.T) {
@@ -214,39 +218,142 @@ func TestEveryStatusOfEveryRoute(t *testing.T) {
 func TestRoutesThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newFakes(), nil)
-	for _, request := range []string{"GET /", "GET /api", "GET /api/v1/nothing", "GET /api/v2/jobs", "GET /api/v1/jobs/", "GET /monitoring", "GET /debug/pprof/"} {
+	for _, request := range []string{"GET /api", "GET /api/v1/nothing", "GET /api/v2/jobs", "GET /api/v1/jobs/", "GET /monitoring", "GET /debug/pprof/"} {
 		a.failure(a.do(request, ada, nil), 404, "route_not_found")
 	}
-	got := a.do("DELETE /api/v1/jobs", ada, nil)
-	a.failure(got, 405, "method_not_allowed")
-	if allow := got.Header.Get("Allow"); !strings.Contains(allow, "GET") {
-		t.Errorf("Allow = %q", allow)
+	for _, page := range []string{"GET /", "HEAD /"} {
+		if got := a.do(page, nil, nil); got.StatusCode != http.StatusFound || got.Header.Get("Location") != "/docs" {
+			t.Errorf("%s: %d, Location %q, want it to lead to /docs", page, got.StatusCode, got.Header.Get("Location"))
+		}
 	}
 }
 
-// HEAD is GET without its body.
+// concrete returns a path with values for the parameters of a route, or of the contract's path.
+func concrete(path string) string {
+	return strings.NewReplacer(":id", "1", "{id}", "1", ":jobId", jobID, "{jobId}", jobID, "/docs/*", "/docs/swagger-ui.css", "/*", "/x").Replace(path)
+}
+
+// A path of the contract has the methods that the contract says, and Allow names them, also where another route would fit with a part of the path
+// for its parameter.
+func TestMethodsThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newFakes(), nil)
+	spec, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range spec.Paths.Map() {
+		want := []string{http.MethodOptions}
+		for method := range item.Operations() {
+			want = append(want, method)
+		}
+		if item.Get != nil {
+			want = append(want, http.MethodHead)
+		}
+		slices.Sort(want)
+		for _, prefix := range prefixes(spec, item) {
+			url := prefix + concrete(path)
+			for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND"} {
+				if slices.Contains(want, method) && method != http.MethodOptions {
+					continue
+				}
+				got := a.do(method+" "+url, ada, nil)
+				switch method {
+				case http.MethodOptions:
+					if got.StatusCode != http.StatusNoContent {
+						t.Errorf("%s %s: %d", method, url, got.StatusCode)
+					}
+				case http.MethodHead:
+					if got.StatusCode != http.StatusMethodNotAllowed {
+						t.Errorf("%s %s: %d", method, url, got.StatusCode)
+					}
+				default:
+					a.failure(got, 405, "method_not_allowed")
+				}
+				allow := strings.Split(got.Header.Get("Allow"), ", ")
+				if slices.Sort(allow); !slices.Equal(allow, want) {
+					t.Errorf("%s %s: Allow = %q, want %q", method, url, allow, want)
+				}
+			}
+		}
+	}
+	// Braces of a caller's are no parameter of the contract's.
+	a.failure(a.do("GET /api/v1/users/%7Bid%7D", nil, nil), 400, "validation_failed")
+}
+
+// HEAD is there wherever GET is: the same status and headers, without a body.
 func TestHead(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
 	f.stored[jobID] = sample(job.Completed)
-	a := newAPI(t, f, nil)
-	for path, status := range map[string]int{
-		"/api/v1/users": 200, "/api/users/search?size=0": 400, "/api/v1/users/1": 200, "/api/users/2": 404, "/api/v1/jobs": 200,
-		"/api/v1/jobs/" + jobID: 200, "/healthz": 200, "/readyz": 200, "/openapi.json": 200,
-	} {
+	s, logs := newServer(t, f, nil)
+	a := serve(t, s.Public(), logs, nil)
+	for _, r := range s.Public().(*echo.Echo).Routes() {
+		path := concrete(r.Path)
+		if r.Method != http.MethodGet {
+			continue
+		}
 		get, head := a.do("GET "+path, ada, nil), a.do("HEAD "+path, ada, nil)
-		if head.StatusCode != status || len(head.body) != 0 || head.Header.Get("ETag") != get.Header.Get("ETag") ||
-			status == 200 && head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
-			t.Errorf("HEAD %s: %d %v %q, GET has %v", path, head.StatusCode, head.Header, head.body, get.Header)
+		if head.StatusCode != get.StatusCode || get.StatusCode >= 400 || len(head.body) != 0 {
+			t.Errorf("HEAD %s: %d %q, GET has %d", path, head.StatusCode, head.body, get.StatusCode)
+		}
+		for _, name := range []string{"Content-Type", "Content-Disposition", "Content-Security-Policy", "ETag", "Location", "Cache-Control"} {
+			now := regexp.MustCompile(`\d{8}T\d{6}Z`)
+			if got, want := now.ReplaceAllString(head.Header.Get(name), ""), now.ReplaceAllString(get.Header.Get(name), ""); got != want {
+				t.Errorf("HEAD %s: %s = %q, GET has %q", path, name, got, want)
+			}
+		}
+	}
+	for path, status := range map[string]int{
+		"/api/users/search?size=0": 400, "/api/users/2": 404, "/api/v1/export/stream?size=1": 400, "/api/v1/export/csv?jobId=" + otherID: 404,
+		"/api/v1/jobs/" + otherID + "/events": 404, "/nothing": 404,
+	} {
+		if got := a.do("HEAD "+path, ada, nil); got.StatusCode != status || len(got.body) != 0 {
+			t.Errorf("HEAD %s: %d %q, want %d", path, got.StatusCode, got.body, status)
 		}
 	}
 	if got := a.do("HEAD /api/v1/users/1", as{"If-None-Match", byronTag}, nil); got.StatusCode != http.StatusNotModified {
 		t.Errorf("HEAD with the tag: %d", got.StatusCode)
 	}
-	for _, path := range []string{"/api/v1/export/stream", "/api/v1/jobs/" + jobID + "/events"} {
-		if got := a.do("HEAD "+path, ada, nil); got.StatusCode != http.StatusMethodNotAllowed {
-			t.Errorf("HEAD of the stream %s: %d", path, got.StatusCode)
+}
+
+// A stream is not made to answer HEAD, and takes no place of one.
+func TestHeadOfStreams(t *testing.T) {
+	t.Parallel()
+	f := newFakes()
+	f.stored[jobID] = sample(job.InProgress) // its events would not end
+	f.stream = func(context.Context, io.Writer, user.ExportSpec) (int64, error) {
+		t.Error("HEAD made the file")
+		return 0, nil
+	}
+	a := newAPI(t, f, func(c *httpapi.Config) { c.MaxExports = 1 })
+	for _, path := range []string{"/api/v1/export/stream?format=avro", "/api/v1/jobs/" + jobID + "/events"} {
+		if got := a.do("HEAD "+path, ada, nil); got.StatusCode != http.StatusOK || got.Header.Get("Content-Type") == "" {
+			t.Errorf("%s: %d %v", path, got.StatusCode, got.Header)
 		}
+	}
+}
+
+// A path is what it reads decoded, but an encoded slash separates nothing.
+func TestEncodedPaths(t *testing.T) {
+	t.Parallel()
+	f := newFakes()
+	f.stored[jobID] = sample(job.Completed)
+	a := newAPI(t, f, nil)
+	for path, status := range map[string]int{
+		"/api/v1/users/%31": 200, "/%61pi/v1/%75sers/1": 200, "/api/v1/users/%73earch": 200, "/d%6fcs": 200,
+		"/api/v1/jobs/" + strings.ReplaceAll(jobID, "-", "%2D"): 200, "/api/v1/jobs/" + strings.ReplaceAll(jobID, "-", "%2d"): 200,
+		// Decoded once, not twice.
+		"/api/v1/users/%2531": 400, "/api/v1/jobs/" + strings.ReplaceAll(jobID, "-", "%252D"): 400,
+		"/api/v1/users%2F1": 404, "/api/v1%2fusers/1": 404, "/api/v1/users/1%2Freactivate": 400, "/api/v1/users/%2F": 400, "/api/v1/users/%31%2F": 400,
+		"/api/v1/users/%2e%2e": 400, "/api/v1/users/%00": 400, "/api/v1/users/1%20": 400, "/docs/%2e%2e/%2e%2e/etc/passwd": 404, "/docs/..%2f..%2fetc/passwd": 404,
+	} {
+		if got := a.do("GET "+path, ada, nil); got.StatusCode != status {
+			t.Errorf("%s: %d %.200s, want %d", path, got.StatusCode, got.body, status)
+		}
+	}
+	if got := a.do("PUT /api/v1/users/%73earch", ada, nil); got.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("PUT of a literal path, encoded: %d", got.StatusCode)
 	}
 }
 

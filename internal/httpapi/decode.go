@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -110,7 +112,7 @@ func (d *userDecoder) member(name string, value json.RawMessage) {
 	f := user.FieldOf(name)
 	switch {
 	case f == nil:
-		d.bad(shorten(name), "is not a field of a user")
+		d.bad(shorten(name), "is not a field of a user"+meant(name))
 	case !f.Settable():
 		d.bad(name, "cannot be set")
 	case d.given[f.Name] != "":
@@ -123,6 +125,16 @@ func (d *userDecoder) member(name string, value json.RawMessage) {
 			d.number(f.Number(&d.Patch), name, value)
 		}
 	}
+}
+
+// meant names the field that a name means if case, hyphens and underscores are of no account; empty: none.
+func meant(name string) string {
+	for _, f := range user.Fields() {
+		if f.Settable() && folded(f.Name) == folded(name) {
+			return ", but " + f.Name + " is"
+		}
+	}
+	return ""
 }
 
 // text reads a string; null empties one that is not needed.
@@ -148,11 +160,28 @@ func (d *userDecoder) number(to **int, name string, value json.RawMessage) {
 	switch {
 	case value[0] == 'n':
 		d.bad(name, "must not be null")
-	case err != nil || f != math.Trunc(f):
+	case err != nil && !errors.Is(err, strconv.ErrRange) || !isWhole(string(value)):
 		d.bad(name, "must be a whole number")
 	default:
 		*to = new(int(max(-1, min(f, math.MaxInt32)))) // out of bounds stays out of bounds
 	}
+}
+
+// isWhole reports whether a JSON number has no fraction. It looks at the digits, because the nearest float64 of
+// 3.0000000000000001 has none.
+func isWhole(number string) bool {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	shift, err := strconv.Atoi(cmp.Or(exponent, "0"))
+	if err != nil { // of more digits than there can be zeros
+		shift = math.MaxInt32
+		if strings.HasPrefix(exponent, "-") {
+			shift = math.MinInt32
+		}
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimLeft(whole+fraction, "-0")
+	last := len(digits) - len(strings.TrimRight(digits, "0")) // zeros at the end
+	return digits == "" || last+shift >= len(fraction)
 }
 
 // halfCharacter reports whether a valid JSON string escapes one half of a surrogate pair without the other.

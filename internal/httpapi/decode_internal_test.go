@@ -76,6 +76,30 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
+// Whether a number is whole is decided by its digits, not by what a float64 makes of them.
+func TestWholeNumbers(t *testing.T) {
+	t.Parallel()
+	zeros := strings.Repeat("0", 1000)
+	for number, want := range map[string]bool{
+		"3": true, "0": true, "-0": true, "-7": true, "36.0": true, "3.6e1": true, "0.36E+2": true, "3600e-2": true, "3." + zeros: true,
+		"0e-99999999999999999999": true, "0.0e5": true, "1e99999999999999999999": true, "1" + zeros + "e-1000": true, "0." + zeros + "1e1001": true,
+		"3.0000000000000001": false, "1.5": false, "3.6e0": false, "36e-1": false, "1e-99999999999999999999": false, "3." + zeros + "1": false,
+		"1" + zeros + "e-1001": false, "0." + zeros + "1e1000": false, "-0.1": false, "149.99999999999999999": false,
+	} {
+		if got := isWhole(number); got != want {
+			t.Errorf("%.40s: %t", number, got)
+		}
+		if fields := fieldsOf(`{"age":`+number+`}`, false); !want && fields != "age" {
+			t.Errorf("%.40s was taken as an age", number)
+		}
+	}
+	for number, message := range map[string]string{"1e400": "must be 1 to 150", "-1e400": "must be 1 to 150", "3.0000000000000001": "must be a whole number"} {
+		if _, bad, err := decodeUser([]byte(`{"age":`+number+`}`), false); err != nil || len(bad) != 1 || bad[0].Message != message {
+			t.Errorf("%s: %v %v, want %q", number, bad, err, message)
+		}
+	}
+}
+
 // Names come in every script, and what was sent is what is stored.
 func TestBodiesKeepText(t *testing.T) {
 	t.Parallel()

@@ -19,22 +19,21 @@ func (s *Server) contract(c echo.Context) error {
 	return c.JSONBlob(http.StatusOK, s.specJSON)
 }
 
-// docs serves Swagger UI at /docs. Its assets are in the program. The page is our own, because the library's has inline
+// docs serves Swagger UI at /docs, from assets in the program. The page is our own, because the library's has inline
 // scripts, which the Content-Security-Policy forbids.
 func (s *Server) docs(e *echo.Echo) {
 	// Swagger UI sets styles on elements and shows images from data: URLs.
-	const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
-		"connect-src 'self'; frame-ancestors 'none'"
+	csp := policy("default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'")
 	g := e.Group("/docs", func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			c.Response().Header().Set("Content-Security-Policy", policy)
+			c.Response().Header().Set("Content-Security-Policy", csp)
 			c.Response().Header().Set("Cache-Control", "public, max-age=3600")
 			return next(c)
 		}
 	})
 	page := func(c echo.Context) error { return c.HTMLBlob(http.StatusOK, docsPage) }
-	g.GET("", page)
-	g.GET("/", page)
-	g.GET("/docs.js", func(c echo.Context) error { return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", docsScript) })
-	g.GET("/*", echo.WrapHandler(v5emb.New("Muster", "/openapi.json", "/docs/")))
+	g.Match(read, "", page)
+	g.Match(read, "/", page)
+	g.Match(read, "/docs.js", func(c echo.Context) error { return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", docsScript) })
+	g.Match(read, "/*", echo.WrapHandler(v5emb.New("Muster", "/openapi.json", "/docs/")))
 }

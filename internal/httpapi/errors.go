@@ -65,6 +65,13 @@ func explain(err error) problem {
 		return problem{code: tooManyRequests, message: e.Error(), retry: wait,
 			details: &api.ErrorDetails{Limit: int64(e.limit), InUse: new(int64(e.limit)), RetryAfterSeconds: int64(wait.Seconds())}}
 	}
+	if e, ok := errors.AsType[forbiddenError](err); ok {
+		return problem{code: forbidden, message: e.Error()}
+	}
+	if _, ok := errors.AsType[noSpaceError](err); ok {
+		const wait = 30 * time.Second // in which other exports end
+		return problem{code: noSpace, message: "there is no room for the file here; /export/stream needs none", retry: wait}
+	}
 	switch {
 	case errors.Is(err, job.ErrNotFound):
 		return problem{code: jobNotFound, message: job.ErrNotFound.Error()}

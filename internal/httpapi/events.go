@@ -44,6 +44,10 @@ func (e *watch) VisitJobEventsResponse(w http.ResponseWriter) error {
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("X-Accel-Buffering", "no") // nginx would collect the events
 	}
+	if isHead(e.ctx) {
+		out.start()
+		return nil
+	}
 	if err := e.show(out); err != nil {
 		return err
 	}

@@ -51,8 +51,9 @@ func (s *Server) download(ctx context.Context, p api.ExportUsersParams) (*downlo
 			Name: p.Name, City: p.City, State: p.State, Email: p.Email, Gender: p.Gender,
 			Age: p.Age, MinAge: p.MinAge, MaxAge: p.MaxAge, Deleted: p.Deleted,
 		},
-		Format: p.Format, Fields: p.Fields, Compress: p.Compress, Raw: p.Csv == "raw",
+		Format: p.Format, Fields: p.Fields, Compress: p.Compress,
 	}}
+	d.spec.Raw, d.spec.Excel = csvVariant(p.Csv)
 	if p.JobID != nil {
 		j, err := s.Jobs.Get(ctx, p.Caller, p.JobID.String())
 		if err != nil {
@@ -73,6 +74,9 @@ func (s *Server) download(ctx context.Context, p api.ExportUsersParams) (*downlo
 	}
 	return d, nil
 }
+
+// csvVariant returns what the parameter csv asks for.
+func csvVariant(csv string) (raw, excel bool) { return csv == "raw", csv == "excel" }
 
 // describe sets the headers of the file.
 func (d *download) describe(h http.Header) {
@@ -97,8 +101,13 @@ func (s *Server) place() (leave func(), err error) {
 }
 
 // VisitExportUsersResponse streams the users. An error before the first byte becomes an error answer, one after it
-// cuts the connection; both are respondError's work.
+// cuts the connection; both are respondError's work. HEAD gets what is known without a look at the users.
 func (d *download) VisitExportUsersResponse(w http.ResponseWriter) error {
+	if isHead(d.ctx) {
+		d.describe(w.Header())
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
 	leave, err := d.s.place()
 	if err != nil {
 		return err

@@ -3,12 +3,9 @@ package httpapi
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -28,8 +25,7 @@ func (h handlers) ExportFile(ctx context.Context, r api.ExportFileRequestObject)
 	}
 	f := &fileDownload{download: d, conditions: http.Header{}}
 	for name, value := range map[string]string{"Range": p.Range, "If-Range": p.IfRange, "If-None-Match": p.IfNoneMatch} {
-		// A range of anything but bytes is to be ignored (RFC 9110, 14.2); ServeContent would refuse it.
-		if value != "" && (name != "Range" || strings.HasPrefix(value, "bytes=")) {
+		if value != "" {
 			f.conditions.Set(name, value)
 		}
 	}
@@ -43,7 +39,8 @@ type fileDownload struct {
 }
 
 // VisitExportFileResponse writes the users to a file without a name, and sends that. Nothing is sent before the file
-// is whole, so whatever goes wrong until then becomes an error answer.
+// is whole, so whatever goes wrong until then becomes an error answer. HEAD goes through the users as well, to know the
+// length and the ETag, but keeps no file.
 func (d *fileDownload) VisitExportFileResponse(w http.ResponseWriter) error {
 	leave, err := d.s.place()
 	if err != nil {
@@ -53,57 +50,63 @@ func (d *fileDownload) VisitExportFileResponse(w http.ResponseWriter) error {
 	ctx, cancel := untilShutdown(d.ctx)
 	defer cancel()
 	out := d.s.newStream(w) // lifts the deadline for answers, which the export alone may take longer than
-	f, remove, err := nameless(d.s.TempDir)
-	if err != nil {
-		return err
-	}
-	defer remove()
 	hash := sha256.New()
-	rows, err := d.s.Export.Stream(ctx, io.MultiWriter(f, hash), d.spec)
-	if err != nil {
-		return err
+	all := &counter{w: hash}
+	var file *tempFile
+	if !isHead(d.ctx) {
+		if file, err = newTempFile(d.s.TempDir); err != nil {
+			return err
+		}
+		defer file.remove()
+		all.w = io.MultiWriter(file, hash)
 	}
-	size, err := f.Seek(0, io.SeekCurrent)
+	rows, err := d.s.Export.Stream(ctx, all, d.spec)
 	if err != nil {
 		return err
 	}
 	d.describe(w.Header())
 	w.Header().Set("ETag", etag(hash.Sum(nil)))
 	w.Header().Set(rowCount, strconv.FormatInt(rows, 10))
-	return d.send(w, out, f, size)
+	return d.send(w, out, file, all.n)
 }
 
-// send leaves ranges and conditions to net/http.
-func (d *fileDownload) send(w http.ResponseWriter, out *stream, f io.ReadSeeker, size int64) error {
+// counter counts what is written to w.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// send leaves ranges and conditions to net/http. Without a file it answers HEAD.
+func (d *fileDownload) send(w http.ResponseWriter, out *stream, file *tempFile, size int64) error {
 	h := w.Header()
 	if d.encoding != "" {
 		// ServeContent leaves it out when there is a Content-Encoding, in case its writer compresses.
 		h.Set("Content-Length", strconv.FormatInt(size, 10))
 	}
+	r := &http.Request{Method: http.MethodHead, Header: d.conditions}
+	content := io.NewSectionReader(file, 0, size)
+	if file == nil {
+		r.Header.Del("Range") // which only GET has (RFC 9110, 14.2)
+	} else {
+		r.Method = http.MethodGet
+		limitRange(r.Header, size)
+	}
 	fw := &fileWriter{ResponseWriter: w, out: out}
-	http.ServeContent(fw, &http.Request{Method: http.MethodGet, Header: d.conditions}, "", time.Time{}, f)
+	http.ServeContent(fw, r, "", time.Time{}, content)
 	if fw.refused {
 		for _, name := range []string{"Content-Type", "Content-Disposition", "Content-Length", "Content-Encoding", "ETag", rowCount} {
 			h.Del(name)
 		}
+		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 		return echo.NewHTTPError(http.StatusRequestedRangeNotSatisfiable)
 	}
 	return fw.err
-}
-
-// nameless returns a new file that nobody else can open; remove closes and removes it. Its name goes at once where the
-// system allows that, so that even a crash leaves nothing behind.
-func nameless(dir string) (f *os.File, remove func(), err error) {
-	if f, err = os.CreateTemp(dir, "muster-export-*"); err != nil {
-		return nil, nil, fmt.Errorf("make a file for the export: %w", err)
-	}
-	gone := os.Remove(f.Name()) == nil
-	return f, func() {
-		_ = f.Close()
-		if !gone {
-			_ = os.Remove(f.Name())
-		}
-	}, nil
 }
 
 // fileWriter is what ServeContent writes to: pieces with deadlines, and no refusal but in the one error form.

@@ -154,6 +154,7 @@ func (a *testServer) do(request string, headers as, body io.Reader) answer {
 func (a *testServer) matchesContract(r *http.Request, res *http.Response, body []byte) {
 	a.t.Helper()
 	plain, _ := http.NewRequest(r.Method, r.URL.RequestURI(), nil) // the contract's servers have no host
+	plain.URL.RawPath = ""                                         // the router would match it
 	route, params, err := a.router.FindRoute(plain)
 	if err != nil {
 		return

@@ -30,8 +30,8 @@ func (h handlers) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObj
 		wg.Go(func() { results[i] = h.check(ctx, check) })
 	}
 	wg.Wait()
-	for _, r := range results {
-		if r.Status != checkOK {
+	for i, r := range results {
+		if r.Status != checkOK && !h.Checks[i].Minor {
 			return api.GetReadiness503JSONResponse{Status: "unavailable", Checks: results}, nil
 		}
 	}
@@ -52,6 +52,8 @@ func (s *Server) check(ctx context.Context, c Check) api.CheckResult {
 	switch {
 	case errors.Is(err, job.ErrSchema):
 		r.Message = job.ErrSchema.Error()
+	case errors.As(err, new(noSpaceError)):
+		r.Message = "does not take files"
 	case errors.Is(err, context.DeadlineExceeded):
 		r.Message = "no answer within " + checkWithin.String()
 	}

@@ -10,64 +10,81 @@ import (
 	"github.com/musterhq/muster/internal/httpapi/api"
 )
 
-// Public serves the API, its documentation and the health checks.
+// read are the methods of all that is read: HEAD is there wherever GET is (RFC 9110, 9.1).
+var read = []string{http.MethodGet, http.MethodHead}
+
+// Public serves the API, its documentation and the health checks. It answers to any Host, unless LoopbackNames is set.
 func (s *Server) Public() http.Handler {
 	e := s.echo()
 	if len(s.CORSOrigins) > 0 {
 		e.Use(s.cors())
 	}
-	e.Use(s.readBody, s.validate)
+	if s.LoopbackNames {
+		e.Use(loopbackNames)
+	}
+	e.Use(sameOrigin, s.literalFirst, s.readBody, s.validate)
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 
-	read := []string{http.MethodGet, http.MethodHead} // but not of streams: they cost as much without their body
 	for _, prefix := range []string{"/api/v1", "/api"} {
-		g := e.Group(prefix)                                // no middleware of its own: Echo would answer 404 for 405
-		g.Match(read, "/users", w.ListUsers)                // a client lists users
-		g.Match(read, "/users/search", w.SearchUsers)       // the same, under its other path
-		g.POST("/users", w.CreateUser)                      // a client has a user
-		g.Match(read, "/users/:id", w.GetUser)              // a client shows one
-		g.PUT("/users/:id", w.ReplaceUser)                  // a client saves its form
-		g.PATCH("/users/:id", w.PatchUser)                  // a client changes a field
-		g.DELETE("/users/:id", w.DeleteUser)                // a client deletes one
-		g.POST("/users/:id/reactivate", w.ReactivateUser)   // and restores it
-		g.POST("/users/import/async", w.ImportUsers)        // a client wants many users
-		g.POST("/import/bulk", w.ImportBulk)                // the same, source faker
-		g.POST("/import/random-users", w.ImportRandomUsers) // the same, source randomuser
-		g.Match(read, "/jobs", w.ListJobs)                  // a client looks for its jobs
-		g.Match(read, "/jobs/:jobId", w.GetJob)             // a client polls
-		g.GET("/jobs/:jobId/events", w.JobEvents)           // a client watches
-		g.POST("/jobs/:jobId/cancel", w.CancelJob)          // a client has changed its mind
-		g.POST("/jobs/:jobId/pause", w.PauseJob)            // a client makes room for another job
-		g.POST("/jobs/:jobId/resume", w.ResumeJob)          // and lets it go on
-		g.POST("/jobs/:jobId/retry", w.RetryJob)            // what made a job fail is mended
-		g.POST("/jobs/:jobId/undo", w.UndoJob)              // a client wants the users of a job gone
-		g.GET("/export/stream", w.ExportUsers, chunked)     // a client wants them all as a file
-		g.GET("/export/csv", w.ExportFile)                  // the same, for one that resumes downloads
+		g := e.Group(prefix)                                    // no middleware of its own: Echo would answer 404 for 405
+		g.Match(read, "/users", w.ListUsers)                    // a client lists users
+		g.Match(read, "/users/search", w.SearchUsers)           // the same, under its other path
+		g.POST("/users", w.CreateUser)                          // a client has a user
+		g.Match(read, "/users/:id", w.GetUser)                  // a client shows one
+		g.PUT("/users/:id", w.ReplaceUser)                      // a client saves its form
+		g.PATCH("/users/:id", w.PatchUser)                      // a client changes a field
+		g.DELETE("/users/:id", w.DeleteUser)                    // a client deletes one
+		g.POST("/users/:id/reactivate", w.ReactivateUser)       // and restores it
+		g.POST("/users/import/async", w.ImportUsers)            // a client wants many users
+		g.POST("/import/bulk", w.ImportBulk)                    // the same, source faker
+		g.POST("/import/random-users", w.ImportRandomUsers)     // the same, source randomuser
+		g.Match(read, "/jobs", w.ListJobs)                      // a client looks for its jobs
+		g.Match(read, "/jobs/:jobId", w.GetJob)                 // a client polls
+		g.Match(read, "/jobs/:jobId/events", w.JobEvents)       // a client watches
+		g.POST("/jobs/:jobId/cancel", w.CancelJob)              // a client has changed its mind
+		g.POST("/jobs/:jobId/pause", w.PauseJob)                // a client makes room for another job
+		g.POST("/jobs/:jobId/resume", w.ResumeJob)              // and lets it go on
+		g.POST("/jobs/:jobId/retry", w.RetryJob)                // what made a job fail is mended
+		g.POST("/jobs/:jobId/undo", w.UndoJob)                  // a client wants the users of a job gone
+		g.Match(read, "/export/stream", w.ExportUsers, chunked) // a client wants them all as a file
+		g.Match(read, "/export/csv", w.ExportFile)              // the same, for one that resumes downloads
 	}
 	e.Match(read, "/healthz", w.GetHealth)     // orchestrator: restart me?
 	e.Match(read, "/readyz", w.GetReadiness)   // load balancer: send me requests?
 	e.Match(read, "/openapi.json", s.contract) // client generators, /docs
+	e.Match(read, "/", leadTo("/docs"))        // people who were told a host and a port
 	s.docs(e)                                  // GET /docs, people
 	return e
 }
 
-// Admin serves what is for operators only; its listener is on loopback unless configured otherwise.
+// Admin serves what is for operators only; its listener is on loopback unless configured otherwise. Without a password it
+// answers under loopback's names only. With one it answers to any, since a browser sends the password to no other origin.
 func (s *Server) Admin() http.Handler {
 	e := s.echo()
+	if s.AdminPassword == "" {
+		e.Use(loopbackNames)
+	}
+	e.Use(sameOrigin)
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
-	e.GET("/healthz", w.GetHealth)
+	e.Match(read, "/healthz", w.GetHealth)
 
 	g := e.Group("")
 	if s.AdminPassword != "" {
 		g.Use(middleware.BasicAuth(s.isAdmin))
 	}
-	g.GET("/debug/pprof/*", echo.WrapHandler(http.HandlerFunc(pprof.Index))) // go tool pprof
-	g.GET("/debug/pprof/cmdline", echo.WrapHandler(http.HandlerFunc(pprof.Cmdline)))
-	g.GET("/debug/pprof/profile", echo.WrapHandler(http.HandlerFunc(pprof.Profile)))
-	g.GET("/debug/pprof/symbol", echo.WrapHandler(http.HandlerFunc(pprof.Symbol)))
-	g.GET("/debug/pprof/trace", echo.WrapHandler(http.HandlerFunc(pprof.Trace)))
+	// go tool pprof. Not its cmdline, which would show the passwords that were given as flags.
+	g.Match(read, "/debug/pprof/*", echo.WrapHandler(http.HandlerFunc(pprof.Index)))
+	g.Match(read, "/debug/pprof/profile", echo.WrapHandler(http.HandlerFunc(pprof.Profile)))
+	g.Match(read, "/debug/pprof/symbol", echo.WrapHandler(http.HandlerFunc(pprof.Symbol)))
+	g.Match(read, "/debug/pprof/trace", echo.WrapHandler(http.HandlerFunc(pprof.Trace)))
 	if s.Monitoring != nil {
-		s.Monitoring.mount(g.Group("/monitoring")) // asynqmon: the queues
+		s.Monitoring.mount(g.Group(monitoringRoot)) // asynqmon: the queues
+		g.Match(read, "/", leadTo(monitoringRoot))
 	}
 	return e
+}
+
+// leadTo sends the caller on to another path.
+func leadTo(path string) echo.HandlerFunc {
+	return func(c echo.Context) error { return c.Redirect(http.StatusFound, path) }
 }

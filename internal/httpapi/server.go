@@ -72,6 +72,8 @@ type Exporter interface {
 type Check struct {
 	Name string
 	Ping func(ctx context.Context) error
+	// Minor: all but a few requests do without it, so the process is ready all the same.
+	Minor bool
 }
 
 // Config is what a Server is made of. Fields without a remark are required.
@@ -86,8 +88,9 @@ type Config struct {
 	Upstream      job.Allowance // for the time that a RandomUser job still takes; zero: nothing limits it
 	BatchRows     int           // users that workers commit at once, for the message of a job; 0: 1000
 	MaxExports    int           // exports at once in this process; 0: 4
-	TempDir       string        // where exports are files for a while; empty: os.TempDir
+	TempDir       string        // where GET /export/csv keeps its files; empty: os.TempDir
 	CORSOrigins   []string      // empty: no CORS
+	LoopbackNames bool          // whether Public refuses requests for another host than this machine
 	AdminPassword string        // of the user admin; empty: the admin pages ask for none
 	Monitoring    *Monitoring   // nil: no /monitoring
 }

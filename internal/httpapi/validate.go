@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +35,13 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		joinHeaders(op, c.Request().Header)
 		query, queryErr := url.ParseQuery(c.Request().URL.RawQuery)
+		// The first error of a field is shown, so what says more goes before the library that knows the schemas.
 		fields := queryErrors(op, query, queryErr)
+		fields = addNew(fields, misplaced(c, op))
+		fields = addNew(fields, formErrors(slices.Concat(item.Parameters, op.Parameters), params, query))
+		if op.Parameters.GetByInAndName(openapi3.ParameterInQuery, "fields") != nil {
+			fields = addNew(fields, s.exportErrors(c.Request().Header, query))
+		}
 		err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
 			Request: c.Request(), PathParams: params, QueryParams: query,
 			Route: &routers.Route{
@@ -46,12 +54,9 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		})
 		fields = addNew(fields, fieldErrors(err))
 		fields = addNew(fields, together(query))
-		if op.Parameters.GetByInAndName(openapi3.ParameterInQuery, "fields") != nil {
-			fields = addNew(fields, s.exportErrors(c.Request().Header, query))
-		}
 		if op.RequestBody != nil {
 			wrong, err := understand(c, op)
-			if err != nil {
+			if err != nil && len(fields) == 0 {
 				return err
 			}
 			fields = append(fields, wrong...)
@@ -64,9 +69,17 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		case err != nil:
 			return err
 		}
+		if r := c.Request(); r.Method == http.MethodHead {
+			c.SetRequest(r.WithContext(context.WithValue(r.Context(), headKey{}, true)))
+		}
 		return next(c)
 	}
 }
+
+// headKey marks the context of a HEAD request: generated code hands handlers nothing else that tells.
+type headKey struct{}
+
+func isHead(ctx context.Context) bool { return ctx.Value(headKey{}) != nil }
 
 // joinHeaders makes one line of each header that the operation knows: lists may come as many (RFC 9110, 5.3), and
 // generated code takes one only.
@@ -119,7 +132,8 @@ func (s *Server) exportErrors(h http.Header, query url.Values) []invalid.Field {
 	if query.Has("jobId") && h.Get("X-USER-ID") == "" {
 		fields = append(fields, invalid.Field{Field: "X-USER-ID", Message: required})
 	}
-	spec := user.ExportSpec{Format: query.Get("format"), Compress: query.Get("compress"), Raw: query.Get("csv") == "raw"}
+	spec := user.ExportSpec{Format: query.Get("format"), Compress: query.Get("compress")}
+	spec.Raw, spec.Excel = csvVariant(query.Get("csv"))
 	if query.Has("fields") {
 		spec.Fields = strings.Split(query.Get("fields"), ",")
 	}
@@ -129,14 +143,44 @@ func (s *Server) exportErrors(h http.Header, query url.Values) []invalid.Field {
 	return fields
 }
 
+// literalFirst answers 405 when the path is one that the contract has without parameters, and not with this method. Echo would
+// go on to a route that has some: PUT /users/search to PUT /users/:id.
+func (s *Server) literalFirst(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		path, ours := inContract(c.Request().URL.Path)
+		if !ours || len(c.ParamNames()) == 0 || strings.Contains(path, "{") {
+			return next(c)
+		}
+		item := s.spec.Paths.Value(path)
+		if item == nil {
+			return next(c)
+		}
+		allow := []string{http.MethodOptions}
+		for method := range item.Operations() {
+			allow = append(allow, method)
+			if method == http.MethodGet {
+				allow = append(allow, http.MethodHead)
+			}
+		}
+		slices.Sort(allow)
+		c.Response().Header().Set(echo.HeaderAllow, strings.Join(allow, ", "))
+		return echo.ErrMethodNotAllowed
+	}
+}
+
+// inContract returns the path as the contract has it, without the prefix; it is not ours outside the API.
+func inContract(path string) (_ string, ours bool) {
+	path, ours = strings.CutPrefix(path, "/api")
+	return strings.TrimPrefix(path, "/v1"), ours
+}
+
 // operation returns the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
 // Outside the API there is none.
 func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem, op *openapi3.Operation) {
-	path, ok := strings.CutPrefix(c.Path(), "/api")
-	if !ok {
+	path, ours := inContract(c.Path())
+	if !ours {
 		return "", nil, nil // such as health checks, which may carry any query
 	}
-	path = strings.TrimPrefix(path, "/v1")
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
 		if name, ok := strings.CutPrefix(part, ":"); ok {
@@ -148,8 +192,7 @@ func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem
 		return "", nil, nil
 	}
 	method := c.Request().Method
-	streams := strings.HasPrefix(path, "/export/") || strings.HasSuffix(path, "/events") // which have no HEAD
-	if method == http.MethodHead && !streams {
+	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	return path, item, item.GetOperation(method)
@@ -165,14 +208,42 @@ func queryErrors(op *openapi3.Operation, query url.Values, err error) []invalid.
 	for name, values := range query {
 		switch {
 		case op.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
-			fields = append(fields, invalid.Field{Field: shorten(name), Message: "is not a parameter of this route"})
+			fields = append(fields, invalid.Field{Field: shorten(name), Message: notKnown(op, name)})
 		case len(values) > 1:
 			fields = append(fields, invalid.Field{Field: name, Message: "is given more than once"})
 		case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
 			fields = append(fields, invalid.Field{Field: name, Message: "must be text without NUL"})
 		}
 	}
-	slices.SortFunc(fields, func(a, b invalid.Field) int { return strings.Compare(a.Field, b.Field) })
+	slices.SortFunc(fields, byName)
+	return fields
+}
+
+func byName(a, b invalid.Field) int { return strings.Compare(a.Field, b.Field) }
+
+// plainNumber is a whole number as JSON writes it.
+var plainNumber = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
+
+// formErrors returns errors of numbers and truth values that the libraries read, but that are written in another form than
+// the contract has, which is JSON's: +5, 007, T.
+func formErrors(params openapi3.Parameters, path map[string]string, query url.Values) []invalid.Field {
+	var fields []invalid.Field
+	for _, p := range params {
+		value := path[p.Value.Name]
+		if p.Value.In == openapi3.ParameterInQuery {
+			value = query.Get(p.Value.Name)
+		}
+		switch kind := p.Value.Schema.Value.Type; {
+		case kind.Is(openapi3.TypeInteger):
+			if _, err := strconv.ParseInt(value, 10, 64); err == nil && !plainNumber.MatchString(value) {
+				fields = append(fields, invalid.Field{Field: p.Value.Name, Message: "must be written in digits, without + and without zeros in front"})
+			}
+		case kind.Is(openapi3.TypeBoolean):
+			if _, err := strconv.ParseBool(value); err == nil && value != "true" && value != "false" {
+				fields = append(fields, invalid.Field{Field: p.Value.Name, Message: "must be true or false"})
+			}
+		}
+	}
 	return fields
 }
 

@@ -16,4 +16,5 @@ type ExportSpec struct {
 	Fields   []string // names of the format's columns, in the order wanted; nil: all
 	Compress string   // gzip, zstd or empty
 	Raw      bool     // CSV without the guard against spreadsheet formulas
+	Excel    bool     // CSV that begins with a byte order mark, by which Excel knows that it is UTF-8
 }

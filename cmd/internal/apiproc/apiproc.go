@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -40,11 +41,17 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},
+			// Were it not minor, a few large exports at once would take the whole API off its load balancer.
+			{Name: "temp_dir", Ping: func(context.Context) error { return httpapi.CheckTempDir(c.TempDir) }, Minor: true},
 		},
-		Upstream: c.Upstream(), BatchRows: c.EffectiveBatchRows(), MaxExports: c.MaxExports, CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
+		Upstream: c.Upstream(), BatchRows: c.EffectiveBatchRows(), MaxExports: c.MaxExports, TempDir: c.TempDir,
+		CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
 		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly},
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := checkTempDir(s); err != nil {
 		return nil, err
 	}
 	a := &API{stack: s, server: server}
@@ -58,6 +65,29 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		}
 	}
 	return a, nil
+}
+
+// checkTempDir returns an error when the folder for exports is not there or not ours to write to. One that is full is only logged:
+// it need not stay so, and all but GET /export/csv do without it.
+func checkTempDir(s *boot.Stack) error {
+	switch err := httpapi.CheckTempDir(s.Config.TempDir); {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		s.Log.Warn("no room for the files of /export/csv", "err", err)
+		return nil
+	default:
+		return fmt.Errorf("MUSTER_TEMP_DIR, for the files of /export/csv: %w", err)
+	}
+}
+
+// RefuseOtherNames makes an API on loopback refuse requests for another host than this machine, so that no page can read
+// it by DNS rebinding. It is not for an API behind a proxy, which may pass on the name under which it is known itself. Call it
+// before Serve.
+func (a *API) RefuseOtherNames() {
+	if addr, ok := a.public.Addr().(*net.TCPAddr); ok {
+		a.server.LoopbackNames = addr.IP.IsLoopback()
+	}
 }
 
 // Addr returns where the API listens.

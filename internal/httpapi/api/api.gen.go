@@ -49,6 +49,7 @@ type Error struct {
 	// Code Names the kind of error; stable, though new ones may come.
 	// - 400 `validation_failed`, `user_id_missing`, `batch_limit_exceeded`, `malformed_json`, `user_is_active`
 	// - 401 `unauthenticated`
+	// - 403 `forbidden`
 	// - 404 `route_not_found`, `user_not_found`, `job_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
@@ -61,7 +62,7 @@ type Error struct {
 	// - 426 `upgrade_required`
 	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`
 	// - 500 `internal_error`
-	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`
+	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`
 	Code string `json:"code"`
 
 	// Details What there is depends on the code.
@@ -326,6 +327,9 @@ type BadUser = Error
 // Conflict defines model for Conflict.
 type Conflict = Error
 
+// Forbidden defines model for Forbidden.
+type Forbidden = Error
+
 // ImportAccepted defines model for ImportAccepted.
 type ImportAccepted = AcceptedOrJob
 
@@ -369,14 +373,16 @@ type UserNotFound = Error
 type ExportFileParams struct {
 	Format Format `form:"format,omitempty" json:"format,omitempty"`
 
-	// Fields The fields wanted, in this order. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
-	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them.
+	// Fields The fields wanted, in this order, each once. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them, that is all
+	// but name and mobile.
 	Fields Fields `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
 	Compress Compress `form:"compress,omitempty" json:"compress,omitempty"`
 
-	// Csv `raw` leaves cells as they are, whatever they start with; for format csv only.
+	// Csv For format csv only. `raw` leaves cells as they are, whatever they start with. `excel` begins the file with a byte order
+	// mark, by which Excel knows that it is UTF-8; the mark counts in the length, the ETag and ranges.
 	Csv CSV `form:"csv,omitempty" json:"csv,omitempty"`
 
 	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
@@ -430,14 +436,16 @@ type ExportFileParams struct {
 type ExportUsersParams struct {
 	Format Format `form:"format,omitempty" json:"format,omitempty"`
 
-	// Fields The fields wanted, in this order. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
-	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them.
+	// Fields The fields wanted, in this order, each once. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them, that is all
+	// but name and mobile.
 	Fields Fields `form:"fields,omitempty" json:"fields,omitempty"`
 
 	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
 	Compress Compress `form:"compress,omitempty" json:"compress,omitempty"`
 
-	// Csv `raw` leaves cells as they are, whatever they start with; for format csv only.
+	// Csv For format csv only. `raw` leaves cells as they are, whatever they start with. `excel` begins the file with a byte order
+	// mark, by which Excel knows that it is UTF-8; the mark counts in the length, the ETag and ranges.
 	Csv CSV `form:"csv,omitempty" json:"csv,omitempty"`
 
 	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
@@ -505,7 +513,7 @@ type ImportRandomUsersParams struct {
 	// Seed The same seed makes the same users. Chosen and reported when absent.
 	Seed *Seed `form:"seed,omitempty" json:"seed,omitempty"`
 
-	// Nat Nationalities, for source randomuser only. Known codes: au, br, ca, ch, de, dk, es, fi, fr, gb, ie, in, ir, mx, nl, no, nz, rs, tr, ua, us.
+	// Nat Nationalities, for source randomuser only; us, ca, au, gb and in when there are none.
 	Nat Nat `form:"nat,omitempty" json:"nat,omitempty"`
 
 	// UserID The caller.
@@ -576,7 +584,7 @@ type UndoJobParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`.
+	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`. Not together with `after`.
 	Page *PageNumber `form:"page,omitempty" json:"page,omitempty"`
 	Size PageSize    `form:"size,omitempty" json:"size,omitempty"`
 
@@ -625,7 +633,7 @@ type ImportUsersParams struct {
 	// Seed The same seed makes the same users. Chosen and reported when absent.
 	Seed *Seed `form:"seed,omitempty" json:"seed,omitempty"`
 
-	// Nat Nationalities, for source randomuser only. Known codes: au, br, ca, ch, de, dk, es, fi, fr, gb, ie, in, ir, mx, nl, no, nz, rs, tr, ua, us.
+	// Nat Nationalities, for source randomuser only; us, ca, au, gb and in when there are none.
 	Nat Nat `form:"nat,omitempty" json:"nat,omitempty"`
 
 	// UserID The caller.
@@ -641,7 +649,7 @@ type ImportUsersParams struct {
 
 // SearchUsersParams defines parameters for SearchUsers.
 type SearchUsersParams struct {
-	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`.
+	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`. Not together with `after`.
 	Page *PageNumber `form:"page,omitempty" json:"page,omitempty"`
 	Size PageSize    `form:"size,omitempty" json:"size,omitempty"`
 
@@ -2195,6 +2203,8 @@ type BadUserJSONResponse Error
 
 type ConflictJSONResponse Error
 
+type ForbiddenJSONResponse Error
+
 type ImportAcceptedResponseHeaders struct {
 	IdempotentReplayed string
 	Location           string
@@ -3220,6 +3230,20 @@ func (response ImportBulk400JSONResponse) VisitImportBulkResponse(w http.Respons
 	return err
 }
 
+type ImportBulk403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportBulk403JSONResponse) VisitImportBulkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportBulk413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response ImportBulk413JSONResponse) VisitImportBulkResponse(w http.ResponseWriter) error {
@@ -3344,6 +3368,20 @@ func (response ImportRandomUsers400JSONResponse) VisitImportRandomUsersResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportRandomUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportRandomUsers403JSONResponse) VisitImportRandomUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3630,6 +3668,20 @@ func (response CancelJob400JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	return err
 }
 
+type CancelJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CancelJob403JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelJob404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response CancelJob404JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
@@ -3861,6 +3913,20 @@ func (response PauseJob400JSONResponse) VisitPauseJobResponse(w http.ResponseWri
 	return err
 }
 
+type PauseJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response PauseJob403JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PauseJob404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response PauseJob404JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
@@ -3965,6 +4031,20 @@ func (response ResumeJob400JSONResponse) VisitResumeJobResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ResumeJob403JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4092,6 +4172,20 @@ func (response RetryJob400JSONResponse) VisitRetryJobResponse(w http.ResponseWri
 	return err
 }
 
+type RetryJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RetryJob403JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryJob404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response RetryJob404JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
@@ -4211,6 +4305,20 @@ func (response UndoJob400JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UndoJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UndoJob403JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4446,6 +4554,20 @@ func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
+type CreateUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUser413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response CreateUser413JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
@@ -4557,6 +4679,20 @@ func (response ImportUsers400JSONResponse) VisitImportUsersResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportUsers403JSONResponse) VisitImportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4739,6 +4875,20 @@ func (response DeleteUser400JSONResponse) VisitDeleteUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteUser403JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4991,6 +5141,20 @@ func (response PatchUser400JSONResponse) VisitPatchUserResponse(w http.ResponseW
 	return err
 }
 
+type PatchUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response PatchUser403JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PatchUser404JSONResponse struct{ UserNotFoundJSONResponse }
 
 func (response PatchUser404JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
@@ -5124,6 +5288,20 @@ func (response ReplaceUser400JSONResponse) VisitReplaceUserResponse(w http.Respo
 	return err
 }
 
+type ReplaceUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ReplaceUser403JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceUser404JSONResponse struct{ UserNotFoundJSONResponse }
 
 func (response ReplaceUser404JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
@@ -5251,6 +5429,20 @@ func (response ReactivateUser400JSONResponse) VisitReactivateUserResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ReactivateUser403JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6078,173 +6270,183 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rchs31uCrnO2drUx2mhRJXTKmK1Ujy3JGjqwolp3kc+hVg90gCasJMA20aMalrdqf3xPsC+ybfLUv",
-	"sk+yhXPQF5LddFOyNXE+TdXEIolGHwDnjnP54IVqOlOSS6O9/gdvwlnEE/zz+BUb238jrsNEzIxQ0ut7",
-	"RxMmx1zDfMIlv+YJmAmHVPMEIsX1YxipBIKTUesFM+EkACYj/HimJHfftT3f0+GET5mdnb9n01nMtdf/",
-	"1Rt45+cn76+P37857YTdsPvq+s2j8fOB5731PbOYca/vaZMIOfZubnzvJOLTmTJcmpd8FrMFj9ahDUyS",
-	"8gCBBSaBsyQWPIGE/5ZybSCVEa5AaMhnCxet7/kCpiziuLZ3argCsUynFlo7dTVkpypkBMAqPD9PeJJP",
-	"C0LX78UOm4md6+7OOzXUO53uo/0OP2Ctb6LdsPXNsMtbj8LdUas3Ooi67O/DvXA/qgblPOEjnnAZ8sPZ",
-	"LBZVe/RqwmGWDwMzYQbmTMNESZUmPKqHcc6E+Xa3U/3ml9wki8OR4UnVNqiYg+ahkpGGVBoRgzAgNMxV",
-	"YiZgkoWQY2BjJqR9vT0vkVjg7aaXwZkKKab2PLo5DEIaPuaJd2OhmLGETblxKH0YhnxmjmWoIgvmOnKr",
-	"6SzhWnMNhr83oCSe1ZwtfBguYPy7mIFK4HdtIh9SGXOtIQjdQwFSgF2HpYGxUrhzws5LVOX5nmRTCyLB",
-	"0coBqdtgepF97ePfvu20/16x0773vjXlWrOx/XaaagNDDvY9GtQIuHuFtiOPLn6qIJGEzQOIObvmGkIe",
-	"xxqYtsteAEu4D/MJMxmhL0AblhiYCzMhUh+pZMoMhPoalIwX+Yp/S3myKBYc6utKGkrYfH1Ndklj1Wq0",
-	"0ITNfRAjGItrLnGN7jQ2H+6Ew0jEHITRPB49tv/inoFmCw1ateEQzlnyW8qNPfDD60S5BzRk580jEFKL",
-	"iNcuOgOlauX2UD0fT/huO1BGStqAVJr11f9TzWHK5AJ5tX4MzMBUaQPdjt/p4P/tsb9IteGJXSLXPnTd",
-	"D/a4Qas0Ce2Gy0hN7ST1y7YAbCLaEop3O/Z/b32PEInI92DP8zdSdvVOMJgjX5HpdMgTGCVqCl07+KlI",
-	"eJgx5CqQo3xAGcyIj1gaW5iYDj0/Pzr6ZLf3bifHdGgPDie68b1ngseRrubPI/wN5kwaHvkgJAktlUQ8",
-	"acPRxU99EJGPKOwDG3MfxtzKNh9CYRa+JVvDfeBTJmIfpmooYjtQRpZ2mL7ikaXkgRyJRJsznCVm2V8R",
-	"jzm+1v1xaNpggVJmwjMOoPuOqBBONQJGSgGxEjg8P3E8yUz4tD2wG83fz2IVca8/YrHm1bhE89Xxx189",
-	"EdmJ7Kq8t299Txg+xR2csvenXI7NxOvvdSp45pS9P6GxvQ6imvtU4BpLErb4KHsl+Hx4p4TkkZURoZpO",
-	"mabzjA1PDu2D1Vhn56xZ2e7BWwTSUcB+55PRAxgF3f1OAeCRMIsqZikNs2tCZLN8I2SaPwbNOQQW/qCW",
-	"/O18dQItVjJS0qPFZSdk2UwDsTZh17zEtjoQTljCQpTt+WqeEorWaYJ9lFKIkg6ZiR/6hMxzoXkxAr/S",
-	"det0z1dzDIfSblFDpWLOZN05WcgsI8CHiqUcI1pXsgM6VxZFVrxsfUJEL3VHxCL2D/e5Harpyln19ve3",
-	"Pqve/n7lWX2HLKqOOoiBVcrOFyy2lPOMT+0fd+LBdiq7926uHLYX7L2j3NXdF9oyWPvMQqVyXC8HpzRF",
-	"zT4f7N8bhb8Q8qNrUXG0YSU0QZ0I//u9reQM4WnGq5yUtDIp0caJRveVlW3uG5XYL4fKTEpMnIGesZC3",
-	"IfhvgQ/BpbNj/3sAU87kQFohpnl8zXV7IAfyMH8lmnd2rNWNS6IXv3PSd2ythCGxmFDFMZqKVpggV2KG",
-	"DZnmfXixuPjxFJ97wRLBnj4Bw674QMbcWDIipcz+bP9QqQEWhtaKx1fbqbTVZ/8a8ABGwppZwX/8e+DD",
-	"MDUQxAFIZSD4v/8rsAq+CCdWsWVAc1tYrEKs5vJrfyAvfjwVhoNB08CuHNjMGgG0TCvuD+1BvSEDAEV7",
-	"FRLhPxuYDgwXq7ym092e13S6lbzmwp7CpxRzeKy16+FyHDMZfR5B5zTlarbp9OhqPZbMsIyN0icZvdOo",
-	"+Lp/ZmT2eL7HrhN1N+4a6msf6AU+0H9nhVWF89/43snTfDEzZibFWlC7a2ZGfGYLouQd+p5XqEsv2BXX",
-	"kPAZZ0bIMdJf5mSasGQac+00ZKTKVf+T+/qKL5AOpZ7zhBNlF7++U0NLcwMZFJ6vVub66qMWEVidntTy",
-	"7BU4x16v14aXfJRqZs37hCP5J3zK7Tp5VKLaVVfFil+sFuPFdKYS0+p1egetTq/VPbCYM2OWn9hp/8ev",
-	"/6X1P99+6Pq9/f2bv3gN3RgoAaz6cC20GMYcDi+OTk5W6OFkhH7Fak3JandfaTh+xcaZLRKyOOYJyQDN",
-	"5iDMY9jr9shJmHszJ0zb98gxj0ALGfJaZ07m7PwUbs3qbbDQ41Kfq2EtsbxTw5PN9PKXhI+8vvdfdwqX",
-	"7w79qndo5lqyeP2afj1jFa6FM5RgLBZGcO2j/FlzFpBwgO+lmksIVcR1H1jqw9CaqMyHcGLNSx+iKx9w",
-	"EuHDKPFhPPRBoOD2QSQ+TN/7IGMfpPJB/u6DVd1N4kPKfEhRV29iVsoVDrlkU6bW3gyZZYCp53vjIR38",
-	"kn1ZRuzD1hvW+v3th141XpdMze4tTE0zVy0nlnHbqm3NH0bP1XD9ZH7ITBk0ckjHENpyEj9TOIgavkJp",
-	"/xh+ab2+OH7ZOnlq+VCGSXacrJODGdptg2YlEdLSV2LWUjPCoNZMWQ6duMP7KDriso9wBdXkT6t7XCwF",
-	"2SHCXEvP+R5s0lZWuRshQaf1qH35j5blcwd7dWxurFruTQ7yDbzvYM/pZNqHSIxRK0ugDZfwD2jZ6c7Z",
-	"mNc42e36A8nfm6M00SoJshPXsQg5DPlIoXt3ScaESkbCPq9RvXP+pTNlwKgxR8GCDwQzNq7XjRgCtOSm",
-	"L2t1HbIQcq2oIRe0QBbLqVpNtiFnKL7Xd+SZleedNljg4T/+N2jxO4f/9+//xzlB+zDkCyUjugIZK1DS",
-	"rRYXVLvc2aojJ1e4yqZQZ00JuTMZrCsrnWwLLsTvtX4nu+xqeLudsiWXHdQnM+U6HYIPL5sqXDTuPimA",
-	"v758dgTf9PY6X/edNlRIZ7o4A3XNE7Te8GxgtwMlp/ZBp5a63ctvdaV1wevuz5B4NOcRTFETzAkKGW8b",
-	"jiZK4xVkZJVElRjLivBScqi5NLVGBl9xMJVA3etV6byfFcXUyDKkoTAocy5UYp5U6MKvdW6e8t9SFsM1",
-	"i1Nu7dI4VnMrt0RUu2Cas9p6IWevM17wQ+6u9nwv81db4e1ckM5EI/J0XuK7mDMi8qHSQ77kZHceFXof",
-	"7pPVhWqJkX6tXvGIXeEhZovOPhd61d0WhPNZYEsT3vh4gqRn1knURsKzkeX2yYSpA/r2wvTGQqxnSmqO",
-	"Ot4TFh2/t7RqP4RKWnvL/slms1jQBf8O2szFgmikVT69axaLCAddjpiIkY4jbpiIcXK8ODhOEpXYTXCf",
-	"y+b77Yzptze+x+2sXt/CDy/JClyaz13ZbjGtT6ZGPw9K4LgvO9oknE3dSXNtTuwK9n95/tOPvX87ePNk",
-	"9/sff/7mdO9F78wRY6q9/h76QMSUa8OmM6/vFRbjq26n39nv73ba3d7uG3u+zZRK3Ea67l/H18wOFhrm",
-	"iZLjPqydDIoRi/uXIrqcCq2tBY/cGRVF+yheLxeetpwKbny7zadC3yuS5P7YFSSxRr3l2kN1zcG5n2/8",
-	"4jmnqBRPLSlCQpedTlYdKqlAKGW/HaSdzm5YKGH4mTdDu152OcgSDkLi0tcxC+XljuYsQYP6y0asDD+y",
-	"7bhHFMku4Rv7uJocIU4KmyeqOVFyD+0wvZDhn4BhrHILlcCQmXByGYupMJf8fch5VCCAlU33efrF3WTp",
-	"8Jh0/EFzs8QWpAivnHe+GC40shNGVFvc6C89yaq4UCZu8eamCVrtbsEZun8OaTNlsRXDPLq0Z18YN0MV",
-	"oQtYKnh+8cNZmwJ65CgW4e3Yxzs1vJTKXIZMhjyO2RBvTksolO2Ud/TDi/PT41fH6FjJjix/dwUm0ZTA",
-	"0CJDk1loKGZZO8DGkYw7NPO2J/3oXk/6nRp+pYHeToF/SC5o4gjj4w2S2+Y2jcLDPEE+SPF/ZEw2P1Jy",
-	"tfW9RtGg5QOjl1LsHo/a8Fpzp9oYBeGEh1eQgVhsqHd+fPb05Oy75vuVreqH5Lka1u0bCQJUNtxwd4kZ",
-	"x5ZzREryNvyMXhcy1QMKwURRg1cgGGKZpBKhLcUrV9yK1EHsntqpCCFeCd/d9HQ+binOtlUKtN309Hpk",
-	"Lu4YndUzIYWeNEKQxo7Xj5+IuubJY4p/mZdP4M+50dLamyz+ZFtcyy4OAe15K0MpvvIr3QfhXn+JrLYN",
-	"J0ZDyFKNengWpqDGpSvCnBkiI/meL17yVH9CFNnI7lbD44c8VnKsLQNZuXHsgyjGXl7xxWWCcCLUZ8rx",
-	"PhREn3/nl+OsYaSSobCKRhyTxDIYsCG0D7OYCUmx1siQftcm6luefslygLMlPFOpvJ99R+CsNqDTcOLu",
-	"bRIXKq/VlKO+wGPNLUplsn5kwWs7Ysk9+s9If7wXbMEbP6dBzu0+Z3ekGF/dh1kJrsxWgu+4sStjks8R",
-	"+FdKnbJkzO8H5Ezziu0rLcExCV148aQPM7aIFYsujVKX+GsG3QsmF7dSyozgibMUEs7CyapaL+RrzdHj",
-	"bnUmr/+r1zQBBCfFJ5M8/eKC0iy8frfn46u9vvfLaVnLe6UU2MVk2rle0h5+OYVQyTBNLA9dAL4CHNxt",
-	"eMHek9bDI/j2s9h/vftT7M6UAanmfVg/IUt3oVJxpObykoVGXPMVsYgJL638Mm6TSCrlxiAUDpnI3ahv",
-	"h1NKXU6ZtNw2P8N1lNrLUWSvEkX2G2PFHpATkKy2JJXSMliKf4sTzqKFb/nWVCUYy6QkOrk/oR+xd5/6",
-	"vtAwS1TItUbN0yqhmEyR7wEqpVO26MPaQXw6NHkt2TUT8f3ITm1Uwi/T4pU+/JbydOkrSxT05SiNY7wo",
-	"nqDztAieyfOkrArj0IeybDIBDCo1oZpaSTeQqbySai4xVkpCrNSVu9utDq5CcUi/AJOZKks6kzBrWX0U",
-	"5/SpDkOnM7rKe8EjwV7h5cS9iaoJ07nmNbXvB7OYuXjWco5SH9IC0EsceWlHtrOLni30mXWug36wXOfw",
-	"CuZhOekz913BNFAvsEpBNvzT+Hj27tPyX1bJLMQlncw53vqwvDFtvF1ysxeJiKSOsYgUIRafJ2rGEyO4",
-	"zqOXZqWvcg/Ah+LeN03RV9bsCjA/iA/rV2nZbm7emAsaRXdl2e3er0UQEP1cvKm4nVTDdzw09k3LbgK7",
-	"AXLxwwj9l028C+iA/Kip+3Z5D6ymduN7RxMeXr3kGm9Xt9r5TVsnXVT6hj3NLnDVled7zpPb8OZ2Zauz",
-	"MGqaump/CXm3Wx6R83pgn8vYgish0QeM5P0YtCGBYCYqHU9A8jkoya1MxKA03h7IFux1OhCsuT8DH4IV",
-	"77n9qsp7br9fdpQWD2ungwX0pi4EqWSpFRrGci0euR/2IEhUanhBi/kcS98s2U7u2X0IptxMVIS/OCXX",
-	"/XYAwbJt6L5/VExVcrmW3zBjqV79LuE6na5/aZLF6pepjFTxum4Pggpbyv24C8Ga7eJ+2rf7VSUW3O8H",
-	"ECRWfOM7NTNCj0Tx2l4Pgmoj3/1+AEE6Gycs4pcZ7rpfHkGwrlvbBa7o1varNU0K59i3aLXsPXHf70Kw",
-	"prTYedbUluJLq7YEqBSsEW9Jef6oqHjqxm4RbsMzKl2X7/989eo88ywLCXOVRKhEbuLnK4FuKoEZV7OY",
-	"Vz5HUreCYZWk7of6242vNAS/tJxV0Dp5GlS+pGB+G1fY9qriykrifPP2vxJTvsYji6dLIok23CdWV+yd",
-	"n4VRF2uvZapPC5TYyFtXix2UHE0Q8RmXkc5KC1ho7BYss+Ole73VDTy+5skChiwqrubK6QZ//fh15dd+",
-	"+aYfY3mywOZNe/0shwqPaCV42VmYtXnntAMsweV+wrg1cpF8qL6icVbGRMWRixZVZJDlC76dJrW6eGdU",
-	"1y5eJTBNXZYVyZEmu3BTaaN/2DbTZTvVLvMRfYzu0A6qoJQSlmyng7hL5Q/eFnrrCuHTFBvUz+XzdHfN",
-	"7WfusQLnyJB0kf7WQhkLM0mH7VBNd6bow5/85v7YyWTRTnZ1baH6J2cxMdktdqBSX7ydmrhBP8y07k1w",
-	"lS29hDNM+t9kWfkeN6xwNPreyF1g2cdkGscuVtNKFnJrbnOTGTP3JBaLKBuU5+SUEXJM8Rewt79jWVrb",
-	"8dQQbWBXEmNvH5+eJWpMFUL29n0vYYafZ9Tl9Q+6vV10jdndyp/s5OIh/yqDBUN0+3s9P4vkLKI23X1r",
-	"7c7t7R+8KV+4npxdnr/84buXxxcXXu6pPT18+d0xCu1lhb04lSYC0om/o0o1/+fJwpqvzw5PTo+fVsry",
-	"8uFW8bhYybGdQhsRx5inqh+DPXaYT0TsagoVAShGxZv4368lMWAn8d5uIQ7KiLd5Z85SUs6zHcoRtEqW",
-	"iFzO0sU/JRVbuUrFYyjBBjM3QyU1D1OrxYIgza0Bo7+jaZ+RyIcm79pkzM5YYgSrqDuAVQowUCXHlcd0",
-	"uTNnGlDxjqxOtyirdKXKB6vUWB02TvP4QLXFmDF8OjNN97Cg7OqCUzOehFyax5hUS9fcdj15zIp9TTn9",
-	"YWP2xs0a79i0ImCu3JVvNT92zRM25o46hIGEycfQKT4LDdZO3EJNWOJX1ZDkDleXnRfxWFxjoinLkl7m",
-	"3OWGjoQBowj4xjAsc8hqIPJiMw1n1S7nosnQPND+U8TLl7j3dnzk86lbvmfNf8k3E2fGjPAsEz5V166o",
-	"gQT7eBV1fsydlycpIKxrR71G3KsIWSLNVapZEi5+lvGS8eKcsfkliVc+myWGv9nvmCfPrnLYcupBp/WI",
-	"tUaHrWdvP/z9plX+uLfNx25NMuhzNTx3nHcr71zulm9kqKEHdN1ImTB9xt+bEtsvseciqHsdu77DunbS",
-	"qCwTLq8xYZ/CdDon7lWpvoaSJe/DrwW5bSnSV3Az24tiOUuwVx38EoGWzz9ihreMmPJlJBgMInueg0E0",
-	"GETun1f0T3/pn8Ggbcfu3rz5S6OFWl0id01giUQWCekEVmN9fMLDKwr3zSoRuZohZV1SXaGfvNCUpcoz",
-	"6YSZCAldXWTtJDwSuvy4c1HfvC19V3KgVeijDqqGGFp2xFdgao3jvAzBncwiP4O3Cl0u1l6eRUL6Kyr6",
-	"+eHrC4x0LUe9kmpkvzw8Ozo+tX9/BNZ3ati+yAC7ow36DuP8fO+VEyrZEi5eHJ6eer734vjpyesXnu/s",
-	"Ct/75bQJeK/EilPmjsBVlfF5+ewIdnd3H4GQ8PrVEYUgTkUcC1codElj+By0W73+JZLNIvmbUisS3+6B",
-	"y0nse6dUAM3PQ/QLn6GrrZfZy5Q/2F+rx1XOeux7hxHz/KxWVj8rieV7ggztPCmy7z1ZJPhiKv6XpUh7",
-	"f9vb63W+ebR3YM3ZPGmy7x27CjZrlL5sOJTUr9AVkqvwpOc12dblTmnd26lZPCuPtva+0v5U/DrOq47d",
-	"sZyYaKqXFodQ5dtaOo6aS8QGrq9N+bBZwbfKvNglAPyi7FqRQ1IcURW7tBRRlK68M13cDe0/H75vU+As",
-	"o4Tq0k9rGkIZmXN0ys5sc+29OtxcIoFVMEq1F3b9z0ggZbxvvhWrBFF6cre36cHZ5MyCuypWDl2QDJb3",
-	"VSMoz/8YEzutpuq8O9P28pZvfmNOmk1Xt+auTtZolIjSncFH/NdYhffc1R66o2ym3C5Hz41slKVoIGeg",
-	"/PpnkHhvS6aSg7VsHRGwmEvb7/hUTaPf7dzc1Wp77bLv78tsw8opn89uy7aostw8G5cKzecuIXSBrRRc",
-	"qXDzuNImm+pbk/Njyde0Vh2+zq505VFcsnRjK5PoxhUia0w4RCNHbDpMRLQujxHZHkTSg0j6nCLpnkXM",
-	"DQYLjNT6vlDuG0WUv1ND3QedDqcCWZIPMxVjl4jhAp2cIvKzFFRhQIxAch7BkLfh0FXww9qkWaBDFrGN",
-	"QQEuIB2YxlquGO7vtlskVA0Br+k1/BUNZ1ckqpMViyYrulQ6yge0p7Nx9NUvp1SK4WssEhvkpVGCohR6",
-	"VkgCLpaTeVyxRz0nl7ldnjAQiQid8/y90AYnpVgQvNvDiGCLNpZeKf8Uff0oXeCYsswOAcvPQN4Wg7gw",
-	"AwySK/JYr6SaUylKmpwCp3U6nbIEGRY6Y7XvIq6pWlgWDE8c2FW4RQNeYfk4I4zleh4lwXm+d80TTSff",
-	"bXfaWBtKzbhkM+H1vd12t91x4TnI9bJsgVBf249jbjbUYhqJmOPOBctJBsFyQ4ui6UMbfk6EMVyCUbRx",
-	"PLnGwniR0Fd03+eDVi7T2WiIkbwGEqvoG233f4KoixHsuCMzZvcDy+laXKWi/7mwo3uesT2zPAHc+ejy",
-	"Ald2FmxFwySfU41+zsJJFu3TxuY6L5kc86Ao5YbVLqle73xCVdtcyhjdz7pNokO1ggWjhfBGnlJQnomY",
-	"RGDRPKUmOrcYsuPq0taF55ZHkrnYYGTezaPJ2IufmgyjUolNB7oSfQ2Gr/SWsU9UKT6JyXPlqZsDFTt7",
-	"1O12vq6tqoQHXFuzbLgwXH9LAQmdVuOqogwwxNOiJ85QAzIik7v7HuWX+aVCqpiJQCtTo35+RSyK/ASL",
-	"4VLN/VImN9GERcly+bOK0qrrS2+2OImAV6wJi6lS74aY66rVPIbdzl6+jrlK4wjG3KzK5DqIi1ZX24Od",
-	"VXptQEJ5PfTGo7HTQ+PRVDG78fCs1lCjwa4iffPxRS2jRuNdZ4HG449drbaGw7MmE9ZSXCoZ1ut0NqTR",
-	"YC2tpRSgXLUeCsmwKty6k688AzYNutMMa6k8WDVm1bqus6XxPih/d27VrtlCyybsCgjXMmqzGQsnvJ3V",
-	"Gr/Tkt63XAnz8rK8DwNPRAO7jEGxwIHXH9glDjx/kK8Ov8T1DbybgdxEtCtvxpZLW8Nu+PtciSngFZGP",
-	"DQnYmPuudw9WFaSigtQ6gOyEQTKQXf8wYoBA+7sHPplBPrlafOfI8Ff8KP5XS54PO83GtdZmdmu/KOJY",
-	"yqVzyfbIsCtCcA7jOVtoCFDWBNUt9UgOVdbePCKaaj0Veqa0qG6vVySsoKRylgL1LKNbpfpmdswYFk6m",
-	"GB9kn7an8e0ADSCNZc07PQze6+zvdt60Q31d15cwg7S+zRxGhKsRBCv1CQJ0hxh2ReWWt2waZt9d3bPR",
-	"HhxqpyUx3v4Inv/SeqnmrUbNxIoNR5NreeaP3o8govU6B18I47z9DJ+T791+ltvxsGkaG2FVvh1LsklO",
-	"8rfnhNs8WcmZnAK6oqcGzjZi+kqT1aVGoK35x2JnnjGoWs0Dc3tgbp+Iue129uq6+lFHSWdYrPXJvfG9",
-	"PdIoq9TSXPPcKSrV4hN7H38iT/rGBw4aPVAq3GOf6u5+/Km8hAs+cHA/6fF0WKzI0baU3YfKfMY2BBlG",
-	"O0ZBbpPCv0On0HvUaLHlIh43vrff5PDyOlT4QINNLVeBwLTy3CuXRdhi1caY+5DFRmY1FAqT2+KqNTX7",
-	"v3rkHyNX8EpFjk1uNpMwYQ3moERMATqviWaKmuGuBvoJ0Se9AYYJZ1faVW8v2nRZJum7zDgpqSnnQAoN",
-	"YWry+rs0XLIYwkkqrwq3HAM9sZMjClAIeazUlSanw2PMO9zptjtL6KHFmLx12PJihFHXA3lCHgyYs/iK",
-	"1N1+zhDsmxLsv4dbOxHOA0i8eMoW1pSP+ciASk0bfp4oyokAVwiDSTjYg6snS0HhA5lFhVtYGEyFTA0H",
-	"pkXEfaAd8MEo1S9S6WDE5zCLWcip7ZfzwKJr+OjiJ+QtI3j57Aj2un/vPAaGDX5pBQisq9MefAt/gxb8",
-	"I/Dh1eETH45egkrg9BmMuaG+YAzrZwVfBcVm2/2bJZxFesK5GUhaomt/zNANncasXSEIwqIT79HFTz6c",
-	"PX1+8cMZrhv/KLddLrVXtjwZTzbvr1zrwERKePBg3tmD+eCFevBCPXihHrxQX44X6sGUamJKvSLlrSo0",
-	"QapUhm53KnU8HybNLaQMorLFVQHRzZ/L1Ondg6mT67Iur9YaLsBgmKgrLoEUeCrKnxXqV5L3YbUuC1WD",
-	"dpN1sZRVULppD75o+4d2AXstkUeIL6hcIWdRnQU0wcz930u2z7KC+R03Lrl/K7G73am7N1SVtI2x8iQu",
-	"HCMUSLNNk9jrezskG/MNWSpciLUnxDUvLTxfmabgocoJ7aa48p3DNL7CoB+lNwVfYNjFet1PF6Hgsk8x",
-	"N7O9pr9TDNAT+6Jt1XfXAaiBArXSzrXBE65tWCOF3/K4BgOxm1iF8tZtQDPLRcLRgd5r+lipkFpjnpu1",
-	"bbgdN2wAWlHOekt286/gM66e/pRFvJXOSAqWqAor0hAzcehP+cctGviJ6KfIaa4jopc44nam8BdJSx8f",
-	"d2bN+weS+2JJrtTHlkOB3xisJ0JeTYRZhahKcX4qtHluB9yBQur6w1PufCOBX5QDqAoLchcELg/Vh1Ia",
-	"qg+UheoXZSx8V57DhyIFtQ5Ml9DfDMisCsEGEDFcNguQdVGxPmC58WoAqHJWZfvDXqe2HMcnaUZaE/BW",
-	"1TMXExbIid686e2t+21Xd7otwbCtz2frXiGYAFTZygKhUCOMo27fFz+7b27zqtwY267UB8nnXBu6pahn",
-	"MzsfsHbGzSbr4bkabs1sMnRpzJU+M35s6Ip0a6TY2pj/o2MR8XQKBHflT6iP2jvEgI+gUNYFq1Zd/NmF",
-	"ES+VXoIjqjor5BjbVOIHHmVdkycsmcZc63WVkZ77M+Pm0mbcH5Z2GihWeZu1LwGtj0p93xqgMb+2M9de",
-	"JR9CkBFHADi2yM6RESgJmO9A3QSKuqUjlSb59eljCCIleVDTJJz6i5kJCLo65ljLmjJ/yEPUBosgETMM",
-	"o+GVwUqdbiIf7bHvjl/B0sKCPD9HmDYcZh43vBrFCq/ZbXUGG9POOTeQajRC7zWDhJPXeaQS8s8xfQVs",
-	"zIRsw5GaTu3ewRXnM2DwWyq4yd6Drpw2XHBJlU2dC9zOGoy4CScBCGlfOLcqc38gg2O7udSMOnBOw6oL",
-	"1OdqeExH9gdgBHhLgVjRKkISiusK/KWfc9eBtEfYhw8DKmGFdypNakziTUw+i9ff278ZyNtcTBCyP4jA",
-	"jFecr8o9S0vkZmxpS+s8Q7WPsREsh1cvDE+MxuK+MOShmnINo4RzIn1hNMxVgj0OLV1SElQqjYhdQAyW",
-	"X+cRXmy4oBE5bsM5SzXJUarFtyZEB/JM5U2BYMjHQuq+K3aJQOQZWVQ0ksvIBxZrVU6SKcRSRfW/Cvq0",
-	"UPE/s5wuNvtBSN+e8LCVYFMZTQSwibpgrDgWLZ9TIXMrh5SK2nBiMPFWW2Fs6Q9vXySfI7FEius2vLSz",
-	"EyHlrWKxi9IyLa1hOj7HH8ylLwXH/+g+RMKnJXbeiDZMsqgnjR+ojCyZYlIZ7GDrmoSNsaVk0cETnfui",
-	"KdGYZHErojHJ4oFmHmjmU9GMSaydQgUhG5JMKiNVTzGHVvsq+/FJORKRy0dmRdlapy2ZidK8VKDYtZYD",
-	"LWTIyXazNJK7orGNcVYuAhW9gQyodG6Ahl2SckthWUM5Urk2UdVrGal/EVH17omoynXM7REMud2a/CBU",
-	"Uj6YXIHFTn5aPWhqd6Awu6NICDlVbNDbsLXmxuiUoqrsZ2TQxUsqMAqrklAnSJFLOnKWtEs79vkBuVBT",
-	"vgJH0aofAbpVJE3IJEQqNyxvE1CThwJUO8XiGPKmXq6tgFEYX4fsLu9BaJRhcR9CZbmcHEOotNHUdBXT",
-	"DKjnDdb5Clwlq4BoNisMgrkEmGFhn2rDdwq1/KIK17eDtNPZDYv7KPzMA7+wblGvKcGLjrsk4kkfC58g",
-	"TPk47NS5gIjPzAQN9IEs5VVgI1AM74cpZ5JMYskFwqonYmRAFi0/sXuo/Um3IZixMbH3rMoZZZRQgR6X",
-	"hFLB2k+FvmW6wDkbZ0WhmkQ9sDG/EL/zpmNdq9EGsQ8qMU8aBV48FQll1DzE9v85Y/u3Y515pccapQAZ",
-	"x1aS3dLSFyF0D2lxmQa6GsFFn7GCm1NhVy7LsPwVFmzMmyE8UdHikx5NlmO0XKnQ6q431QFMn+zNdQhh",
-	"LdQs4KwUcp/l5W7qnuyK8XiniqCqus7kSaEGgdD1Ifir7YLvGFCeFd68RUrrfhMkrOgT/a+4tkOcBYbb",
-	"W4HruVay3Ku/ZMZVxRj+54gupPYnD3GID3GI5TjEagONaEhzllAp2M11CvOrZXwsWI/LuMCJHhTUBwX1",
-	"QUH9T6SgEtnXKqYFo/kgKNqQqqlXcxpUqFz90YRjg21meNQGPEW6ZHDV2DPlC/Y6e+vMiE7d6b3b8aKT",
-	"EZVErECYvQ1QY8dkhGyrc85Vuib+RTt4OaqigdQ6L7Vdf+a6JX0BeEUnWK8F+rVuxbudek0Zzs3VN0sF",
-	"N13UBoVw3KL6Ztl8GHjn5yfvr4/fvznthN2w++r6zaPx88o03Y1VOj8369uU/XxrE2xjQaKM5FhdTSIq",
-	"lXyXdz9Q8B0p+AfJ64l3S+qkC6dZ1rVgNTITi7FMeTLmgGOoVPE3u48Ovu4v3XmPxTXmHLMFVSu3P/gQ",
-	"yDSOA+DTmREca4lnvSKoc30bjvAiT2M0ZiRGI55waehHLNKeO42NmGJJduxQUR0VZUhLvqNg+jyuHCqg",
-	"v1q4AXe2hTv7t9vP2cA79IWwpT8da/iy/ENIi6AVVs9HCsSbyHpek1aFwyxReKlYVsEmKEIT2cKiXRG/",
-	"gvWs/rCkvI1X9oHuHuiuwf0/InwTx6y19XYKA67eN/syH3M7Onr6BSu3e40AXWpeFmWdbi6FvsSdw45s",
-	"WHml7z1hEWRO0FLvfC9XlrMHXCuclduJ8oHlbAlPaf+X5z/92Pu3gzdPdr//8edvTvde9M5KTXj3sG1P",
-	"3ny07/U6vYNWp9fC8kL9zn5/t9Pu9nbfYFOsu9fNzNaDQYxkc1PJw2JXHoO7WheRC0CgvNo+XLNYRLjF",
-	"lxQq1r4Dp/iDa+BPkgqXyZCFV1XEuxIFstK2fSI0ZF1w/CxEhPCnwmbO1WHs1lNkGLHKOZCGHTyrM10I",
-	"OY7zOlpMRhALbXS5vYUzqWkh67C4Xk0+pVRbyBxqZ/1zuIxK06CDfH2WvGIPNuMojedZkafVJ545DFSS",
-	"Y1lPSFIJ1FGo9HgpDufm7c3/DwAA//8=",
+	"7H3rcttG1uCrnMXOVibfgBRJXRJTlaqRZTkjjywrlp3kc+hPaAJNsi2wm0E3RDEubdX+/J5gX2Df5Kt9",
+	"kX2SrT6ncSEJUqBkK3FGUzWxSAJ9OX3ufS4fvVCNJ0pyabTX/eiNOIt4gn8evWFD+2/EdZiIiRFKel3v",
+	"cMTkkGuYjrjkVzwBM+KQap5ApLjeh4FKIDgeNF4yE44CYDLCj6dKcvdd0/M9HY74mNnR+TUbT2Kuve4v",
+	"Xs87Ozu+vjq6fnfSCtth+83VuyfDFz3Pe+97ZjbhXtfTJhFy6N3c+N5xxMcTZbg0r/kkZjMeLa82MEnK",
+	"A1wsMAmcJbHgCST815RrA6mMcAdCQz5aOGv8k89gzCKOe/ug+gsrlunYrtYOXb2yExUyWsDien4a8SQf",
+	"FoReDYstNhFbV+2tD6qvt1rtJ7stvsca30TbYeObfps3noTbg0ZnsBe12bf9nXA3ql7KWcIHPOEy5AeT",
+	"SSyqYPRmxGGSPwZmxAxMmYaRkipNeLR6jVMmzHfbreqZX3OTzA4GhidVYFAxB81DJSMNqTQiBmFAaJiq",
+	"xIzAJDMhh8CGTEg7vT0vkdjFW6CXlzMWUoztebTzNQhp+JAn3o1dxYQlbMyNQ+mDMOQTcyRDFdllLiO3",
+	"Gk8SrjXXYPi1ASXxrKZs5kN/BsPfxARUAr9pE/mQyphrDUHoXgqQAuw+LA0MlULICTsuUZXne5KN7RJp",
+	"HY18IasATBPZafd//a7V/LYC0r533RhzrdnQfjtOtYE+BzuPBjUA7qbQ9snD8x+X9/xcJXbBY2Yg1Feg",
+	"ZDxrQpCwaQAxZ1dcQ8jjWAPTFhYzYAn3YTpiJqP+GWjDEgNTYUZNCPh1yOMA+nwoJL4CAxFz/BUY9GeG",
+	"g0oinvTkmCWXCNfpSIQjOLIvwqVUU01ISBjx9s3zxrf7OJB9AUKVSqNB0NHEXA7NyMe/LcNChpMgi2r2",
+	"ZAb/X1OezArwh/qqkqITNvV8DzewDGkL6KFq1AJ/wqYWT2gkC3iHIusxLgOVMJrHg337Lx4kaDbToFUT",
+	"DuCMJb+m3NjRD64S5V7QkCEhj0BILSLeXLX3bClVALCY5vmIdvcDQJlSCACpNMu7/4eawpjJGQoQvQ/M",
+	"wFhpA+2W32rh/y3avUy14YndItc+tN0PiFBapUlo4S0jNbaDrN62XcA6TlKiu3bL/u+97xFdEE/Z2/H8",
+	"teymGhIMpsjsZDru8wQGiRpDG4yCJ53O9vY3ndb23re7O998s/tt6xs7xjOR8DATHlU7ifIHyquP+ICl",
+	"sV0q06FFYnei9MlC/X4HynRozxMHuvG954LHka6WJQP8DaZMGh75RKhCE9H7wFk4AiVD3oTD8x+7ICIf",
+	"kdwHNuQ+DLnEx0JhZr5lLIb7wMdMxD6MVV/E9kEZgRgA05c8sqyrJwci0eYUR4lZ9lfEY44rcH8cmCbY",
+	"9Skz4hnL011HdrhkNQBGugwxOzg4O3as1Iz42HdsSQOL457sp4bI066H1kYsh19PYhVxrztgsebV+Egz",
+	"rmL8v3gisgPZfXvv3/ueMHysy5SKv+NYvpfv3vO9bPv5275nQWknsrD0fM+eq+/RevM/ThE7Pd8j+CPK",
+	"INCKvw5MfQwas+tjWnG7g0STfcoHYEnC7KpSKX5NufvZkuRtAo0AV8IjHz4oIXlkBUmoxmOmCUFjw5MD",
+	"O0Y1GREYKqG/vfcet+Aofbf1Sem+vdsqFnhoz6ZCKEjD7J6Qeix/DJnm+6A5h8CuP1jJ5txZV2oTsZKR",
+	"kh5t7gQFp9e17NSbMGN4Ysf7j1/+o9e7brXe/9tfvDq6xohd8RLbbkE4YgkLrcLlI4tWqYHTtyfFlp85",
+	"xFqhq3dRA0Hqc4hHwsEnup0KzYsn8Cu9ChgFClfwSUebbod9pWLO5KrDtCuz7A9fKrZyhBRWyQTp8FkU",
+	"WVm78TFmpFt9jixif3efm6EaLxxoZ3f3kx1oZ3f39gP9nljGCjrLGcqytvGSIQd6zsf2j3uJJzuUPSA3",
+	"Vr62l+za8YDFI7JcfIjvzFQqh6s1hzENseIw9nYfjFe8FPLWvag4WrMTGmCV0vPtg+0EBVRNrudnmj5K",
+	"OacqZMo/y79Rif2yr8yoJA4Y6AmzmkbwPwIfggvnjvi3AMacyZ60Ql3z+ApthZ48yKdEK90+ay25kiqC",
+	"3zltZGiNvT7xoVDFMVr8VkIh62KG9ZnmXXg5O//hBN97yRLBnj0Fwy55T8bcUqh2dpGMctpiYcitgWOn",
+	"tkNpq2L8NeABDIS1loP/+s/AB6t8BHEAUhkI/u//CnxnRFlUABrbrsWaEGoqv/Z78vyHE2E4GDTm7M6B",
+	"TazZRtu06s+BPah3ZAGutJ2czrGSM0F/tsiQWu1Px5Ba7dsZ0jlqOp9QqmaqU/WmuRzGTEa/o1x1Vko1",
+	"A3Y2TLWxQJZwxpDpk4w+aLQu3D8TMjmt6niVqPvx6VBf+UAT+ED/nRQWLY5/43vHz/LNTJgZFXtBrbee",
+	"Cff7WG8lL+I/eYVm95Jdcg0Jn3BmhBwigWfOyBFLxjHXziRBsl/0U7qvL/kMCV3qKU84sY7i1w+qb4m6",
+	"J4PCQ9rIXKRd1GUCa0SRHZRNgWPsdDpNeM0HqWaxBpZw5C8JH3O7fR6V2MKiS2vBf7qSWsR4ohLT6LQ6",
+	"e41Wp9HeswhVppP/1vif7z+2/c7u7k09UulzOhKrrFwJLfoxh4Pzw+PjEs3g2QzQ/1ytr1kd8yvtXEhk",
+	"/IUsjnlCQkazKQizDzvtDjmTc6/3iGk7jxzyCLSwdu1KCDmn+Kdwf1eDwa4et/pC9VfS0AfVP15PRn9J",
+	"+MDrev99q7ga2KJf9RaNvJJa3r6lX09ZhbfnFEUki4URXPso4Jb8Nyh99iHVPoTMB5b6MOyTxS9zyFvh",
+	"jLgpEdp17G25wALnjO3UGuIhsxwutTZwn46w0vDGJ/pJ9gIeZ2SFQ3Rpl6LRHrf/SfKROA3ne8J+N762",
+	"q7LavVT2P7/Zs7CvGftragdN9V1M7U57nam94siURL1xrBKO7o/Uh35CsA9HPkTch+jSBzwv4cMgsefh",
+	"g0AlzAeR+DC+9kHGPkjlg/zNByuhTOJDyvDc7FFWWeivBi9UfxlJXmW2HVp9pE8JbZmanylXRJhfoWaz",
+	"Dz833p4fvW4cP7MsMUNq+5xcJc4zCtgE40vgb+hLMWmoCSFzY6KsDEkc9t1KGbjtQ9xBNSei3e0XW0HO",
+	"jGteyVpyGKzTzBYZ7UHjHWv81mo8aV78vWFZ7t7OKo47VA03k1v5Gja8t+P0T+1DJIaogSbQhAv4OzTs",
+	"cGdsyFfcC9n9B5Jfm8M00SoJshPXsQg59PlA4eXDnLgLlYyEfV8juqGbsQmnyoBRQ44yDl8IJmy4WsVj",
+	"uKC5m6WyBtsiayhX7lZA8qLx/m+1hZbdQbHXqq1m0HLeueWrG6uOtJpgdwb/9b9Bi984/L///D/Of96F",
+	"Pp8pGZHbcqhASQcK3G1QCSX30wowTRbdZrkq2Sobj60MYPS5taRu3ZucltWyFpqZLdx3aa+4n+96aau1",
+	"HRbQxs85fM/Fbyv9hBam1TtuL2750xrMrRZazHSBW+Etc5evAfz19fND+Kaz0/q661TCQkWhW2ZQVzxB",
+	"GxmhAdstKF227LVW8hU3+Z3uf8/5qstmJFvNeQRjVIdzUkaW34TDkdJ4Xx9ZTVklxjJBvMHvay7NSiuN",
+	"L/j6Skvd6VTZA58fKRvLdsK3a8yHc5WYpxVmw1uduwr4rymL4YrFKdfWbo/V1MpVEa0EC41Zbf/RNUP5",
+	"TmHFZULlJYK7n7iPQSgiHypvb+YugJx3i+ZDOFm1cSXJ0q/VOx6wSzzqbNPZ50IFvd+GcDy72NKANz6e",
+	"IKnkqyR+LeFey/b9ZMLeLfruwv7GrlhPlNQcleinLDq6thRtP4RKWtPU/skmk1hQzMwWeh2KDdGTVrv3",
+	"rlgsInzoYsBE7C6nDBMxDo43Q0dJohILBPe57AC5mzvi/Y3vcTuq17Xrh9dkMM+N5+InNhjWJ6usm8f5",
+	"cITLljYJZ2N30lybY7uD3Z9f/PhD59/33j3d/ucPP31zsvOyc+qIMdVed8eKHiPGXBs2nnhdrzCu37Rb",
+	"3dZud7vVbHe239nzraf0IhgpgmYZXzOXgdAwTZQcdmHpZFDYWNy/ENHFWGgt5JB4OCqy9tWhuOKy8Hrm",
+	"VHDjWzCfCP2gSJL7xheQRCri7X11xcFdBdz4xXtOISremtPFhC778DbSTOqgXSe7uLbWsJC49WXMQqm6",
+	"pTlL0Fj9shErw48MHA+IIlkIyX29hHVOFueCO42/4vzJ77bF9EyGfwL2sshbVAJ9ZsLRRSzGwlzw65Dz",
+	"qEAXK8keEleKq+fSmTLpuInmZo6JSBFeunuV4nGhkfkwovEiNmXuTVbFszLhjHdudbBtewM+0v5zyKYx",
+	"i63Q5tGFPfvCYOqrCH3rUsGL81enTQpek4NYhHdjNh9U/0IqcxEyGfI4Zn288y6hUAYp7/DVy7OTozdH",
+	"6CbKjiyfuwKTaEhgaOVloUnFKEsHWDuUeItG3vSknzzoSX9Q/a800OwUeYvkggaRMD5e6zkwN+mpprss",
+	"64so4rLGad5zlQfkmLGU6y5bVCKGQlLkmo++Vzy2w1evz4stxNyAkF0YZCvFdR8j/6bAYTKs66MiOTy7",
+	"Xq0w8jKi0aQU38ujJrzV3ClwRkE44uElZKAtEME7Ozp9dnz6ff1zznb1Knmh+qvOmwQYqlTucXdtHseW",
+	"40VK8ib8hD4sclsEFLuNkhPvxDA2O0klrraU6FBxTbZqxe6trYrcg4W4/3Vv58/NBeg3ShH6695eDulH",
+	"iNFZPRdS6FEtBKnt/r79RNQVT/YpLGtaPoE/J6CltapZ/BAMBL0WloNQDPRXugvCTX+BIqIJx0ZDyFKN",
+	"1kYWGKOGpTvjnIkjI/knn73mqf6EKLKWTS/m1fR5rORQWwaycAXdBVE8e3HJZxcJrhNXfaoc70MB+vkh",
+	"P5+g4XgxBv4Sy6ZbSKF9mMRMSErSQIb0mzZR1zLyC5YvONvCc5XKh4E7Ls5qMToNR+72LHEZFVqNOeo5",
+	"PNbcolSmowzs8pqOWPJ7leek9z4ItuAVsNN8pxbO2aU55kB0YVJaV2YRwvccc0WY5FNc/BulTlgy5A+z",
+	"5ExjjO2UluCYhDa8fNqFCZvFikUXRqkL/DVb3UsmZ3dSJo3gibNwEs7C0aI5IuRbzfH2wep6XvcXr27m",
+	"GA6KbyZ53tY55WdRELed2ut6P5+UtdM3SoHdTGZV6Dnt4ecTCJUM08Ty0BngFODW3YSX7Jq0NR7Bd9D+",
+	"DHZr5+EU0lNlQKppF5ZPyNJdqFQcqam8YKERV3xBLGKmXCO/El0nkkpJdbgKh0zkVNV3wymlLsZMWm6b",
+	"n+EySu3kKLJTiSK7tbFiB8jVSdZmkkppGSwFdcQJZ9HMt3wLIxKYwRD/T+st7TyknSI0TBIVcq1R87RK",
+	"KCY85TBApXTMZl1YOohPhyZvJbtiIn4Y2amNSvhFWkzpw68pT+e+skRBXw7SON63Gk6QHWqorwJgsVYg",
+	"1QUG8PqFfa55cuWirqSCRKlxFijbkwMR824xDiFHAJLzSFOwEJwqM0JXdBG1lSdyYoYhoSll3GWCHlRq",
+	"QjW2ErUnU3kp1VRikJ6EWKlLd1lfHdWHYpd+ASYzlZl0M2GW0o4pwO5THbpOJ3R9+pJHgr3Bq54HE4n2",
+	"iDINb2znBzObuEjtcr5iF9JioRf45IV9spldm22gNy1zN/QT5rqNVzApy7Gfu+8K5oT6h1U+ssc/jQ9s",
+	"5yE9I/Oqn11xSfdzjskuzAOmiXd1bvQiU5rUPhaRwsXis0RNeGIE13mw3aT0Ve5p+Fjctacp+hJrBrNl",
+	"B/Fx+WIyg+Z6wJzTU3TzmN2V/lKEfNHPxUzFXa/qf+ChsTPNuyMsAOTs1QD9u3W8GOigvdWkfj8PA6sR",
+	"3vje4YiHl6+5xrvqjSC/DnTS5VusgWl2Ha4uPd9znu6a9+ALoM4SBGjoKvgS8m62PSLn5YhSl5sJl0Ki",
+	"jxzJex+0IcFjRiodjkDyKSjJrezFEETe7MkG7LRaECy5hwMfgoXbBftV1e2C/X7ekVy8rJ2uF9BMbQhS",
+	"yVIrNIzlWjxyP2xDkDv63Fc7ECQqNbwgz3zYuW/mzDb37i4EY25GKsJfnH7tftuDYN4sdd8/KYYqeanL",
+	"M0xYqhe/S7hOx8tfmmS2+GUqI1VM1+5AUGHGuR+3IVgym9xPuxaEVZLC/b4HASb+45yaGaEHopi204Gg",
+	"2r/gft+DIJ0MExbxiwyd3S9PIFhW6+0GF9R6+9WSEodj7FpMm3fcuO+3IVjSl+w4SxpT8aXVmOynTDsK",
+	"UGdYou2SDn+rJHnmnt0gAopnRLws/v/x5s1Z5pgXEqYqiVCXXcful2tSTLiaxLzyPRLKFfysJJQ/rr4c",
+	"+kpD8HPDGSeN42dB5SQFb1y7w6ZXFepXkvbrwf9GjPkSCy3eLkksArhPnLCAnZ+F9xd7X8lznxUosZb1",
+	"LhZrKfm7IOITLiOdlUaxq7EgmOfWc9eiiwA8uuLJDPosKm42y2kwf739tvdrvxxWgYFTWZj+Olg/z1eF",
+	"R7QQHe8M3ZUlKvK8AzvfJwwlJE/Nx+obLmeEjFQcuehgRXZhvuG7KVqLm3e2/crNqwTGqUsvJJlSBwo3",
+	"la6Cj5smZm2m+WWuqtvoDs2kCkopYclmKoq7k//obaDWLhA+DbFGO50/T3dV33zuXitwjuxMO6EzYIbC",
+	"jNJ+M1TjrTFeJYx+dX9sZXJpK7v5t6v6B2cxMdkNIFCpTt5Ni1yjPmZK+bp1lQ3BhDMqX7HG8PI9bljh",
+	"7/S9gbtHs6/JNI5dYKyVLORd3eRCNWbuzZYLjM/tzTPyDQk5pPAV2Nndsiyt6XhqiCayq56zs4tvTxI1",
+	"pGJCO7u+lzDDzzLq8rp77c42eugstPI3W7l4yL/K1oJR092djp+FzRYhsu7adyXkdnb33pXvfY9PL85e",
+	"v/r+9dH5uZc7jE8OXn9/hEJ7Xp8vTqWOgHTi77DSCvhpNLPW7fOD45OjZ5WyvHy4VTwuVnJoh9BGxDEm",
+	"aOt9sMcO05GI3S19Eb9jVLyO//1SEgN2EO/9BuKgjHjrIXOakqKeQShH0CpZInI5S3ETlE1v5SrVmaJs",
+	"K8w6DpXUPEytRguCNLcajP6eln9GIh/rzLXO1p2wxAhWUZUDa3igHzHHlX26Y5oyDaiER1anm5VVulJd",
+	"kEVqrI7Rp3F8oNqIzBg+npi6MCwou7pg3oQnIZdmHxPC6bbd7icP+bHTlDNS1qbg3CzxjnU7AubK9flW",
+	"82NXPGFD7qhDGEiY3IdW8VlosDbjBmrCHL+qXknuj3VZoxGPxRUmQLMsyWnKXc7yQBgwihZfew3zHLJ6",
+	"EXnVqZqjapcGU+fRPKvhUyQnlLj3Znzk86lbvpfKSEm+njgzZoRnmfCxunLVPCTY16uo8zZvX54Rgmtd",
+	"Ouol4l5EyBJpLlLNnHDxsySkjBfnjM0vSbzy2cwx/PVuyType5HDlvM8Wo0nrDE4aDx///Hbm0b5484m",
+	"H9ud6uyQF6p/5jjvRs673Gtfy1BDB+mykTJi+pRfmxLbL7HnIoJ+Gbu+x7qc0qgsvTEvrmLfwig9J+5V",
+	"qbCMyy7PZHpObhuK9AXczGBRbGdu7VUHP0eg5fOPmOENI8Z8Hgl6vcieZ68X9XqR++cN/dOd+6fXa9pn",
+	"t2/e/aXWRq0ukbsmsMQri4R0Aqu2Pj7i4SVFS2d1ulyxnLIuqS7RjV5oylLlyY3CjISEti5SpBIeCV1+",
+	"3Xmwb96Xvis50yr0Ubeqmhha9tNXYOoKv3p5Bfcyi/xsvVXocr40eRaQ6S+o6GcHb88xULgcNEyqkf3y",
+	"4PTw6MT+fctaP6h+8zxb2D1t0A8Ybuh7b5xQybZw/vLg5MTzvZdHz47fvvR8Z1f43s8ndZb3Riw4Ze65",
+	"uKr6Va+fH8L29vYTEBLevjmkSMixiGPhCh3PaQyfg3ar9z9HslkiRF1qReLb3nMJoF3vhGoIFvUhC59h",
+	"ViXS2cuUrNldqlZXTjHtegcRK6pOdrNacL4nyNDOM1C73tNZghPPFazsen/b2em0vnmys2fN2TxDtesd",
+	"uapMS5Q+bziU1K/Q1WKs8KTnFQuX5U5p35upWTwrHrg0Xwk+Fb8O83J796yjJ+rqpcUhVPm25o5jxR1j",
+	"DdfXuuTjGpVMNy1gWrBLSxFFOdt708X90P6T4LtUiIxl6C4AaTI6Tcfe+1W0sUkVwIxqFkufrdAmyoif",
+	"o152votVLOvh8Ry5LC6jVLRj2/+MxFSmkfqgWCSe0pvbnXUv0gEuiaADF2+DZYnVAMrj72PGLRX8QU/Q",
+	"uDkP8vUz5mRcd3dLru1kiZ6JgN0Z3OLrxuLeZ65+1j3lOKXROdqvZc/MBRY5Y+aXP4N0fF8yq9xay5YU",
+	"LRaTnLstn4qhdNutm/taeG9dWYSHMvGwqs7ns/EyEFW21mDDUlON3H2E7rKFijsVLiFXmWZd2XxylMz5",
+	"pZY6YayyQV11G5fFXtsiJbpxxfRqEw7RyCEb9xMRLctuRLZH8fUovv4o4uuBxdENBiEM1DJcKLWPAuY/",
+	"qL7ugk77Y4Hsy4eJirF7Tn+GzlMR+VlmsDAgBhj/DH3ehANXsRKL/WYBFFlAOgYbuHh7YBqLI2M2gwO3",
+	"SKikBV7/a/grGuSu2FgrK9FO1nmpBJkPaKdnz9FXP59QPY2vsepykNe3CYpeC1k1EDifz1VyxU31lFzx",
+	"dnvCQCQidPrza6ENDkoxJnhniIHIFm0svVJaMN4hoCSCI0qiOwCsIQR5uyDi2AwwEK/Izb2UakqlV8Gl",
+	"3xF2Uu05k6Rm1JOuOJOQYJGAfrLDC05HOE2EMVzi+iWmmXch2HXFqV15Vqzr/LfdwIegtRuASiBoBwSv",
+	"fxwdPAvsIigiZWr/e8UTCL4/ehNgStp8gTwXHz4fZJ8Fx+OclBn+Ed3mN1v8yorqIBtFaRJfPWnXjsHv",
+	"WcS7ncI55YTGjlkUv67T8ZglyOzR6a19F/hOsMhyH0h6uRLa6ChRWLPRCGMlhkc5j57vXfFEEyW0m60m",
+	"lkVTEy7ZRHhdb7vZbrZcGBRKgVIegf045GZNGbKBiDli0iJk5nscFX14mvCTOz6jShkJX2mIhL6ke1Uf",
+	"tMpaGGnXoqgnsYip0RYfR1DA0n49YRYeWK/b0i41XMkVBbpPG1oczvMgCrBTbTfsQcIijllw1BQFO2S4",
+	"m44mNmF7zeSQBwV6YLVbKgg+HVERQJchSPfgDkhNcDhHj9J+cEY7AM2Nd+bIN/Au3QLUoiMVKs9LmXMZ",
+	"CTkkJLGCG6O8MJKCMpieU0+SctOuFUHXxSNbrvz1qqjr8pNk5td4Mm/YVOfZ8x/rPEb1Tus+6Ops1nh8",
+	"oaeZfaNKCU1MXiKCOvNQ3cAn7Xbr65WlxxBhVpb/688M199RIEmrUbtKMaP+XBbdcYQVS0bkdDELgzwI",
+	"o1SYGRNMaGdq0M2v9kWRdmIpRqqpXyoEQDRmUbxcSbCiVPPy1uttTuLCK/aExZmpg03MddVu9mG7tZPv",
+	"Y6rSOIIhN4s6z6oVFy0WN192Vjm6BgnlDRxqP41Nbmo/TdX7az+eFeSq9bBroVH/+aLgV63nXSuU2s8f",
+	"uYKGNR/PWudYq32url6n1VqTHYUF5+Yyu3LTpS8kw9KJy87Z8gjYF+5eIyxlaGGxpEVPxyq/Bt7j5XPn",
+	"HoYlu3TenbCwhCsZNdmEhSPezFoa3GtL1w3XKaG8Le9jzxNRz26jV2yw53V7dos9z+/lu8MvcX8976Yn",
+	"1xHtwszYVW/jtRt+nStFxXpF5GMHFTbkvmu+hqU3qfIm9TohO6yX9GTbP4gY4KL97T2fzEyf3F6+cyr5",
+	"Cz4t/6s5L5QdZu1eVxYG0H5R6bSUIulqNSDDrgidOoinbKYhQFkTVLdyJTlUWcb2kGiq8UzoidKiuq1r",
+	"kYeEkspZYtQWk24DVzdRZcawcDTGuC77tj2N73poYGpsk9DqYNBla3e79a4Z6qtV/XCzla5ub4qR/NYK",
+	"WChvEaBryqpwsrl5X0g7d3WvYHtwqO2WxHjzFjz/ufFaTRu1+kUWAEeTdn7kW++1ENE6rb0vhHHefYTP",
+	"yffuPsrdeNg4jY2wKt+WJdkkJ/m7c8JN3qzkTE4BXdBTA2drMX2pyYpTA9DWnGSxM/cYVO3mkbk9MrdP",
+	"xNy2WzurOrRS02BnWCz1Z7/xvR3SKKvU0lzz3CrKOeMbO7e/kefy4wt7tV4o1X2yb7W3b38rrwCEL+w9",
+	"TNUDOixWpN5byu5CZU5qE4IMox2jIN9K4S+iU+g8qbXZcg2YG9/brXN4eRkzfKEGUMtFRLBaQO7lyyKj",
+	"sVhpzH3IYlozR2FhcltctaZm9xeP/G3kal8o6LLObWcSJqzBHJSIKcDLAaIZVyRXDbJ2AsdEnzQD9BPO",
+	"LrVrhFD0FbRM0ncZjVJSg+WeFBrC1ORFqulxyWIIR6m8LNx8DPTIDo4oQKH/sVKXmpwO+5gvutVutubQ",
+	"Q4shef+wb80Ao+V78pg8GDBl8SWpu92cIdiZEuwqiqAdCedRJF48ZjNrysd8YEClpgk/jZTzy7n6JkzC",
+	"3g5cPp0L5u/JLJrfroXBWMjUcGBaRNwHgoAPRqluqfXSgE9hErOQU59C59FF//Th+Y/IWwbw+vkh7LS/",
+	"be0Dwx7ytANcrGtmEHwHf4MG/D3w4c3BUx8OX4NK4OQ5DLmhRoYMy68FXwUFsC38JglnkR5xbnqStuja",
+	"7jN086cxa1YIgrBotn54/qMPp89enL86xX3jH+V2/6W2/pYn48nmff1XOjCREh49mPf2YD56oR69UI9e",
+	"qEcv1JfjhXo0peqYUm9IeasK/ZAqlaGDTqWO58OovoWUrahscVWs6ObPZep0HsDUyXVZlw9tDRdg0E/U",
+	"JZdACjy1qMjaVijJu7BYW4eKibvB2lihbK4C4Bdt/xAUsG0ZeYT4jKpdchatsoBGWHHht5LtM69gfs+N",
+	"K8qwkdjd7NTdDFUVkWMsXIobx4gH0mzTJPa63hbJxhwgc3UvsWaIuOKljec70xScVTmgBYqr/tpP40sM",
+	"qlJ6XTAHhnEsl411EQ8uaxhzaptL+jvFWD21E22qvrs2WTUUqIX20DXecB34ain8lsfVeBAb81Uob+0a",
+	"NDNfYx4d6J26r5Xq49XmuVm3EnylBo0W3R3uxj9rbKaon74hg/o9OJNr4DBmEW+kE5KbJTrE2kPEfhzB",
+	"UKZ5gx78RBRXZK+vIrvX+MTdjOcvkvpuf+6UmUci/Zci0lLDaw4FRWCAoQh5Ndlm1cMqVYYToc0L+8A9",
+	"aKqywWZeV6GWUlGUiljZgXwALkfZh1KKsg+UoewXJU58V7rFhyI9edUyXbGHeovMKlSsWSKGPGdBzi6y",
+	"2QesiF+9AKqqVtmHtNNaWarlk/QOXhFUV9VcGxNUyFFfvzv27R3TN+p6XVrDpn6ljdvZYMLX2nZNlqia",
+	"d+WAm/Kzh+Y2b8od9O1OfZB8yrWhm5DVbCYLEF9nobxQ/Y2ZTYYutbnSZ8aPNQ3H7owUGzsM/uhYRDyd",
+	"gtddaRxqUfgBMeAWFMoazK1UMH9yocpzZbngkKoTCznEfrH4gUdZk/MRS8Yx13pZyaT3/sy4OQeM5sMp",
+	"b5s7wmqoYnnPwy+BEA5LTRhrID4l16y84D6AICOnAPDZIidLRqAkYFYHta4oquAOVJrkl7r7EERK8qBI",
+	"FnEEUmSKoHUm6EKbY+F0yvciv1UTLEpFzDCM0Vdm5LKNqI+Uy+2AuY0FeVaWME04yPyAeGGL9YKzO/Rs",
+	"bUw7l2FPqsEAfeoMEk6+8IFKyGvI9CWwIROyCYdqPLawg0vOJ8Dg11Rwk82DDqYmnHNJdXKdY96OGgy4",
+	"CUcBCGknnFolu9uTwZEFLvWRD5wrs+pa94XqH9GR/QFYB96dIFY0ikCJ4hIFf+nm/Lgn7RF24WOPCqLh",
+	"TU+diqV4P5SP4nV3dm968i7XJYTsj0Iz4xVni5LS0hI5Pxva0jrPUO02NoLFFVeLz2OjsVQ09HmoxlzD",
+	"IOGcSF8YDVOVYONOS5eU6pVKI2IXpoOF/XmE1y0ulEUOm3DGUk2Slyo7LondnjxVeacr6POhkLrrSqfi",
+	"IvK8MypBymXkU5+fUupOIcgqaklW0KddFf8zS/YC2I9i/SFJFTtq1pXqRDLr6BGGimPR/CkV0reSS6mo",
+	"CcfGNahiRLF4iyT5FMkrUlw34bUdnUgv7/SMzcTmqW+JNvA9/miS/Xmp4o/u2SQMnBMZtajJJLPVxPSK",
+	"Ch+TgSiVwdbPrrveEHuxFq1v8ZJC1CUzk8zuRGYmmT1S2SOV/X5UZhJrPVHR05pElspIraaxA6sTlu8j",
+	"SGUTkcvdZkVpZqfDFYUiqB6R664IWsiQk0VpqSp3qWPH8Kx0CaqfPRlQeWgqbpGk3NJk1lORFMF1dPhW",
+	"Rup3IsPOA5FhuVa/PYI+t6DJD0Il5YPJ1WpsZqnVo/74oDRpzwBJJ6ejNdok9r1dG/tT1Fr+jEKgmKQC",
+	"B7GmDrVPFbk0JadPEwLDx5OLSCQB5iFgI4mse9N0JMIR9SuYb/KKYzRL0P78mzhXY76wh7y4D23mTjFO",
+	"IZMQqdy4vkuoUx5yUe0YjGPIW+a5Rh1GYeQjMte86adRhsVdCJXlqXIIodJGUzdlTAChLlJYDS9w9d4C",
+	"4hBZCRjM8sDcF/tWE75XaLcUteq+66Wt1nZY3OLhZx4sFh4qrRedl0nEky6WuME15c9ha9wZRHxiRuik",
+	"6MlSxgt23sXECxhzJsktILnAteqRGBiQRY9dbNdrf7I4OWFDEiZZARrK9aHSVC49qEKQnAh9x0SOMzbM",
+	"yqHViS5hQ34ufuN1n3W9fWvEmKjEPK0V4PJMJJTr9Jh18efMutiMdeb1UFeoIMg4NtIjLC19EQL7gDaX",
+	"6buLkXL0GWsXOoV54YoRC51hWdO8vchTFc0+6dFk2V/z9TytpnxTHSj2yWZehRDWgs4C+0rJEFnG9Lp2",
+	"5a5MkneiaFVVl8A8KVQoEHp1csRif+57hvpn5WkfIpytvVsHbStauf8el52I5cDwQCqoI9dj5qJBy2Zm",
+	"VfTnv0bcJ7UgeowQfYwQvV+EaLUBSVSnOUuoKPP6qpf5FT6+FixHzJzjQI9K8KMS/KgE/wspwUT2K5Xf",
+	"gtF8FBQHSn0NqjkNKm2umm3CsUU+MzxqAp4iXbS4vgiZggc7rZ1lZkSn7nTrzXjR8YAKYlYgzM6aVWOf",
+	"c1zZRud8D7WxjsfUDj8f71JDzp0lPPfDPHdd0b4ATKQzX61p+isdpffDkxVlW9dXay0VaHXxNBRcc4dq",
+	"rWWjpuednR1fXx1dvztphe2w/ebq3ZPhi8q07rVVXT83s1yXLX9nw3BtAauMSNmqGlZUqvs+c29O848U",
+	"PEfBryRfTbwbUidduk2yjiOLMbNYvGfMkyEHfIZKW3+z/WTv6+5cpMBQXGGOOptR9wCD5fIDmcZxAHw8",
+	"MViiX0LW5wWwIX8TDvEyU2OcbCQGA55waehHbJqQu7KNGGOLBOwuUx2vZkivvqco+zwOJmposVjoAyHb",
+	"QMj+7e5j1vBZfSFs6VEd+MK8Vki9oBX2e0CaxdvY1dwprQo7muMJpXJsBWOhaFtkJLNmRZwQVkz7wxL/",
+	"Jt7lR0p9pNTPEjWBJFLHwWwt0K3CrFwTykTaoikHDDqrsyi8SDfXO60WBPbpC6EvcGQeNGGn9cQ1Y+hn",
+	"txEpQxXfpI6ThC40Zd/+3pMuYzuzGoSGg7NjGChqnZQlyuy0WkVIfhiLIrllqpLLFX1SXuc7vhsfefYF",
+	"mwM7tRY616oxynp1FSfq+R62bvK63lMWQeaa9ku9xnPzInvBNfNauGUqo1/OlvGUdn9+8eMPnX/fe/d0",
+	"+58//PTNyc7LzmmpPfkONh7L2zJ3vU6rs9dodRpYwKvb2u1ut5rtzvY7bAF4/8q02X5KuE9FRQuo7IML",
+	"kRCRCyShrPIuXLFYRAjiCwroaT4op/yDWzlPkwpHVp+Fl1XMayH+Z/6gkE9kna78LDiIMK7CL5GbHNih",
+	"rMivY5VjINW79SyOdC7kMM5r21mGFAttdLnljHNb0EaW1+L60/lUgsCuzBFD1iOLy6g0DF5bLI+SV9HC",
+	"Bjml53lWeG3xjecOZ5XkWGoXklQCdQ0rvV6KwLp5f/P/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
