@@ -946,8 +946,11 @@ type ClientInterface interface {
 	// It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
 	// average and a minute aside, is cut, too: there are few places for exports.
 	//
-	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
-	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
+	// CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
+	// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
+	// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+	//
+	// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 	//
 	// Corresponds with GET /export/stream (the `ExportUsers` operationId).
 	ExportUsers(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1160,8 +1163,11 @@ func (c *Client) ExportFile(ctx context.Context, params *ExportFileParams, reqEd
 // It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
 // average and a minute aside, is cut, too: there are few places for exports.
 //
-// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
-// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
+// CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
+// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
+// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+//
+// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 //
 // Corresponds with GET /export/stream (the `ExportUsers` operationId).
 func (c *Client) ExportUsers(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3725,8 +3731,11 @@ type ClientWithResponsesInterface interface {
 	// It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
 	// average and a minute aside, is cut, too: there are few places for exports.
 	//
-	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
-	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
+	// CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
+	// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
+	// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+	//
+	// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6131,8 +6140,11 @@ func (c *ClientWithResponses) ExportFileWithResponse(ctx context.Context, params
 // It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
 // average and a minute aside, is cut, too: there are few places for exports.
 //
-// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
-// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
+// CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
+// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
+// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+//
+// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 //
 // Returns a wrapper object for the known response body format(s).
 //

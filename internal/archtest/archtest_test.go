@@ -29,7 +29,7 @@ var muster = archtest.Rules{
 		"internal/progress":  {"internal/job"},
 		"internal/tasks":     {"internal/job"},
 		"internal/source":    {"internal/job", "internal/user"},
-		"internal/export":    {"internal/invalid", "internal/user"},
+		"internal/export":    {"internal/formula", "internal/invalid", "internal/user"},
 
 		// A part of the store, which imports it.
 		"internal/store/search": {"internal/user"},
@@ -39,6 +39,7 @@ var muster = archtest.Rules{
 		"internal/job":     {},
 		"internal/user":    {"internal/invalid"},
 		"internal/invalid": {},
+		"internal/formula": {},
 		"internal/crash":   {},
 
 		// What others import: nothing of the inside.
@@ -55,7 +56,8 @@ var muster = archtest.Rules{
 		"internal/testenv":              {},
 	},
 	StandardOnly: map[string][]string{
-		"internal/config": nil, "internal/crash": nil, "internal/invalid": nil, "internal/job": nil, "internal/user": nil,
+		"internal/config": nil, "internal/crash": nil, "internal/formula": nil, "internal/invalid": nil, "internal/job": nil,
+		"internal/user": nil,
 	},
 	Homes: map[string][]string{
 		"github.com/labstack/echo":  {"internal/httpapi", "internal/bench"},
