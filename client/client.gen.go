@@ -190,7 +190,7 @@ type Job struct {
 	// RatePerSecond Users stored a second, on average while it ran; 0 while it is paused.
 	RatePerSecond int64 `json:"ratePerSecond"`
 
-	// RejectedCount Users that the source delivered and that were not fit to store.
+	// RejectedCount Users that the source delivered and that break a rule of users: the same as for `POST /users`.
 	RejectedCount int64 `json:"rejectedCount"`
 
 	// RequestedCount Users asked for.
@@ -250,11 +250,18 @@ type User struct {
 	State        string        `json:"state"`
 }
 
-// UserFields defines model for UserFields.
+// UserFields Texts are stored in one form, see the beginning of this contract. Control characters, TAB and line breaks among them, are
+// refused within a text.
 type UserFields struct {
-	Age          int     `json:"age"`
-	City         *string `json:"city,omitempty"`
-	Email        string  `json:"email"`
+	Age  int     `json:"age"`
+	City *string `json:"city,omitempty"`
+
+	// Email A mailbox of RFC 5321, in the letters of any script (RFC 6531): at most 254 bytes of UTF-8, 64 before the @ and 63 between two
+	// dots behind it. Not taken are quoted local parts, comments, display names and addresses in brackets. Case is kept, and
+	// passed over by searches.
+	Email string `json:"email"`
+
+	// FirstName Not blank.
 	FirstName    string  `json:"firstName"`
 	Gender       string  `json:"gender"`
 	LastName     *string `json:"lastName,omitempty"`
@@ -282,9 +289,15 @@ type UserPage struct {
 
 // UserPatch defines model for UserPatch.
 type UserPatch struct {
-	Age          *int    `json:"age,omitempty"`
-	City         *string `json:"city,omitempty"`
-	Email        *string `json:"email,omitempty"`
+	Age  *int    `json:"age,omitempty"`
+	City *string `json:"city,omitempty"`
+
+	// Email A mailbox of RFC 5321, in the letters of any script (RFC 6531): at most 254 bytes of UTF-8, 64 before the @ and 63 between two
+	// dots behind it. Not taken are quoted local parts, comments, display names and addresses in brackets. Case is kept, and
+	// passed over by searches.
+	Email *string `json:"email,omitempty"`
+
+	// FirstName Not blank.
 	FirstName    *string `json:"firstName,omitempty"`
 	Gender       *string `json:"gender,omitempty"`
 	LastName     *string `json:"lastName,omitempty"`
@@ -461,7 +474,7 @@ type ExportFileParams struct {
 	//
 	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
 	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
-	// SQLite tells them apart and folds A to Z only.
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
 	// City Contained, in any case; see `name`.
@@ -522,7 +535,7 @@ type ExportUsersParams struct {
 	//
 	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
 	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
-	// SQLite tells them apart and folds A to Z only.
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
 	// City Contained, in any case; see `name`.
@@ -666,7 +679,7 @@ type ListUsersParams struct {
 	//
 	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
 	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
-	// SQLite tells them apart and folds A to Z only.
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
 	// City Contained, in any case; see `name`.
@@ -731,7 +744,7 @@ type SearchUsersParams struct {
 	//
 	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
 	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
-	// SQLite tells them apart and folds A to Z only.
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
 	// City Contained, in any case; see `name`.

@@ -57,7 +57,7 @@ var muster = archtest.Rules{
 	},
 	StandardOnly: map[string][]string{
 		"internal/config": nil, "internal/crash": nil, "internal/formula": nil, "internal/invalid": nil, "internal/job": nil,
-		"internal/user": nil,
+		"internal/user": {"golang.org/x/text/unicode/norm"},
 	},
 	Homes: map[string][]string{
 		"github.com/labstack/echo":  {"internal/httpapi", "internal/bench"},
