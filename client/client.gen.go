@@ -191,7 +191,7 @@ type Job struct {
 	// RatePerSecond Users stored a second, on average while it ran; 0 while it is paused.
 	RatePerSecond int64 `json:"ratePerSecond"`
 
-	// RejectedCount Users that the source delivered and that were not fit to store.
+	// RejectedCount Users that the source delivered and that break a rule of users: the same as for `POST /users`.
 	RejectedCount int64 `json:"rejectedCount"`
 
 	// RequestedCount Users asked for.
@@ -251,11 +251,18 @@ type User struct {
 	State        string        `json:"state"`
 }
 
-// UserFields defines model for UserFields.
+// UserFields Texts are stored in one form, see the beginning of this contract. Control characters, TAB and line breaks among them, are
+// refused within a text.
 type UserFields struct {
-	Age          int     `json:"age"`
-	City         *string `json:"city,omitempty"`
-	Email        string  `json:"email"`
+	Age  int     `json:"age"`
+	City *string `json:"city,omitempty"`
+
+	// Email A mailbox of RFC 5321, in the letters of any script (RFC 6531): at most 254 bytes of UTF-8, 64 before the @ and 63 between two
+	// dots behind it. Not taken are quoted local parts, comments, display names and addresses in brackets. Case is kept, and
+	// passed over by searches.
+	Email string `json:"email"`
+
+	// FirstName Not blank.
 	FirstName    string  `json:"firstName"`
 	Gender       string  `json:"gender"`
 	LastName     *string `json:"lastName,omitempty"`
@@ -283,9 +290,15 @@ type UserPage struct {
 
 // UserPatch defines model for UserPatch.
 type UserPatch struct {
-	Age          *int    `json:"age,omitempty"`
-	City         *string `json:"city,omitempty"`
-	Email        *string `json:"email,omitempty"`
+	Age  *int    `json:"age,omitempty"`
+	City *string `json:"city,omitempty"`
+
+	// Email A mailbox of RFC 5321, in the letters of any script (RFC 6531): at most 254 bytes of UTF-8, 64 before the @ and 63 between two
+	// dots behind it. Not taken are quoted local parts, comments, display names and addresses in brackets. Case is kept, and
+	// passed over by searches.
+	Email *string `json:"email,omitempty"`
+
+	// FirstName Not blank.
 	FirstName    *string `json:"firstName,omitempty"`
 	Gender       *string `json:"gender,omitempty"`
 	LastName     *string `json:"lastName,omitempty"`
@@ -467,7 +480,7 @@ type ExportFileParams struct {
 	//
 	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
 	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
-	// SQLite tells them apart and folds A to Z only.
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
 	// City Contained, in any case; see `name`.
@@ -530,7 +543,7 @@ type ExportUsersParams struct {
 	//
 	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
 	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
-	// SQLite tells them apart and folds A to Z only.
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
 	// City Contained, in any case; see `name`.
@@ -674,7 +687,7 @@ type ListUsersParams struct {
 	//
 	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
 	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
-	// SQLite tells them apart and folds A to Z only.
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
 	// City Contained, in any case; see `name`.
@@ -739,7 +752,7 @@ type SearchUsersParams struct {
 	//
 	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
 	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
-	// SQLite tells them apart and folds A to Z only.
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
 	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
 
 	// City Contained, in any case; see `name`.
@@ -955,8 +968,11 @@ type ClientInterface interface {
 	// It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
 	// average and a minute aside, is cut, too: there are few places for exports.
 	//
-	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
-	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
+	// CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
+	// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
+	// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+	//
+	// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 	//
 	// Corresponds with GET /export/stream (the `ExportUsers` operationId).
 	ExportUsers(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1173,8 +1189,11 @@ func (c *Client) ExportFile(ctx context.Context, params *ExportFileParams, reqEd
 // It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
 // average and a minute aside, is cut, too: there are few places for exports.
 //
-// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
-// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
+// CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
+// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
+// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+//
+// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 //
 // Corresponds with GET /export/stream (the `ExportUsers` operationId).
 func (c *Client) ExportUsers(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3742,8 +3761,11 @@ type ClientWithResponsesInterface interface {
 	// It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
 	// average and a minute aside, is cut, too: there are few places for exports.
 	//
-	// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
-	// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
+	// CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
+	// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
+	// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+	//
+	// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6243,8 +6265,11 @@ func (c *ClientWithResponses) ExportFileWithResponse(ctx context.Context, params
 // It is a walk by id: users that are added behind its start may be left out. Who takes less than 64 kB a second, on
 // average and a minute aside, is cut, too: there are few places for exports.
 //
-// CSV is of RFC 4180; a cell that starts with `= + - @`, TAB, CR or LF gets a leading `'`, so that no spreadsheet
-// takes it for a formula. `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
+// CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
+// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
+// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+//
+// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -29,7 +29,7 @@ var muster = archtest.Rules{
 		"internal/progress":  {"internal/job"},
 		"internal/tasks":     {"internal/job"},
 		"internal/source":    {"internal/job", "internal/user"},
-		"internal/export":    {"internal/invalid", "internal/user"},
+		"internal/export":    {"internal/formula", "internal/invalid", "internal/user"},
 
 		// A part of the store, which imports it.
 		"internal/store/search": {"internal/user"},
@@ -39,6 +39,7 @@ var muster = archtest.Rules{
 		"internal/job":     {},
 		"internal/user":    {"internal/invalid"},
 		"internal/invalid": {},
+		"internal/formula": {},
 		"internal/crash":   {},
 
 		// What others import: nothing of the inside.
@@ -54,7 +55,10 @@ var muster = archtest.Rules{
 		"internal/store/storetest":      {archtest.Any},
 		"internal/testenv":              {},
 	},
-	StandardOnly: []string{"internal/config", "internal/crash", "internal/invalid", "internal/job", "internal/user"},
+	StandardOnly: map[string][]string{
+		"internal/config": nil, "internal/crash": nil, "internal/formula": nil, "internal/invalid": nil, "internal/job": nil,
+		"internal/user": {"golang.org/x/text/unicode/norm"},
+	},
 	Homes: map[string][]string{
 		"github.com/labstack/echo":  {"internal/httpapi", "internal/bench"},
 		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},

@@ -19,8 +19,9 @@ type Rules struct {
 	// is reported: a new one has to be given its place.
 	May map[string][]string
 
-	// StandardOnly names packages that import nothing from other modules.
-	StandardOnly []string
+	// StandardOnly names packages that import nothing from other modules, but for what is listed with them, by prefix of
+	// its import path.
+	StandardOnly map[string][]string
 
 	// Homes lists for a library, by prefix of its import path, the only packages of the module that may import it.
 	Homes map[string][]string
@@ -86,11 +87,19 @@ func (r Rules) stale(g Graph) (found []string) {
 			}
 		}
 	}
+	unused := func(place, lib string) {
+		if !r.imports(g, place, lib) {
+			found = append(found, fmt.Sprintf("%s may import %s, and does not: take it off the table", place, lib))
+		}
+	}
 	for lib, homes := range r.Homes {
 		for _, home := range homes {
-			if !r.imports(g, home, lib) {
-				found = append(found, fmt.Sprintf("%s may import %s, and does not: take it off the table", home, lib))
-			}
+			unused(home, lib)
+		}
+	}
+	for place, libs := range r.StandardOnly {
+		for _, lib := range libs {
+			unused(place, lib)
 		}
 	}
 	return found
@@ -123,7 +132,9 @@ func (r Rules) checkImports(g Graph, name string, p *Package) []string {
 			}
 			continue
 		}
-		if q := g[imported]; slices.Contains(r.StandardOnly, place) && (q == nil || !q.Standard) {
+		libs, only := r.StandardOnly[place]
+		free := slices.ContainsFunc(libs, func(lib string) bool { return within(imported, lib) })
+		if q := g[imported]; only && !free && (q == nil || !q.Standard) {
 			found = append(found, fmt.Sprintf("%s may import only the standard library: %s", name, chain))
 		}
 		lib, restricted := longest(maps.Keys(r.Homes), imported)

@@ -23,7 +23,7 @@ func TestCheckReportsTheChain(t *testing.T) {
 			"internal/queue":           {"internal/noun"},
 			"internal/noun":            {},
 		},
-		StandardOnly: []string{"internal/noun"},
+		StandardOnly: map[string][]string{"internal/noun": {"lib.org/tables"}},
 		Homes:        map[string][]string{"lib.org/web": {"internal/web"}},
 		NotLinked:    map[string][]string{"cmd/worker": {"lib.org/web", "internal/store/storetest"}},
 		Untested:     map[string]string{"internal/queue": "reason"},
@@ -52,6 +52,10 @@ func TestCheckReportsTheChain(t *testing.T) {
 			name:    "a noun imports a library",
 			imports: map[string][]string{"internal/noun": {"fmt", "lib.org/small"}},
 			want:    []string{"internal/noun may import only the standard library: internal/noun -> lib.org/small"},
+		},
+		{
+			name:    "a noun imports the library that it may",
+			imports: map[string][]string{"internal/noun": {"lib.org/tables/sub"}},
 		},
 		{
 			name:    "a library away from home, by a later major version",
@@ -111,10 +115,12 @@ func TestCheckReportsWhatNothingUses(t *testing.T) {
 			"internal/queue": {"internal/noun", "internal/store"},
 			"internal/web":   {"internal/noun"},
 		},
-		Homes: map[string][]string{"lib.org/web": {"internal/web", "internal/queue"}},
+		StandardOnly: map[string][]string{"internal/noun": {"lib.org/small", "lib.org/tables"}},
+		Homes:        map[string][]string{"lib.org/web": {"internal/web", "internal/queue"}},
 	}
 	want := []string{
 		"internal/gone is in the import rule, but there is no such package",
+		"internal/noun may import lib.org/small, and does not: take it off the table",
 		"internal/queue may import internal/store, and does not: take it off the table",
 		"internal/queue may import lib.org/web, and does not: take it off the table",
 	}
@@ -153,11 +159,12 @@ func sound() archtest.Graph {
 	for _, p := range []*archtest.Package{
 		{ImportPath: "fmt", Standard: true},
 		{ImportPath: "lib.org/small"},
+		{ImportPath: "lib.org/tables"},
 		{ImportPath: "lib.org/web/v4"},
 		{ImportPath: "lib.org/website"},
 		{ImportPath: "example.org/m/cmd/api", Imports: []string{"example.org/m/internal/web"}},
 		{ImportPath: "example.org/m/cmd/worker", Imports: []string{"example.org/m/internal/queue", "example.org/m/internal/store"}},
-		{ImportPath: "example.org/m/internal/noun", Imports: []string{"fmt"}, XTestGoFiles: tests},
+		{ImportPath: "example.org/m/internal/noun", Imports: []string{"fmt", "lib.org/tables"}, XTestGoFiles: tests},
 		{ImportPath: "example.org/m/internal/queue", Imports: []string{"example.org/m/internal/noun"}},
 		{ImportPath: "example.org/m/internal/store", Imports: []string{"example.org/m/internal/noun"}, TestGoFiles: tests},
 		{ImportPath: "example.org/m/internal/store/storetest", Imports: []string{"example.org/m/internal/store"}, TestGoFiles: tests},

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"time"
+
+	"github.com/musterhq/muster/internal/formula"
 )
 
 // stampForm is RFC 3339 with milliseconds, as the API writes times.
@@ -14,8 +16,8 @@ func csvHeader(fields []field) string { return strings.Join(names(fields), ",") 
 // appendCSV appends one user as a line of RFC 4180 (CR LF at its end) to dst and returns it, as append does; it
 // allocates nothing else. cols are the columns of user.Columns, NULL being nil, an empty cell.
 //
-// A text cell that starts with = + - @ TAB CR or LF gets a leading ', or a spreadsheet would run it as a formula
-// (OWASP "CSV Injection"); raw turns that off.
+// A text cell that a spreadsheet would run as a formula gets a leading ', which formula.Unguard takes off again; raw turns
+// that off.
 func appendCSV(dst []byte, fields []field, cols [][]byte, raw bool) ([]byte, error) {
 	start := len(dst)
 	for i := range fields {
@@ -64,8 +66,7 @@ func appendStamp(dst, col []byte) ([]byte, error) {
 	return time.UnixMilli(ms).UTC().AppendFormat(dst, stampForm), nil
 }
 
-// appendName appends the first and the last name, joined by a space, as one cell. Whether it is quoted is decided for both
-// together, because the quotes go around both.
+// appendName appends the first and the last name, joined by a space, as one cell.
 func appendName(dst, first, last []byte, raw bool) []byte {
 	switch {
 	case len(last) == 0:
@@ -73,18 +74,16 @@ func appendName(dst, first, last []byte, raw bool) []byte {
 	case len(first) == 0:
 		return appendCell(dst, last, raw)
 	}
-	if !needsQuotes(first) && !needsQuotes(last) {
-		dst = appendGuard(dst, first, raw)
-		dst = append(dst, first...)
-		dst = append(dst, ' ')
-		return append(dst, last...)
-	}
-	dst = append(dst, '"')
-	dst = appendGuard(dst, first, raw)
-	dst = appendEscaped(dst, first)
+	start := len(dst)
+	dst = append(dst, first...)
 	dst = append(dst, ' ')
-	dst = appendEscaped(dst, last)
-	return append(dst, '"')
+	dst = append(dst, last...)
+	end := len(dst)
+	if cell := dst[start:]; needsQuotes(cell) || !raw && formula.Needs(cell) {
+		dst = appendCell(dst, cell, raw)
+		dst = append(dst[:start], dst[end:]...)
+	}
+	return dst
 }
 
 func appendCell(dst, cell []byte, raw bool) []byte {
@@ -108,11 +107,7 @@ func needsQuotes(cell []byte) bool {
 }
 
 func appendGuard(dst, cell []byte, raw bool) []byte {
-	if raw || len(cell) == 0 {
-		return dst
-	}
-	switch cell[0] {
-	case '=', '+', '-', '@', '\t', '\r', '\n':
+	if !raw && formula.Needs(cell) {
 		return append(dst, '\'')
 	}
 	return dst

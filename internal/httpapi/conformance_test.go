@@ -42,14 +42,10 @@ func (o *oracle) parameter(p *openapi3.Parameter, text string) bool {
 	takes, known := o.known[key]
 	if !known {
 		value, ok := fromText(p.Schema.Value, text)
-		takes = ok && schemaTakes(p.Schema.Value, value)
+		takes = ok && p.Schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020()) == nil
 		o.known[key] = takes
 	}
 	return takes
-}
-
-func schemaTakes(s *openapi3.Schema, value any) bool {
-	return s.VisitJSON(value, openapi3.EnableJSONSchema2020()) == nil
 }
 
 // fromText returns the JSON value that a text in a path, a query or a header stands for.
@@ -232,7 +228,8 @@ func request(method, path string, params openapi3.Parameters, p *openapi3.Parame
 	return r, true
 }
 
-// The bodies of users are those of the contract: for each field, texts and numbers of all kinds, and all that JSON has.
+// The bodies of users are those of the contract: for each field, all that JSON has, and numbers and texts of all kinds. Which texts
+// are taken, TestContractSaysWhichTextsAreTaken asks further.
 func TestBodiesAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	spec, err := api.GetSpec()
@@ -240,14 +237,15 @@ func TestBodiesAreThoseOfTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	values := []string{
-		"null", "true", "false", "[]", "{}", "0", "1", "-1", "36", "36.0", "3.6e1", "36.5", "3.0000000000000001", "149.99999999999999999", "150", "150.0", "151", "1e2", "1e3", "1e400", "-1e400", "1e-400",
-		"9223372036854775808", `""`, `" "`, `"\u2003"`, `"Al"`, `"Ada"`, `"Male"`, `"male"`, `"Female"`, `"36"`, `"a\u0000b"`, `"é"`, `"ada@example.com"`, `"ada"`, `"ada@"`, `"@example.com"`, `"a da@example.com"`,
+		"null", "true", "false", "[]", "{}", "0", "1", "-1", "36", "36.0", "3.6e1", "36.5", "150", "150.0", "151", "1e2", "1e3",
+		"1e400", "-1e400", "1e-400", "9223372036854775808", `""`, `" "`, `"Al"`, `"Ada"`, `"Male"`, `"male"`, `" Male"`, `"Female"`, `"36"`, `"a\u0000b"`, `"a\tb"`, `"é"`,
+		`"ada@example.com"`, `"ada"`, `"ada@"`, `"@example.com"`, `"a da@example.com"`,
 	}
-	for _, n := range []int{1, 2, 3, 31, 32, 33, 99, 100, 101, 200} {
+	for _, n := range []int{1, 31, 32, 33, 100, 101} {
 		values = append(values, `"`+strings.Repeat("x", n)+`"`, `"`+strings.Repeat("é", n)+`"`, `"`+strings.Repeat("🌍", n)+`"`)
 	}
-	f := newFakes()
-	a := newAPI(t, f, nil)
+	s, _ := newServer(t, newFakes(), nil)
+	public := s.Public()
 	for name, requests := range map[string][]string{"UserFields": {"POST /api/v1/users", "PUT /api/v1/users/1"}, "UserPatch": {"PATCH /api/v1/users/1"}} {
 		schema := spec.Components.Schemas[name].Value
 		for field := range schema.Properties {
@@ -260,17 +258,21 @@ func TestBodiesAreThoseOfTheContract(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := schemaTakes(schema, exact(t, text))
+				want := schema.VisitJSON(exact(t, text)) == nil
 				for _, request := range requests {
-					got := a.do(request, as{"Content-Type", "application/json"}, strings.NewReader(string(text)))
-					if taken := got.StatusCode < 300; taken != want {
-						t.Errorf("%s %.100s: %d, the contract takes it: %t: %s", request, text, got.StatusCode, want, got.body)
+					method, path, _ := strings.Cut(request, " ")
+					r := httptest.NewRequest(method, path, strings.NewReader(string(text)))
+					r.Header.Set("Content-Type", "application/json")
+					rec := httptest.NewRecorder()
+					public.ServeHTTP(rec, r)
+					if taken := rec.Code < 300; taken != want {
+						t.Errorf("%s %.100s: %d, the contract takes it: %t: %s", request, text, rec.Code, want, rec.Body)
 					}
 				}
 			}
 		}
 		both := `{"firstName":"Ada","email":"a@example.com","age":1,"gender":"Male","mobileNumber":"1","phNum":"1"}`
-		if schemaTakes(schema, exact(t, []byte(both))) || schemaTakes(schema, exact(t, []byte(`{"nick":"x"}`))) {
+		if schema.VisitJSON(exact(t, []byte(both))) == nil || schema.VisitJSON(exact(t, []byte(`{"nick":"x"}`))) == nil {
 			t.Errorf("%s takes two mobile numbers, or what is no field", name)
 		}
 	}

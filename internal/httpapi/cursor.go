@@ -72,5 +72,5 @@ func validSortValue(by, value string) bool {
 		n, err := strconv.Atoi(value)
 		return err == nil && n >= 0 && n <= 999 && strconv.Itoa(n) == value
 	}
-	return utf8.ValidString(value) && !strings.ContainsRune(value, 0) && utf8.RuneCountInString(value) <= user.MaxEmail
+	return utf8.ValidString(value) && !strings.ContainsRune(value, 0) && utf8.RuneCountInString(value) <= user.MaxText
 }

@@ -37,7 +37,7 @@ func decodeUser(body []byte, whole bool) (user.Patch, []invalid.Field, error) {
 	if err := d.object(body); err != nil {
 		return user.Patch{}, nil, err
 	}
-	if err, ok := errors.AsType[*invalid.Error](d.Validate()); ok {
+	if err, ok := errors.AsType[*invalid.Error](d.Prepare()); ok {
 		for _, f := range err.Fields {
 			d.bad(d.given[f.Field], f.Message)
 		}

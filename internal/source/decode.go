@@ -50,8 +50,8 @@ type wanted struct {
 	at   time.Time // ages are as of this time
 }
 
-// decodePage checks an answer against what was asked for and returns one user per row, without ids; a row that cannot
-// be stored is the zero User. Its error is a *refusal that holds nothing of the body.
+// decodePage checks an answer against what was asked for and returns one user per row, without ids; a row that breaks a
+// rule of users is the zero User, which counts as rejected. Its error is a *refusal that holds nothing of the body.
 func decodePage(body []byte, want wanted) ([]user.User, error) {
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {
@@ -78,7 +78,8 @@ func decodePage(body []byte, want wanted) ([]user.User, error) {
 	return users, nil
 }
 
-// decodeUser reads one result as if a stranger had typed it: it is taken as it stands or not at all, never mended.
+// decodeUser reads one result as if a stranger had typed it: by the rules that a caller's users have to keep. What breaks
+// one is not mended.
 func decodeUser(raw json.RawMessage, at time.Time) (user.User, bool) {
 	var p person
 	if json.Unmarshal(raw, &p) != nil {
@@ -104,12 +105,11 @@ func decodeUser(raw json.RawMessage, at time.Time) (user.User, bool) {
 		u.Gender = user.Female
 	}
 	for _, s := range []string{u.FirstName, u.LastName, u.Email, u.City, u.State} {
-		// U+FFFD is what the decoder makes of broken UTF-8.
-		if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) {
+		if strings.ContainsRune(s, unicode.ReplacementChar) { // what the decoder makes of broken UTF-8
 			return user.User{}, false
 		}
 	}
-	return u, u.Storable()
+	return u, u.Prepare() == nil
 }
 
 // age returns the number of birthdays, by the UTC calendar, that somebody born then has had.

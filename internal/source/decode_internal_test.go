@@ -30,6 +30,17 @@ func TestDecodeUser(t *testing.T) {
 	}
 }
 
+// A row is stored in the form of every other user: what only looks different is the same.
+func TestDecodeUserPrepares(t *testing.T) {
+	t.Parallel()
+	raw := strings.NewReplacer(`Zoë`, "Zoe\u0308", `St. John's`, ` St. \u200bJohn's\n`, `zoë.`, `\ufeffzoë.`).Replace(ada)
+	want, ok := decodeUser(json.RawMessage(ada), june)
+	got, okToo := decodeUser(json.RawMessage(raw), june)
+	if diff := cmp.Diff(want, got); diff != "" || !ok || !okToo {
+		t.Errorf("decodeUser: %v, %v (-want +got):\n%s", ok, okToo, diff)
+	}
+}
+
 func TestDecodeUserRejects(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string][2]string{
@@ -43,6 +54,10 @@ func TestDecodeUserRejects(t *testing.T) {
 		},
 		"broken UTF-8":             {`"Zoë"`, "\"Zo\xff\""},
 		"no @":                     {`@`, ` at `},
+		"two dots in the e-mail":   {`zoë.o`, `zoë..o`},
+		"65 bytes before the @":    {`zoë.o'connor`, strings.Repeat("ë", 32) + "x"},
+		"e-mail in quotes":         {`"zoë.o'connor@`, `"\"zoë\"@`},
+		"NEL in a state":           {`and Labrador`, `\u0085Labrador`},
 		"born tomorrow":            {`1990-06-15`, `2026-06-16`},
 		"born today":               {`1990-06-15`, `2026-06-15`},
 		"born 200 years ago":       {`1990-06-15`, `1826-06-15`},
@@ -152,8 +167,9 @@ func FuzzDecodePage(f *testing.F) {
 		if len(users) != 1 {
 			t.Fatalf("%d users, want 1", len(users))
 		}
-		if u := users[0]; u != (user.User{}) && (!u.Storable() || u.ID != 0 || u.Deleted) {
-			t.Fatalf("a user that cannot be stored got through: %+v", u)
+		u := users[0]
+		if err := u.Prepare(); users[0] != (user.User{}) && (err != nil || u != users[0] || u.ID != 0 || u.Deleted) {
+			t.Fatalf("a user that cannot be stored got through: %+v, %v", users[0], err)
 		}
 	})
 }

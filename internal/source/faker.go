@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,8 @@ type Faker struct {
 	longest int // of first and last slug together, in bytes
 }
 
-// NewFaker collects the word lists; it fails only with a release of go-faker from which they cannot be collected any more.
+// NewFaker collects the word lists; it fails only with a release of go-faker from which they cannot be collected any more,
+// or whose words break a rule of users.
 func NewFaker() (*Faker, error) {
 	w, err := loadWords()
 	if err != nil {
@@ -34,7 +36,30 @@ func NewFaker() (*Faker, error) {
 		}
 		return n
 	}
-	return &Faker{words: w, longest: longest(w.male, w.female) + longest(w.last)}, nil
+	f := &Faker{words: w, longest: longest(w.male, w.female) + longest(w.last)}
+	return f, f.check()
+}
+
+var errWord = errors.New("faker has a word that users cannot have")
+
+// check finds out whether Faker could make a user that is not stored, or not as it is. It puts each word into a user once,
+// with the longest e-mail address and phone number that there may be, so that rows need no check when they are made.
+func (f *Faker) check() error {
+	const id = "9223372036854775807"
+	for i := range max(len(f.male), len(f.female), len(f.last), len(f.cities)) {
+		home := f.cities[i%len(f.cities)]
+		for _, first := range [][]word{f.male, f.female} {
+			u := user.User{
+				FirstName: first[i%len(first)].text, LastName: f.last[i%len(f.last)].text, City: home.name, State: home.state,
+				Email: strings.Repeat("a", f.longest-1) + ".a." + id + domain, MobileNumber: phonePrefix + id, Age: maxAge, Gender: user.Male,
+			}
+			made := u
+			if err := u.Prepare(); err != nil || u != made {
+				return errWord
+			}
+		}
+	}
+	return nil
 }
 
 // Open returns the reader of a claimed chunk. It never fails.

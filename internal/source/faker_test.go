@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -154,8 +153,9 @@ func checkFaked(t *testing.T, u *user.User) {
 	plain := !strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.'
 	})
-	if !u.Storable() || utf8.RuneCountInString(u.FirstName) < user.MinFirstName || !ok || !plain || len(u.MobileNumber) != 16 {
-		t.Fatalf("not a proper record: %+v", *u)
+	stored := *u
+	if err := stored.Prepare(); err != nil || stored != *u || len(u.FirstName) < 3 || !ok || !plain || len(u.MobileNumber) != 16 {
+		t.Fatalf("not a proper record: %+v, %v", *u, err)
 	}
 }
 

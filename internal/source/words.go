@@ -14,8 +14,6 @@ import (
 
 	"github.com/go-faker/faker/v4"
 	"github.com/go-faker/faker/v4/pkg/options"
-
-	"github.com/musterhq/muster/internal/user"
 )
 
 // citiesCSV holds real cities with the state, province or region they lie in: every state of the US, and some of
@@ -70,7 +68,10 @@ const longestList = 1 << 12
 
 var errListIncomplete = errors.New("the list cannot be collected: the library picks its words in another way")
 
-// collectWords returns every word that pick can return, sorted, without those too short for a first name of the API.
+// shortestName is the least number of letters of a name. Users may have shorter ones, but those of a seed stay the same.
+const shortestName = 3
+
+// collectWords returns every word that pick can return, sorted, without those too short.
 func collectWords(pick func(...options.OptionFunc) string) ([]word, error) {
 	seen := make(map[string]bool)
 	for range longestList {
@@ -85,7 +86,7 @@ func collectWords(pick func(...options.OptionFunc) string) ([]word, error) {
 	}
 	list := make([]word, 0, n)
 	for text := range seen {
-		if w := (word{text: text, slug: slug(text)}); len(w.slug) >= user.MinFirstName {
+		if w := (word{text: text, slug: slug(text)}); len(w.slug) >= shortestName {
 			list = append(list, w)
 		}
 	}

@@ -20,20 +20,19 @@ type Field struct {
 	Alias    string // another name under which JSON may give it; usually empty
 	Column   string // in the table users
 	Kind     Kind
-	Required bool // a new user has to have it, and a patch cannot empty it
+	Required bool // a user has to have it, not blank, and a patch cannot empty it
 	Sortable bool // lists can be sorted by it, which takes an index whose equal entries are in the order of ids
 	Repeats  bool // a few values for many users: a dictionary of them pays
-	Min, Max int  // of the API: characters, or values of a number
+	Min, Max int  // of a number; of a text there is only Max, in characters
 
 	// Text or Number is the field's place in a patch; both are nil when it cannot be changed.
 	Text   func(p *Patch) **string
 	Number func(p *Patch) **int
 
-	text     func(u *User) *string // of the user, as above
-	number   func(u *User) *int
-	oneOf    []string                  // the texts that there are; nil: any within Min and Max
-	check    func(value string) string // what is wrong with a text within Min and Max; empty: nothing
-	imported int                       // the least number of characters that an import needs of a text
+	text   func(u *User) *string // of the user, as above
+	number func(u *User) *int
+	oneOf  []string                  // the texts that there are; nil: any
+	check  func(value string) *Fault // what is wrong with a text that is neither too long nor, if required, blank; nil: nothing
 }
 
 // Settable reports whether a patch can change the field.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -105,23 +106,50 @@ func TestPatchRules(t *testing.T) {
 	}{
 		{Patch{}, ""},
 		{Patch{FirstName: new("Ada"), LastName: new(""), Email: new("a@b.c"), Age: new(1), Gender: new("Male")}, ""},
-		{Patch{FirstName: new("Li")}, "firstName must have 3 to 100 characters"},
+		{Patch{FirstName: new("O")}, ""},
 		{Patch{FirstName: new("   ")}, "firstName must not be blank"},
+		{Patch{FirstName: new("")}, "firstName must not be blank"},
+		{Patch{FirstName: new("\u3164\u2800\u00a0\u200b")}, "firstName must not be blank"},
+		{Patch{FirstName: new(strings.Repeat("u\u0308", 100) + " ")}, ""},
+		{Patch{FirstName: new(strings.Repeat("ü", 101))}, "firstName must have at most 100 characters"},
+		{Patch{Email: new("")}, "email must not be blank"},
 		{Patch{Email: new("Ada <a@b.c>")}, "email must be an e-mail address"},
+		{Patch{Email: new(strings.Repeat("x", 65) + "@b.c")}, "email must have at most 64 bytes before the @"},
+		{Patch{Email: new("a@" + strings.Repeat("x.", 126) + "x")}, "email must have at most 254 characters"},
+		{Patch{Email: new("a@" + strings.Repeat("é.", 84) + "x")}, "email must have at most 254 bytes"},
 		{Patch{Gender: new("a longer text than any")}, "gender must be Male or Female"},
 		{Patch{Age: new(0)}, "age must be 1 to 150"},
-		{Patch{City: new("a\x00")}, "city must be text without NUL"},
+		{Patch{City: new("a\x00")}, "city must be text without control characters"},
+		{Patch{City: new("a\tb")}, "city must be text without control characters"},
+		{Patch{City: new("a\u0085b")}, "city must be text without control characters"},
+		{Patch{City: new("a\u2028b")}, "city must be text without control characters"},
+		{Patch{City: new("a\xff")}, "city must be text in UTF-8"},
 		{Patch{MobileNumber: new("012345678901234567890123456789012")}, "mobileNumber must have at most 32 characters"},
 		{Patch{Age: new(151), City: new("\xff")}, "2 fields are invalid"},
 	}
 	for _, test := range tests {
 		got := ""
-		if err := test.patch.Validate(); err != nil {
+		if err := test.patch.Prepare(); err != nil {
 			got = err.Error()
 		}
 		if got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
 		}
+	}
+}
+
+// A patch gets texts of its own: what the caller's pointers point to stays.
+func TestPrepareLeavesTheCallersTextsAlone(t *testing.T) {
+	t.Parallel()
+	first, city, email := " Zoe\u0308 ", "London", "\ufeffzoe\u0308@example.com"
+	p := Patch{FirstName: &first, City: &city, Email: &email}
+	if err := p.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	var u User
+	p.Apply(&u)
+	if want := (User{FirstName: "Zoë", City: "London", Email: "zoë@example.com"}); u != want || first != " Zoe\u0308 " || p.City != &city {
+		t.Errorf("stored %+v of %q, want %+v", u, first, want)
 	}
 }
 

@@ -2,7 +2,7 @@ package user
 
 import (
 	"errors"
-	"net/mail"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -35,67 +35,120 @@ func (p *Patch) Apply(u *User) {
 // Empty reports whether the patch changes nothing.
 func (p *Patch) Empty() bool { return *p == Patch{} }
 
-// Validate checks the rules of the API for the fields that are given; the error is a *invalid.Error with every bad field.
-func (p *Patch) Validate() error {
-	var bad invalid.Error
+// Prepare makes the texts that are given those that are stored, and checks the fields that are given; the error is a
+// *invalid.Error with every bad one. User.Prepare does the same for a whole user, by the same rules: what comes from a
+// caller or a source is stored only after one of the two.
+func (p *Patch) Prepare() error {
+	var bad []invalid.Field
 	for i := range fields {
 		f := &fields[i]
-		switch value, _ := f.Given(p); value := value.(type) {
-		case string:
-			f.validate(value, &bad)
-		case int:
-			if value < f.Min || value > f.Max {
-				bad.Add(f.Name, "must be %d to %d", f.Min, f.Max)
+		var fault *Fault
+		switch {
+		case f.Text != nil && *f.Text(p) != nil:
+			given := f.Text(p)
+			var stored string
+			if stored, fault = f.Prepare(**given); stored != **given {
+				*given = &stored // and not what the caller's pointer points to
 			}
+		case f.Number != nil && *f.Number(p) != nil:
+			fault = f.checkNumber(**f.Number(p))
 		}
+		bad = f.add(bad, fault)
 	}
-	return bad.Err()
+	return listed(bad)
 }
 
-func (f *Field) validate(value string, bad *invalid.Error) {
-	switch n := utf8.RuneCountInString(value); {
+// Prepare makes the texts of u those that are stored, and checks its fields; the error is a *invalid.Error with every bad
+// one. It allocates nothing for a user whose texts are stored as they are.
+func (u *User) Prepare() error {
+	var bad []invalid.Field
+	for i := range fields {
+		f := &fields[i]
+		var fault *Fault
+		switch {
+		case f.text != nil:
+			s := f.text(u)
+			*s, fault = f.Prepare(*s)
+		case f.number != nil:
+			fault = f.checkNumber(*f.number(u))
+		}
+		bad = f.add(bad, fault)
+	}
+	return listed(bad)
+}
+
+func (f *Field) add(bad []invalid.Field, fault *Fault) []invalid.Field {
+	if fault == nil {
+		return bad
+	}
+	return append(bad, invalid.Field{Field: f.Name, Message: fault.Message})
+}
+
+func listed(bad []invalid.Field) error {
+	if bad == nil {
+		return nil
+	}
+	return &invalid.Error{Fields: bad}
+}
+
+// Fault is what is wrong with a value.
+type Fault struct {
+	Code    string // one of those below
+	Message string // follows the field's name in a sentence, and does not show the value: "must not be blank"
+}
+
+// The codes of faults.
+const (
+	NotText          = "not_text"          // no UTF-8
+	ControlCharacter = "control_character" // among them TAB and line breaks
+	Missing          = "required"          // empty or blank
+	TooLong          = "too_long"
+	NotOneOf         = "not_one_of"
+	BadEmail         = "bad_email"
+	OutOfBounds      = "out_of_bounds" // a number
+)
+
+var (
+	notText          = Fault{NotText, "must be text in UTF-8"}
+	controlCharacter = Fault{ControlCharacter, "must be text without control characters"}
+	missing          = Fault{Missing, "must not be blank"}
+)
+
+// Prepare returns a text as the field stores it, in its Normal form without white space at its ends, and what is wrong with
+// that, nil when nothing is.
+func (f *Field) Prepare(s string) (stored string, fault *Fault) {
+	characters := len(s)
+	if plain(s) {
+		s = strings.Trim(s, " ")
+		characters = len(s)
+	} else {
+		if !utf8.ValidString(s) {
+			return s, &notText
+		}
+		s = strings.TrimSpace(Normal(s))
+		if strings.ContainsFunc(s, control) {
+			return s, &controlCharacter
+		}
+		characters = utf8.RuneCountInString(s)
+	}
+	switch {
 	case f.oneOf != nil:
-		if !slices.Contains(f.oneOf, value) {
-			bad.Add(f.Name, "must be %s", strings.Join(f.oneOf, " or "))
+		if !slices.Contains(f.oneOf, s) {
+			return s, &Fault{NotOneOf, "must be " + strings.Join(f.oneOf, " or ")}
 		}
-	case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
-		bad.Add(f.Name, "must be text without NUL")
-	case n < f.Min:
-		bad.Add(f.Name, "must have %d to %d characters", f.Min, f.Max)
-	case n > f.Max:
-		bad.Add(f.Name, "must have at most %d characters", f.Max)
+	case f.Required && blank(s):
+		return s, &missing
+	case characters > f.Max:
+		return s, &Fault{TooLong, fmt.Sprintf("must have at most %d characters", f.Max)}
 	case f.check != nil:
-		if why := f.check(value); why != "" {
-			bad.Add(f.Name, "%s", why)
-		}
+		return s, f.check(s)
 	}
+	return s, nil
 }
 
-func notBlank(s string) string {
-	if strings.TrimSpace(s) == "" {
-		return "must not be blank"
+func (f *Field) checkNumber(n int) *Fault {
+	if n < f.Min || n > f.Max {
+		return &Fault{OutOfBounds, fmt.Sprintf("must be %d to %d", f.Min, f.Max)}
 	}
-	return ""
-}
-
-func emailAddress(s string) string {
-	if !validEmail(s) {
-		return "must be an e-mail address"
-	}
-	return ""
-}
-
-// validEmail reports whether s is a bare e-mail address, without a display name or a comment.
-func validEmail(s string) bool {
-	a, err := mail.ParseAddress(s)
-	return err == nil && a.Address == s && !strings.ContainsAny(s, " \t\r\n")
-}
-
-// fits reports whether an import may store the text.
-func (f *Field) fits(s string) bool {
-	if f.oneOf != nil {
-		return slices.Contains(f.oneOf, s)
-	}
-	n := utf8.RuneCountInString(s)
-	return n >= f.imported && n <= f.Max && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+	return nil
 }

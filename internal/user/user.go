@@ -1,11 +1,8 @@
-// Package user holds the user record and its rules. It imports the standard library and internal/invalid
-// only.
+// Package user holds the user record and its rules. It imports the standard library, internal/invalid and
+// golang.org/x/text/unicode/norm only.
 package user
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // The genders a record may have.
 const (
@@ -34,22 +31,24 @@ type Patch struct {
 	Age                                                           *int
 }
 
-// Limits of the fields, in characters.
+// Limits of the fields, in characters (code points of the stored form) and in years.
 const (
-	MinFirstName = 3
-	MaxName      = 100
-	MaxEmail     = 255
-	MaxMobile    = 32
-	MinAge       = 1
-	MaxAge       = 150
+	MaxName   = 100
+	MaxEmail  = 254 // and as many bytes
+	MaxMobile = 32
+	MinAge    = 1
+	MaxAge    = 150
 )
+
+// MaxText is the most characters that any column takes, and so the longest text that there may be of earlier versions.
+const MaxText = 255
 
 // fields is all that the other packages know of the fields: what is inserted, changed, checked, read from JSON, exported
 // and sorted by follows from it. CONTRIBUTING.md says what else a new field takes.
 var fields = []Field{
 	{Name: "id", Column: "id", Kind: Long, Sortable: true},
 	{
-		Name: "firstName", Column: "first_name", Required: true, Sortable: true, Min: MinFirstName, Max: MaxName, imported: 1, check: notBlank,
+		Name: "firstName", Column: "first_name", Required: true, Sortable: true, Max: MaxName,
 		text: func(u *User) *string { return &u.FirstName }, Text: func(p *Patch) **string { return &p.FirstName },
 	},
 	{
@@ -57,7 +56,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.LastName }, Text: func(p *Patch) **string { return &p.LastName },
 	},
 	{
-		Name: "email", Column: "email", Required: true, Sortable: true, Min: 3, Max: MaxEmail, imported: 3, check: emailAddress,
+		Name: "email", Column: "email", Required: true, Sortable: true, Max: MaxEmail, check: checkEmail,
 		text: func(u *User) *string { return &u.Email }, Text: func(p *Patch) **string { return &p.Email },
 	},
 	{
@@ -88,22 +87,4 @@ var fields = []Field{
 // going through the table would make batches slower.
 func (u *User) Inserted(dst []any) []any {
 	return append(dst, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, int64(u.Age), u.MobileNumber, u.Gender)
-}
-
-// Storable reports whether the record fits the table: what an import checks of a row from elsewhere. It is laxer
-// than the rules of the API (a first name may have one letter), because real names do.
-func (u *User) Storable() bool {
-	for i := range fields {
-		switch f := &fields[i]; {
-		case f.text != nil:
-			if !f.fits(*f.text(u)) {
-				return false
-			}
-		case f.number != nil:
-			if n := *f.number(u); n < f.Min || n > f.Max {
-				return false
-			}
-		}
-	}
-	return strings.Contains(u.Email, "@")
 }

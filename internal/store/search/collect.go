@@ -37,7 +37,7 @@ func (s *search) collected(f filter) (subqueries []string, args []any) {
 		columns += ", " + s.column
 	}
 	for _, v := range f.values {
-		c := s.cursorCondition().And(s.in(v), v.values...)
+		c := s.cursorCondition().And(s.dialect.in(v.column, len(v.values)), v.values...)
 		subqueries = append(subqueries, `SELECT `+columns+` FROM users`+s.dialect.Index("ix_users_"+v.column)+` WHERE `+c.String())
 		args = append(args, c.Args...)
 	}

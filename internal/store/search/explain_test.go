@@ -39,7 +39,7 @@ func TestSearchesUseIndexes(t *testing.T) {
 		l := open(t, url)
 		storetest.Import(t, l.store, storetest.People(500))
 		one := map[string]user.Filter{
-			"none": {}, "name": {Name: "ann b"}, "city": {City: "san"}, "state": {State: "tex"}, "email": {Email: "a1@example.com"},
+			"none": {}, "name": {Name: "ann b"}, "city": {City: "san"}, "state": {State: "tex"}, "email": {Email: "a1@example.com"}, "email in two forms": {Email: "a\u200b1@example.com"},
 			"gender": {Gender: user.Male}, "age": {Age: 20}, "ages": {MinAge: 20, MaxAge: 22}, "deleted": {Deleted: true},
 		}
 		for a, f := range one {

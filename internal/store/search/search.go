@@ -128,7 +128,7 @@ func (s *search) each(ctx context.Context, query string, args []any, scan func(*
 	return rows.Err()
 }
 
-// in returns the condition that a column has one of the values.
-func (s *search) in(v columnValues) string {
-	return s.dialect.Column(v.column) + " IN (?" + strings.Repeat(", ?", len(v.values)-1) + ")"
+// in returns the condition, with placeholders, that a column has one of so many values.
+func (d *Dialect) in(column string, values int) string {
+	return d.Column(column) + " IN (?" + strings.Repeat(", ?", values-1) + ")"
 }

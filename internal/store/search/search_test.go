@@ -150,6 +150,66 @@ func TestOddTextsAgainstTheirConditions(t *testing.T) {
 	})
 }
 
+// What looks the same finds the same users: those that are stored in the form of today, and those of earlier versions, which
+// are as they were given, where it is given so.
+func TestWhatLooksTheSameIsFound(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		l := open(t, url)
+		users := storetest.People(40)
+		today, earlier := &users[0], &users[1]
+		earlier.FirstName, earlier.LastName, earlier.City, earlier.State = "Mu\u0308ller\u200b", "Ann", "Zero\u200bWidth", "Baden-Wu\u0308rttemberg"
+		earlier.Email = "mu\u0308ller\u200b@example.com"
+		*today = *earlier
+		if err := today.Prepare(); err != nil || *today == *earlier {
+			t.Fatal(*today, err)
+		}
+		storetest.Import(t, l.store, users)
+		both := []int64{today.ID, earlier.ID}
+		for _, tt := range []struct {
+			filter user.Filter
+			want   []int64
+		}{
+			{user.Filter{Name: "Mu\u0308LLER"}, both},
+			{user.Filter{Name: "müller"}, both[:1]},
+			{user.Filter{Name: "ller\u200b a"}, both},
+			{user.Filter{Name: "ller a"}, both[:1]},
+			{user.Filter{City: "zero\u200bw"}, both},
+			{user.Filter{City: "zerow"}, both[:1]},
+			{user.Filter{City: "zero\ufeffw"}, both[:1]},
+			{user.Filter{State: "wu\u0308rtt", City: "zero\u200bw", Name: "mu\u0308ller\u200b"}, both},
+			{user.Filter{Email: "Mu\u0308ller\u200b@EXAMPLE.com"}, both},
+			{user.Filter{Email: "müller@example.com"}, both[:1]},
+		} {
+			for _, sort := range []user.Sort{{}, {By: user.SortEmail}, {By: user.SortCity, Desc: true}} {
+				q := user.Query{Filter: tt.filter, Sort: sort, Size: 10}
+				got := l.allPages(t, q)
+				for _, id := range tt.want { // a collation may find more
+					if !slices.Contains(got, id) {
+						t.Errorf("%+v by %q: found %v, not %d", tt.filter, sort.By, got, id)
+					}
+				}
+				if len(got) > len(both) {
+					t.Errorf("%+v by %q: found %v", tt.filter, sort.By, got)
+				}
+				l.everyCandidate(t, q, got)
+			}
+			first, last, err := l.store.Span(t.Context(), tt.filter)
+			if err != nil || first > tt.want[0] || last < tt.want[len(tt.want)-1] {
+				t.Errorf("%+v: exported from %d to %d, %v", tt.filter, first, last, err)
+			}
+			var n int
+			if _, _, err := l.store.Range(t.Context(), tt.filter, []int{0}, first, last, func([][]byte) error { n++; return nil }); err != nil || n < len(tt.want) {
+				t.Errorf("%+v: %d exported, %v", tt.filter, n, err)
+			}
+		}
+		// What is nothing in the form of today is not in every text.
+		if got := l.allPages(t, user.Query{Filter: user.Filter{City: "\u200b"}, Size: 10}); slices.Contains(got, today.ID) || len(got) > 1 {
+			t.Errorf("an invisible character alone finds %v", got)
+		}
+	})
+}
+
 // allPages follows the cursors to the end.
 func (l list) allPages(t *testing.T, q user.Query) (got []int64) {
 	t.Helper()

@@ -56,18 +56,18 @@ func (s *search) lookups() (list []lookup) {
 		}
 	}
 	ages := ageConditions(f)
-	add(f.Email != "", known("email", f.Email, emailShare))
-	add(f.Deleted, known("deleted", true, deletedShare))
-	add(f.City != "", s.lookUp("city", s.has(f.City)))
-	add(f.State != "", s.lookUp("state", s.has(f.State)))
+	add(f.Email != "", known("email", emailShare, arguments(forms(f.Email))...))
+	add(f.Deleted, known("deleted", deletedShare, true))
+	add(f.City != "", s.lookUp("city", s.has(forms(f.City)...)))
+	add(f.State != "", s.lookUp("state", s.has(forms(f.State)...)))
 	add(len(ages.list) > 0, s.lookUp("age", ages))
 	add(f.Name != "", func(ctx context.Context) (filter, error) { return s.named(ctx, f.Name) })
 	return list
 }
 
-// known returns the lookup of a filter whose only value is in the query.
-func known(column string, value any, share float64) lookup {
-	f := filter{name: column, values: []columnValues{{column, []any{value}}}, count: 1, share: share, read: share}
+// known returns the lookup of a filter whose values are in the query.
+func known(column string, share float64, values ...any) lookup {
+	f := filter{name: column, values: []columnValues{{column, values}}, count: len(values), share: share, read: share}
 	return func(context.Context) (filter, error) { return f, nil }
 }
 
@@ -96,9 +96,9 @@ func ageConditions(f user.Filter) (c Conditions) {
 	return c
 }
 
-// has returns the condition that v, or a text that is equal to it, may have the part in it.
-func (s *search) has(part string) Conditions {
-	return Conditions{}.And("INSTR("+s.dialect.folded("v")+", "+s.dialect.folded("?")+") > 0", part)
+// has returns the condition that v, or a text that is equal to it, may have one of the parts in it.
+func (s *search) has(parts ...string) Conditions {
+	return Conditions{}.either("INSTR("+s.dialect.folded("v")+", "+s.dialect.folded("?")+") > 0", arguments(parts)...)
 }
 
 // matching returns for each condition on v the distinct values of the column that meet it. It takes one seek into the
@@ -145,10 +145,13 @@ func (s *search) matching(ctx context.Context, column string, conditions ...Cond
 //
 // Any space may be the one between the names, because a collation may take one for another.
 func (s *search) named(ctx context.Context, name string) (filter, error) {
-	inFirst, inLast := []Conditions{s.has(name)}, []Conditions{s.has(name)}
-	for i, r := range name {
-		if unicode.IsSpace(r) {
-			inFirst, inLast = append(inFirst, s.has(name[:i])), append(inLast, s.has(name[i+utf8.RuneLen(r):]))
+	names := forms(name)
+	inFirst, inLast := []Conditions{s.has(names...)}, []Conditions{s.has(names...)}
+	for _, name := range names {
+		for i, r := range name {
+			if unicode.IsSpace(r) {
+				inFirst, inLast = append(inFirst, s.has(name[:i])), append(inLast, s.has(name[i+utf8.RuneLen(r):]))
+			}
 		}
 	}
 	var first, last []filter

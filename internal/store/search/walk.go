@@ -76,7 +76,7 @@ func (s *search) walkByColumn(filters []filter, total, share float64) candidate 
 	c := s.where
 	for _, f := range filters {
 		if len(f.values) == 1 && f.values[0].column == s.column && !f.incomplete && f.count <= s.limits.values {
-			c = c.And(s.in(f.values[0]), f.values[0].values...)
+			c = c.And(s.dialect.in(s.column, len(f.values[0].values)), f.values[0].values...)
 		}
 	}
 	run := func(ctx context.Context) ([]int64, error) { return s.walkFrom(ctx, c) }

@@ -18,6 +18,14 @@ func (c Conditions) And(condition string, args ...any) Conditions {
 	return Conditions{list: append(slices.Clip(c.list), condition), Args: append(slices.Clip(c.Args), args...)}
 }
 
+// either returns c with one condition more: that the one with a placeholder holds for one of args.
+func (c Conditions) either(condition string, args ...any) Conditions {
+	if len(args) > 1 {
+		condition = "(" + condition + strings.Repeat(" OR "+condition, len(args)-1) + ")"
+	}
+	return c.And(condition, args...)
+}
+
 // String returns the SQL without the word WHERE.
 func (c Conditions) String() string { return strings.Join(c.list, " AND ") }
 
@@ -36,10 +44,23 @@ func (d *Dialect) Where(f user.Filter) Conditions {
 	} else {
 		c = c.And(`deleted = 0`)
 	}
-	add(f.Name != "", d.FullName+` LIKE ? ESCAPE '!'`, contains(f.Name))
-	add(f.City != "", `city LIKE ? ESCAPE '!'`, contains(f.City))
-	add(f.State != "", `state LIKE ? ESCAPE '!'`, contains(f.State))
-	add(f.Email != "", d.Column("email")+` = ?`, f.Email)
+	like := func(text, part string) {
+		if part == "" {
+			return
+		}
+		patterns := forms(part)
+		for i := range patterns {
+			patterns[i] = contains(patterns[i])
+		}
+		c = c.either(text+` LIKE ? ESCAPE '!'`, arguments(patterns)...)
+	}
+	like(d.FullName, f.Name)
+	like("city", f.City)
+	like("state", f.State)
+	if f.Email != "" {
+		emails := arguments(forms(f.Email))
+		c = c.And(d.in("email", len(emails)), emails...)
+	}
 	add(f.Gender != "", `gender = ?`, f.Gender)
 	add(f.Age != 0, `age = ?`, f.Age)
 	add(f.MinAge != 0, `age >= ?`, f.MinAge)
@@ -47,6 +68,25 @@ func (d *Dialect) Where(f user.Filter) Conditions {
 	add(f.FirstID != 0, `id >= ?`, f.FirstID)
 	add(f.LastID != 0, `id <= ?`, f.LastID)
 	return c
+}
+
+// forms returns the texts that a filter stands for: in the form in which users are stored today, and as it was given, if
+// that is another, since earlier versions stored users as they were given.
+func forms(given string) []string {
+	switch normal := user.Normal(given); normal {
+	case given, "": // with nothing but invisible characters it would be in every text
+		return []string{given}
+	default:
+		return []string{normal, given}
+	}
+}
+
+func arguments(texts []string) []any {
+	args := make([]any, len(texts))
+	for i, text := range texts {
+		args[i] = text
+	}
+	return args
 }
 
 var literal = strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`)
