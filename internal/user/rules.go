@@ -117,6 +117,12 @@ var (
 // Prepare returns a text as the field stores it, in its Normal form without white space at its ends, and what is wrong with
 // that, nil when nothing is.
 func (f *Field) Prepare(s string) (stored string, fault *Fault) {
+	if f.oneOf != nil { // as they are: they have one form already, which the contract lists
+		if !slices.Contains(f.oneOf, s) {
+			return s, &Fault{NotOneOf, "must be " + strings.Join(f.oneOf, " or ")}
+		}
+		return s, nil
+	}
 	characters := len(s)
 	if plain(s) {
 		s = strings.Trim(s, " ")
@@ -132,10 +138,6 @@ func (f *Field) Prepare(s string) (stored string, fault *Fault) {
 		characters = utf8.RuneCountInString(s)
 	}
 	switch {
-	case f.oneOf != nil:
-		if !slices.Contains(f.oneOf, s) {
-			return s, &Fault{NotOneOf, "must be " + strings.Join(f.oneOf, " or ")}
-		}
 	case f.Required && blank(s):
 		return s, &missing
 	case characters > f.Max:
