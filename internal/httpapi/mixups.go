@@ -48,10 +48,11 @@ func folded(name string) string {
 }
 
 // misplaced returns errors of query parameters that the caller has put into the body, of a route that takes none: the rest of
-// such a body is of no account, but this would be missed.
+// such a body is of no account, but this would be missed. It leaves alone what is longer than anybody writes.
 func misplaced(c echo.Context, op *openapi3.Operation) []invalid.Field {
+	const longest = 16 << 10
 	body, _ := c.Get(bodyKey).([]byte)
-	if op.RequestBody != nil || len(body) == 0 {
+	if op.RequestBody != nil || len(body) == 0 || len(body) > longest {
 		return nil
 	}
 	var members map[string]json.RawMessage

@@ -68,7 +68,7 @@ func TestMixups(t *testing.T) {
 		t.Errorf("bad requests were passed on: %+v %+v %+v", f.specs, f.queries, f.patches)
 	}
 	// A body that means nothing is no mistake: some clients always send one.
-	for _, body := range []string{"{}", "null", "[]", "hello", `{"note":"count"}`, "\x00\xff", "%zz"} {
+	for _, body := range []string{"{}", "null", "[]", "hello", `{"note":"count"}`, "\x00\xff", "%zz", `{"count":1,"x":"` + strings.Repeat("x", 100_000) + `"}`} {
 		if got := a.do(post+"?count=1", ada, strings.NewReader(body)); got.StatusCode != http.StatusAccepted {
 			t.Errorf("body %q: %d %s", body, got.StatusCode, got.body)
 		}

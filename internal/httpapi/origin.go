@@ -15,14 +15,21 @@ func (e forbiddenError) Error() string { return e.why }
 
 // sameOrigin refuses what a page of another origin would change by the browser of somebody who reaches us: browsers send such
 // requests, and the user's passwords with them, and only keep the page from reading the answer. Pages that CORS lets in may.
-func sameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
+//
+// A browser that does not say Sec-Fetch-Site, because it is old or the connection is not encrypted, is judged by whether its
+// Origin is our Host; not behind a proxy, which may have put a name of its own there.
+func sameOrigin(proxied bool) echo.MiddlewareFunc {
 	protection := http.NewCrossOriginProtection()
-	return func(c echo.Context) error {
-		invited := c.Response().Header().Get(echo.HeaderAccessControlAllowOrigin) != ""
-		if !invited && protection.Check(c.Request()) != nil {
-			return forbiddenError{"a page of another origin may not change anything here"}
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			invited := c.Response().Header().Get(echo.HeaderAccessControlAllowOrigin) != ""
+			unknown := proxied && r.Header.Get("Sec-Fetch-Site") == ""
+			if !invited && !unknown && protection.Check(r) != nil {
+				return forbiddenError{"a page of another origin may not change anything here"}
+			}
+			return next(c)
 		}
-		return next(c)
 	}
 }
 

@@ -93,24 +93,40 @@ func changing(t *testing.T, h http.Handler) (requests []string) {
 	return requests
 }
 
-// No page of another origin changes anything, on any route, however old the browser.
+// No page of another origin changes anything, on any route.
 func TestOtherOriginsChangeNothing(t *testing.T) {
 	t.Parallel()
 	foreign := []as{
 		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site", "Origin", "https://app.example"},
-		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://127.0.0.1"},
 		{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example", "Content-Type", "text/plain"},
 	}
-	s, _ := newServer(t, newFakes(), func(c *httpapi.Config) { c.Monitoring = &httpapi.Monitoring{Redis: fakeRedis(t), Writable: true} })
-	public, admin := newAPI(t, newFakes(), nil), adminAPI(t, "", true)
-	for a, h := range map[*testServer]http.Handler{public: s.Public(), admin: s.Admin()} {
-		for _, request := range changing(t, h) {
+	// Of browsers that say only this.
+	old := []as{{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://127.0.0.1"}}
+	monitored := func(c *httpapi.Config) { c.Monitoring = &httpapi.Monitoring{Redis: fakeRedis(t), Writable: true} }
+	s, _ := newServer(t, newFakes(), monitored)
+	public := newAPI(t, newFakes(), nil)
+	for name, test := range map[string]struct {
+		of     *testServer
+		routes http.Handler
+		proxy  bool // may stand before it, and change the Host
+	}{
+		"public": {public, s.Public(), true},
+		"dev":    {newAPI(t, newFakes(), func(c *httpapi.Config) { c.LoopbackNames = true }), s.Public(), false},
+		"admin":  {adminAPI(t, "", true), s.Admin(), false},
+	} {
+		a := test.of
+		for _, request := range changing(t, test.routes) {
 			for _, headers := range foreign {
 				a.failure(a.do(request, append(headers, ada...), nil), 403, "forbidden")
 			}
+			for _, headers := range old {
+				if got := a.do(request, append(headers, ada...), nil); (got.StatusCode == http.StatusForbidden) == test.proxy {
+					t.Errorf("%s: %s, %v: %d %s", name, request, headers, got.StatusCode, got.body)
+				}
+			}
 			for _, headers := range []as{nil, {"Sec-Fetch-Site", "none"}, {"Sec-Fetch-Site", "same-origin", "Origin", a.url}, {"Origin", a.url}} {
 				if got := a.do(request, append(headers, ada...), nil); got.StatusCode == http.StatusForbidden {
-					t.Errorf("%s of this origin, %v: %d %s", request, headers, got.StatusCode, got.body)
+					t.Errorf("%s: %s of this origin, %v: %d %s", name, request, headers, got.StatusCode, got.body)
 				}
 			}
 		}

@@ -22,7 +22,7 @@ func (s *Server) Public() http.Handler {
 	if s.LoopbackNames {
 		e.Use(loopbackNames)
 	}
-	e.Use(sameOrigin, s.literalFirst, s.readBody, s.validate)
+	e.Use(sameOrigin(!s.LoopbackNames), s.literalFirst, s.readBody, s.validate)
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 
 	for _, prefix := range []string{"/api/v1", "/api"} {
@@ -64,7 +64,7 @@ func (s *Server) Admin() http.Handler {
 	if s.AdminPassword == "" {
 		e.Use(loopbackNames)
 	}
-	e.Use(sameOrigin)
+	e.Use(sameOrigin(false))
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 	e.Match(read, "/healthz", w.GetHealth)
 

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -261,6 +262,22 @@ func TestBadInput(t *testing.T) {
 	}
 	if strings.Contains(a.log.String(), long) {
 		t.Error("the log repeats what a caller sent")
+	}
+}
+
+// A refusal lists a hundred errors at most, however many there are.
+func TestManyBadParameters(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newFakes(), nil)
+	query := ""
+	for i := range 3000 {
+		query += "&a" + strconv.Itoa(i)
+	}
+	for request, code := range map[string]string{"GET /api/v1/users?": "validation_failed", "POST /api/v1/users/import/async?count=1": "user_id_missing"} {
+		e := a.failure(a.do(request+query, nil, nil), 400, code)
+		if len(e.Details.FieldErrors) != 100 {
+			t.Errorf("%s lists %d errors", request, len(e.Details.FieldErrors))
+		}
 	}
 }
 

@@ -61,11 +61,12 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			fields = append(fields, wrong...)
 		}
+		listed := fields[:min(len(fields), maxFieldErrors)]
 		switch {
 		case slices.Contains(fields, invalid.Field{Field: "X-USER-ID", Message: required}):
-			return noUserError{fields: fields}
+			return noUserError{fields: listed}
 		case len(fields) > 0:
-			return &invalid.Error{Fields: fields}
+			return &invalid.Error{Fields: listed}
 		case err != nil:
 			return err
 		}
