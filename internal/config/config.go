@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
@@ -24,11 +23,11 @@ type Config struct {
 	Redis    string `env:"MUSTER_REDIS" default:"redis://127.0.0.1:6379/0" secret:"url" help:"redis://, rediss:// (TLS), several addresses joined by commas (a cluster), or redis-sentinel://host:port,host:port/name."`
 
 	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
-	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; empty: nowhere."`
+	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`
 	AdminPassword      string   `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`
-	HealthAddr         string   `env:"MUSTER_HEALTH_ADDR" help:"Where a worker answers /healthz and /readyz; empty: nowhere."`
+	HealthAddr         string   `env:"MUSTER_HEALTH_ADDR" help:"Where a worker answers /healthz and /readyz; off, the default: nowhere."`
 	MonitoringReadOnly bool     `env:"MUSTER_MONITORING_READ_ONLY" default:"true" negatable:"" help:"Whether /monitoring only shows the queue, and cannot change it."`
-	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API."`
+	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API, joined by commas, such as https://app.example.com; * is none."`
 	MaxExports         int      `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
 
 	Tiers    string `env:"MUSTER_TIERS" default:"${tiers}" help:"The tier table: NAME:max users:concurrent jobs[:cooldown], …"`
@@ -107,16 +106,28 @@ func (c *Config) each(fn func(name string, f reflect.StructField, v reflect.Valu
 	}
 }
 
-// EnvNames lists the environment variables that Muster reads, with the _FILE variants of secrets.
-func EnvNames() []string {
-	var names []string
-	(&Config{}).each(func(name string, f reflect.StructField, _ reflect.Value) {
-		names = append(names, name)
-		if f.Tag.Get("secret") != "" {
-			names = append(names, name+"_FILE")
+// off is the address of a listener that there is not to be.
+const off = "off"
+
+// Normalize puts settings that may be written in several ways into one: an address that is off becomes empty, origins
+// become what browsers send. Call it before Check, which reports those that cannot be.
+func (c *Config) Normalize() {
+	for _, addr := range []*string{&c.AdminAddr, &c.HealthAddr} {
+		if strings.EqualFold(strings.TrimSpace(*addr), off) {
+			*addr = ""
 		}
-	})
-	return names
+	}
+	var origins []string
+	for _, text := range c.CORSOrigins {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		if o, err := origin(text); err == nil {
+			text = o
+		}
+		origins = append(origins, text)
+	}
+	c.CORSOrigins = origins
 }
 
 // Check looks at all settings at once; the error says of each bad one how to mend it, and holds no secret.
@@ -128,8 +139,13 @@ func (c *Config) Check() error {
 	if u, err := url.Parse(c.Database); err != nil || u.Scheme != "mysql" && u.Scheme != "sqlite" {
 		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db or sqlite:///path/to/file")
 	}
-	if !strings.HasPrefix(c.Redis, "redis://") && !strings.HasPrefix(c.Redis, "rediss://") && !strings.HasPrefix(c.Redis, "redis-sentinel://") {
-		bad("MUSTER_REDIS", "want redis://host:port/db, rediss://… or redis-sentinel://…")
+	if _, err := ParseRedis(c.Redis); err != nil {
+		bad("MUSTER_REDIS", "%w", err)
+	}
+	for _, text := range c.CORSOrigins {
+		if _, err := origin(text); err != nil {
+			bad("MUSTER_CORS_ORIGINS", "%w", err)
+		}
 	}
 	if u, err := url.Parse(c.RandomUserURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		bad("MUSTER_RANDOMUSER_URL", "want http://host or https://host")
@@ -180,14 +196,14 @@ func (c *Config) checkAddrs(bad func(name, format string, args ...any)) {
 		bad("MUSTER_HTTP_ADDR", "want host:port or :port")
 	}
 	if _, _, err := net.SplitHostPort(c.HealthAddr); c.HealthAddr != "" && err != nil {
-		bad("MUSTER_HEALTH_ADDR", "want host:port, or nothing for no health listener")
+		bad("MUSTER_HEALTH_ADDR", "want host:port, or off for no health listener")
 	}
 	if c.AdminAddr == "" {
 		return
 	}
 	host, _, err := net.SplitHostPort(c.AdminAddr)
 	if err != nil {
-		bad("MUSTER_ADMIN_ADDR", "want host:port, or nothing for no admin listener")
+		bad("MUSTER_ADMIN_ADDR", "want host:port, or off for no admin listener")
 		return
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && c.AdminPassword == "" {
@@ -211,32 +227,4 @@ func (c *Config) LogValue() slog.Value {
 		attrs = append(attrs, slog.Any(f.Name, value))
 	})
 	return slog.GroupValue(attrs...)
-}
-
-// nextURL is where another URL begins in a list joined by commas: a bare comma may be part of a password.
-var nextURL = regexp.MustCompile(`,[a-z-]+://`)
-
-// Redact hides the password and the parameters of a URL, or of several joined by commas. It takes malformed ones too,
-// since those are what error messages show; where a password may end cannot be told, it hides the rest.
-func Redact(urls string) string {
-	if at := nextURL.FindStringIndex(urls); at != nil {
-		return Redact(urls[:at[0]]) + "," + Redact(urls[at[0]+1:])
-	}
-	scheme, rest, ok := strings.Cut(urls, "://")
-	if !ok {
-		return "***"
-	}
-	query := strings.IndexAny(rest, "?#")
-	at := strings.LastIndex(rest, "@")
-	switch {
-	case query >= 0 && at > query:
-		return scheme + "://***"
-	case query >= 0:
-		rest = rest[:query]
-	}
-	if at >= 0 {
-		user, _, _ := strings.Cut(rest[:at], ":")
-		rest = user + ":***" + rest[at:]
-	}
-	return scheme + "://" + rest
 }

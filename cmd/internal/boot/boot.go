@@ -10,13 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/lmittmann/tint"
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/term"
 
 	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/job"
@@ -24,16 +23,22 @@ import (
 )
 
 // Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or 1 after an error,
-// which it prints in one line.
+// which it prints in one line, unless it was logged.
 func Main(name string, run func(ctx context.Context, args []string, stdout io.Writer) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout)
+	switch {
+	case err == nil:
+		return 0
+	case !errors.Is(err, errLogged):
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		return 1
 	}
-	return 0
+	return 1
 }
+
+// errLogged ends a command whose error is in its log already.
+var errLogged = errors.New("the error was logged")
 
 // errHelp ends a command that only showed its help.
 var errHelp = errors.New("help was shown")
@@ -41,11 +46,21 @@ var errHelp = errors.New("help was shown")
 // IsHelp reports whether an error of Parse means that the help was asked for and shown: not a failure.
 func IsHelp(err error) bool { return errors.Is(err, errHelp) }
 
-// Parse fills the kong struct target from args and the environment.
+// Parse fills the kong struct target from args and the environment. An empty variable counts as one that is not set: docker
+// compose passes such.
 func Parse(name, description string, target any, args []string, stdout io.Writer) (*kong.Context, error) {
 	helped := false
 	p, err := kong.New(target, kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout),
 		kong.Exit(func(int) { helped = true }), kong.Vars{"tiers": job.DefaultTiers}, kong.UsageOnError())
+	if err != nil {
+		return nil, err
+	}
+	err = kong.Visit(p.Model, func(node kong.Visitable, next kong.Next) error {
+		if v, ok := node.(*kong.Value); ok {
+			v.Tag.Envs = slices.DeleteFunc(v.Tag.Envs, isEmpty)
+		}
+		return next(nil)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +69,18 @@ func Parse(name, description string, target any, args []string, stdout io.Writer
 		return nil, errHelp
 	}
 	return ctx, err
+}
+
+func isEmpty(variable string) bool {
+	value, set := os.LookupEnv(variable)
+	return set && value == ""
+}
+
+// WarnUnread writes a line for each MUSTER_ variable that no command reads.
+func WarnUnread(name string, w io.Writer) {
+	for _, warning := range config.Unread(os.Environ()) {
+		fmt.Fprintf(w, "%s: warning: %s\n", name, warning)
+	}
 }
 
 // Load reads a command that has no settings but Config's.
@@ -67,48 +94,47 @@ func Load(name, description string, args []string, stdout io.Writer) (*config.Co
 
 // Service is the run of a command that opens the stack and serves until it is told to stop.
 func Service(name, description string, serve func(ctx context.Context, s *Stack) error) func(context.Context, []string, io.Writer) error {
-	return func(ctx context.Context, args []string, stdout io.Writer) (err error) {
+	return func(ctx context.Context, args []string, stdout io.Writer) error {
 		c, err := Load(name, description, args, stdout)
 		if err != nil {
 			if IsHelp(err) {
 				return nil
 			}
+			WarnUnread(name, os.Stderr)
 			return err
 		}
 		log := Log(c, os.Stderr)
 		log.Info("process starts", "process", name, "config", c)
-		s, err := Open(ctx, c, log)
-		if err != nil {
-			return err
+		for _, warning := range config.Unread(os.Environ()) {
+			log.Warn("unknown setting", "says", warning)
 		}
-		defer func() { err = errors.Join(err, s.Close()) }()
-		return serve(ctx, s)
+		if err := openAndServe(ctx, c, log, serve); err != nil {
+			log.Error("process failed", "process", name, "err", err)
+			return errLogged
+		}
+		return nil
 	}
 }
 
-// Check reads the secrets and checks the settings.
+func openAndServe(ctx context.Context, c *config.Config, log *slog.Logger, serve func(ctx context.Context, s *Stack) error) (err error) {
+	s, err := Open(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return serve(ctx, s)
+}
+
+// Check reads the secrets, puts settings that may be written in several ways into one, and checks all.
 func Check(c *config.Config) error {
 	if err := c.LoadSecrets(os.Getenv); err != nil {
 		return err
 	}
+	c.Normalize()
 	if err := c.Check(); err != nil {
 		return fmt.Errorf("settings:\n%w", err)
 	}
 	return nil
-}
-
-// Log returns the process's logger: text on a terminal, JSON elsewhere, unless the settings say which.
-func Log(c *config.Config, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of the four, by the setting's enum
-	f, isFile := w.(*os.File)
-	terminal := isFile && term.IsTerminal(int(f.Fd()))
-	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
-	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{
-		Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != "",
-	}))
 }
 
 // Stack is what every process works with. Close it when done.
@@ -132,6 +158,7 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	if err != nil {
 		return nil, err
 	}
+	logLibraries(log)
 	s := &Stack{Config: c, Log: log, Tiers: tiers, ballast: make([]byte, 8<<20)}
 	if s.Store, err = store.Open(c.Database, store.Options{MaxConns: c.DBMaxConns, Lease: c.Lease, Deadline: c.JobDeadline}); err != nil {
 		return nil, fmt.Errorf("MUSTER_DATABASE: %w", err)
