@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 type Config struct {
 	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db (MariaDB too), or sqlite:///path/to/file."`
 	Redis    string `env:"MUSTER_REDIS" default:"redis://127.0.0.1:6379/0" secret:"url" help:"redis://, rediss:// (TLS), several addresses joined by commas (a cluster), or redis-sentinel://host:port,host:port/name."`
+
+	RedisPrefix string `env:"MUSTER_REDIS_PREFIX" default:"muster" help:"What every key in Redis begins with: deployments that share a database of Redis need one each."`
 
 	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
 	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`
@@ -106,6 +109,9 @@ func (c *Config) each(fn func(name string, f reflect.StructField, v reflect.Valu
 	}
 }
 
+// redisPrefix leaves out braces, which would move keys to other nodes of a cluster, and the colon that ends the prefix.
+var redisPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
+
 // off is the address of a listener that there is not to be.
 const off = "off"
 
@@ -141,6 +147,9 @@ func (c *Config) Check() error {
 	}
 	if _, err := ParseRedis(c.Redis); err != nil {
 		bad("MUSTER_REDIS", "%w", err)
+	}
+	if !redisPrefix.MatchString(c.RedisPrefix) || c.RedisPrefix == "asynq" {
+		bad("MUSTER_REDIS_PREFIX", "want 1 to 32 of the characters A-Z a-z 0-9 . _ -, and not asynq, which is the queue's own")
 	}
 	for _, text := range c.CORSOrigins {
 		if _, err := origin(text); err != nil {

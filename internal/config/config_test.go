@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 func valid() Config {
 	return Config{
-		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
+		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", RedisPrefix: job.DefaultPrefix, HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
 		MaxExports: 4, MaxQueueDepth: 10, Tiers: job.DefaultTiers, MaxCount: 10, WorkerConcurrency: 1, ChunkRows: 10, Window: 8, RandomUserURL: "https://x",
 		Lease: 15 * time.Second, ReconcileInterval: time.Second, SlotReserveLease: time.Minute, SlotLease: time.Minute,
 		DrainTimeout: time.Second, DBMaxConns: 4, RandomUserUsers: 20_000, RandomUserWindow: time.Minute, AdminPassword: "hunter2",
@@ -28,13 +29,13 @@ func TestCheckListsEverything(t *testing.T) {
 	if err := c.Check(); err != nil {
 		t.Fatalf("valid settings: %v", err)
 	}
-	c.CORSOrigins = []string{"*"}
+	c.RedisPrefix, c.CORSOrigins = "a:b", []string{"*"}
 	c.Database, c.Redis, c.Tiers, c.AdminPassword, c.AdminAddr, c.Lease, c.Window = "pg://u:hunter2@h", "x", "A:1", "", "0.0.0.0:1", 0, 0
 	err := c.Check()
 	if err == nil {
 		t.Fatal("bad settings passed")
 	}
-	for _, name := range []string{"DATABASE", "REDIS", "CORS_ORIGINS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW"} {
+	for _, name := range []string{"DATABASE", "REDIS", "REDIS_PREFIX", "CORS_ORIGINS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW"} {
 		if !strings.Contains(err.Error(), "MUSTER_"+name+": ") {
 			t.Errorf("no line for MUSTER_%s in:\n%v", name, err)
 		}
@@ -72,6 +73,23 @@ func TestSecretsFromFiles(t *testing.T) {
 	env = map[string]string{"MUSTER_REDIS_FILE": path + ".none"}
 	if err := c.LoadSecrets(func(k string) string { return env[k] }); err == nil {
 		t.Fatal("a missing file, and no error")
+	}
+}
+
+func TestRedisPrefix(t *testing.T) {
+	t.Parallel()
+	if f, _ := reflect.TypeFor[Config]().FieldByName("RedisPrefix"); f.Tag.Get("default") != job.DefaultPrefix {
+		t.Errorf("the default is %q: keys of before an upgrade begin with %q", f.Tag.Get("default"), job.DefaultPrefix)
+	}
+	for prefix, good := range map[string]bool{
+		"muster": true, "Team-A_1.x": true, strings.Repeat("x", 32): true,
+		"": false, strings.Repeat("x", 33): false, "a:b": false, "{a}": false, "a b": false, "é": false, "a\n": false, "asynq": false,
+	} {
+		c := valid()
+		c.RedisPrefix = prefix
+		if err := c.Check(); (err == nil) != good {
+			t.Errorf("prefix %q: %v", prefix, err)
+		}
 	}
 }
 

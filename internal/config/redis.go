@@ -61,7 +61,7 @@ func ParseRedis(setting string) (*RedisAddress, error) {
 	}
 	first.Cluster = first.Master == "" && len(first.Hosts) > 1
 	if first.Cluster && first.DB != 0 {
-		return nil, errors.New("a cluster has only database 0")
+		return nil, errors.New("a cluster has only database 0; MUSTER_REDIS_PREFIX keeps two deployments on it apart")
 	}
 	return first, nil
 }

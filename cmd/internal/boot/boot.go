@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,8 +20,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/deployment"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/ratelimit"
 	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/tasks"
 )
 
 // Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or 1 after an error,
@@ -145,6 +150,17 @@ type Stack struct {
 	Redis  redis.UniversalClient
 	Tiers  job.Tiers
 
+	// What checkRedis works with.
+	prefix     *deployment.Prefix
+	slots      *ratelimit.Slots
+	queue      *tasks.Client
+	deployment atomic.Pointer[string] // the database's id; nil: not read yet
+	address    string                 // where the database is, for people
+	redisCheck recent
+
+	stopWatch context.CancelFunc // nil: nobody watches
+	watched   chan struct{}      // closed when nobody watches any more
+
 	// ballast makes the garbage collector run less often. It runs when the heap is twice what is in use, a few megabytes
 	// here, which came to a hundred times a second. Unlike GOGC this adds the same to a large heap as to a small one, and
 	// unlike GOMEMLIMIT it has no limit near which the collector never rests. Nobody touches the bytes, so that they take
@@ -152,7 +168,17 @@ type Stack struct {
 	ballast []byte
 }
 
-// Open opens the database and Redis and checks that both answer and the schema is current.
+const (
+	openWithin  = 5 * time.Second // how long a process that starts waits for the database and Redis
+	readyWithin = 2 * time.Second // how long one that runs does
+	// redisKept is how long the result of a check of Redis is given out, so that it costs Redis nothing to be asked for often.
+	redisKept = 3 * time.Second
+	// renewEvery is how often each process holds the deployment's prefix anew.
+	renewEvery = deployment.HeldFor / 6
+)
+
+// Open opens the database and Redis and checks that both do what they are needed for, that the schema is current, and that
+// no other deployment uses the same keys in Redis.
 func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, error) {
 	tiers, err := job.ParseTiers(c.Tiers)
 	if err != nil {
@@ -166,16 +192,27 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	if s.Redis, err = openRedis(c.Redis); err != nil {
 		return nil, errors.Join(fmt.Errorf("MUSTER_REDIS: %w", err), s.Store.Close())
 	}
-	if err := s.Ready(ctx); err != nil {
+	s.prefix = deployment.NewPrefix(s.Redis, c.RedisPrefix)
+	s.slots = ratelimit.NewSlots(s.Redis, ratelimit.Options{Prefix: c.RedisPrefix})
+	s.queue = tasks.NewClient(s.Redis, c.RedisPrefix, 0)
+	host, _ := os.Hostname()
+	s.address = fmt.Sprintf("%s, seen from %s", config.Redact(c.Database), host)
+	s.redisCheck = recent{check: s.checkRedis, keep: redisKept, within: readyWithin}
+	if err := s.ready(ctx, openWithin); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopWatch, s.watched = stop, make(chan struct{})
+	go s.watchRedis(watch)
 	return s, nil
 }
 
-// Ready returns why the stack cannot serve: the database or Redis does not answer, or the schema is not current. It
-// takes two seconds at most.
-func (s *Stack) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+// Ready returns why the stack cannot serve: the database or Redis does not answer or cannot do its work, the schema is not
+// current, or another deployment uses the same keys in Redis. It takes two seconds at most.
+func (s *Stack) Ready(ctx context.Context) error { return s.ready(ctx, readyWithin) }
+
+func (s *Stack) ready(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if err := s.Store.Ping(ctx); err != nil {
 		return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(s.Config.Database), err)
@@ -183,17 +220,63 @@ func (s *Stack) Ready(ctx context.Context) error {
 	if err := s.Store.SchemaCurrent(ctx); err != nil {
 		return err
 	}
-	if err := s.PingRedis(ctx); err != nil {
+	if s.deployment.Load() == nil {
+		if err := s.readDeployment(ctx); err != nil {
+			return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(s.Config.Database), err)
+		}
+	}
+	if err := s.CheckRedis(ctx); err != nil {
 		return fmt.Errorf("MUSTER_REDIS %s: %w", config.Redact(s.Config.Redis), err)
 	}
 	return nil
 }
 
-// PingRedis returns an error when Redis does not answer.
-func (s *Stack) PingRedis(ctx context.Context) error { return s.Redis.Ping(ctx).Err() }
+// CheckRedis returns why Redis cannot take a job, as it was at most three seconds ago. Errors: *job.UnreadyError when it
+// answers.
+func (s *Stack) CheckRedis(ctx context.Context) error { return s.redisCheck.result(ctx) }
+
+func (s *Stack) readDeployment(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	id, err := s.Store.Deployment(ctx)
+	if err == nil {
+		s.deployment.Store(&id)
+	}
+	return err
+}
+
+// watchRedis checks Redis until ctx ends, which holds the deployment's prefix, and logs when it ceases to take jobs, and when
+// it takes them again.
+func (s *Stack) watchRedis(ctx context.Context) {
+	defer close(s.watched)
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(renewEvery*3/4 + rand.N(renewEvery/2)):
+		}
+		// Anew, since the database may have been replaced under this process. One that does not answer says so elsewhere.
+		_ = s.readDeployment(ctx)
+		err := s.CheckRedis(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failed:
+			s.Log.Warn("Redis takes no jobs", "err", err)
+		case err == nil && failed:
+			s.Log.Info("Redis takes jobs again")
+		}
+		failed = err != nil
+	}
+}
 
 // Close closes Redis and the database.
 func (s *Stack) Close() error {
 	runtime.KeepAlive(s.ballast)
+	if s.stopWatch != nil {
+		s.stopWatch()
+		<-s.watched
+	}
 	return errors.Join(s.Redis.Close(), s.Store.Close())
 }

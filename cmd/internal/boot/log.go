@@ -36,9 +36,10 @@ func logLibraries(log *slog.Logger) {
 	redis.SetLogger(redisLog{log.With("part", "redis")})
 }
 
-// redisLog lets go-redis log through slog. It has no levels; what it tells of are failures that it goes on after.
+// redisLog lets go-redis log through slog. It has no levels: a Sentinel that was asked looks the same as a connection that was
+// lost, and that comes back as an error, too.
 type redisLog struct{ log *slog.Logger }
 
 func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
-	l.log.WarnContext(ctx, "redis", "says", fmt.Sprintf(format, v...))
+	l.log.InfoContext(ctx, "redis", "says", fmt.Sprintf(format, v...))
 }

@@ -1,14 +1,18 @@
 package boot
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/job"
 )
 
 // openRedis connects lazily to what MUSTER_REDIS says. All calls carry a deadline; a Redis that is down is reported within
@@ -39,4 +43,51 @@ func openRedis(setting string) (redis.UniversalClient, error) {
 		return redis.NewClusterClient(o.Cluster()), nil
 	}
 	return redis.NewClient(o.Simple()), nil
+}
+
+// checkRedis does what a submission needs Redis for, and holds the deployment's prefix. Errors: *job.UnreadyError when Redis
+// answers, but does not do it, or another deployment holds the prefix.
+func (s *Stack) checkRedis(ctx context.Context) error {
+	id := *s.deployment.Load()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.prefix.Renew(ctx, id, s.address) })
+	g.Go(func() error { return s.slots.Check(ctx) })
+	g.Go(func() error { return s.queue.Check(ctx) })
+	return unready(g.Wait())
+}
+
+// refusals are the errors of a Redis that answers, and cannot do what is asked.
+var refusals = []struct {
+	is     func(error) bool
+	reason string
+}{
+	{redis.IsReadOnlyError, "is a read-only replica"},
+	{redis.IsMasterDownError, "is a replica that lost its master"},
+	{redis.IsOOMError, "is out of memory: maxmemory is reached"},
+	{saysRedis("MISCONF "), "takes no writes, because it cannot save its data"},
+	{redis.IsNoReplicasError, "takes no writes, because too few replicas follow it"},
+	{redis.IsPermissionError, "denies its user a command or a key"},
+	{saysRedis("The user executing the script"), "denies its user a command or a key"}, // Redis 6, in scripts
+	{redis.IsAuthError, "refuses the user or the password"},
+	{saysRedis("DB index is out of range"), "has no database of that number"},
+	{redis.IsLoadingError, "is loading its data"},
+	{redis.IsClusterDownError, "is a cluster that is down"},
+	{redis.IsMaxClientsError, "takes no more connections: maxclients is reached"},
+}
+
+func saysRedis(text string) func(error) bool {
+	return func(err error) bool { return strings.Contains(err.Error(), text) }
+}
+
+// unready makes a *job.UnreadyError of an error by which Redis refuses; others stay as they are.
+func unready(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, refusal := range refusals {
+		if refusal.is(err) {
+			return &job.UnreadyError{Reason: refusal.reason, Err: err}
+		}
+	}
+	return err
 }
