@@ -25,7 +25,7 @@ import (
 
 type devCommand struct {
 	Addr      string `env:"MUSTER_HTTP_ADDR" default:"127.0.0.1:8080" help:"Where the API listens."`
-	AdminAddr string `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring listens; empty: nowhere."`
+	AdminAddr string `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring listens; off: nowhere."`
 	Data      string `default:"data" type:"path" help:"The folder of the SQLite file."`
 	Offline   bool   `help:"Take RandomUser users from a built-in stand-in, without network."`
 }

@@ -21,8 +21,8 @@ func TestDevAddresses(t *testing.T) { // sets the environment, so it is not para
 		t.Errorf("by default: %q, want %q", got, want)
 	}
 	t.Setenv("MUSTER_HTTP_ADDR", "127.0.0.1:1")
-	t.Setenv("MUSTER_ADMIN_ADDR", "")
-	if got, want := addresses(), [2]string{"127.0.0.1:1", ""}; got != want {
+	t.Setenv("MUSTER_ADMIN_ADDR", "") // as if it were not set
+	if got, want := addresses(), [2]string{"127.0.0.1:1", "127.0.0.1:9090"}; got != want {
 		t.Errorf("from the environment: %q, want %q", got, want)
 	}
 	if got, want := addresses("--addr=127.0.0.1:2", "--admin-addr=127.0.0.1:3"), [2]string{"127.0.0.1:2", "127.0.0.1:3"}; got != want {

@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if boot.IsHelp(err) {
 		return nil
 	}
+	boot.WarnUnread("muster", os.Stderr)
 	if err != nil {
 		return err
 	}

@@ -24,12 +24,13 @@ var muster = archtest.Rules{
 		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job"},
 
 		// Adapters never import one another.
-		"internal/store":     {"internal/crash", "internal/job", "internal/user"},
-		"internal/ratelimit": {"internal/job"},
-		"internal/progress":  {"internal/job"},
-		"internal/tasks":     {"internal/job"},
-		"internal/source":    {"internal/job", "internal/user"},
-		"internal/export":    {"internal/formula", "internal/invalid", "internal/user"},
+		"internal/store":      {"internal/crash", "internal/job", "internal/user"},
+		"internal/deployment": {"internal/job"},
+		"internal/ratelimit":  {"internal/job"},
+		"internal/progress":   {"internal/job"},
+		"internal/tasks":      {"internal/job"},
+		"internal/source":     {"internal/job", "internal/user"},
+		"internal/export":     {"internal/formula", "internal/invalid", "internal/user"},
 
 		// A part of the store, which imports it.
 		"internal/store/search": {"internal/user"},
@@ -62,7 +63,7 @@ var muster = archtest.Rules{
 	Homes: map[string][]string{
 		"github.com/labstack/echo":  {"internal/httpapi", "internal/bench"},
 		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},
-		"github.com/redis/go-redis": {"internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/bench"},
+		"github.com/redis/go-redis": {"internal/deployment", "internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/bench"},
 
 		"database/sql":                  {"internal/store", "internal/bench"},
 		"github.com/go-sql-driver":      {"internal/store", "internal/bench"},

@@ -23,12 +23,14 @@ type Config struct {
 	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db (MariaDB too), or sqlite:///path/to/file."`
 	Redis    string `env:"MUSTER_REDIS" default:"redis://127.0.0.1:6379/0" secret:"url" help:"redis://, rediss:// (TLS), several addresses joined by commas (a cluster), or redis-sentinel://host:port,host:port/name."`
 
+	RedisPrefix string `env:"MUSTER_REDIS_PREFIX" default:"muster" help:"What every key in Redis begins with: deployments that share a database of Redis need one each."`
+
 	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
-	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; empty: nowhere."`
+	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`
 	AdminPassword      string   `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`
-	HealthAddr         string   `env:"MUSTER_HEALTH_ADDR" help:"Where a worker answers /healthz and /readyz; empty: nowhere."`
+	HealthAddr         string   `env:"MUSTER_HEALTH_ADDR" help:"Where a worker answers /healthz and /readyz; off, the default: nowhere."`
 	MonitoringReadOnly bool     `env:"MUSTER_MONITORING_READ_ONLY" default:"true" negatable:"" help:"Whether /monitoring only shows the queue, and cannot change it."`
-	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API."`
+	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API, joined by commas, such as https://app.example.com; * is none."`
 	MaxExports         int      `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
 	TempDir            string   `env:"MUSTER_TEMP_DIR" help:"The folder for the files of /export/csv, each there while it is sent; empty: the system's for temporary files."`
 
@@ -108,16 +110,31 @@ func (c *Config) each(fn func(name string, f reflect.StructField, v reflect.Valu
 	}
 }
 
-// EnvNames lists the environment variables that Muster reads, with the _FILE variants of secrets.
-func EnvNames() []string {
-	var names []string
-	(&Config{}).each(func(name string, f reflect.StructField, _ reflect.Value) {
-		names = append(names, name)
-		if f.Tag.Get("secret") != "" {
-			names = append(names, name+"_FILE")
+// redisPrefix leaves out braces, which would move keys to other nodes of a cluster, and the colon that ends the prefix.
+var redisPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
+
+// off is the address of a listener that there is not to be.
+const off = "off"
+
+// Normalize puts settings that may be written in several ways into one: an address that is off becomes empty, origins
+// become what browsers send. Call it before Check, which reports those that cannot be.
+func (c *Config) Normalize() {
+	for _, addr := range []*string{&c.AdminAddr, &c.HealthAddr} {
+		if strings.EqualFold(strings.TrimSpace(*addr), off) {
+			*addr = ""
 		}
-	})
-	return names
+	}
+	var origins []string
+	for _, text := range c.CORSOrigins {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		if o, err := origin(text); err == nil {
+			text = o
+		}
+		origins = append(origins, text)
+	}
+	c.CORSOrigins = origins
 }
 
 // Check looks at all settings at once; the error says of each bad one how to mend it, and holds no secret.
@@ -129,8 +146,16 @@ func (c *Config) Check() error {
 	if u, err := url.Parse(c.Database); err != nil || u.Scheme != "mysql" && u.Scheme != "sqlite" {
 		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db or sqlite:///path/to/file")
 	}
-	if !strings.HasPrefix(c.Redis, "redis://") && !strings.HasPrefix(c.Redis, "rediss://") && !strings.HasPrefix(c.Redis, "redis-sentinel://") {
-		bad("MUSTER_REDIS", "want redis://host:port/db, rediss://… or redis-sentinel://…")
+	if _, err := ParseRedis(c.Redis); err != nil {
+		bad("MUSTER_REDIS", "%w", err)
+	}
+	if !redisPrefix.MatchString(c.RedisPrefix) || c.RedisPrefix == "asynq" {
+		bad("MUSTER_REDIS_PREFIX", "want 1 to 32 of the characters A-Z a-z 0-9 . _ -, and not asynq, which is the queue's own")
+	}
+	for _, text := range c.CORSOrigins {
+		if _, err := origin(text); err != nil {
+			bad("MUSTER_CORS_ORIGINS", "%w", err)
+		}
 	}
 	if u, err := url.Parse(c.RandomUserURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		bad("MUSTER_RANDOMUSER_URL", "want http://host or https://host")
@@ -181,14 +206,14 @@ func (c *Config) checkAddrs(bad func(name, format string, args ...any)) {
 		bad("MUSTER_HTTP_ADDR", "want host:port or :port")
 	}
 	if _, _, err := net.SplitHostPort(c.HealthAddr); c.HealthAddr != "" && err != nil {
-		bad("MUSTER_HEALTH_ADDR", "want host:port, or nothing for no health listener")
+		bad("MUSTER_HEALTH_ADDR", "want host:port, or off for no health listener")
 	}
 	if c.AdminAddr == "" {
 		return
 	}
 	host, _, err := net.SplitHostPort(c.AdminAddr)
 	if err != nil {
-		bad("MUSTER_ADMIN_ADDR", "want host:port, or nothing for no admin listener")
+		bad("MUSTER_ADMIN_ADDR", "want host:port, or off for no admin listener")
 		return
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && c.AdminPassword == "" {
@@ -212,32 +237,4 @@ func (c *Config) LogValue() slog.Value {
 		attrs = append(attrs, slog.Any(f.Name, value))
 	})
 	return slog.GroupValue(attrs...)
-}
-
-// nextURL is where another URL begins in a list joined by commas: a bare comma may be part of a password.
-var nextURL = regexp.MustCompile(`,[a-z-]+://`)
-
-// Redact hides the password and the parameters of a URL, or of several joined by commas. It takes malformed ones too,
-// since those are what error messages show; where a password may end cannot be told, it hides the rest.
-func Redact(urls string) string {
-	if at := nextURL.FindStringIndex(urls); at != nil {
-		return Redact(urls[:at[0]]) + "," + Redact(urls[at[0]+1:])
-	}
-	scheme, rest, ok := strings.Cut(urls, "://")
-	if !ok {
-		return "***"
-	}
-	query := strings.IndexAny(rest, "?#")
-	at := strings.LastIndex(rest, "@")
-	switch {
-	case query >= 0 && at > query:
-		return scheme + "://***"
-	case query >= 0:
-		rest = rest[:query]
-	}
-	if at >= 0 {
-		user, _, _ := strings.Cut(rest[:at], ":")
-		rest = user + ":***" + rest[at:]
-	}
-	return scheme + "://" + rest
 }

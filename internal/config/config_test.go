@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/internal/job"
 )
 
 func valid() Config {
 	return Config{
-		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
+		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", RedisPrefix: job.DefaultPrefix, HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
 		MaxExports: 4, MaxQueueDepth: 10, Tiers: job.DefaultTiers, MaxCount: 10, WorkerConcurrency: 1, ChunkRows: 10, Window: 8, RandomUserURL: "https://x",
 		Lease: 15 * time.Second, ReconcileInterval: time.Second, SlotReserveLease: time.Minute, SlotLease: time.Minute,
 		DrainTimeout: time.Second, DBMaxConns: 4, RandomUserUsers: 20_000, RandomUserWindow: time.Minute, AdminPassword: "hunter2",
@@ -27,12 +29,13 @@ func TestCheckListsEverything(t *testing.T) {
 	if err := c.Check(); err != nil {
 		t.Fatalf("valid settings: %v", err)
 	}
+	c.RedisPrefix, c.CORSOrigins = "a:b", []string{"*"}
 	c.Database, c.Redis, c.Tiers, c.AdminPassword, c.AdminAddr, c.Lease, c.Window = "pg://u:hunter2@h", "x", "A:1", "", "0.0.0.0:1", 0, 0
 	err := c.Check()
 	if err == nil {
 		t.Fatal("bad settings passed")
 	}
-	for _, name := range []string{"DATABASE", "REDIS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW"} {
+	for _, name := range []string{"DATABASE", "REDIS", "REDIS_PREFIX", "CORS_ORIGINS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW"} {
 		if !strings.Contains(err.Error(), "MUSTER_"+name+": ") {
 			t.Errorf("no line for MUSTER_%s in:\n%v", name, err)
 		}
@@ -49,26 +52,6 @@ func TestPrintedWithoutSecrets(t *testing.T) {
 	got := fmt.Sprint((&c).LogValue())
 	if strings.Contains(got, "hunter2") || !strings.Contains(got, "u:***@h:3306/db") {
 		t.Errorf("printed: %s", got)
-	}
-}
-
-func TestRedact(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"sqlite:///var/lib/muster.db":                    "sqlite:///var/lib/muster.db",
-		"redis://h:6379/0":                               "redis://h:6379/0",
-		"mysql://u:secret@h:3306/db?tls=secret":          "mysql://u:***@h:3306/db",
-		"mysql://u:sec,ret@h:3306/db":                    "mysql://u:***@h:3306/db",
-		"mysql://u:se@c/ret@h:3306/db":                   "mysql://u:***@h:3306/db",
-		"mysql://u:sec?ret@h:3306/db":                    "mysql://***",
-		"redis://h?password=sec@ret":                     "redis://***",
-		"redis://a:secret@h:1,rediss://:secret@h:2":      "redis://a:***@h:1,rediss://:***@h:2",
-		"redis-sentinel://u:secret@h:1,h:2/master?x=sec": "redis-sentinel://u:***@h:1,h:2/master",
-		"u:secret@tcp(h:3306)/db":                        "***",
-	} {
-		if got := Redact(in); got != want {
-			t.Errorf("Redact(%q) = %q, want %q", in, got, want)
-		}
 	}
 }
 
@@ -93,15 +76,48 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 }
 
-func TestEnvNames(t *testing.T) {
+func TestRedisPrefix(t *testing.T) {
 	t.Parallel()
-	names := EnvNames()
-	for _, want := range []string{"MUSTER_DATABASE", "MUSTER_DATABASE_FILE", "MUSTER_TIERS", "MUSTER_ADMIN_PASSWORD_FILE"} {
-		if !slices.Contains(names, want) {
-			t.Errorf("%s is missing", want)
+	if f, _ := reflect.TypeFor[Config]().FieldByName("RedisPrefix"); f.Tag.Get("default") != job.DefaultPrefix {
+		t.Errorf("the default is %q: keys of before an upgrade begin with %q", f.Tag.Get("default"), job.DefaultPrefix)
+	}
+	for prefix, good := range map[string]bool{
+		"muster": true, "Team-A_1.x": true, strings.Repeat("x", 32): true,
+		"": false, strings.Repeat("x", 33): false, "a:b": false, "{a}": false, "a b": false, "é": false, "a\n": false, "asynq": false,
+	} {
+		c := valid()
+		c.RedisPrefix = prefix
+		if err := c.Check(); (err == nil) != good {
+			t.Errorf("prefix %q: %v", prefix, err)
 		}
 	}
-	if slices.Contains(names, "") || slices.Contains(names, "MUSTER_TIERS_FILE") {
-		t.Errorf("names: %v", names)
+}
+
+func TestNormalize(t *testing.T) {
+	t.Parallel()
+	c := valid()
+	c.AdminAddr, c.HealthAddr = " OFF ", "off"
+	c.CORSOrigins = []string{" https://App.example.com/ ", "", "HTTP://localhost:80", "https://[::1]:443", "http://h:443", "https://[2001:DB8::1]:8443"}
+	c.Normalize()
+	if c.AdminAddr != "" || c.HealthAddr != "" {
+		t.Errorf("off is taken for the addresses %q and %q", c.AdminAddr, c.HealthAddr)
+	}
+	want := []string{"https://app.example.com", "http://localhost", "https://[::1]", "http://h:443", "https://[2001:db8::1]:8443"}
+	if diff := cmp.Diff(want, c.CORSOrigins); diff != "" {
+		t.Errorf("origins (-want +got):\n%s", diff)
+	}
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+	for _, none := range []string{
+		"*", "null", "app.example.com", "https://*.example.com", "https://a/b", "https://a?", "https://a#b", "https://u:hunter2@a", "https://", "https://a:",
+		"https://a:0", "https://a:99999", "https://a b", "https://bücher.example", "ftp://a", "//a", "https:a", "https://a,https://b",
+	} {
+		c := valid()
+		c.CORSOrigins = []string{none}
+		c.Normalize()
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), "MUSTER_CORS_ORIGINS") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("origin %q: %v", none, err)
+		}
 	}
 }

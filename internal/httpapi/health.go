@@ -39,7 +39,7 @@ func (h handlers) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObj
 }
 
 // check asks one part of what the API needs, such as Redis. Its error may hold addresses and user names, so it goes to
-// the log and not to the caller.
+// the log and not to the caller, who sees the reason of a job.UnreadyError.
 func (s *Server) check(ctx context.Context, c Check) api.CheckResult {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
@@ -49,7 +49,10 @@ func (s *Server) check(ctx context.Context, c Check) api.CheckResult {
 	}
 	s.Log.WarnContext(ctx, "not ready", "check", c.Name, "err", err)
 	r := api.CheckResult{Name: c.Name, Status: checkFailed, Message: "does not answer"}
+	unready, known := errors.AsType[*job.UnreadyError](err)
 	switch {
+	case known:
+		r.Message = unready.Reason
 	case errors.Is(err, job.ErrSchema):
 		r.Message = job.ErrSchema.Error()
 	case errors.As(err, new(noSpaceError)):

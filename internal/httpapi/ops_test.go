@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -28,6 +29,9 @@ func TestReadiness(t *testing.T) {
 			{Name: "schema", Ping: func(context.Context) error { return job.ErrSchema }},
 			{Name: "slow", Ping: hang},
 			{Name: "temp_dir", Ping: func(context.Context) error { return httpapi.CheckTempDir("/nowhere/hunter2") }, Minor: true},
+			{Name: "full", Ping: func(context.Context) error {
+				return fmt.Errorf("ping: %w", &job.UnreadyError{Reason: "is full", Err: errors.New("user:hunter2@10.1.2.3")})
+			}},
 		}
 	})
 	got := a.do("GET /readyz?from=probe", nil, nil)
@@ -40,6 +44,7 @@ func TestReadiness(t *testing.T) {
 		{Name: "schema", Status: "failed", Message: job.ErrSchema.Error()},
 		{Name: "slow", Status: "failed", Message: "no answer within 1s"},
 		{Name: "temp_dir", Status: "failed", Message: "does not take files"},
+		{Name: "full", Status: "failed", Message: "is full"},
 	}}
 	if diff := cmp.Diff(want, decode[api.Readiness](t, got)); diff != "" {
 		t.Errorf("readiness (-want +got):\n%s", diff)

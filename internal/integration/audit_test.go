@@ -123,7 +123,7 @@ func (s *stack) auditJob(api *proc, row predict, id string) int64 {
 	if j.Status == job.Completed && j.Processed+j.Rejected != j.Requested {
 		s.t.Errorf("row %d of job %s is missing: it is COMPLETED with %d users and %d rejected", done, id, j.Processed, j.Rejected)
 	}
-	shown, _, err := progress.New(s.rdb).Get(s.t.Context(), id)
+	shown, _, err := progress.New(s.rdb, job.DefaultPrefix).Get(s.t.Context(), id)
 	state := func(j job.Job) string {
 		return fmt.Sprintf("%s, version %d, %d users, %d rejected, undone %t", j.Status, j.Version, j.Processed, j.Rejected, j.Undone)
 	}
@@ -228,7 +228,7 @@ func (s *stack) auditEndedOnce(want wantStatus) {
 func (s *stack) expireTaskLeases() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	for queue := range tasks.Queues() {
+	for queue := range tasks.Queues(job.DefaultPrefix) {
 		key := "asynq:{" + queue + "}:lease"
 		for _, id := range s.rdb.ZRange(ctx, key, 0, -1).Val() {
 			over := redis.Z{Score: float64(time.Now().Unix() - 60), Member: id}

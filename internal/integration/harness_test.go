@@ -95,7 +95,7 @@ func newStack(t testing.TB, e storetest.Engine) *stack {
 	t.Cleanup(func() { _ = s.rdb.Close() })
 	s.store = storetest.Open(t, s.database, store.Options{})
 	s.env = append(os.Environ(), shortLeases...)
-	s.env = append(s.env, "MUSTER_DATABASE="+s.database, "MUSTER_REDIS=redis://"+p.Addr, "MUSTER_ADMIN_ADDR=", "MUSTER_LOG_LEVEL=debug")
+	s.env = append(s.env, "MUSTER_DATABASE="+s.database, "MUSTER_REDIS=redis://"+p.Addr, "MUSTER_ADMIN_ADDR=off", "MUSTER_LOG_LEVEL=debug")
 	return s
 }
 

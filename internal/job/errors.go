@@ -63,6 +63,17 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("cannot %s a job that is %s", e.Move, e.Status)
 }
 
+// UnreadyError: a part that Muster needs answers, and cannot do its work; Err says why in full.
+type UnreadyError struct {
+	// Reason is for everybody who asks /readyz: no address, no user, no password. "is a read-only replica"
+	Reason string
+	Err    error
+}
+
+func (e *UnreadyError) Error() string { return fmt.Sprintf("%s: %v", e.Reason, e.Err) }
+
+func (e *UnreadyError) Unwrap() error { return e.Err }
+
 // QueueUnavailable wraps an error of go-redis or asynq in ErrQueueUnavailable; nil stays nil. Every error counts, since
 // without an answer of Redis a request has to be refused. The cause stays in the chain, so that a caller who went away
 // (context.Canceled) can be told apart.

@@ -87,6 +87,10 @@ func TestTiers(t *testing.T) {
 	if diff := cmp.Diff(want, tiers); diff != "" {
 		t.Fatalf("default tiers (-want +got):\n%s", diff)
 	}
+	written := " small : 100 : 10 , Medium:10000:5,\n LARGE:100000:3, xl:0:1: 30s ,"
+	if got, err := ParseTiers(written); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("ParseTiers(%q) = %v, %v", written, got, err)
+	}
 	for count, tier := range map[int64]Tier{
 		1: "SMALL", 100: "SMALL", 101: "MEDIUM", 10_000: "MEDIUM", 10_001: "LARGE", 100_000: "LARGE", 100_001: "XL", 1e9: "XL",
 	} {
@@ -95,9 +99,10 @@ func TestTiers(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "SMALL:1:1", "SMALL:100:10,MEDIUM:10:5,LARGE:100000:3,XL:0:1", "SMALL:0:10,MEDIUM:10:5,LARGE:100:3,XL:0:1",
+		"", ",", "SMALL:1:1", "SMALL:100:10,MEDIUM:10:5,LARGE:100000:3,XL:0:1", "SMALL:0:10,MEDIUM:10:5,LARGE:100:3,XL:0:1",
 		"SMALL:1:0,MEDIUM:10:5,LARGE:100:3,XL:0:1", "SMALL:1:1,MEDIUM:10:5,LARGE:100:3,XL:9:1", "XL:0:1,SMALL:1:1,MEDIUM:2:1,LARGE:3:1",
 		"SMALL:1:1,MEDIUM:10:5,LARGE:100:3,XL:0:1:soon", "SMALL:1:1,MEDIUM:10:5,LARGE:100:3,XL:0:1,XXL:0:1",
+		"SMALL:100:10,,MEDIUM:10000:5,LARGE:100000:3,XL:0:1",
 	} {
 		if _, err := ParseTiers(bad); err == nil {
 			t.Errorf("ParseTiers(%q) took it", bad)

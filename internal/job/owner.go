@@ -2,6 +2,9 @@ package job
 
 import "strings"
 
+// DefaultPrefix begins every key of Muster's in Redis, unless MUSTER_REDIS_PREFIX says otherwise.
+const DefaultPrefix = "muster"
+
 // maxOwner is the longest name of an owner, in bytes.
 const maxOwner = 64
 

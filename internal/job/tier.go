@@ -49,11 +49,17 @@ func (t Tiers) Limit(tier Tier) TierLimit {
 var tierNames = []Tier{"SMALL", "MEDIUM", "LARGE", "XL"}
 
 // ParseTiers reads "NAME:max users:concurrent jobs[:cooldown]" rows joined by commas, smallest tier first, the
-// four tiers SMALL, MEDIUM, LARGE and XL, max users 0 in the last one for "no bound".
+// four tiers SMALL, MEDIUM, LARGE and XL, max users 0 in the last one for "no bound". Spaces, a comma at the end and small
+// letters in a name do not matter.
 func ParseTiers(s string) (Tiers, error) {
 	var tiers Tiers
+	s, _ = strings.CutSuffix(strings.TrimSpace(s), ",")
 	for i, row := range strings.Split(s, ",") {
-		f := strings.Split(strings.TrimSpace(row), ":")
+		f := strings.Split(row, ":")
+		for j := range f {
+			f[j] = strings.TrimSpace(f[j])
+		}
+		f[0] = strings.ToUpper(f[0])
 		if len(f) < 3 || len(f) > 4 {
 			return nil, fmt.Errorf("tier %q: want NAME:max:concurrent[:cooldown]", row)
 		}

@@ -33,16 +33,17 @@ const (
 // Live reads and writes the progress of jobs.
 type Live struct {
 	rdb        redis.UniversalClient
+	prefix     string // of every key
 	put, chunk *redis.Script
 	reads      reads
 }
 
-// New shows progress through rdb.
-func New(rdb redis.UniversalClient) *Live {
-	return &Live{rdb: rdb, put: redis.NewScript(putLua), chunk: redis.NewScript(chunkLua), reads: reads{rdb: rdb}}
+// New shows progress through rdb, under keys that begin with prefix.
+func New(rdb redis.UniversalClient, prefix string) *Live {
+	return &Live{rdb: rdb, prefix: prefix, put: redis.NewScript(putLua), chunk: redis.NewScript(chunkLua), reads: reads{rdb: rdb}}
 }
 
-func key(id string) string { return "muster:job:{" + id + "}" }
+func (l *Live) key(id string) string { return l.prefix + ":job:{" + id + "}" }
 
 // Put shows the job, unless a newer version of it is shown, and moves the given chunks forward. Where the hash may be
 // missing, chunks must be all chunks of the job. Errors wrap job.ErrQueueUnavailable.
@@ -64,20 +65,20 @@ func (l *Live) Put(ctx context.Context, j job.Job, chunks []job.Chunk) error {
 			args = append(args, "r"+strconv.Itoa(c.No), c.Rejected)
 		}
 	}
-	return job.QueueUnavailable("live progress", l.put.Run(ctx, l.rdb, []string{key(j.ID)}, args...).Err())
+	return job.QueueUnavailable("live progress", l.put.Run(ctx, l.rdb, []string{l.key(j.ID)}, args...).Err())
 }
 
 // Chunk shows how many rows of a chunk are done, and how many of these were rejected. It has no effect when the job's
 // hash is missing, or shows more. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error {
 	n := strconv.Itoa(no)
-	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{key(jobID)}, n, done, "r"+n, rejected).Err())
+	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{l.key(jobID)}, n, done, "r"+n, rejected).Err())
 }
 
 // Get returns the job as it is shown, its counts summed over the chunks; ok is false when it is not
 // shown. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err error) {
-	hash, err := l.reads.get(ctx, key(jobID))
+	hash, err := l.reads.get(ctx, l.key(jobID))
 	if err != nil {
 		return job.Job{}, false, job.QueueUnavailable("live progress", err)
 	}

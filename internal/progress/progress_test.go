@@ -28,7 +28,7 @@ func each(t *testing.T, fn func(t *testing.T, l *Live, rdb *redis.Client)) {
 			t.Parallel()
 			rdb := redis.NewClient(&redis.Options{Addr: addr(t), DisableIdentity: true})
 			t.Cleanup(func() { _ = rdb.Close() })
-			fn(t, New(rdb), rdb)
+			fn(t, New(rdb, job.DefaultPrefix), rdb)
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestOlderVersionNeverReplacesNewer(t *testing.T) {
 		check(t, l.Put(t.Context(), over, []job.Chunk{{No: 0, Done: 60}, {No: 1, Done: 40}}))
 		check(t, l.Put(t.Context(), old, []job.Chunk{{No: 0, Done: 5}}))
 		shown(t, l, over)
-		if ttl := rdb.TTL(t.Context(), key(old.ID)).Val(); ttl <= 0 || ttl > afterEnd {
+		if ttl := rdb.TTL(t.Context(), l.key(old.ID)).Val(); ttl <= 0 || ttl > afterEnd {
 			t.Errorf("a finished job's hash lives for %s, want at most %s", ttl, afterEnd)
 		}
 	})
@@ -112,7 +112,7 @@ func TestChunkWithoutJobIsDropped(t *testing.T) {
 	each(t, func(t *testing.T, l *Live, rdb *redis.Client) {
 		j := newJob()
 		check(t, l.Put(t.Context(), j, nil))
-		check(t, rdb.Del(t.Context(), key(j.ID)).Err())
+		check(t, rdb.Del(t.Context(), l.key(j.ID)).Err())
 		check(t, l.Chunk(t.Context(), j.ID, 1, 10, 0))
 		if _, ok, err := l.Get(t.Context(), j.ID); ok || err != nil {
 			t.Fatalf("shown %v, %v", ok, err)
@@ -169,7 +169,7 @@ func TestReadsEndWhenRedisHangs(t *testing.T) {
 	t.Cleanup(func() { _ = hole.Close() })
 	rdb := redis.NewClient(&redis.Options{Addr: hole.Addr().String(), ContextTimeoutEnabled: true, MaxRetries: -1})
 	t.Cleanup(func() { _ = rdb.Close() })
-	l := New(rdb)
+	l := New(rdb, job.DefaultPrefix)
 	var wg sync.WaitGroup
 	for range 10 * maxPipelines {
 		wg.Go(func() {
@@ -183,11 +183,27 @@ func TestReadsEndWhenRedisHangs(t *testing.T) {
 	wg.Wait()
 }
 
+// Deployments that have a prefix each do not see one another's jobs. Those of the default prefix stay where they were before
+// there were prefixes.
+func TestPrefix(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, ours *Live, rdb *redis.Client) {
+		theirs, j := New(rdb, uuid.NewString()), newJob()
+		check(t, ours.Put(t.Context(), j, nil))
+		if _, ok, err := theirs.Get(t.Context(), j.ID); ok || err != nil {
+			t.Errorf("shown %v, %v", ok, err)
+		}
+		if n := rdb.Exists(t.Context(), "muster:job:{"+j.ID+"}").Val(); n != 1 {
+			t.Error("the job is not where it was before there were prefixes")
+		}
+	})
+}
+
 // What an earlier version has shown lacks the owner, by whom polls are told apart; the job is shown anew then.
 func TestViewOfAnEarlierVersionIsMissing(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, l *Live, rdb *redis.Client) {
-		check(t, rdb.HSet(t.Context(), key("j"), "v", 3, "doc", `{"id":"j","userId":"ann","status":"COMPLETED","version":3}`).Err())
+		check(t, rdb.HSet(t.Context(), l.key("j"), "v", 3, "doc", `{"id":"j","userId":"ann","status":"COMPLETED","version":3}`).Err())
 		if _, ok, err := l.Get(t.Context(), "j"); ok || err != nil {
 			t.Errorf("shown %v, %v", ok, err)
 		}

@@ -24,9 +24,9 @@ type Budget struct {
 	take   *redis.Script
 }
 
-// NewBudget allows limit upstream users a window. rdb stays the caller's to close.
-func NewBudget(rdb redis.UniversalClient, limit int64, window time.Duration) *Budget {
-	return &Budget{rdb: rdb, key: upstreamKey, limit: limit, window: window, take: redis.NewScript(takeBudget)}
+// NewBudget allows limit upstream users a window to all whose keys begin with prefix. rdb stays the caller's to close.
+func NewBudget(rdb redis.UniversalClient, prefix string, limit int64, window time.Duration) *Budget {
+	return &Budget{rdb: rdb, key: upstreamKey(prefix), limit: limit, window: window, take: redis.NewScript(takeBudget)}
 }
 
 // Take takes n upstream users, all or none: wait is 0 if it took them, else the time until the window ends. When an

@@ -13,7 +13,7 @@ import (
 )
 
 func budget(rdb redis.UniversalClient, limit int64, window time.Duration) *ratelimit.Budget {
-	return ratelimit.NewBudget(rdb, limit, window).WithKey(id())
+	return ratelimit.NewBudget(rdb, id(), limit, window)
 }
 
 func testBudget(t *testing.T, rdb redis.UniversalClient) {
@@ -73,12 +73,12 @@ func testExhaust(t *testing.T, rdb redis.UniversalClient) {
 }
 
 func testWindowEnds(t *testing.T, rdb redis.UniversalClient) {
-	key := id()
-	b := ratelimit.NewBudget(rdb, 10, 50*time.Millisecond).WithKey(key)
+	prefix := id()
+	b := ratelimit.NewBudget(rdb, prefix, 10, 50*time.Millisecond)
 	if wait, err := b.Exhaust(t.Context()); err != nil || wait > 50*time.Millisecond {
 		t.Fatal(wait, err)
 	}
-	if ttl := rdb.PTTL(t.Context(), key).Val(); ttl == -1 {
+	if ttl := rdb.PTTL(t.Context(), prefix+":upstream:{randomuser}").Val(); ttl == -1 {
 		t.Error("the key outlives its window")
 	}
 	eventually(t, "the next window allows all of it", func() bool {

@@ -4,6 +4,7 @@
 package ratelimit
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // for the scripts
 	"fmt"
@@ -23,8 +24,9 @@ var renewSlot string
 //go:embed lua/release_slot.lua
 var releaseSlot string
 
-// Options are the lengths of the leases; 0 takes the default, which is named beside each.
+// Options are what Slots may be told; 0 or nothing takes the default, which is named beside each.
 type Options struct {
+	Prefix       string        // of every key; job.DefaultPrefix
 	ReserveLease time.Duration // of a slot that is reserved or put back, until its first renewal; 60 s
 	RenewLease   time.Duration // of a slot from each renewal on, while its job waits or runs; 15 min
 }
@@ -39,6 +41,7 @@ type Slots struct {
 
 // NewSlots keeps slots in rdb, which stays the caller's to close.
 func NewSlots(rdb redis.UniversalClient, o Options) *Slots {
+	o.Prefix = cmp.Or(o.Prefix, job.DefaultPrefix)
 	if o.ReserveLease == 0 {
 		o.ReserveLease = time.Minute
 	}
@@ -55,7 +58,7 @@ func NewSlots(rdb redis.UniversalClient, o Options) *Slots {
 // it: go-redis may run a script twice when an answer is lost. Errors: *job.LimitError, whose RetryAfter is exact for a
 // cooldown and 1 s otherwise; job.ErrQueueUnavailable.
 func (s *Slots) Reserve(ctx context.Context, owner, jobID string, l job.TierLimit) error {
-	keys, err := slotKeys(owner, l.Tier)
+	keys, err := slotKeys(s.opts.Prefix, owner, l.Tier)
 	if err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func refused(refusal any, l job.TierLimit) error {
 // Renew extends the job's lease to Options.RenewLease from now. added says that the slot was missing, or its lease
 // over, and that it was put back, above the limit if need be, for Options.ReserveLease. Errors: job.ErrQueueUnavailable.
 func (s *Slots) Renew(ctx context.Context, owner, jobID string, l job.TierLimit) (added bool, err error) {
-	keys, err := slotKeys(owner, l.Tier)
+	keys, err := slotKeys(s.opts.Prefix, owner, l.Tier)
 	if err != nil {
 		return false, err
 	}
@@ -123,9 +126,20 @@ func (s *Slots) Unreserve(ctx context.Context, owner, jobID string, l job.TierLi
 }
 
 func (s *Slots) releaseSlot(ctx context.Context, owner, jobID string, tier job.Tier, cooldown time.Duration, ended int64) error {
-	keys, err := slotKeys(owner, tier)
+	keys, err := slotKeys(s.opts.Prefix, owner, tier)
 	if err != nil {
 		return err
 	}
 	return job.QueueUnavailable("release a slot", s.release.Run(ctx, s.rdb, keys, jobID, cooldown.Milliseconds(), ended).Err())
+}
+
+// Check takes a slot that is nobody's and gives it back: whatever keeps Redis from it keeps every submission from its
+// slot. Errors: job.ErrQueueUnavailable.
+func (s *Slots) Check(ctx context.Context) error {
+	const holder, cooldown = "check", 1 // ms: the shortest that the scripts write
+	keys := checkKeys(s.opts.Prefix)
+	if err := s.reserve.Run(ctx, s.rdb, keys, holder, 1, s.opts.ReserveLease.Milliseconds(), cooldown).Err(); err != nil {
+		return job.QueueUnavailable("reserve a slot", err)
+	}
+	return job.QueueUnavailable("release a slot", s.release.Run(ctx, s.rdb, keys, holder, cooldown, 0).Err())
 }

@@ -23,7 +23,7 @@ func suite(t *testing.T, rdb redis.UniversalClient) {
 	for name, test := range map[string]func(*testing.T, redis.UniversalClient){
 		"default tiers": testDefaultTiers, "reserve again": testReserveAgain, "stampede": testStampede,
 		"cooldown": testCooldown, "cooldown without a slot": testCooldownWithoutSlot, "cooldown ends": testCooldownEnds, "unreserve": testUnreserve, "lease expires": testLeaseExpires,
-		"renew": testRenew, "keys go": testKeysGo, "budget": testBudget, "budget stampede": testBudgetStampede,
+		"renew": testRenew, "keys go": testKeysGo, "prefix": testPrefix, "check": testCheck, "budget": testBudget, "budget stampede": testBudgetStampede,
 		"exhaust": testExhaust, "window ends": testWindowEnds, "context": testContext,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,6 +220,43 @@ func testKeysGo(t *testing.T, rdb redis.UniversalClient) {
 	}
 }
 
+// Deployments that have a prefix each do not count one another's jobs.
+func testPrefix(t *testing.T, rdb redis.UniversalClient) {
+	user, l := id(), job.TierLimit{Tier: "XL", Concurrent: 1, Cooldown: time.Hour}
+	prefixes := []string{job.DefaultPrefix, id(), id()}
+	for _, prefix := range prefixes {
+		s := ratelimit.NewSlots(rdb, ratelimit.Options{Prefix: prefix})
+		release(t, s, user, take(t, s, user, l, 1)[0], l)
+		if got := limitError(t, s.Reserve(t.Context(), user, id(), l)); !got.Cooldown {
+			t.Errorf("prefix %s: %+v", prefix, got)
+		}
+		if n := rdb.Exists(t.Context(), prefix+":{"+user+"}:cooldown:XL").Val(); n != 1 {
+			t.Errorf("prefix %s: the cooldown's key is not there", prefix)
+		}
+	}
+	for _, prefix := range prefixes[1:] { // that of the default prefix is shared with other tests
+		if wait, err := ratelimit.NewBudget(rdb, prefix, 10, time.Minute).Take(t.Context(), 10); wait != 0 || err != nil {
+			t.Errorf("prefix %s: wait %v, %v", prefix, wait, err)
+		}
+	}
+}
+
+// Any number of processes may check at once, and nothing stays.
+func testCheck(t *testing.T, rdb redis.UniversalClient) {
+	prefix := id()
+	s := ratelimit.NewSlots(rdb, ratelimit.Options{Prefix: prefix})
+	together(20, func() {
+		if err := s.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, key := range []string{"slot", "cooldown"} {
+		if ttl := rdb.PTTL(t.Context(), prefix+":{/check}:"+key).Val(); ttl == -1 {
+			t.Errorf("the check's %s never expires", key)
+		}
+	}
+}
+
 // A caller who went away is not taken for a Redis that did.
 func testContext(t *testing.T, rdb redis.UniversalClient) {
 	s := ratelimit.NewSlots(rdb, ratelimit.Options{})
@@ -235,13 +272,13 @@ func TestRedisAway(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClient(&redis.Options{Addr: refused(t), MaxRetries: -1, DialerRetries: 1})
 	t.Cleanup(func() { _ = rdb.Close() })
-	s, b, l := ratelimit.NewSlots(rdb, ratelimit.Options{}), ratelimit.NewBudget(rdb, 10, time.Minute), job.TierLimit{Tier: "XL", Concurrent: 1}
+	s, b, l := ratelimit.NewSlots(rdb, ratelimit.Options{}), ratelimit.NewBudget(rdb, job.DefaultPrefix, 10, time.Minute), job.TierLimit{Tier: "XL", Concurrent: 1}
 	_, renewErr := s.Renew(t.Context(), "ada", "j", l)
 	_, takeErr := b.Take(t.Context(), 1)
 	_, exhaustErr := b.Exhaust(t.Context())
 	for name, err := range map[string]error{
 		"reserve": s.Reserve(t.Context(), "ada", "j", l), "release": s.Release(t.Context(), "ada", "j", time.Time{}, l),
-		"unreserve": s.Unreserve(t.Context(), "ada", "j", l), "renew": renewErr, "take": takeErr, "exhaust": exhaustErr,
+		"unreserve": s.Unreserve(t.Context(), "ada", "j", l), "check": s.Check(t.Context()), "renew": renewErr, "take": takeErr, "exhaust": exhaustErr,
 	} {
 		if !errors.Is(err, job.ErrQueueUnavailable) {
 			t.Errorf("%s: err = %v, want it to wrap ErrQueueUnavailable", name, err)

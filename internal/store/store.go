@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -146,7 +147,8 @@ func mysqlConfig(u *url.URL) (*mysql.Config, error) {
 	cfg.InterpolateParams = true
 	cfg.ClientFoundRows = true // "rows changed" means rows that matched, also when a value stays the same
 	cfg.RejectReadOnly = true  // give up a connection that refuses a write: its server is no primary any more
-	cfg.Logger = &mysql.NopLogger{}
+	// Whatever it tells of comes back as an error too, or is the end of an idle connection.
+	cfg.Logger = slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 5 * time.Second
 	}

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	_ "embed" // for the script
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,10 +17,15 @@ import (
 // Client puts tasks into the queue.
 type Client struct {
 	rdb       Redis
+	prefix    string
 	client    *asynq.Client
 	inspector *asynq.Inspector
 	timeout   time.Duration
+	check     *redis.Script
 }
+
+//go:embed lua/check.lua
+var checkLua string
 
 // How long a call may take, how long a handler may work on a chunk by default, and how often asynq may retry a task:
 // handlers fail only when their process dies, and the reconciler mends that sooner.
@@ -29,14 +35,14 @@ const (
 	maxRetry     = 3
 )
 
-// NewClient enqueues through rdb, which stays the caller's to close. A chunk's handler may work for timeout; 0 means
-// 10 minutes.
-func NewClient(rdb Redis, timeout time.Duration) *Client {
+// NewClient enqueues through rdb, which stays the caller's to close, into the queues of a prefix. A chunk's handler may work
+// for timeout; 0 means 10 minutes.
+func NewClient(rdb Redis, prefix string, timeout time.Duration) *Client {
 	if timeout == 0 {
 		timeout = chunkTimeout
 	}
 	return &Client{
-		rdb: rdb, timeout: timeout,
+		rdb: rdb, prefix: prefix, timeout: timeout, check: redis.NewScript(checkLua),
 		client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb),
 	}
 }
@@ -54,7 +60,7 @@ func (c *Client) EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, 
 	if err != nil {
 		return err
 	}
-	return c.add(ctx, Queue(tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload))
+	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload))
 }
 
 // EnqueueUndo puts a task for the removal of the job's users into the tier's queue, unless one is there; rows is how
@@ -66,7 +72,7 @@ func (c *Client) EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, r
 	if err != nil {
 		return err
 	}
-	return c.add(ctx, Queue(tier), fmt.Sprintf("%s:undo:%d", jobID, rows), asynq.NewTask(TypeUndo, payload))
+	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:undo:%d", jobID, rows), asynq.NewTask(TypeUndo, payload))
 }
 
 // Depth returns how many tasks wait in all queues. The error wraps job.ErrQueueUnavailable.
@@ -76,8 +82,8 @@ func (c *Client) Depth(ctx context.Context) (depth int64, err error) {
 	// Not the Inspector: it also measures the memory of each queue.
 	var lengths []*redis.IntCmd
 	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for queue := range Queues() {
-			lengths = append(lengths, p.LLen(ctx, "asynq:{"+queue+"}:pending"))
+		for queue := range Queues(c.prefix) {
+			lengths = append(lengths, p.LLen(ctx, key(queue, "pending")))
 		}
 		return nil
 	})
@@ -87,11 +93,29 @@ func (c *Client) Depth(ctx context.Context) (depth int64, err error) {
 	return depth, job.QueueUnavailable("enqueue", err)
 }
 
+// Check writes what expires at once, beside asynq's keys and by the commands that asynq enqueues with: whatever keeps Redis
+// from it keeps every task from the queue. The error wraps job.ErrQueueUnavailable.
+func (c *Client) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	queue := Queue(c.prefix, "SMALL")
+	if err := c.rdb.SAdd(ctx, allQueues, queue).Err(); err != nil {
+		return job.QueueUnavailable("enqueue", err)
+	}
+	return job.QueueUnavailable("enqueue", c.check.Run(ctx, c.rdb, []string{key(queue, "check:task"), key(queue, "check")}).Err())
+}
+
+// allQueues is asynq's set of queues, which is one for all prefixes.
+const allQueues = "asynq:queues"
+
+// key returns a key of asynq's for the queue.
+func key(queue, name string) string { return "asynq:{" + queue + "}:" + name }
+
 // add enqueues the task under the id, as EnqueueChunk says.
 func (c *Client) add(ctx context.Context, queue, id string, task *asynq.Task) error {
 	// asynq's client adds a queue to the set of queues the first time only. After a flush of Redis the queue would be missing
 	// there: its tasks would be done, but the inspector and the dashboard would not find them.
-	if err := c.rdb.SAdd(ctx, "asynq:queues", queue).Err(); err != nil {
+	if err := c.rdb.SAdd(ctx, allQueues, queue).Err(); err != nil {
 		return job.QueueUnavailable("enqueue", err)
 	}
 	err := c.enqueue(ctx, queue, id, task)

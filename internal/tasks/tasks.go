@@ -54,13 +54,24 @@ func ParseChunk(payload []byte) (ChunkPayload, error) {
 	return p, nil
 }
 
-// Queue returns the name of the queue of a tier's jobs.
-func Queue(t job.Tier) string { return strings.ToLower(string(t)) }
+// Queue returns the name of the queue of a tier's jobs, for those whose keys begin with prefix. asynq puts it in braces: what
+// one script touches lies on one node of a cluster.
+func Queue(prefix string, t job.Tier) string {
+	name := strings.ToLower(string(t))
+	if prefix == job.DefaultPrefix { // as before there were prefixes
+		return name
+	}
+	return prefix + "-" + name
+}
 
 // Queues returns every queue with its weight: the share of a busy worker's attention. Small jobs pass large ones, and none
 // starves.
-func Queues() map[string]int {
-	return map[string]int{"small": 8, "medium": 4, "large": 2, "xl": 1}
+func Queues(prefix string) map[string]int {
+	queues := map[string]int{}
+	for tier, weight := range map[job.Tier]int{"SMALL": 8, "MEDIUM": 4, "LARGE": 2, "XL": 1} {
+		queues[Queue(prefix, tier)] = weight
+	}
+	return queues
 }
 
 // Redis is the client that the queue works with. Closing it is up to the caller.

@@ -60,7 +60,7 @@ func pending(t *testing.T, rdb Redis) int {
 func TestTasksDoNotPileUp(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
-		c := NewClient(rdb, 0)
+		c := NewClient(rdb, job.DefaultPrefix, 0)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() { enqueue(t, c, 0, 0) })
@@ -81,9 +81,9 @@ func TestTasksDoNotPileUp(t *testing.T) {
 func TestDepth(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
-		c := NewClient(rdb, 0)
+		c := NewClient(rdb, job.DefaultPrefix, 0)
 		want := 0
-		for queue := range Queues() {
+		for queue := range Queues(job.DefaultPrefix) {
 			for chunk := range 3 {
 				if err := c.EnqueueChunk(t.Context(), job.Tier(strings.ToUpper(queue)), "j", chunk, 0); err != nil {
 					t.Fatal(err)
@@ -97,13 +97,56 @@ func TestDepth(t *testing.T) {
 	})
 }
 
+// Deployments that have a prefix each do not see one another's tasks. Those of the default prefix stay where they were before
+// there were prefixes.
+func TestPrefix(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, rdb *redis.Client) {
+		ours, theirs := NewClient(rdb, job.DefaultPrefix, 0), NewClient(rdb, "other", 0)
+		for range 2 { // the same task ids
+			enqueue(t, ours, 0, 0)
+			enqueue(t, theirs, 0, 0)
+		}
+		enqueue(t, theirs, 1, 0)
+		for client, want := range map[*Client]int64{ours: 1, theirs: 2} {
+			if got, err := client.Depth(t.Context()); err != nil || got != want {
+				t.Errorf("prefix %s: %d tasks wait, %v, want %d", client.prefix, got, err, want)
+			}
+		}
+		for key, want := range map[string]int64{"asynq:{small}:pending": 1, "asynq:{other-small}:pending": 2} {
+			if got := rdb.LLen(t.Context(), key).Val(); got != want {
+				t.Errorf("%s has %d tasks, want %d", key, got, want)
+			}
+		}
+	})
+}
+
+// A check leaves the queue as it was.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, rdb *redis.Client) {
+		c := NewClient(rdb, "other", 0)
+		if err := c.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if depth, err := c.Depth(t.Context()); err != nil || depth != 0 {
+			t.Errorf("%d tasks wait, %v", depth, err)
+		}
+		for _, key := range rdb.Keys(t.Context(), "asynq:{*").Val() {
+			if ttl := rdb.PTTL(t.Context(), key).Val(); ttl == -1 {
+				t.Errorf("%s never expires", key)
+			}
+		}
+	})
+}
+
 // A task that a worker took, and died before it claimed the chunk, does not keep another one from being enqueued.
 func TestStuckTaskIsPassedBy(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
-		c := NewClient(rdb, 0)
+		c := NewClient(rdb, job.DefaultPrefix, 0)
 		taken, release := make(chan ChunkPayload), make(chan struct{})
-		srv := NewServer(rdb, asynq.Config{Concurrency: 1, Queues: Queues(), TaskCheckInterval: 20 * time.Millisecond, LogLevel: asynq.FatalLevel})
+		srv := NewServer(rdb, asynq.Config{Concurrency: 1, Queues: Queues(job.DefaultPrefix), TaskCheckInterval: 20 * time.Millisecond, LogLevel: asynq.FatalLevel})
 		if err := srv.Start(asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error {
 			p, err := ParseChunk(task.Payload())
 			if err != nil {
@@ -140,7 +183,7 @@ func TestStuckTaskIsPassedBy(t *testing.T) {
 func TestEnqueueAfterAFlush(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, rdb *redis.Client) {
-		c := NewClient(rdb, 0)
+		c := NewClient(rdb, job.DefaultPrefix, 0)
 		enqueue(t, c, 0, 0)
 		if err := rdb.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
@@ -157,8 +200,11 @@ func TestEnqueueWithoutRedis(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
 	t.Cleanup(func() { _ = rdb.Close() })
-	if err := NewClient(rdb, 0).EnqueueChunk(t.Context(), "XL", "j", 0, 0); !errors.Is(err, job.ErrQueueUnavailable) {
-		t.Fatalf("%v, want ErrQueueUnavailable", err)
+	c := NewClient(rdb, job.DefaultPrefix, 0)
+	for doing, err := range map[string]error{"enqueue": c.EnqueueChunk(t.Context(), "XL", "j", 0, 0), "check": c.Check(t.Context())} {
+		if !errors.Is(err, job.ErrQueueUnavailable) {
+			t.Errorf("%s: %v, want ErrQueueUnavailable", doing, err)
+		}
 	}
 }
 
@@ -170,7 +216,7 @@ func TestEveryTierHasAQueue(t *testing.T) {
 	}
 	weight := 1 << 30
 	for _, l := range tiers {
-		w, ok := Queues()[Queue(l.Tier)]
+		w, ok := Queues(job.DefaultPrefix)[Queue(job.DefaultPrefix, l.Tier)]
 		if !ok || w >= weight {
 			t.Errorf("queue of %s: weight %d after %d", l.Tier, w, weight)
 		}

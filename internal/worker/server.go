@@ -21,6 +21,7 @@ type Server struct {
 // ServerConfig is what a Server needs. All fields are required.
 type ServerConfig struct {
 	Redis        tasks.Redis
+	Prefix       string // of the queues
 	Importer     *Importer
 	Undoer       *Undoer
 	Concurrency  int           // chunks at once in this process
@@ -34,7 +35,7 @@ func NewServer(c ServerConfig) *Server {
 		mux: asynq.NewServeMux(),
 		srv: tasks.NewServer(c.Redis, asynq.Config{
 			Concurrency: c.Concurrency,
-			Queues:      tasks.Queues(),
+			Queues:      tasks.Queues(c.Prefix),
 			// How long an idle worker waits before it looks at the queues again. With asynq's default of 1 s everyone who
 			// submits a small job would wait for it; this costs some hundred Redis commands a second and worker.
 			TaskCheckInterval: 100 * time.Millisecond,

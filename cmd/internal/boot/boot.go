@@ -7,33 +7,43 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/lmittmann/tint"
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/term"
 
 	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/deployment"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/ratelimit"
 	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/internal/tasks"
 )
 
 // Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or 1 after an error,
-// which it prints in one line.
+// which it prints in one line, unless it was logged.
 func Main(name string, run func(ctx context.Context, args []string, stdout io.Writer) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout)
+	switch {
+	case err == nil:
+		return 0
+	case !errors.Is(err, errLogged):
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		return 1
 	}
-	return 0
+	return 1
 }
+
+// errLogged ends a command whose error is in its log already.
+var errLogged = errors.New("the error was logged")
 
 // errHelp ends a command that only showed its help.
 var errHelp = errors.New("help was shown")
@@ -41,11 +51,21 @@ var errHelp = errors.New("help was shown")
 // IsHelp reports whether an error of Parse means that the help was asked for and shown: not a failure.
 func IsHelp(err error) bool { return errors.Is(err, errHelp) }
 
-// Parse fills the kong struct target from args and the environment.
+// Parse fills the kong struct target from args and the environment. An empty variable counts as one that is not set: docker
+// compose passes such.
 func Parse(name, description string, target any, args []string, stdout io.Writer) (*kong.Context, error) {
 	helped := false
 	p, err := kong.New(target, kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout),
 		kong.Exit(func(int) { helped = true }), kong.Vars{"tiers": job.DefaultTiers}, kong.UsageOnError())
+	if err != nil {
+		return nil, err
+	}
+	err = kong.Visit(p.Model, func(node kong.Visitable, next kong.Next) error {
+		if v, ok := node.(*kong.Value); ok {
+			v.Tag.Envs = slices.DeleteFunc(v.Tag.Envs, isEmpty)
+		}
+		return next(nil)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +74,18 @@ func Parse(name, description string, target any, args []string, stdout io.Writer
 		return nil, errHelp
 	}
 	return ctx, err
+}
+
+func isEmpty(variable string) bool {
+	value, set := os.LookupEnv(variable)
+	return set && value == ""
+}
+
+// WarnUnread writes a line for each MUSTER_ variable that no command reads.
+func WarnUnread(name string, w io.Writer) {
+	for _, warning := range config.Unread(os.Environ()) {
+		fmt.Fprintf(w, "%s: warning: %s\n", name, warning)
+	}
 }
 
 // Load reads a command that has no settings but Config's.
@@ -67,48 +99,47 @@ func Load(name, description string, args []string, stdout io.Writer) (*config.Co
 
 // Service is the run of a command that opens the stack and serves until it is told to stop.
 func Service(name, description string, serve func(ctx context.Context, s *Stack) error) func(context.Context, []string, io.Writer) error {
-	return func(ctx context.Context, args []string, stdout io.Writer) (err error) {
+	return func(ctx context.Context, args []string, stdout io.Writer) error {
 		c, err := Load(name, description, args, stdout)
 		if err != nil {
 			if IsHelp(err) {
 				return nil
 			}
+			WarnUnread(name, os.Stderr)
 			return err
 		}
 		log := Log(c, os.Stderr)
 		log.Info("process starts", "process", name, "config", c)
-		s, err := Open(ctx, c, log)
-		if err != nil {
-			return err
+		for _, warning := range config.Unread(os.Environ()) {
+			log.Warn("unknown setting", "says", warning)
 		}
-		defer func() { err = errors.Join(err, s.Close()) }()
-		return serve(ctx, s)
+		if err := openAndServe(ctx, c, log, serve); err != nil {
+			log.Error("process failed", "process", name, "err", err)
+			return errLogged
+		}
+		return nil
 	}
 }
 
-// Check reads the secrets and checks the settings.
+func openAndServe(ctx context.Context, c *config.Config, log *slog.Logger, serve func(ctx context.Context, s *Stack) error) (err error) {
+	s, err := Open(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return serve(ctx, s)
+}
+
+// Check reads the secrets, puts settings that may be written in several ways into one, and checks all.
 func Check(c *config.Config) error {
 	if err := c.LoadSecrets(os.Getenv); err != nil {
 		return err
 	}
+	c.Normalize()
 	if err := c.Check(); err != nil {
 		return fmt.Errorf("settings:\n%w", err)
 	}
 	return nil
-}
-
-// Log returns the process's logger: text on a terminal, JSON elsewhere, unless the settings say which.
-func Log(c *config.Config, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of the four, by the setting's enum
-	f, isFile := w.(*os.File)
-	terminal := isFile && term.IsTerminal(int(f.Fd()))
-	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
-	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{
-		Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != "",
-	}))
 }
 
 // Stack is what every process works with. Close it when done.
@@ -119,6 +150,17 @@ type Stack struct {
 	Redis  redis.UniversalClient
 	Tiers  job.Tiers
 
+	// What checkRedis works with.
+	prefix     *deployment.Prefix
+	slots      *ratelimit.Slots
+	queue      *tasks.Client
+	deployment atomic.Pointer[string] // the database's id; nil: not read yet
+	address    string                 // where the database is, for people
+	redisCheck recent
+
+	stopWatch context.CancelFunc // nil: nobody watches
+	watched   chan struct{}      // closed when nobody watches any more
+
 	// ballast makes the garbage collector run less often. It runs when the heap is twice what is in use, a few megabytes
 	// here, which came to a hundred times a second. Unlike GOGC this adds the same to a large heap as to a small one, and
 	// unlike GOMEMLIMIT it has no limit near which the collector never rests. Nobody touches the bytes, so that they take
@@ -126,12 +168,23 @@ type Stack struct {
 	ballast []byte
 }
 
-// Open opens the database and Redis and checks that both answer and the schema is current.
+const (
+	openWithin  = 5 * time.Second // how long a process that starts waits for the database and Redis
+	readyWithin = 2 * time.Second // how long one that runs does
+	// redisKept is how long the result of a check of Redis is given out, so that it costs Redis nothing to be asked for often.
+	redisKept = 3 * time.Second
+	// renewEvery is how often each process holds the deployment's prefix anew.
+	renewEvery = deployment.HeldFor / 6
+)
+
+// Open opens the database and Redis and checks that both do what they are needed for, that the schema is current, and that
+// no other deployment uses the same keys in Redis.
 func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, error) {
 	tiers, err := job.ParseTiers(c.Tiers)
 	if err != nil {
 		return nil, err
 	}
+	logLibraries(log)
 	s := &Stack{Config: c, Log: log, Tiers: tiers, ballast: make([]byte, 8<<20)}
 	if s.Store, err = store.Open(c.Database, store.Options{MaxConns: c.DBMaxConns, Lease: c.Lease, Deadline: c.JobDeadline}); err != nil {
 		return nil, fmt.Errorf("MUSTER_DATABASE: %w", err)
@@ -139,16 +192,27 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	if s.Redis, err = openRedis(c.Redis); err != nil {
 		return nil, errors.Join(fmt.Errorf("MUSTER_REDIS: %w", err), s.Store.Close())
 	}
-	if err := s.Ready(ctx); err != nil {
+	s.prefix = deployment.NewPrefix(s.Redis, c.RedisPrefix)
+	s.slots = ratelimit.NewSlots(s.Redis, ratelimit.Options{Prefix: c.RedisPrefix})
+	s.queue = tasks.NewClient(s.Redis, c.RedisPrefix, 0)
+	host, _ := os.Hostname()
+	s.address = fmt.Sprintf("%s, seen from %s", config.Redact(c.Database), host)
+	s.redisCheck = recent{check: s.checkRedis, keep: redisKept, within: readyWithin}
+	if err := s.ready(ctx, openWithin); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopWatch, s.watched = stop, make(chan struct{})
+	go s.watchRedis(watch)
 	return s, nil
 }
 
-// Ready returns why the stack cannot serve: the database or Redis does not answer, or the schema is not current. It
-// takes two seconds at most.
-func (s *Stack) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+// Ready returns why the stack cannot serve: the database or Redis does not answer or cannot do its work, the schema is not
+// current, or another deployment uses the same keys in Redis. It takes two seconds at most.
+func (s *Stack) Ready(ctx context.Context) error { return s.ready(ctx, readyWithin) }
+
+func (s *Stack) ready(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if err := s.Store.Ping(ctx); err != nil {
 		return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(s.Config.Database), err)
@@ -156,17 +220,63 @@ func (s *Stack) Ready(ctx context.Context) error {
 	if err := s.Store.SchemaCurrent(ctx); err != nil {
 		return err
 	}
-	if err := s.PingRedis(ctx); err != nil {
+	if s.deployment.Load() == nil {
+		if err := s.readDeployment(ctx); err != nil {
+			return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(s.Config.Database), err)
+		}
+	}
+	if err := s.CheckRedis(ctx); err != nil {
 		return fmt.Errorf("MUSTER_REDIS %s: %w", config.Redact(s.Config.Redis), err)
 	}
 	return nil
 }
 
-// PingRedis returns an error when Redis does not answer.
-func (s *Stack) PingRedis(ctx context.Context) error { return s.Redis.Ping(ctx).Err() }
+// CheckRedis returns why Redis cannot take a job, as it was at most three seconds ago. Errors: *job.UnreadyError when it
+// answers.
+func (s *Stack) CheckRedis(ctx context.Context) error { return s.redisCheck.result(ctx) }
+
+func (s *Stack) readDeployment(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	id, err := s.Store.Deployment(ctx)
+	if err == nil {
+		s.deployment.Store(&id)
+	}
+	return err
+}
+
+// watchRedis checks Redis until ctx ends, which holds the deployment's prefix, and logs when it ceases to take jobs, and when
+// it takes them again.
+func (s *Stack) watchRedis(ctx context.Context) {
+	defer close(s.watched)
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(renewEvery*3/4 + rand.N(renewEvery/2)):
+		}
+		// Anew, since the database may have been replaced under this process. One that does not answer says so elsewhere.
+		_ = s.readDeployment(ctx)
+		err := s.CheckRedis(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failed:
+			s.Log.Warn("Redis takes no jobs", "err", err)
+		case err == nil && failed:
+			s.Log.Info("Redis takes jobs again")
+		}
+		failed = err != nil
+	}
+}
 
 // Close closes Redis and the database.
 func (s *Stack) Close() error {
 	runtime.KeepAlive(s.ballast)
+	if s.stopWatch != nil {
+		s.stopWatch()
+		<-s.watched
+	}
 	return errors.Join(s.Redis.Close(), s.Store.Close())
 }

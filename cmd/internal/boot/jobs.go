@@ -11,8 +11,8 @@ import (
 func (s *Stack) Jobs() *jobs.Service {
 	c := s.Config
 	return &jobs.Service{
-		Store: s.Store, Repair: s.Store, Live: progress.New(s.Redis), Queue: tasks.NewClient(s.Redis, 0),
-		Slots: ratelimit.NewSlots(s.Redis, ratelimit.Options{ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease}),
+		Store: s.Store, Repair: s.Store, Live: progress.New(s.Redis, c.RedisPrefix), Queue: tasks.NewClient(s.Redis, c.RedisPrefix, 0),
+		Slots: ratelimit.NewSlots(s.Redis, ratelimit.Options{Prefix: c.RedisPrefix, ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease}),
 		Tiers: s.Tiers, Window: c.Window, Log: s.Log,
 		MaxCount: c.MaxCount, ChunkRows: c.ChunkRows, MaxDepth: c.MaxQueueDepth, Upstream: c.Upstream(),
 	}

@@ -1,67 +1,29 @@
 package boot
 
 import (
-	"errors"
-	"net/url"
+	"context"
+	"crypto/tls"
+	"net"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/job"
 )
 
-// openRedis connects lazily to MUSTER_REDIS: one redis:// or rediss:// URL, several joined by commas for a cluster
-// (the first one's user, password and TLS count), or redis-sentinel://user:password@host:port,host:port/master.
+// openRedis connects lazily to what MUSTER_REDIS says. All calls carry a deadline; a Redis that is down is reported within
+// two seconds rather than retried for long.
 func openRedis(setting string) (redis.UniversalClient, error) {
-	if rest, ok := strings.CutPrefix(setting, "redis-sentinel://"); ok {
-		return openSentinel(rest)
-	}
-	first, others, cluster := strings.Cut(setting, ",")
-	o, err := redis.ParseURL(first)
+	a, err := config.ParseRedis(setting)
 	if err != nil {
-		// Its error repeats the URL, password and all.
-		return nil, errors.New("not a Redis URL: want redis://user:password@host:6379/0")
+		return nil, err
 	}
-	u := universal(o)
-	if cluster {
-		for other := range strings.SplitSeq(others, ",") {
-			o, err := redis.ParseURL(other)
-			if err != nil {
-				return nil, errors.New("one of the cluster's addresses is not a Redis URL")
-			}
-			u.Addrs = append(u.Addrs, o.Addr)
-		}
-		return redis.NewClusterClient(u.Cluster()), nil
-	}
-	return redis.NewClient(u.Simple()), nil
-}
-
-func openSentinel(rest string) (redis.UniversalClient, error) {
-	// url.Parse does not take several hosts; only user and password need its unescaping.
-	at := strings.LastIndex(rest, "@")
-	hosts, master, ok := strings.Cut(rest[at+1:], "/")
-	if !ok || hosts == "" || master == "" {
-		return nil, errors.New("want redis-sentinel://host:port,host:port/master")
-	}
-	o := &redis.Options{}
-	if at >= 0 {
-		u, err := url.Parse("redis://" + rest[:at] + "@host")
-		if err != nil {
-			return nil, errors.New("the user or password of the Sentinel URL is not URL-encoded")
-		}
-		o.Username = u.User.Username()
-		o.Password, _ = u.User.Password()
-	}
-	u := universal(o)
-	u.Addrs, u.MasterName = strings.Split(hosts, ","), master
-	return redis.NewFailoverClient(u.Failover()), nil
-}
-
-// universal adds what every connection of Muster has in common. All calls carry a deadline; a Redis that is down is
-// reported within two seconds rather than retried for long.
-func universal(o *redis.Options) *redis.UniversalOptions {
-	return &redis.UniversalOptions{
-		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
+	o := &redis.UniversalOptions{
+		Addrs: a.Hosts, MasterName: a.Master, Username: a.User, Password: a.Password, DB: a.DB,
 		ContextTimeoutEnabled: true,
 		DialTimeout:           time.Second, ReadTimeout: 3 * time.Second, WriteTimeout: 3 * time.Second,
 		MaxRetries: 1, DialerRetries: 1,
@@ -70,4 +32,62 @@ func universal(o *redis.Options) *redis.UniversalOptions {
 			Mode: maintnotifications.ModeDisabled, // asks every connection for a feature of hosted Redis
 		},
 	}
+	if a.TLS {
+		host, _, _ := net.SplitHostPort(a.Hosts[0]) // nodes of a cluster are found by address, and known by this name
+		o.TLSConfig = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: a.SkipVerify}
+	}
+	switch {
+	case a.Master != "":
+		return redis.NewFailoverClient(o.Failover()), nil
+	case a.Cluster:
+		return redis.NewClusterClient(o.Cluster()), nil
+	}
+	return redis.NewClient(o.Simple()), nil
+}
+
+// checkRedis does what a submission needs Redis for, and holds the deployment's prefix. Errors: *job.UnreadyError when Redis
+// answers, but does not do it, or another deployment holds the prefix.
+func (s *Stack) checkRedis(ctx context.Context) error {
+	id := *s.deployment.Load()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.prefix.Renew(ctx, id, s.address) })
+	g.Go(func() error { return s.slots.Check(ctx) })
+	g.Go(func() error { return s.queue.Check(ctx) })
+	return unready(g.Wait())
+}
+
+// refusals are the errors of a Redis that answers, and cannot do what is asked.
+var refusals = []struct {
+	is     func(error) bool
+	reason string
+}{
+	{redis.IsReadOnlyError, "is a read-only replica"},
+	{redis.IsMasterDownError, "is a replica that lost its master"},
+	{redis.IsOOMError, "is out of memory: maxmemory is reached"},
+	{saysRedis("MISCONF "), "takes no writes, because it cannot save its data"},
+	{redis.IsNoReplicasError, "takes no writes, because too few replicas follow it"},
+	{redis.IsPermissionError, "denies its user a command or a key"},
+	{saysRedis("The user executing the script"), "denies its user a command or a key"}, // Redis 6, in scripts
+	{redis.IsAuthError, "refuses the user or the password"},
+	{saysRedis("DB index is out of range"), "has no database of that number"},
+	{redis.IsLoadingError, "is loading its data"},
+	{redis.IsClusterDownError, "is a cluster that is down"},
+	{redis.IsMaxClientsError, "takes no more connections: maxclients is reached"},
+}
+
+func saysRedis(text string) func(error) bool {
+	return func(err error) bool { return strings.Contains(err.Error(), text) }
+}
+
+// unready makes a *job.UnreadyError of an error by which Redis refuses; others stay as they are.
+func unready(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, refusal := range refusals {
+		if refusal.is(err) {
+			return &job.UnreadyError{Reason: refusal.reason, Err: err}
+		}
+	}
+	return err
 }

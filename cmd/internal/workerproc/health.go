@@ -2,12 +2,15 @@ package workerproc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
+	"github.com/musterhq/muster/internal/job"
 )
 
 // serveHealth answers /healthz and /readyz on MUSTER_HEALTH_ADDR, if that is set, until stop is called.
@@ -27,12 +30,19 @@ func serveHealth(ctx context.Context, s *boot.Stack) (stop func(), err error) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.Ready(r.Context()); err != nil {
 			s.Log.Warn("not ready", "err", err)
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			text := "not ready"
+			if unready, ok := errors.AsType[*job.UnreadyError](err); ok { // other errors may hold addresses and user names
+				text += ": " + unready.Reason
+			}
+			http.Error(w, text, http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
 	})
-	srv := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	srv := &http.Server{
+		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
 	go func() { _ = srv.Serve(l) }()
 	return func() { _ = srv.Close() }, nil
 }

@@ -25,15 +25,15 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	drain := make(chan struct{})
 	server := worker.NewServer(worker.ServerConfig{
 		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log},
-		Redis:  s.Redis, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
+		Redis:  s.Redis, Prefix: c.RedisPrefix, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
 		Importer: &worker.Importer{
-			Chunks: s.Store, Jobs: service, Progress: progress.New(s.Redis), BatchRows: c.EffectiveBatchRows(), Lease: c.Lease,
+			Chunks: s.Store, Jobs: service, Progress: progress.New(s.Redis, c.RedisPrefix), BatchRows: c.EffectiveBatchRows(), Lease: c.Lease,
 			Drain: drain, Log: s.Log,
 			Sources: map[string]worker.Source{
 				job.SourceFaker: faker,
 				job.SourceRandomUser: source.NewRandomUser(source.RandomUserConfig{
 					BaseURL: c.RandomUserURL, Logger: s.Log, MaxElapsed: c.Lease * 3 / 4,
-					Budget: ratelimit.NewBudget(s.Redis, c.RandomUserUsers, c.RandomUserWindow),
+					Budget: ratelimit.NewBudget(s.Redis, c.RedisPrefix, c.RandomUserUsers, c.RandomUserWindow),
 				}),
 			},
 		},
