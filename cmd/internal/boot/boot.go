@@ -28,6 +28,7 @@ import (
 func Main(name string, run func(ctx context.Context, args []string, stdout io.Writer) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // a second Ctrl-C ends the process at once
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
@@ -35,17 +36,17 @@ func Main(name string, run func(ctx context.Context, args []string, stdout io.Wr
 	return 0
 }
 
-// errHelp ends a command that only showed its help.
+// errHelp ends a command that only showed its help or its version.
 var errHelp = errors.New("help was shown")
 
-// IsHelp reports whether an error of Parse means that the help was asked for and shown: not a failure.
+// IsHelp reports whether an error of Parse means that the help or the version was asked for and shown: not a failure.
 func IsHelp(err error) bool { return errors.Is(err, errHelp) }
 
 // Parse fills the kong struct target from args and the environment.
 func Parse(name, description string, target any, args []string, stdout io.Writer) (*kong.Context, error) {
 	helped := false
-	p, err := kong.New(target, kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout),
-		kong.Exit(func(int) { helped = true }), kong.Vars{"tiers": job.DefaultTiers}, kong.UsageOnError())
+	p, err := kong.New(target, append(flagRules(name), kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout),
+		kong.Exit(func(int) { helped = true }), kong.Vars{"tiers": job.DefaultTiers})...)
 	if err != nil {
 		return nil, err
 	}
