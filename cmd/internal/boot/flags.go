@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -29,8 +30,8 @@ func flagRules(name string) []kong.Option {
 
 // decimal reads a whole number. Kong takes 010 for 8.
 func decimal(ctx *kong.DecodeContext, target reflect.Value) error {
-	var s string
-	if err := ctx.Scan.PopValueInto("number", &s); err != nil {
+	s, err := pop(ctx, "number")
+	if err != nil {
 		return err
 	}
 	bits := target.Type().Bits()
@@ -48,8 +49,8 @@ func decimal(ctx *kong.DecodeContext, target reflect.Value) error {
 
 // anyCase reads a text, and one of an enum's words in any case.
 func anyCase(ctx *kong.DecodeContext, target reflect.Value) error {
-	var s string
-	if err := ctx.Scan.PopValueInto("string", &s); err != nil {
+	s, err := pop(ctx, "text")
+	if err != nil {
 		return err
 	}
 	for _, word := range ctx.Value.EnumSlice() {
@@ -59,6 +60,15 @@ func anyCase(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	target.SetString(s)
 	return nil
+}
+
+// pop returns the value of a flag or an argument.
+func pop(ctx *kong.DecodeContext, kind string) (s string, err error) {
+	if ctx.Scan.Peek().IsEOL() {
+		return "", errors.New("its value is missing")
+	}
+	err = ctx.Scan.PopValueInto(kind, &s)
+	return s, err
 }
 
 // help names the variables of a flag, that of a secret's file too.
