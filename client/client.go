@@ -8,9 +8,11 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -37,9 +39,22 @@ func (e *APIError) Error() string {
 	return text
 }
 
-// Open returns a client of the API at server, such as http://127.0.0.1:8080.
+// Open returns a client of the API at server, such as http://127.0.0.1:8080. Without a scheme it means HTTP; /api or
+// /api/v1 at its end may be there or not. It fails on what is no address; the error does not repeat a password.
 func Open(server string, opts ...ClientOption) (*ClientWithResponses, error) {
-	return NewClientWithResponses(strings.TrimSuffix(server, "/")+"/api/v1", opts...)
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(server, "?#") {
+		return nil, errors.New("the address of the API wants the form http://host:port")
+	}
+	path := strings.TrimRight(u.Path, "/")
+	if !strings.HasSuffix(path, "/api/v1") {
+		path = strings.TrimSuffix(path, "/api") + "/api/v1"
+	}
+	u.Path, u.RawPath = path, ""
+	return NewClientWithResponses(u.String(), opts...)
 }
 
 // maxErrorBody bounds what is read of an answer that is not a success.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,37 @@ func TestErrorsAreValues(t *testing.T) {
 	want := "XL is full; count is much; nat is odd (try again in 7s)"
 	if api.Status != 429 || api.Answer.Code != "tier_limit_reached" || api.RetryAfter != 7*time.Second || err.Error() != want {
 		t.Errorf("%+v, text %q, want %q", api, err, want)
+	}
+}
+
+// The address of the API, as people write it.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	for server, want := range map[string]string{
+		"http://h:8080":          "http://h:8080/api/v1/",
+		"https://h/":             "https://h/api/v1/",
+		"127.0.0.1:8080":         "http://127.0.0.1:8080/api/v1/",
+		"localhost":              "http://localhost/api/v1/",
+		"[::1]:8080/":            "http://[::1]:8080/api/v1/",
+		"h:1/api":                "http://h:1/api/v1/",
+		"http://h:1/api/v1":      "http://h:1/api/v1/",
+		"http://h:1/api/v1//":    "http://h:1/api/v1/",
+		"http://u:p@h/behind/it": "http://u:p@h/behind/it/api/v1/",
+		"http://h/api/api/v1":    "http://h/api/api/v1/",
+	} {
+		c, err := client.Open(server)
+		if err != nil {
+			t.Errorf("%q: %v", server, err)
+			continue
+		}
+		if got := c.ClientInterface.(*client.Client).Server; got != want {
+			t.Errorf("%q is %q, want %q", server, got, want)
+		}
+	}
+	for _, bad := range []string{"", ":8080", "http://", "ftp://u:secret@h", "http://h:port", "u:secret@h:x", "http://h/?a", "http://h/#secret"} {
+		if _, err := client.Open(bad); err == nil || !strings.Contains(err.Error(), "http://host:port") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 

@@ -60,6 +60,15 @@ func (b *bar) set(n int64) {
 	}
 }
 
+// say prints a line, above the bar.
+func (b *bar) say(text string) {
+	var out io.Writer = b.out
+	if b.drawn != nil {
+		out = b.drawn
+	}
+	fmt.Fprintln(out, "  "+text)
+}
+
 // end stops drawing and leaves the bar as it is.
 func (b *bar) end() {
 	if b.drawn != nil {
@@ -68,8 +77,8 @@ func (b *bar) end() {
 	}
 }
 
-// interactive reports whether a person watches w.
-func interactive(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// interactive reports whether a person is at the other end of an io.Reader or io.Writer.
+func interactive(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }

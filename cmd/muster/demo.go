@@ -20,7 +20,7 @@ import (
 )
 
 type demoCommand struct {
-	Count int64 `default:"1000000" help:"How many users to import."`
+	Count count `default:"1000000" help:"How many users to import."`
 }
 
 // errDone ends the embedded stack when the demo has done everything.
@@ -38,12 +38,12 @@ func (d *demoCommand) Run(p *process) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	c.HTTPAddr, c.AdminAddr, c.LogLevel = "127.0.0.1:0", "", "warn"
-	err = runEmbedded(p.ctx, &c, dir, true, boot.Log(&c, os.Stderr), func(ctx context.Context, a *apiproc.API) error {
+	err = runEmbedded(p.ctx, &c, dir, true, boot.Log(&c, p.stderr), func(ctx context.Context, a *apiproc.API) error {
 		api, err := client.Open("http://" + a.Addr().String())
 		if err != nil {
 			return err
 		}
-		demo := demo{api: api, out: p.stdout, count: d.Count, file: filepath.Join(dir, "users.csv")}
+		demo := demo{api: api, out: p.stdout, count: int64(d.Count), file: filepath.Join(dir, "users.csv")}
 		if err := demo.run(ctx); err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(d.out, "Submitted job %s: %d users, through the API, the queue and a worker, into SQLite.\n", id, d.count)
-	j, err := follow(ctx, d.out, d.api, demoUser, id, d.count)
+	j, err := follow(ctx, d.out, d.api, demoUser, id)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -18,9 +17,10 @@ type exportCommand struct {
 	remote
 	filter
 	Output   string     `short:"o" default:"-" help:"The file; - is standard output. Its ending chooses format and compression: users.ndjson.zst."`
-	Format   string     `enum:",csv,ndjson,json,parquet,avro" default:"" help:"csv, ndjson, json, parquet or avro; by default what the file's ending says, or csv."`
-	Compress string     `enum:",gzip,zstd" default:"" help:"gzip or zstd; by default what the file's ending says."`
-	Fields   []string   `help:"Only these columns, in this order."`
+	Force    bool       `short:"f" help:"Overwrite a file that exists."`
+	Format   *string    `enum:"csv,ndjson,json,parquet,avro" help:"csv, ndjson, json, parquet or avro; by default what the file's ending says, or csv where it has none."`
+	Compress *string    `enum:"gzip,zstd" help:"gzip or zstd; by default what the file's ending says."`
+	Fields   []string   `sep:"none" help:"Only these columns, in this order: id,email."`
 	Raw      bool       `help:"CSV without the guard against spreadsheet formulas."`
 	Job      *uuid.UUID `help:"Only the users of this job."`
 }
@@ -35,45 +35,85 @@ func (e *exportCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
+	if e.Output != "-" {
+		return e.save(p, c, params)
+	}
 	resp, err := client.Check(c.ExportUsers(p.ctx, params)) //nolint:bodyclose // below
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if e.Output == "-" {
-		out := p.stdout
-		if interactive(p.stderr) && !interactive(p.stdout) {
-			bar := newBar(p.stderr, "bytes", 0)
-			defer bar.end()
-			out = io.MultiWriter(out, &meter{bar: bar})
-		}
-		_, err := io.Copy(out, resp.Body)
-		return err
+	out := p.stdout
+	if interactive(p.stderr) && !interactive(p.stdout) {
+		bar := newBar(p.stderr, "bytes", 0)
+		defer bar.end()
+		out = io.MultiWriter(out, &meter{bar: bar})
 	}
-	if err := e.save(p, resp); err != nil {
-		return fmt.Errorf("export to %s: %w", e.Output, err)
-	}
-	return nil
+	_, err = io.Copy(out, resp.Body)
+	return err
 }
 
-func (e *exportCommand) save(p *process, resp *http.Response) (err error) {
-	f, err := create(e.Output)
+// save exports to a file. It makes the file first: a name that will not do costs the API nothing.
+func (e *exportCommand) save(p *process, c *client.ClientWithResponses, params *client.ExportUsersParams) (err error) {
+	defer func() {
+		if err != nil && p.ctx.Err() != nil {
+			err = fmt.Errorf("interrupted: nothing was written to %s", e.Output)
+		}
+	}()
+	f, err := create(e.Output, func() error { return e.mayReplace(p) })
+	if err != nil {
+		return fmt.Errorf("export to %s: %w", e.Output, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	resp, err := client.Check(c.ExportUsers(p.ctx, params)) //nolint:bodyclose // below
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { _ = resp.Body.Close() }()
 	bar := newBar(p.stderr, "bytes", 0)
 	size, err := io.Copy(io.MultiWriter(f, &meter{bar: bar}), resp.Body)
 	bar.end()
 	if err != nil {
-		return err
+		return fmt.Errorf("export to %s: %w", e.Output, err)
 	}
 	if err := f.commit(); err != nil {
-		return err
+		return fmt.Errorf("export to %s: %w", e.Output, err)
 	}
 	// The number of users comes in a trailer, which is there after the body.
 	_, err = fmt.Fprintf(p.stderr, "Wrote %s users, %d bytes, to %s.\n", resp.Trailer.Get("X-Row-Count"), size, e.Output)
 	return err
+}
+
+// mayReplace returns nil when the file may be overwritten: by the flag, or as a person answers.
+func (e *exportCommand) mayReplace(p *process) error {
+	switch {
+	case e.Force:
+		return nil
+	case !p.person:
+		return errors.New("the file exists; --force overwrites it")
+	}
+	yes, err := ask(p, e.Output+" exists. Overwrite it?")
+	if err == nil && !yes {
+		err = errors.New("the file exists, and stays as it is")
+	}
+	return err
+}
+
+// ask asks a person; everything but a yes is a no.
+func ask(p *process, question string) (yes bool, err error) {
+	fmt.Fprint(p.stderr, question+" [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(p.stdin).ReadString('\n')
+		answer <- line
+	}()
+	select {
+	case <-p.ctx.Done():
+		return false, p.ctx.Err()
+	case line := <-answer:
+		line = strings.ToLower(strings.TrimSpace(line))
+		return line == "y" || line == "yes", nil
+	}
 }
 
 // meter shows how many bytes were written through it.
@@ -100,8 +140,8 @@ func (e *exportCommand) params() (*client.ExportUsersParams, error) {
 	identity := "identity" // Go would ask for gzip by itself, which costs more than it saves nearby
 	params := &client.ExportUsersParams{
 		AcceptEncoding: &identity,
-		Name:           given(e.Name), City: given(e.City), State: given(e.State), Email: given(e.Email), Gender: given(e.Gender),
-		Age: given(e.Age), MinAge: given(e.MinAge), MaxAge: given(e.MaxAge), Deleted: given(e.Deleted),
+		Name:           e.Name, City: e.City, State: e.State, Email: e.Email, Gender: e.Gender,
+		Age: e.Age, MinAge: e.MinAge, MaxAge: e.MaxAge, Deleted: e.Deleted,
 		Format: given(format), Compress: given(compress), Fields: list(e.Fields), Csv: given(raw),
 	}
 	if e.Job != nil {
@@ -110,24 +150,35 @@ func (e *exportCommand) params() (*client.ExportUsersParams, error) {
 	return params, nil
 }
 
-// formatOf returns the format and the compression that were asked for, or that the file's ending says.
+// formats is which format the ending of a file's name stands for.
+var formats = map[string]string{".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".parquet": "parquet", ".avro": "avro"}
+
+// formatOf returns the format and the compression that were asked for, or that the file's ending says; empty: the
+// API's default. An ending that says nothing is an error, lest a spreadsheet gets CSV by the name of .xlsx.
 func (e *exportCommand) formatOf() (format, compress string, err error) {
-	packed := ""
 	name := strings.ToLower(filepath.Base(e.Output))
-	format, compress = e.Format, e.Compress
-	for ending, c := range map[string]string{".gz": "gzip", ".zst": "zstd"} {
-		if rest, ok := strings.CutSuffix(name, ending); ok {
-			name, packed = rest, ending
-			if compress == "" {
-				compress = c
-			}
-		}
+	packing, packed := "", filepath.Ext(name)
+	switch packed {
+	case ".gz":
+		packing = "gzip"
+	case ".zst":
+		packing = "zstd"
+	default:
+		packed = ""
 	}
-	ending := strings.TrimPrefix(filepath.Ext(name), ".")
-	if format == "" && slices.Contains([]string{"csv", "ndjson", "json", "parquet", "avro"}, ending) {
-		format = ending
+	ending := filepath.Ext(strings.TrimSuffix(name, packed))
+	if format = formats[ending]; e.Format != nil {
+		format = *e.Format
 	}
-	if packed != "" && (format == "parquet" || format == "avro") {
+	if compress = packing; e.Compress != nil {
+		compress = *e.Compress
+	}
+	switch {
+	case e.Output == "":
+		return "", "", errors.New("--output wants a file, or - for standard output")
+	case format == "" && ending != "":
+		return "", "", fmt.Errorf("%q is no format to export: name the file .csv, .ndjson, .json, .parquet or .avro, with .gz or .zst behind if compressed, or choose by --format", ending)
+	case packed != "" && (format == "parquet" || format == "avro"):
 		return "", "", fmt.Errorf("a %s file is compressed inside: leave %s out of its name, and use --compress", format, packed)
 	}
 	return format, compress, nil

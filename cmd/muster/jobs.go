@@ -15,12 +15,14 @@ import (
 
 type importCommand struct {
 	remote
-	Count  int64    `arg:"" help:"How many users."`
+	Count  count    `arg:"" help:"How many users: 100000, 100k, 1e6 or 1_000_000."`
 	Source string   `enum:"faker,randomuser" default:"faker" help:"faker or randomuser."`
 	Seed   *int64   `help:"The same seed makes the same users."`
-	Nat    []string `help:"Nationalities of RandomUser users, such as us,gb."`
-	Key    string   `help:"Idempotency key: a repeat with the same key gets the same job."`
+	Nat    []string `sep:"none" help:"Nationalities of RandomUser users, such as us,gb."`
+	Key    *string  `help:"Idempotency key: a repeat with the same key gets the same job."`
 	Detach bool     `short:"d" help:"Print the job's id and do not wait for its end."`
+
+	Misplaced countFlag `name:"count" hidden:""`
 }
 
 // Run imports, and waits unless told otherwise.
@@ -30,8 +32,11 @@ func (i *importCommand) Run(p *process) error {
 		return err
 	}
 	r, err := c.ImportUsersWithResponse(p.ctx, &client.ImportUsersParams{
-		UserID: i.User, Count: i.Count, Source: &i.Source, Seed: i.Seed, Nat: list(i.Nat), IdempotencyKey: given(i.Key),
+		UserID: i.User, Count: int64(i.Count), Source: &i.Source, Seed: i.Seed, Nat: list(i.Nat), IdempotencyKey: i.Key,
 	})
+	if err != nil && p.ctx.Err() != nil {
+		return fmt.Errorf("interrupted before the API had answered: `%s` shows whether it took the job", i.again("muster jobs"))
+	}
 	if err != nil {
 		return err
 	}
@@ -50,17 +55,13 @@ func (i *importCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	j, err := follow(p.ctx, p.stdout, c, i.User, id, i.Count)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(p.stdout, "Imported %d users, ids %d to %d, %d a second.\n", j.ProcessedCount, j.FirstID, j.LastID, j.RatePerSecond)
-	return nil
+	return i.watch(p, c, id)
 }
 
 type jobsCommand struct {
 	List   jobsListCommand   `cmd:"" default:"withargs" help:"List the latest jobs."`
 	Show   jobsShowCommand   `cmd:"" help:"Show one job."`
+	Watch  jobsWatchCommand  `cmd:"" help:"Show how far a job is, until it is over."`
 	Cancel jobsCancelCommand `cmd:"" help:"Stop a job; what is stored stays."`
 	Pause  jobsPauseCommand  `cmd:"" help:"Halt a job; its slot becomes free."`
 	Resume jobsResumeCommand `cmd:"" help:"Let a paused job go on."`
@@ -70,8 +71,9 @@ type jobsCommand struct {
 
 type jobsListCommand struct {
 	remote
-	Status string `help:"Only jobs in this status."`
-	Limit  int    `default:"20" help:"At most so many."`
+	Status *client.Status `enum:"PENDING,IN_PROGRESS,PAUSED,COMPLETED,FAILED,CANCELLED" help:"Only jobs in this status."`
+	Limit  int            `short:"n" default:"20" help:"At most so many, 100 at once."`
+	After  *uuid.UUID     `help:"Only jobs that are older than this one."`
 }
 
 // Run lists jobs, newest first.
@@ -80,14 +82,20 @@ func (l *jobsListCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.ListJobsWithResponse(p.ctx, &client.ListJobsParams{UserID: l.User, Status: given(client.Status(l.Status)), Limit: given(l.Limit)})
+	r, err := c.ListJobsWithResponse(p.ctx, &client.ListJobsParams{UserID: l.User, Status: l.Status, Limit: &l.Limit, After: l.After})
 	if err != nil {
 		return err
 	}
 	if r.JSON200 == nil {
 		return client.Failure(r.HTTPResponse, r.Body)
 	}
-	return printJobs(p, r.JSON200.Content)
+	if err := printJobs(p, r.JSON200.Content); err != nil {
+		return err
+	}
+	if next := r.JSON200.NextCursor; next != nil {
+		_, err = fmt.Fprintf(p.stderr, "There are older ones: --after %s goes on.\n", *next)
+	}
+	return err
 }
 
 func printJobs(p *process, jobs []client.Job) error {
@@ -142,6 +150,17 @@ func (x *jobsShowCommand) Run(p *process) error {
 	return x.call(p, func(c *client.ClientWithResponses) (*http.Response, error) {
 		return c.GetJob(p.ctx, x.ID, &client.GetJobParams{UserID: x.User})
 	})
+}
+
+type jobsWatchCommand struct{ jobCommand }
+
+// Run shows the progress of a job that somebody has submitted before.
+func (x *jobsWatchCommand) Run(p *process) error {
+	c, err := x.open()
+	if err != nil {
+		return err
+	}
+	return x.watch(p, c, x.ID)
 }
 
 type jobsCancelCommand struct{ jobCommand }

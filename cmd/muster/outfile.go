@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,15 +12,17 @@ import (
 )
 
 // outFile is written beside its place and gets its name by commit, so that it appears only when it is whole. What is
-// no regular file, such as a device or a FIFO, is written to as it is.
+// no regular file, such as a device or a FIFO, is written to as it is. Errors do not name the temporary file.
 type outFile struct {
 	*os.File
-	name string // to get; empty: none
+	name    string       // to get; empty: none
+	replace func() error // asks whether a file of that name may be overwritten; nil: it was asked
 }
 
-// create makes the file for name, following symbolic links. It replaces one of that name with the same permissions.
+// create makes the file for name, following symbolic links. It overwrites one that exists and is not empty when replace
+// returns nil, and keeps its permissions; replace may be called again by commit, when such a file has come meanwhile.
 // Close it when done.
-func create(name string) (*outFile, error) {
+func create(name string, replace func() error) (*outFile, error) {
 	if fd, ok := descriptor(name); ok { // not replaced by a new file: others may write to the open one as well
 		return &outFile{File: os.NewFile(fd, name)}, nil
 	}
@@ -26,11 +30,16 @@ func create(name string) (*outFile, error) {
 	switch info, err := os.Stat(name); {
 	case err == nil && !info.Mode().IsRegular():
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
-		return &outFile{File: f}, err
+		return &outFile{File: f}, cause(err)
 	case err == nil:
 		perm, exists = info.Mode().Perm(), true
+		if info.Size() > 0 { // as mktemp makes it, it holds nothing to lose
+			if err := replace(); err != nil {
+				return nil, err
+			}
+		}
 	case !errors.Is(err, os.ErrNotExist):
-		return nil, err
+		return nil, cause(err)
 	}
 	name, err := behindLinks(name)
 	if err != nil {
@@ -40,15 +49,27 @@ func create(name string) (*outFile, error) {
 	temp := dir + ".muster-export-" + rand.Text()
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the folder %s: %w", cmp.Or(dir, "."), cause(err))
 	}
-	out := &outFile{File: f, name: name}
+	out := &outFile{File: f, name: name, replace: replace}
 	if exists {
+		out.replace = nil
 		if err := f.Chmod(perm); err != nil {
-			return nil, errors.Join(err, out.Close())
+			return nil, errors.Join(cause(err), out.Close())
 		}
 	}
 	return out, nil
+}
+
+// cause returns err without the name of the file that it is about.
+func cause(err error) error {
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // descriptor returns the open file that a name such as /dev/stdout or /dev/fd/3 stands for.
@@ -84,16 +105,27 @@ func behindLinks(name string) (string, error) {
 	return "", errors.New("too many symbolic links")
 }
 
+// Write writes to the file.
+func (f *outFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, cause(err)
+}
+
 // commit closes the file and gives it its name.
 func (f *outFile) commit() error {
 	if err := f.File.Close(); err != nil || f.name == "" {
-		return err
+		return cause(err)
 	}
-	err := os.Rename(f.Name(), f.name)
-	if err == nil {
-		f.name = ""
+	if info, err := os.Lstat(f.name); err == nil && info.Size() > 0 && f.replace != nil {
+		if err := f.replace(); err != nil {
+			return err
+		}
 	}
-	return err
+	if err := os.Rename(f.Name(), f.name); err != nil {
+		return cause(err)
+	}
+	f.name = ""
+	return nil
 }
 
 // Close removes a file that was not committed.
@@ -102,5 +134,5 @@ func (f *outFile) Close() error {
 	if f.name == "" {
 		return nil
 	}
-	return os.Remove(f.Name())
+	return cause(os.Remove(f.Name()))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 
 func write(t *testing.T, name, text string, commit bool) {
 	t.Helper()
-	f, err := create(name)
+	f, err := create(name, func() error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +71,67 @@ func TestOutFileAppearsWhole(t *testing.T) {
 	holds(t, name, "more users", 0o640, 1)
 }
 
+// A file that is there, or comes while another is written, stays when it may not be replaced. An empty one has nothing to lose.
+func TestOutFileReplaces(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "users.csv")
+	keep := errors.New("kept")
+	no := func() error { return keep }
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := create(name, no)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.commit(), f.Close(), os.Remove(name)); err != nil {
+		t.Fatal(err)
+	}
+
+	if f, err = create(name, no); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte("another's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.commit(); !errors.Is(err, keep) {
+		t.Errorf("commit over another's: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	holds(t, name, "another's", 0o600, 1)
+
+	if _, err := create(name, no); !errors.Is(err, keep) {
+		t.Errorf("create over another's: %v", err)
+	}
+	holds(t, name, "another's", 0o600, 1)
+	write(t, name, "asked", true)
+	holds(t, name, "asked", 0o600, 1)
+}
+
+// Errors are about the file that was asked for, and its folder.
+func TestOutFileErrors(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := create(filepath.Join(dir, "none", "users.csv"), nil); err == nil || err.Error() != "the folder "+dir+"/none/: no such file or directory" {
+		t.Errorf("without a folder: %v", err)
+	}
+	f, err := create(filepath.Join(dir, "users.csv"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.commit(); err == nil || err.Error() != "no such file or directory" {
+		t.Errorf("commit without a folder: %v", err)
+	}
+	if _, err := f.Write([]byte("x")); err == nil || err.Error() != "file already closed" {
+		t.Errorf("write after the end: %v", err)
+	}
+}
+
 func TestOutFileFollowsLinks(t *testing.T) {
 	t.Parallel()
 	dir, links := t.TempDir(), t.TempDir()
@@ -121,7 +183,7 @@ func TestOutFileThatIsNoRegularFile(t *testing.T) {
 	if info, err := os.Stat(fifo); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
 		t.Errorf("the FIFO is %v, %v", info.Mode(), err)
 	}
-	if f, err := create(t.TempDir()); err == nil {
+	if f, err := create(t.TempDir(), nil); err == nil {
 		t.Errorf("a folder was opened: %v", f.Name())
 	}
 }

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
 
 	"github.com/musterhq/muster/client"
 )
@@ -14,18 +20,89 @@ type remote struct {
 	User   string `env:"MUSTER_USER" default:"cli" help:"The X-USER-ID to call as."`
 }
 
-func (r *remote) open() (*client.ClientWithResponses, error) { return client.Open(r.Server) }
+// The same for a variable that is set to nothing.
+const defaultServer, defaultUser = "http://127.0.0.1:8080", "cli"
 
-// follow shows a job's progress until it is over, and fails when it did not complete.
-func follow(ctx context.Context, out io.Writer, c *client.ClientWithResponses, user string, id client.JobID, total int64) (*client.Job, error) {
-	bar := newBar(out, "users", total)
-	j, err := c.Wait(ctx, user, id, func(j *client.Job) { bar.set(j.ProcessedCount + j.RejectedCount) })
-	bar.end()
+func (r *remote) open() (*client.ClientWithResponses, error) {
+	c, err := client.Open(cmp.Or(r.Server, defaultServer), client.WithHTTPClient(caller{}))
+	if err != nil {
+		return nil, fmt.Errorf("MUSTER_URL or --server: %w", err)
+	}
+	return c, nil
+}
+
+// again is a command line for the same API and caller.
+func (r *remote) again(command string) string {
+	if r.Server != cmp.Or(os.Getenv("MUSTER_URL"), defaultServer) && !strings.Contains(r.Server, "@") { // no password
+		command += " --server " + r.Server
+	}
+	if r.User != cmp.Or(os.Getenv("MUSTER_USER"), defaultUser) {
+		command += " --user " + r.User
+	}
+	return command
+}
+
+// caller makes the requests. Its errors say who does not answer and what to do, and do not repeat the query, which holds names.
+type caller struct{}
+
+func (caller) Do(req *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultClient.Do(req)
+	if ctxErr := req.Context().Err(); err != nil && ctxErr != nil {
+		return nil, ctxErr
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return nil, fmt.Errorf("%s://%s does not answer: %w (`muster dev` starts an API; MUSTER_URL or --server names another)",
+			req.URL.Scheme, req.URL.Host, failed.Err)
+	}
+	return resp, err
+}
+
+// watch shows a job until it is over, and fails when it did not complete. The job goes on when nobody watches any more,
+// and the error says so.
+func (r *remote) watch(p *process, c *client.ClientWithResponses, id client.JobID) error {
+	j, err := follow(p.ctx, p.stdout, c, r.User, id)
+	refused, ok := errors.AsType[*client.APIError](err)
+	switch {
+	case err == nil:
+		_, err := fmt.Fprintf(p.stdout, "Imported %d users, ids %d to %d, %d a second.\n", j.ProcessedCount, j.FirstID, j.LastID, j.RatePerSecond)
+		return err
+	case j != nil, ok && refused.Status < http.StatusInternalServerError:
+		return err
+	case p.ctx.Err() != nil:
+		return fmt.Errorf("the job goes on: `%s` shows it, `%s` stops it", r.again("muster jobs watch "+id.String()), r.again("muster jobs cancel "+id.String()))
+	}
+	return fmt.Errorf("%w\nThe job goes on: `%s` shows it", err, r.again("muster jobs watch "+id.String()))
+}
+
+// standstill is after how many polls without a change the job's message is shown, which says what it waits for.
+const standstill = 5
+
+// follow shows a job's progress until it is over, and returns it, with an error when it did not complete. Without a job
+// the error says why it could not be followed.
+func follow(ctx context.Context, out io.Writer, c *client.ClientWithResponses, user string, id client.JobID) (*client.Job, error) {
+	var b *bar
+	var done int64
+	message, polls := "", 0
+	j, err := c.Wait(ctx, user, id, func(j *client.Job) {
+		if b == nil {
+			b = newBar(out, "users", j.RequestedCount)
+		}
+		if n := j.ProcessedCount + j.RejectedCount; n != done || j.Message != message {
+			done, message, polls = n, j.Message, 0
+		}
+		if polls++; polls == standstill {
+			b.say(message)
+		}
+		b.set(done)
+	})
+	if b != nil {
+		b.end()
+	}
 	if err != nil {
 		return nil, err
 	}
 	if j.Status != client.COMPLETED {
-		return nil, fmt.Errorf("the job ended %s with %d of %d users: %s", j.Status, j.ProcessedCount, j.RequestedCount, j.Message)
+		return j, fmt.Errorf("the job ended %s with %d of %d users: %s", j.Status, j.ProcessedCount, j.RequestedCount, j.Message)
 	}
 	return j, nil
 }
@@ -39,10 +116,12 @@ func given[T comparable](v T) *T {
 	return &v
 }
 
-// list returns a pointer to v, or nil for an empty list.
-func list[T any](v []T) *[]T {
-	if len(v) == 0 {
+// list returns the elements of flags that hold lists joined by commas, or nil where none was given. Kong's own lists do not
+// tell an empty one from none.
+func list(flags []string) *[]string {
+	if flags == nil {
 		return nil
 	}
-	return &v
+	all := strings.Split(strings.Join(flags, ","), ",")
+	return &all
 }

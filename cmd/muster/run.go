@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
@@ -18,7 +20,7 @@ type commands struct {
 	Dev     devCommand     `cmd:"" help:"Run API, worker, SQLite and an in-process Redis in one process."`
 	Demo    demoCommand    `cmd:"" help:"Import a million users into a throw-away stack, export them, check the count."`
 	Import  importCommand  `cmd:"" help:"Import users, and watch."`
-	Jobs    jobsCommand    `cmd:"" help:"List, show and cancel jobs."`
+	Jobs    jobsCommand    `cmd:"" help:"List, watch and cancel jobs."`
 	Users   usersCommand   `cmd:"" help:"Search and show users."`
 	Export  exportCommand  `cmd:"" help:"Write users to a file, or to standard output."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
@@ -28,13 +30,24 @@ type commands struct {
 // process is what each command gets from the outside.
 type process struct {
 	ctx    context.Context
+	stdin  io.Reader
 	stdout io.Writer
-	stderr io.Writer // where progress goes when stdout has the data
+	stderr io.Writer // where progress and questions go
+	person bool      // somebody reads stderr and answers on stdin
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
+	return execute(args, &process{
+		ctx: ctx, stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, person: interactive(os.Stdin) && interactive(os.Stderr),
+	})
+}
+
+func execute(args []string, p *process) error {
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	var c commands
-	k, err := boot.Parse("muster", "Create, import and export users by the million.", &c, args, stdout)
+	k, err := boot.Parse("muster", "Create, import and export users by the million.", &c, args, p.stdout)
 	if boot.IsHelp(err) {
 		return nil
 	}
@@ -42,7 +55,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return k.Run(&process{ctx: ctx, stdout: stdout, stderr: os.Stderr})
+	if err := k.Run(p); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errors.New("interrupted")
 }
 
 type migrateCommand struct {
@@ -70,6 +86,9 @@ type healthCommand struct {
 func (h *healthCommand) Run(p *process) error {
 	ctx, cancel := context.WithTimeout(p.ctx, 3*time.Second)
 	defer cancel()
+	if !strings.Contains(h.URL, "://") {
+		h.URL = "http://" + h.URL
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.URL, nil)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -12,17 +13,17 @@ import (
 	"github.com/musterhq/muster/client"
 )
 
-// filter picks users; the conditions are ANDed.
+// filter picks users; the conditions are ANDed. What is given is sent, empty or zero too, for the API to refuse.
 type filter struct {
-	Name    string `help:"In the name, any case."`
-	City    string `help:"In the city, any case."`
-	State   string `help:"In the state, any case."`
-	Email   string `help:"The whole address, any case."`
-	Gender  string `enum:",Male,Female" default:"" help:"Male or Female."`
-	Age     int    `help:"Exactly so old."`
-	MinAge  int    `help:"So old or older."`
-	MaxAge  int    `help:"So old or younger."`
-	Deleted bool   `help:"Only deleted users."`
+	Name    *string `help:"In the name, any case."`
+	City    *string `help:"In the city, any case."`
+	State   *string `help:"In the state, any case."`
+	Email   *string `help:"The whole address, any case."`
+	Gender  *string `enum:"Male,Female" help:"Male or Female."`
+	Age     *int    `help:"Exactly so old."`
+	MinAge  *int    `help:"So old or older."`
+	MaxAge  *int    `help:"So old or younger."`
+	Deleted *bool   `help:"Only deleted users."`
 }
 
 type usersCommand struct {
@@ -33,14 +34,17 @@ type usersCommand struct {
 type usersSearchCommand struct {
 	remote
 	filter
-	Sort  string `default:"id" help:"id, firstName, lastName, city, state, age or email."`
+	Sort  string `enum:"id,firstName,lastName,city,state,age,email" default:"id" help:"id, firstName, lastName, city, state, age or email."`
 	Desc  bool   `help:"From the end."`
-	Limit int    `short:"n" default:"20" help:"At most so many; 0: all."`
+	Limit *int   `short:"n" xor:"limit" help:"At most so many; by default 20."`
+	All   bool   `xor:"limit" help:"All of them."`
 	JSON  bool   `help:"One JSON object a line instead of a table."`
 }
 
-// pageSize is the most users that the API returns at once.
-const pageSize = 1000
+const (
+	pageSize    = 1000 // the most users that the API returns at once
+	searchLimit = 20   // how many a search shows unless told otherwise
+)
 
 // Run prints users, each page when it is there.
 func (s *usersSearchCommand) Run(p *process) error {
@@ -52,21 +56,28 @@ func (s *usersSearchCommand) Run(p *process) error {
 	if s.JSON {
 		show = jsonLines(p.stdout)
 	}
-	wait := waitLine{out: p.stderr, total: s.Limit}
+	limit := searchLimit
+	switch {
+	case s.All:
+		limit = math.MaxInt
+	case s.Limit != nil:
+		limit = *s.Limit
+	}
+	wait := waitLine{out: p.stderr}
+	if !s.All {
+		wait.total = limit
+	}
 	direction := "asc"
 	if s.Desc {
 		direction = "desc"
 	}
-	after := ""
+	var after *string
 	for shown := 0; ; {
-		size := pageSize
-		if s.Limit > 0 {
-			size = min(size, s.Limit-shown)
-		}
+		size := min(pageSize, limit-shown)
 		r, err := c.SearchUsersWithResponse(p.ctx, &client.SearchUsersParams{
-			Name: given(s.Name), City: given(s.City), State: given(s.State), Email: given(s.Email), Gender: given(s.Gender),
-			Age: given(s.Age), MinAge: given(s.MinAge), MaxAge: given(s.MaxAge), Deleted: given(s.Deleted),
-			SortBy: &s.Sort, Direction: &direction, Size: &size, After: given(after),
+			Name: s.Name, City: s.City, State: s.State, Email: s.Email, Gender: s.Gender,
+			Age: s.Age, MinAge: s.MinAge, MaxAge: s.MaxAge, Deleted: s.Deleted,
+			SortBy: &s.Sort, Direction: &direction, Size: &size, After: after,
 		})
 		wait.clear()
 		if err != nil {
@@ -79,10 +90,13 @@ func (s *usersSearchCommand) Run(p *process) error {
 			return err
 		}
 		shown += len(r.JSON200.Content)
-		if !r.JSON200.HasNext || r.JSON200.NextCursor == nil || s.Limit > 0 && shown >= s.Limit {
+		if after = r.JSON200.NextCursor; !r.JSON200.HasNext || after == nil {
 			return nil
 		}
-		after = *r.JSON200.NextCursor
+		if shown >= limit {
+			_, err := fmt.Fprintf(p.stderr, "There are more than these %d: -n sets how many to show, --all shows all.\n", shown)
+			return err
+		}
 		wait.draw(shown)
 	}
 }

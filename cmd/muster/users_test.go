@@ -31,9 +31,13 @@ func TestSearchPrintsEachPage(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"content": users, "hasNext": to < total, "nextCursor": strconv.Itoa(to)})
 	}))
 	t.Cleanup(api.Close)
-	for limit, want := range map[int]int{0: total, 7: 7, 1001: 1001} {
+	for limit, want := range map[int]int{total: total, 7: 7, 1001: 1001, 5000: total} {
 		out.Reset()
-		s := usersSearchCommand{remote: remote{Server: api.URL}, Sort: "id", Limit: limit}
+		progress.Reset()
+		s := usersSearchCommand{remote: remote{Server: api.URL}, Sort: "id", Limit: &limit}
+		if limit == total {
+			s.Limit, s.All = nil, true
+		}
 		if err := s.Run(&process{ctx: t.Context(), stdout: &out, stderr: &progress}); err != nil {
 			t.Fatal(err)
 		}
@@ -44,8 +48,12 @@ func TestSearchPrintsEachPage(t *testing.T) {
 		if last, want := lines[len(lines)-1], fmt.Sprintf("%d\tAda\uFFFD\uFFFD[31m Byron\t0\t\tŁódź\t\t\t", want); last != want {
 			t.Errorf("the last line is %q, want %q", last, want)
 		}
-	}
-	if progress.Len() > 0 {
-		t.Errorf("progress in a pipe: %q", progress.String())
+		text := fmt.Sprintf("There are more than these %d: -n sets how many to show, --all shows all.\n", want)
+		if want == total {
+			text = ""
+		}
+		if progress.String() != text {
+			t.Errorf("beside %d users: %q, want %q", want, progress.String(), text)
+		}
 	}
 }

@@ -18,7 +18,9 @@ func embeddedImport(ctx context.Context, l *lab) (result, error) {
 	round := 0
 	fresh := func() (url string, err error) {
 		round++
-		url = "sqlite://" + filepath.Join(l.dir, fmt.Sprintf("round%d.db", round))
+		if url, err = store.SQLiteURL(filepath.Join(l.dir, fmt.Sprintf("round%d.db", round))); err != nil {
+			return "", err
+		}
 		_, err = store.Migrate(ctx, url)
 		return url, errors.Join(err, l.rdb.FlushDB(ctx).Err())
 	}
@@ -45,7 +47,7 @@ func embeddedImport(ctx context.Context, l *lab) (result, error) {
 		if err != nil {
 			return 0, err
 		}
-		db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(url, "sqlite://")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
+		db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(url, "sqlite:")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
 			"&_pragma=wal_autocheckpoint(20000)&_pragma=cache_size(-65536)&_txlock=immediate")
 		if err != nil {
 			return 0, err

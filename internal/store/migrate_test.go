@@ -19,7 +19,11 @@ func TestSchemaCheckOfABrokenFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Repeat("this is no database ", 500)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := storetest.Open(t, "sqlite://"+path, store.Options{})
+	url, err := store.SQLiteURL(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := storetest.Open(t, url, store.Options{})
 	if err := s.SchemaCurrent(t.Context()); err == nil || errors.Is(err, job.ErrSchema) || strings.Contains(err.Error(), "muster migrate") {
 		t.Errorf("SchemaCurrent = %v, want an error that does not ask for a migration", err)
 	}

@@ -79,8 +79,8 @@ var (
 )
 
 // Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (MariaDB too; the query
-// takes go-sql-driver parameters such as tls=true) or sqlite:///path/to/file. It fails on a URL that it does not
-// understand, with a message that holds no password; use Ping to learn whether the database answers.
+// takes go-sql-driver parameters such as tls=true) or sqlite:///path/to/file, as SQLiteURL writes it. It fails on a URL
+// that it does not understand, with a message that holds no password; use Ping to learn whether the database answers.
 func Open(rawURL string, o Options) (*Store, error) {
 	if o.MaxConns == 0 {
 		o.MaxConns = 16
@@ -98,7 +98,7 @@ func Open(rawURL string, o Options) (*Store, error) {
 	case "mysql":
 		err = s.openMySQL(u, o)
 	case "sqlite":
-		err = s.openSQLite(u, o)
+		err = s.openSQLite(rawURL, u, o)
 	default:
 		err = fmt.Errorf("the database address starts with %q: want mysql:// or sqlite://", u.Scheme)
 	}
@@ -167,23 +167,48 @@ func mysqlConfig(u *url.URL) (*mysql.Config, error) {
 	return cfg, nil
 }
 
-func (s *Store) openSQLite(u *url.URL, o Options) error {
-	path := u.Host + u.Path // sqlite:///abs/path, and sqlite://relative/path
-	if path == "" {
-		return errors.New("the database address wants a file: sqlite:///path/to/file")
+// SQLiteURL returns the address, for Open, of the SQLite file that the path names, whatever characters it holds.
+func SQLiteURL(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	abs = filepath.ToSlash(abs)
+	if !strings.HasPrefix(abs, "/") { // C:/…
+		abs = "/" + abs
+	}
+	return (&url.URL{Scheme: "sqlite", Path: abs}).String(), nil
+}
+
+func (s *Store) openSQLite(rawURL string, u *url.URL, o Options) error {
+	path := u.Host + u.Path // sqlite:///abs/path, and sqlite://relative/path
+	switch {
+	case path == "":
+		return errors.New("the database address wants a file: sqlite:///path/to/file")
+	case u.User != nil || strings.ContainsAny(rawURL, "?#") || strings.ContainsRune(path, 0):
+		return errors.New("the database address of SQLite has neither user nor parameters: in its path write %23 for #, %3F for ? and %25 for %")
+	}
+	file := path
+	if rest := strings.TrimPrefix(path, "/"); filepath.VolumeName(rest) != "" { // on Windows: /C:/…
+		file = rest
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
 		return fmt.Errorf("the folder of the SQLite file: %w", err)
+	}
+	// SQLite takes an escaped path, and behind // a host first: that of an absolute path is empty.
+	name := "file:" + (&url.URL{Path: path}).EscapedPath()
+	if strings.HasPrefix(path, "/") {
+		name = "file://" + (&url.URL{Path: path}).EscapedPath()
 	}
 	// synchronous(FULL): a job that was accepted outlives a power failure here too.
 	// wal_autocheckpoint: an import changes most pages of the indexes in every transaction, so the fewer times they move
 	// from the log to the file the better; the log grows to some 100 MB.
 	pragmas := "?_pragma=wal_autocheckpoint(20000)&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-65536)&_txlock=immediate"
 	var err error
-	if s.w, err = sqlx.Open("sqlite", "file:"+path+pragmas); err != nil {
+	if s.w, err = sqlx.Open("sqlite", name+pragmas); err != nil {
 		return err
 	}
-	if s.r, err = sqlx.Open("sqlite", "file:"+path+pragmas); err != nil {
+	if s.r, err = sqlx.Open("sqlite", name+pragmas); err != nil {
 		return errors.Join(err, s.w.Close())
 	}
 	s.w.SetMaxOpenConns(1) // SQLite has one writer; waiting for it here is fairer than its busy handler

@@ -313,7 +313,7 @@ func TestGiveBack(t *testing.T) {
 // sabotage runs a statement on the SQLite file behind the store's back.
 func sabotage(t *testing.T, url, statement string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite://"))
+	db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(url, "sqlite:"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -460,7 +460,11 @@ func TestRange(t *testing.T) {
 
 func TestOpenRefusesBadURLs(t *testing.T) {
 	t.Parallel()
-	for _, u := range []string{"", "postgres://x", "mysql://u:secret@", "mysql://u:secret@h:1/db?nonsense=1;%zz", "sqlite://", "mysql://u:secret@h:bad/db"} {
+	for _, u := range []string{
+		"", "postgres://x", "mysql://u:secret@", "mysql://u:secret@h:1/db?nonsense=1;%zz", "mysql://u:secret@h:bad/db",
+		"sqlite://", "sqlite:///tmp/x.db?mode=ro", "sqlite:///tmp/team#1/x.db", "sqlite:///tmp/x.db#", "sqlite:///tmp/x.db?",
+		"sqlite://u:secret@tmp/x.db", "sqlite:///tmp/x%00y.db",
+	} {
 		s, err := store.Open(u, store.Options{})
 		if err == nil {
 			_ = s.Close()

@@ -32,6 +32,7 @@ import (
 func Main(name string, run func(ctx context.Context, args []string, stdout io.Writer) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // a second Ctrl-C ends the process at once
 	err := run(ctx, os.Args[1:], os.Stdout)
 	switch {
 	case err == nil:
@@ -45,18 +46,18 @@ func Main(name string, run func(ctx context.Context, args []string, stdout io.Wr
 // errLogged ends a command whose error is in its log already.
 var errLogged = errors.New("the error was logged")
 
-// errHelp ends a command that only showed its help.
+// errHelp ends a command that only showed its help or its version.
 var errHelp = errors.New("help was shown")
 
-// IsHelp reports whether an error of Parse means that the help was asked for and shown: not a failure.
+// IsHelp reports whether an error of Parse means that the help or the version was asked for and shown: not a failure.
 func IsHelp(err error) bool { return errors.Is(err, errHelp) }
 
 // Parse fills the kong struct target from args and the environment. An empty variable counts as one that is not set: docker
 // compose passes such.
 func Parse(name, description string, target any, args []string, stdout io.Writer) (*kong.Context, error) {
 	helped := false
-	p, err := kong.New(target, kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout),
-		kong.Exit(func(int) { helped = true }), kong.Vars{"tiers": job.DefaultTiers}, kong.UsageOnError())
+	p, err := kong.New(target, append(flagRules(name), kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout),
+		kong.Exit(func(int) { helped = true }), kong.Vars{"tiers": job.DefaultTiers})...)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,11 @@ func (e Engine) New(t testing.TB) string {
 func (e Engine) Empty(t testing.TB) string {
 	t.Helper()
 	if e.server == "" {
-		return "sqlite://" + filepath.Join(t.TempDir(), "muster.db")
+		u, err := store.SQLiteURL(filepath.Join(t.TempDir(), "muster.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
 	}
 	cfg, err := mysql.ParseDSN(e.server)
 	if err != nil {

@@ -1,0 +1,94 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// flagRules is how all commands read flags and variables, where kong by itself does it in another way.
+func flagRules(name string) []kong.Option {
+	rules := []kong.Option{
+		kong.Embed(&struct {
+			Version kong.VersionFlag `help:"Show the version."`
+		}{}),
+		kong.Vars{"version": name + " " + version()},
+		kong.KindMapper(reflect.String, kong.MapperFunc(anyCase)),
+		kong.ValueFormatter(help),
+	}
+	for kind := reflect.Int; kind <= reflect.Uint64; kind++ {
+		rules = append(rules, kong.KindMapper(kind, kong.MapperFunc(decimal)))
+	}
+	return rules
+}
+
+// decimal reads a whole number. Kong takes 010 for 8.
+func decimal(ctx *kong.DecodeContext, target reflect.Value) error {
+	s, err := pop(ctx, "number")
+	if err != nil {
+		return err
+	}
+	bits := target.Type().Bits()
+	if target.CanInt() {
+		if n, err := strconv.ParseInt(s, 10, bits); err == nil {
+			target.SetInt(n)
+			return nil
+		}
+	} else if n, err := strconv.ParseUint(s, 10, bits); err == nil {
+		target.SetUint(n)
+		return nil
+	}
+	return fmt.Errorf("want a whole number of %d bits, not %q", bits, s)
+}
+
+// anyCase reads a text, and one of an enum's words in any case.
+func anyCase(ctx *kong.DecodeContext, target reflect.Value) error {
+	s, err := pop(ctx, "text")
+	if err != nil {
+		return err
+	}
+	for _, word := range ctx.Value.EnumSlice() {
+		if strings.EqualFold(word, s) {
+			s = word
+		}
+	}
+	target.SetString(s)
+	return nil
+}
+
+// pop returns the value of a flag or an argument.
+func pop(ctx *kong.DecodeContext, kind string) (s string, err error) {
+	if ctx.Scan.Peek().IsEOL() {
+		return "", errors.New("its value is missing")
+	}
+	err = ctx.Scan.PopValueInto(kind, &s)
+	return s, err
+}
+
+// help names the variables of a flag, that of a secret's file too.
+func help(v *kong.Value) string {
+	text := kong.DefaultHelpValueFormatter(v)
+	if v.Tag.Get("secret") == "" {
+		return text
+	}
+	env := "$" + v.Tag.Envs[0]
+	return strings.Replace(text, "("+env+")", "("+env+", or "+env+"_FILE, a file that holds it)", 1)
+}
+
+// version is the release, or the commit, as far as the build knew it, with the Go release and the platform.
+func version() string {
+	release := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		release = strings.Trim(info.Main.Version, "()") // (devel) where the build knew neither
+	}
+	if release == "" {
+		release = "devel"
+	}
+	return fmt.Sprintf("%s (%s %s/%s)", release, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

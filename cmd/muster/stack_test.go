@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+)
+
+// startDev runs `muster dev` until the test ends, and returns where its API listens.
+func startDev(t *testing.T, args ...string) (api string) {
+	t.Helper()
+	read, write := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := execute(append([]string{"dev"}, args...), &process{ctx: t.Context(), stdout: write, stderr: t.Output()})
+		_ = write.CloseWithError(err)
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		if err := <-ended; err != nil {
+			t.Errorf("dev: %v", err)
+		}
+	})
+	lines := bufio.NewScanner(read)
+	for lines.Scan() {
+		if words := strings.Fields(lines.Text()); len(words) == 2 && words[0] == "API" {
+			go func() { _, _ = io.Copy(io.Discard, read) }()
+			return strings.TrimSuffix(words[1], "/docs")
+		}
+	}
+	t.Fatal("it does not say where the API is: ", lines.Err())
+	return ""
+}
+
+// said is what a command printed, and how it ended.
+type said struct {
+	out, err string
+	failure  error
+}
+
+// muster runs a command line.
+func muster(t *testing.T, args ...string) said {
+	t.Helper()
+	var out, err bytes.Buffer
+	failure := execute(args, &process{ctx: t.Context(), stdin: strings.NewReader(""), stdout: &out, stderr: &err})
+	return said{out: out.String(), err: err.String(), failure: failure}
+}
