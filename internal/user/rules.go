@@ -123,7 +123,7 @@ func (f *Field) Prepare(s string) (stored string, fault *Fault) {
 		}
 		return s, nil
 	}
-	characters := len(s)
+	var characters int
 	if plain(s) {
 		s = strings.Trim(s, " ")
 		characters = len(s)
