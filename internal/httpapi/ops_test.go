@@ -201,15 +201,21 @@ func TestAdminPassword(t *testing.T) {
 		}
 		return res.StatusCode
 	}
-	for _, path := range []string{"/monitoring", "/monitoring/api/queues", "/debug/pprof/", "/debug/pprof/goroutine", "/"} {
+	for _, path := range []string{"/monitoring", "/monitoring/api/queues", "/debug/pprof/", "/debug/pprof/goroutine"} {
 		for _, c := range []struct {
 			user, password string
 			want           int
 		}{{"", "", 401}, {"admin", "", 401}, {"admin", "hunter", 401}, {"root", "hunter2", 401}, {"admin", "hunter2", 200}} {
-			if got := get(path, c.user, c.password); got != c.want && !(path == "/" && c.want == 200 && got == 302) {
+			if got := get(path, c.user, c.password); got != c.want {
 				t.Errorf("%s as %s:%s = %d, want %d", path, c.user, c.password, got, c.want)
 			}
 		}
+	}
+	if got := get("/", "admin", "hunter2"); got != 302 {
+		t.Errorf("/ = %d, want it to lead to /monitoring", got)
+	}
+	if got := get("/", "", ""); got != 401 {
+		t.Errorf("/ = %d without a password", got)
 	}
 	if got := get("/healthz", "", ""); got != 200 {
 		t.Errorf("/healthz = %d, want 200 without a password", got)
