@@ -37,8 +37,8 @@ func (p *page) reset() {
 	p.rows, p.err = 0, nil
 }
 
-// format makes a file of users. Several goroutines call row, each for a page of its own, and another one write and close:
-// what row changes is in the page.
+// format makes a file of users. Several goroutines call row, each for a page of its own, and another one write and
+// close: what row changes is in the page.
 type format interface {
 	// row encodes a user into p.
 	row(p *page, cols [][]byte) error

@@ -49,8 +49,8 @@ var plain = func() (t [256]bool) {
 // and U+0085. The others are control characters, which JSON escapes anyway.
 func endsLine(r rune) bool { return r == '\u0085' || r == '\u2028' || r == '\u2029' }
 
-// appendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD, as encoding/json has it; whatever ends a
-// line somewhere is escaped, so that each user of an NDJSON file is one line for every reader.
+// appendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD, as encoding/json has it; whatever
+// ends a line somewhere is escaped, so that each user of an NDJSON file is one line for every reader.
 func appendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	start := 0

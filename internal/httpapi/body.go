@@ -25,8 +25,8 @@ const (
 	patchKey = "muster.patch"
 )
 
-// readBody reads the body, and keeps it for the routes of the contract. So a body above maxBody is refused before anything is
-// done, also one that does not say its length.
+// readBody reads the body, and keeps it for the routes of the contract. So a body above maxBody is refused before
+// anything is done, also one that does not say its length.
 func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()

@@ -45,7 +45,8 @@ const (
 	codeCount
 )
 
-// codes is every code that a client can meet, as api/openapi.yaml documents it, with the HTTP status that it comes with.
+// codes is every code that a client can meet, as api/openapi.yaml documents it, with the HTTP status that it comes
+// with.
 var codes = [codeCount]struct {
 	status int
 	name   string

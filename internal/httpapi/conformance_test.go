@@ -27,8 +27,8 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// oracle says what the contract takes: by the JSON forms of numbers and truth values and by the schemas alone, with nothing of the
-// server's.
+// oracle says what the contract takes: by the JSON forms of numbers and truth values and by the schemas alone, with
+// nothing of the server's.
 type oracle struct{ known map[string]bool }
 
 var (
@@ -110,8 +110,8 @@ func candidates(s *openapi3.Schema) []string {
 	return list
 }
 
-// stricter lists what the contract cannot say of a single parameter, by its name: whether the server may refuse a value that its
-// schema takes.
+// stricter lists what the contract cannot say of a single parameter, by its name: whether the server may refuse a value
+// that its schema takes.
 var stricter = map[string]func(text string) bool{
 	// Only the server's own cursors are any.
 	"after": func(string) bool { return true },
@@ -189,7 +189,8 @@ func names(rec *httptest.ResponseRecorder, field string) bool {
 	return slices.ContainsFunc(e.Details.FieldErrors, func(f invalid.Field) bool { return f.Field == field })
 }
 
-// request makes the request with the parameter, and all else that it needs; it is not ok when HTTP cannot send the text there.
+// request makes the request with the parameter, and all else that it needs; it is not ok when HTTP cannot send the text
+// there.
 func request(method, path string, params openapi3.Parameters, p *openapi3.Parameter, text string) (r *http.Request, ok bool) {
 	query, header := url.Values{}, http.Header{"X-User-Id": {"ada"}}
 	if params.GetByInAndName(openapi3.ParameterInQuery, "count") != nil {
@@ -228,8 +229,8 @@ func request(method, path string, params openapi3.Parameters, p *openapi3.Parame
 	return r, true
 }
 
-// The bodies of users are those of the contract: for each field, all that JSON has, and numbers and texts of all kinds. Which texts
-// are taken, TestContractSaysWhichTextsAreTaken asks further.
+// The bodies of users are those of the contract: for each field, all that JSON has, and numbers and texts of all kinds.
+// Which texts are taken, TestContractSaysWhichTextsAreTaken asks further.
 func TestBodiesAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	spec, err := api.GetSpec()

@@ -233,8 +233,8 @@ func concrete(path string) string {
 	return strings.NewReplacer(":id", "1", "{id}", "1", ":jobId", jobID, "{jobId}", jobID, "/docs/*", "/docs/swagger-ui.css", "/*", "/x").Replace(path)
 }
 
-// A path of the contract has the methods that the contract says, and Allow names them, also where another route would fit with a part of the path
-// for its parameter.
+// A path of the contract has the methods that the contract says, and Allow names them, also where another route would
+// fit with a part of the path for its parameter.
 func TestMethodsThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, newFakes(), nil)

@@ -48,7 +48,8 @@ func decodeUser(body []byte, whole bool) (user.Patch, []invalid.Field, error) {
 	return d.Patch, d.fields[:min(len(d.fields), maxFieldErrors)], nil
 }
 
-// complete adds an error for each required field that a whole user lacks, and empties the other fields that are not given.
+// complete adds an error for each required field that a whole user lacks, and empties the other fields that are not
+// given.
 func (d *userDecoder) complete() {
 	for _, f := range user.Fields() {
 		switch {

@@ -134,8 +134,8 @@ const (
 	// writeWithin is how long a client may take for streamPiece bytes before it counts as gone.
 	writeWithin = 30 * time.Second
 	streamPiece = 64 << 10
-	// A client may keep an export waiting for slowFor, and one second more for each slowRate bytes that it takes. Without a
-	// limit a few slow clients would hold all places for hours.
+	// A client may keep an export waiting for slowFor, and one second more for each slowRate bytes that it takes.
+	// Without a limit a few slow clients would hold all places for hours.
 	slowFor  = time.Minute
 	slowRate = 64_000
 )

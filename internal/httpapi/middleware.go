@@ -26,8 +26,8 @@ func (s *Server) echo() *echo.Echo {
 	return e
 }
 
-// decodePath lets routes match the path decoded, so that /users/%31 is /users/1 (RFC 3986, 6.2.2.2): Echo would match it as
-// it was sent. A path with an encoded slash stays as it is, and never gets one segment more.
+// decodePath lets routes match the path decoded, so that /users/%31 is /users/1 (RFC 3986, 6.2.2.2): Echo would match
+// it as it was sent. A path with an encoded slash stays as it is, and never gets one segment more.
 func decodePath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if u := c.Request().URL; !strings.Contains(strings.ToUpper(u.RawPath), "%2F") {
@@ -75,8 +75,8 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// policy returns the Content-Security-Policy of a page that may do what allowed says. What of it names no other host, so every page
-// works without network and tells nobody of its visitors.
+// policy returns the Content-Security-Policy of a page that may do what allowed says. What of it names no other host,
+// so every page works without network and tells nobody of its visitors.
 func policy(allowed string) string {
 	return allowed + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }

@@ -30,7 +30,8 @@ func notKnown(op *openapi3.Operation, name string) string {
 	return text + ", but " + p.Name + " is"
 }
 
-// alike returns the parameter that name means if case, hyphens and underscores are of no account; nil when there is none.
+// alike returns the parameter that name means if case, hyphens and underscores are of no account; nil when there is
+// none.
 func alike(params openapi3.Parameters, name string) *openapi3.Parameter {
 	for _, p := range params {
 		if folded(p.Value.Name) == folded(name) {
@@ -42,13 +43,14 @@ func alike(params openapi3.Parameters, name string) *openapi3.Parameter {
 
 var fold = strings.NewReplacer("-", "", "_", "")
 
-// folded returns the letters and digits of a name, so that min_age, MinAge and minAge are the same, X-USER-ID and userId, too.
+// folded returns the letters and digits of a name, so that min_age, MinAge and minAge are the same, X-USER-ID and
+// userId, too.
 func folded(name string) string {
 	return fold.Replace(strings.TrimPrefix(strings.ToLower(name), "x-"))
 }
 
-// misplaced returns errors of query parameters that the caller has put into the body, of a route that takes none: the rest of
-// such a body is of no account, but this would be missed. It leaves alone what is longer than anybody writes.
+// misplaced returns errors of query parameters that the caller has put into the body, of a route that takes none: the
+// rest of such a body is of no account, but this would be missed. It leaves alone what is longer than anybody writes.
 func misplaced(c echo.Context, op *openapi3.Operation) []invalid.Field {
 	const longest = 16 << 10
 	body, _ := c.Get(bodyKey).([]byte)

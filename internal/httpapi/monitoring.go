@@ -57,8 +57,8 @@ var (
 	inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 )
 
-// frontPage returns the page of asynqmon without what it would load from other hosts, and the Content-Security-Policy that lets it work:
-// its own inline scripts run, by their hashes, and no others.
+// frontPage returns the page of asynqmon without what it would load from other hosts, and the Content-Security-Policy
+// that lets it work: its own inline scripts run, by their hashes, and no others.
 func frontPage(pages http.Handler) (html []byte, csp string) {
 	var w memory
 	pages.ServeHTTP(&w, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: monitoringRoot}})

@@ -39,8 +39,8 @@ func (many) Range(_ context.Context, _ user.Filter, _ []int, first, last int64, 
 	return last - first + 1, last + 1, nil
 }
 
-// small returns a folder that takes 128 kB, and fills it up when full is called; without the right to mount one, one that has
-// vanished.
+// small returns a folder that takes 128 kB, and fills it up when full is called; without the right to mount one, one
+// that has vanished.
 func small(t *testing.T) (dir string, full func()) {
 	t.Helper()
 	dir = t.TempDir()
@@ -60,7 +60,8 @@ func small(t *testing.T) (dir string, full func()) {
 	}
 }
 
-// A file that finds no room is an error that says so, in every format and however far it got, and leaves nothing behind.
+// A file that finds no room is an error that says so, in every format and however far it got, and leaves nothing
+// behind.
 func TestExportFileWithoutRoom(t *testing.T) {
 	t.Parallel()
 	for _, vanished := range []bool{false, true} {

@@ -13,11 +13,12 @@ type forbiddenError struct{ why string }
 
 func (e forbiddenError) Error() string { return e.why }
 
-// sameOrigin refuses what a page of another origin would change by the browser of somebody who reaches us: browsers send such
-// requests, and the user's passwords with them, and only keep the page from reading the answer. Pages that CORS lets in may.
+// sameOrigin refuses what a page of another origin would change by the browser of somebody who reaches us: browsers
+// send such requests, and the user's passwords with them, and only keep the page from reading the answer. Pages that
+// CORS lets in may.
 //
-// A browser that does not say Sec-Fetch-Site, because it is old or the connection is not encrypted, is judged by whether its
-// Origin is our Host; not behind a proxy, which may have put a name of its own there.
+// A browser that does not say Sec-Fetch-Site, because it is old or the connection is not encrypted, is judged by
+// whether its Origin is our Host; not behind a proxy, which may have put a name of its own there.
 func sameOrigin(proxied bool) echo.MiddlewareFunc {
 	protection := http.NewCrossOriginProtection()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -33,9 +34,9 @@ func sameOrigin(proxied bool) echo.MiddlewareFunc {
 	}
 }
 
-// loopbackNames refuses requests for a host that is not this machine. A page can let the name that it came from be resolved
-// to 127.0.0.1 (DNS rebinding) and is then of the same origin as a listener on loopback, which shows itself to all who
-// reach it. Browsers always name the host, so a request without one passes.
+// loopbackNames refuses requests for a host that is not this machine. A page can let the name that it came from be
+// resolved to 127.0.0.1 (DNS rebinding) and is then of the same origin as a listener on loopback, which shows itself to
+// all who reach it. Browsers always name the host, so a request without one passes.
 func loopbackNames(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if host := c.Request().Host; host != "" && !isLoopback(host) {
@@ -45,8 +46,8 @@ func loopbackNames(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// isLoopback reports whether a Host header, with or without a port, means the machine that it is sent from: an address of loopback, or
-// localhost and names below it, which browsers never look up elsewhere (RFC 6761, 6.3).
+// isLoopback reports whether a Host header, with or without a port, means the machine that it is sent from: an address
+// of loopback, or localhost and names below it, which browsers never look up elsewhere (RFC 6761, 6.3).
 func isLoopback(host string) bool {
 	if name, port, err := net.SplitHostPort(host); err == nil && strings.Trim(port, "0123456789") == "" {
 		host = name

@@ -9,7 +9,8 @@ import (
 	"github.com/musterhq/muster/internal/httpapi"
 )
 
-// hosts are the Host headers of a listener on loopback, and whether they may be taken for it: true where no DNS is asked.
+// hosts are the Host headers of a listener on loopback, and whether they may be taken for it: true where no DNS is
+// asked.
 var hosts = map[string]bool{
 	"localhost": true, "localhost:9090": true, "LOCALHOST:1": true, "localhost.": true, "muster.localhost:9090": true,
 	"127.0.0.1": true, "127.0.0.1:9090": true, "127.8.9.10:80": true, "[::1]": true, "[::1]:9090": true, "[::ffff:127.0.0.1]:9090": true,
@@ -32,7 +33,8 @@ func (a *testServer) under(host, path string) int {
 	return res.StatusCode
 }
 
-// A page whose name is resolved to loopback is of the same origin as what listens there, and reads what needs no password.
+// A page whose name is resolved to loopback is of the same origin as what listens there, and reads what needs no
+// password.
 func TestAdminAnswersUnderNamesOfLoopback(t *testing.T) {
 	t.Parallel()
 	open, locked := adminAPI(t, "", false), adminAPI(t, "hunter2", false)

@@ -32,7 +32,8 @@ func limitRange(h http.Header, size int64) {
 // beyond is a number of bytes that no file has.
 const beyond = "999999999999999999"
 
-// limitNumber returns digits without zeros in front, as beyond when they are more than that has. What is no number stays none.
+// limitNumber returns digits without zeros in front, as beyond when they are more than that has. What is no number
+// stays none.
 func limitNumber(digits string) string {
 	digits = strings.TrimSpace(digits)
 	if strings.Trim(digits, "0123456789") != "" {

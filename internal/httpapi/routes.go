@@ -57,8 +57,9 @@ func (s *Server) Public() http.Handler {
 	return e
 }
 
-// Admin serves what is for operators only; its listener is on loopback unless configured otherwise. Without a password it
-// answers under loopback's names only. With one it answers to any, since a browser sends the password to no other origin.
+// Admin serves what is for operators only; its listener is on loopback unless configured otherwise. Without a password
+// it answers under loopback's names only. With one it answers to any, since a browser sends the password to no other
+// origin.
 func (s *Server) Admin() http.Handler {
 	e := s.echo()
 	if s.AdminPassword == "" {

@@ -1,5 +1,6 @@
 // Package httpapi is the only home of Echo: routes, handlers, the error table, the documentation and the admin pages.
-// The contract is api/openapi.yaml; the package api below is generated from it, and every request is checked against it.
+// The contract is api/openapi.yaml; the package api below is generated from it, and every request is checked against
+// it.
 package httpapi
 
 import (
@@ -17,7 +18,8 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// Jobs submits, shows and moves jobs. Errors: job.ErrNotFound, also for a job of somebody else, job.ErrStoreUnavailable.
+// Jobs submits, shows and moves jobs. Errors: job.ErrNotFound, also for a job of somebody else,
+// job.ErrStoreUnavailable.
 type Jobs interface {
 	// Submit accepts an import; replayed says that the same request was accepted before. Errors also:
 	// *invalid.Error, *job.BatchLimitError, *job.LimitError, job.ErrKeyReused, job.ErrQueueUnavailable.

@@ -9,15 +9,15 @@ type noSpaceError struct{ error }
 
 func (e noSpaceError) Unwrap() error { return e.error }
 
-// tempFile is a file that nobody else can open. Its name goes at once where the system allows that, so that even a crash leaves
-// nothing behind.
+// tempFile is a file that nobody else can open. Its name goes at once where the system allows that, so that even a
+// crash leaves nothing behind.
 type tempFile struct {
 	*os.File
 	gone bool // the name
 }
 
-// newTempFile makes a file in dir, empty: the system's folder for temporary files. Its errors, and those of writing to it, are of
-// noSpaceError. The caller has to remove it.
+// newTempFile makes a file in dir, empty: the system's folder for temporary files. Its errors, and those of writing to
+// it, are of noSpaceError. The caller has to remove it.
 func newTempFile(dir string) (*tempFile, error) {
 	f, err := os.CreateTemp(dir, "muster-export-*")
 	if err != nil {
@@ -41,7 +41,8 @@ func (f *tempFile) remove() {
 	}
 }
 
-// CheckTempDir returns an error when dir takes no file of some kilobytes; empty: the system's folder for temporary files.
+// CheckTempDir returns an error when dir takes no file of some kilobytes; empty: the system's folder for temporary
+// files.
 func CheckTempDir(dir string) error {
 	f, err := newTempFile(dir)
 	if err != nil {

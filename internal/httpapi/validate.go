@@ -21,8 +21,8 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// validate checks the request against the contract, and what the contract cannot say, and refuses it with all that is wrong
-// at once. Routes outside the contract pass.
+// validate checks the request against the contract, and what the contract cannot say, and refuses it with all that is
+// wrong at once. Routes outside the contract pass.
 func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		path, item, op := s.operation(c)
@@ -144,8 +144,8 @@ func (s *Server) exportErrors(h http.Header, query url.Values) []invalid.Field {
 	return fields
 }
 
-// literalFirst answers 405 when the path is one that the contract has without parameters, and not with this method. Echo would
-// go on to a route that has some: PUT /users/search to PUT /users/:id.
+// literalFirst answers 405 when the path is one that the contract has without parameters, and not with this method.
+// Echo would go on to a route that has some: PUT /users/search to PUT /users/:id.
 func (s *Server) literalFirst(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		path, ours := inContract(c.Request().URL.Path)
@@ -199,8 +199,8 @@ func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem
 	return path, item, item.GetOperation(method)
 }
 
-// queryErrors returns what the contract's schemas cannot find: parameters that the operation does not know (a typo would go
-// unnoticed) and parameters given twice (which one counts?).
+// queryErrors returns what the contract's schemas cannot find: parameters that the operation does not know (a typo
+// would go unnoticed) and parameters given twice (which one counts?).
 func queryErrors(op *openapi3.Operation, query url.Values, err error) []invalid.Field {
 	var fields []invalid.Field
 	if err != nil {
@@ -225,8 +225,8 @@ func byName(a, b invalid.Field) int { return strings.Compare(a.Field, b.Field) }
 // plainNumber is a whole number as JSON writes it.
 var plainNumber = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
 
-// formErrors returns errors of numbers and truth values that the libraries read, but that are written in another form than
-// the contract has, which is JSON's: +5, 007, T.
+// formErrors returns errors of numbers and truth values that the libraries read, but that are written in another form
+// than the contract has, which is JSON's: +5, 007, T.
 func formErrors(params openapi3.Parameters, path map[string]string, query url.Values) []invalid.Field {
 	var fields []invalid.Field
 	for _, p := range params {
@@ -250,8 +250,8 @@ func formErrors(params openapi3.Parameters, path map[string]string, query url.Va
 
 const required = "is required"
 
-// fieldErrors translates the errors of the library that checks requests. Its own texts repeat the value and the schema, so
-// the contract has a text beside each parameter.
+// fieldErrors translates the errors of the library that checks requests. Its own texts repeat the value and the schema,
+// so the contract has a text beside each parameter.
 func fieldErrors(err error) []invalid.Field {
 	if err == nil {
 		return nil

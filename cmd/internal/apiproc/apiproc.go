@@ -67,8 +67,8 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	return a, nil
 }
 
-// checkTempDir returns an error when the folder for exports is not there or not ours to write to. One that is full is only logged:
-// it need not stay so, and all but GET /export/csv do without it.
+// checkTempDir returns an error when the folder for exports is not there or not ours to write to. One that is full is
+// only logged: it need not stay so, and all but GET /export/csv do without it.
 func checkTempDir(s *boot.Stack) error {
 	switch err := httpapi.CheckTempDir(s.Config.TempDir); {
 	case err == nil:
@@ -81,9 +81,9 @@ func checkTempDir(s *boot.Stack) error {
 	}
 }
 
-// RefuseOtherNames makes an API on loopback refuse requests for another host than this machine, so that no page can read
-// it by DNS rebinding. It is not for an API behind a proxy, which may pass on the name under which it is known itself. Call it
-// before Serve.
+// RefuseOtherNames makes an API on loopback refuse requests for another host than this machine, so that no page can
+// read it by DNS rebinding. It is not for an API behind a proxy, which may pass on the name under which it is known
+// itself. Call it before Serve.
 func (a *API) RefuseOtherNames() {
 	if addr, ok := a.public.Addr().(*net.TCPAddr); ok {
 		a.server.LoopbackNames = addr.IP.IsLoopback()
