@@ -73,7 +73,7 @@ func TestCommands(t *testing.T) {
 		"users show 0":          "id must be a whole number from 1",
 		"users show 0999":       "user not found",
 		"export --max-age 0":    "maxAge must be a whole number from 1 to 150",
-		"export --fields=":      "fields must be names of fields",
+		"export --fields=":      "not among id, name",
 		"export --fields=nick":  "fields",
 		"jobs --user=":          "X-USER-ID",
 		"jobs watch " + newID(): "job not found",

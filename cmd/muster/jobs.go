@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -30,6 +31,9 @@ func (i *importCommand) Run(p *process) error {
 	c, err := i.open()
 	if err != nil {
 		return err
+	}
+	for n := range i.Nat { // in any case, as all words of the command line
+		i.Nat[n] = strings.ToLower(i.Nat[n])
 	}
 	r, err := c.ImportUsersWithResponse(p.ctx, &client.ImportUsersParams{
 		UserID: i.User, Count: int64(i.Count), Source: &i.Source, Seed: i.Seed, Nat: list(i.Nat), IdempotencyKey: i.Key,
