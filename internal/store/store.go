@@ -45,6 +45,7 @@ type Store struct {
 	inserts statements
 	rtt     atomic.Int64 // estimate of the round trip, ns
 	ids     ids
+	maxIdle int // connections that may be open and idle, of MySQL
 }
 
 // dialect is where the engines differ.
@@ -126,7 +127,7 @@ func (s *Store) openMySQL(u *url.URL, o Options) error {
 	db.SetConnMaxIdleTime(idle / 2)
 	// A connection that only reads would stay with a demoted primary for ever.
 	db.SetConnMaxLifetime(time.Minute)
-	s.w, s.r, s.dialect = db, db, mysqlDialect
+	s.w, s.r, s.dialect, s.maxIdle = db, db, mysqlDialect, o.MaxConns
 	return nil
 }
 
@@ -145,7 +146,6 @@ func mysqlConfig(u *url.URL) (*mysql.Config, error) {
 	// A statement that is not prepared for reuse takes one round trip instead of two, and nothing is left to close.
 	cfg.InterpolateParams = true
 	cfg.ClientFoundRows = true // "rows changed" means rows that matched, also when a value stays the same
-	cfg.RejectReadOnly = true  // give up a connection that refuses a write: its server is no primary any more
 	cfg.Logger = &mysql.NopLogger{}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 5 * time.Second
