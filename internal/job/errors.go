@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,7 +18,8 @@ var (
 	// ErrFenced: the guard of a batch matched no row: another worker has the chunk, or its job is over or paused. The caller
 	// has to stop and leave the chunk alone.
 	ErrFenced = errors.New("chunk is held by another worker or over")
-	// ErrStoreUnavailable: the database cannot be reached or is read-only. Nothing was changed, unless it is ErrUncertain too.
+	// ErrStoreUnavailable: the database does not serve; a *StoreError in the chain says why. Nothing was changed, unless it is
+	// ErrUncertain too.
 	ErrStoreUnavailable = errors.New("the database is not available")
 	// ErrUncertain: the connection was lost during COMMIT, or between the two steps of a move; the change may have been made.
 	ErrUncertain = errors.New("the outcome of the commit is unknown")
@@ -84,6 +86,31 @@ func QueueUnavailable(doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, ErrQueueUnavailable, err)
 }
 
+// StoreError: the database does not serve, and this is no fault of what was asked of it. It is an ErrStoreUnavailable that
+// says why.
+type StoreError struct {
+	Reason WaitReason // one of the WaitStore…
+	Err    error
+}
+
+func (e *StoreError) Error() string { return ErrStoreUnavailable.Error() + ": " + e.Err.Error() }
+
+func (e *StoreError) Unwrap() []error { return []error{ErrStoreUnavailable, e.Err} }
+
+// StoreTrouble returns why the database does not serve, if that is what err says; empty otherwise.
+func StoreTrouble(err error) WaitReason {
+	var e *StoreError
+	switch {
+	case errors.As(err, &e):
+		return e.Reason
+	case errors.Is(err, ErrSchema):
+		return WaitStoreSchema
+	case errors.Is(err, ErrStoreUnavailable):
+		return WaitStoreDown
+	}
+	return ""
+}
+
 // WaitReason is a code for why a job waits; package httpapi has the sentence for people.
 type WaitReason string
 
@@ -97,7 +124,20 @@ const (
 	WaitUpstreamDown        WaitReason = "upstream_down"        // the upstream failed so often that it is left alone for a while
 	WaitAllowanceUnknown    WaitReason = "allowance_unknown"    // Redis cannot say what is left of the allowance
 	WaitSourceSlow          WaitReason = "source_slow"          // a batch took longer than its claim lasts
+
+	// The database does not serve. These stand in the live view only, since the job's row cannot be written.
+	WaitStoreDown       WaitReason = "store_down"       // it does not answer, or only to say that it does not serve
+	WaitStoreBusy       WaitReason = "store_busy"       // others held its locks for too long
+	WaitStoreReadOnly   WaitReason = "store_read_only"  // it takes no writes
+	WaitStoreDenied     WaitReason = "store_denied"     // the account may not log in, or lacks a right
+	WaitStoreLimit      WaitReason = "store_limit"      // a limit of the account or of the server is reached
+	WaitStoreDisk       WaitReason = "store_disk"       // it cannot read or write its files, on a full disk for one
+	WaitStoreSchema     WaitReason = "store_schema"     // its schema is not this program's
+	WaitStoreUnsuitable WaitReason = "store_unsuitable" // the server, or its address, is not one that Muster can work with
 )
+
+// OfStore reports whether it is the database that a job waits for.
+func (r WaitReason) OfStore() bool { return strings.HasPrefix(string(r), "store_") }
 
 // WaitError: the source cannot deliver now, and this is not the chunk's fault: give the chunk back and take it
 // up again after Wait.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/musterhq/muster/internal/crash"
@@ -248,6 +249,10 @@ func (s *Service) RunReconciler(ctx context.Context, interval time.Duration) {
 	}
 }
 
+// reconcileAtOnce is how many jobs are worked on at once, each with at most one connection to the database. More than one, so
+// that a job whose rows are locked does not keep the others waiting until its time is up.
+const reconcileAtOnce = 4
+
 // ReconcileAll reconciles every job that is not finalized. An error of one job is logged and does not keep the others
 // waiting; the error returned is that of reading the list.
 func (s *Service) ReconcileAll(ctx context.Context) error {
@@ -256,15 +261,22 @@ func (s *Service) ReconcileAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		var wg sync.WaitGroup
+		slots := make(chan struct{}, reconcileAtOnce)
 		for i := range list {
-			if err := s.reconcileInTime(ctx, list[i]); err != nil && ctx.Err() == nil {
-				s.Log.Warn("job not reconciled", "job", list[i].ID, "err", err)
-			}
-			after = list[i].ID
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				if err := s.reconcileInTime(ctx, list[i]); err != nil && ctx.Err() == nil {
+					s.Log.Warn("job not reconciled", "job", list[i].ID, "err", err)
+				}
+			})
 		}
+		wg.Wait()
 		if len(list) < pageSize {
 			return nil
 		}
+		after = list[len(list)-1].ID
 	}
 }
 

@@ -1,8 +1,13 @@
 package jobs
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/internal/job"
 )
@@ -41,5 +46,68 @@ func TestReconcileRepairsTheView(t *testing.T) {
 				t.Errorf("shown anew: %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// stuck is the store of the fakes with many jobs, the rows of one of which are locked until free is closed.
+type stuck struct {
+	*fakes
+	ids     []string
+	stuck   string
+	aligned chan string
+	free    chan struct{}
+}
+
+func (s *stuck) UnfinalizedJobs(_ context.Context, after string, limit int) (list []job.Job, err error) {
+	for _, id := range s.ids {
+		if id > after && len(list) < limit {
+			list = append(list, job.Job{ID: id, Owner: "ann", Tier: "LARGE", Status: job.InProgress, Requested: 30})
+		}
+	}
+	return list, nil
+}
+
+func (s *stuck) AlignChunks(_ context.Context, j job.Job) (job.ChunkTotals, error) {
+	if j.ID == s.stuck {
+		<-s.free
+	}
+	s.aligned <- j.ID
+	return job.ChunkTotals{Recorded: 3, Open: 2}, job.ErrStoreUnavailable // enough for this test
+}
+
+// A job whose rows are locked does not keep the others waiting, and every job is reconciled once.
+func TestReconcileAllPassesAStuckJob(t *testing.T) {
+	t.Parallel()
+	f, s := withJob(job.InProgress)
+	r := &stuck{fakes: f, aligned: make(chan string, 1000), free: make(chan struct{})}
+	for n := range 2*pageSize + 5 {
+		r.ids = append(r.ids, fmt.Sprintf("%03d", n))
+	}
+	r.stuck = r.ids[0]
+	s.Repair = r
+	done := make(chan error)
+	go func() { done <- s.ReconcileAll(t.Context()) }()
+	var got []string
+	deadline := time.After(time.Minute)
+	for late := false; len(got) < pageSize-1 && !late; { // the others of the first page
+		select {
+		case id := <-r.aligned:
+			got = append(got, id)
+		case <-deadline:
+			late = true
+			t.Errorf("only %d jobs were reconciled beside one that is stuck", len(got))
+		}
+	}
+	close(r.free)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	close(r.aligned)
+	for id := range r.aligned {
+		got = append(got, id)
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(r.ids, got); diff != "" {
+		t.Errorf("reconciled (-want +got):\n%s", diff)
 	}
 }

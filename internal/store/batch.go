@@ -28,7 +28,7 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 	unknown := false
 	for n := 1; ; n++ {
 		err := s.tryBatch(ctx, c, users, rejected, unknown)
-		switch k := classify(err); {
+		switch {
 		case err == nil:
 			crash.Point("batch.committed")
 			c.Chunk.Done += int64(len(users) + rejected)
@@ -36,7 +36,7 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 			return nil
 		case errors.Is(err, errNoRow):
 			return job.ErrFenced
-		case k != conflict && k != unavailable || n == attempts || ctx.Err() != nil:
+		case !classify(err).passing() || n == attempts || ctx.Err() != nil:
 			return translate("commit batch", err)
 		case errors.Is(err, job.ErrUncertain):
 			// Whether the COMMIT took effect shows in the next run of the same transaction: its guard waits for the

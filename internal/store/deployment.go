@@ -15,7 +15,7 @@ func (s *Store) Deployment(ctx context.Context) (id string, err error) {
 		return id, translate("deployment", err)
 	}
 	_, err = s.exec(ctx, "deployment", `INSERT INTO deployment (row_no, id) VALUES (1, ?)`, rand.Text())
-	if err != nil && classify(err) != duplicate { // duplicate: somebody else asked first, too
+	if err != nil && classify(err).class != duplicate { // duplicate: somebody else asked first, too
 		return "", err
 	}
 	err = s.r.GetContext(ctx, &id, `SELECT id FROM deployment WHERE row_no = 1`)

@@ -106,7 +106,7 @@ func (s *Store) SchemaCurrent(ctx context.Context) error {
 	// Not Provider.GetDBVersion: it creates the version table, and a check must change nothing.
 	err = s.r.GetContext(ctx, &have, `SELECT COALESCE(MAX(version_id), 0) FROM schema_version WHERE is_applied = 1`)
 	switch {
-	case classify(err) == schema: // no version table: nothing was ever migrated
+	case classify(err).class == schema: // no version table: nothing was ever migrated
 		have = 0
 	case err != nil:
 		return translate("schema", err)

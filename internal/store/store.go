@@ -46,6 +46,7 @@ type Store struct {
 	inserts statements
 	rtt     atomic.Int64 // estimate of the round trip, ns
 	ids     ids
+	maxIdle int // connections that may be open and idle, of MySQL
 }
 
 // dialect is where the engines differ.
@@ -127,7 +128,7 @@ func (s *Store) openMySQL(u *url.URL, o Options) error {
 	db.SetConnMaxIdleTime(idle / 2)
 	// A connection that only reads would stay with a demoted primary for ever.
 	db.SetConnMaxLifetime(time.Minute)
-	s.w, s.r, s.dialect = db, db, mysqlDialect
+	s.w, s.r, s.dialect, s.maxIdle = db, db, mysqlDialect, o.MaxConns
 	return nil
 }
 
@@ -146,7 +147,6 @@ func mysqlConfig(u *url.URL) (*mysql.Config, error) {
 	// A statement that is not prepared for reuse takes one round trip instead of two, and nothing is left to close.
 	cfg.InterpolateParams = true
 	cfg.ClientFoundRows = true // "rows changed" means rows that matched, also when a value stays the same
-	cfg.RejectReadOnly = true  // give up a connection that refuses a write: its server is no primary any more
 	// Whatever it tells of comes back as an error too, or is the end of an idle connection.
 	cfg.Logger = slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)
 	if cfg.Timeout == 0 {

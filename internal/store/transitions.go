@@ -42,7 +42,7 @@ func (s *Store) CreateJob(ctx context.Context, j *job.Job) error {
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			j.ID, j.Owner, j.Source, j.Tier, j.Status, j.Requested, j.Chunks, j.ChunkRows, j.FirstID, j.Seed, string(p),
 			key, j.RequestHash, now, s.deadlineFrom(now))
-		if classify(err) == duplicate && key.Valid {
+		if classify(err).class == duplicate && key.Valid {
 			return job.ErrDuplicateKey
 		}
 		return err

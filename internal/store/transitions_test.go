@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/store/storetest"
@@ -314,6 +316,38 @@ func TestUndo(t *testing.T) {
 		if more, err := s.UndoSlice(ctx, &got); more || err != nil {
 			t.Errorf("a slice after the end: %v, %v", more, err)
 		}
+	})
+}
+
+// An undo goes from user to user, and not over the millions of ids that a job which was cancelled never used.
+func TestUndoPassesOverUnusedIDs(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		j := record(t, s, 10_000_000, 1_000_000)
+		mustCommit(t, s, claim(t, s, j.ID, 0), 3)
+		mustCommit(t, s, claim(t, s, j.ID, 7), 2)
+		after := record(t, s, 10, 10)
+		mustCommit(t, s, claim(t, s, after.ID, 0), 10)
+		for _, m := range []job.Move{job.MoveCancel, job.MoveUndo} {
+			if _, err := move(t.Context(), s, "ann", j.ID, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now, err := s.Job(t.Context(), j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var at []int64
+		for more := true; more; at = append(at, now.UndoneRows) {
+			if more, err = s.UndoSlice(t.Context(), &now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff([]int64{5000, 7_005_000, 10_000_000}, at); diff != "" {
+			t.Errorf("rows undone after each slice (-want +got):\n%s", diff)
+		}
+		wantRows(t, s, 10)
 	})
 }
 

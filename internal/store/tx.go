@@ -48,7 +48,20 @@ func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error)
 // isRetryable reports whether a transaction that failed with err was certainly not committed, and may succeed in
 // another run.
 func isRetryable(err error) bool {
-	return classify(err) == conflict || errors.Is(err, driver.ErrBadConn) && !errors.Is(err, job.ErrUncertain)
+	switch classify(err).class {
+	case conflict, readOnly:
+		return true
+	}
+	return errors.Is(err, driver.ErrBadConn) && !errors.Is(err, job.ErrUncertain)
+}
+
+// leave closes the connections that nobody uses, if err says that the server takes no writes: it may be a primary that was
+// demoted, and the address lead to another by now. The driver would do so itself, and keep back what the server said.
+func (s *Store) leave(err error) {
+	if classify(err).class == readOnly {
+		s.w.SetMaxIdleConns(0)
+		s.w.SetMaxIdleConns(s.maxIdle)
+	}
 }
 
 // runTx is inTx without the retries and the translation of errors.
@@ -59,10 +72,12 @@ func (s *Store) runTx(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
 	}
 	if err := fn(tx); err != nil {
 		_ = tx.Rollback() // the first error is the one that matters; a failed rollback closes the connection
+		s.leave(err)
 		return err
 	}
 	err = tx.Commit()
-	if classify(err) == unavailable {
+	s.leave(err)
+	if classify(err).class == unavailable {
 		return fmt.Errorf("%w: %w", job.ErrUncertain, err)
 	}
 	return err
@@ -88,15 +103,16 @@ func changed(res sql.Result, err error) (int64, error) {
 	return res.RowsAffected()
 }
 
-// exec runs one statement outside a transaction, again after a lost race, and returns how many rows it matched.
-// Only for statements that are harmless to repeat.
+// exec runs one statement outside a transaction, again after what passes, and returns how many rows it matched. Only for
+// statements that are harmless to repeat.
 func (s *Store) exec(ctx context.Context, op, query string, args ...any) (int64, error) {
 	for n := 1; ; n++ {
 		rows, err := changed(s.w.ExecContext(ctx, query, args...))
 		if err == nil {
 			return rows, nil
 		}
-		if classify(err) != conflict || n == attempts || backoff(ctx, n) != nil {
+		s.leave(err)
+		if !classify(err).passing() || n == attempts || backoff(ctx, n) != nil {
 			return 0, translate(op, err)
 		}
 	}

@@ -10,17 +10,25 @@ import (
 // undoRows is how many users one slice removes: some ten milliseconds of locks.
 const undoRows = 5000
 
-// UndoSlice removes the next users of a job that is to be undone and reports whether there may be more. The users go
-// first and the job's row follows, so any number of workers may call it and any of them may die: a slice that is removed
-// twice is gone all the same.
+// UndoSlice removes the next users of a job that is to be undone and reports whether there may be more. Ids without a user,
+// of which a job that was cancelled early may have millions, are passed over at once. The users go first and the job's row
+// follows, so any number of workers may call it and any of them may die: a slice that is removed twice is gone all the same.
 func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error) {
 	if !j.UndoPending() {
 		return false, nil
 	}
 	crash.Point("undo.begin")
-	from, to := j.UndoneRows, min(j.UndoneRows+undoRows, j.Requested)
-	if _, err := s.exec(ctx, "undo job", `DELETE FROM users WHERE id >= ? AND id < ?`, j.FirstID+from, j.FirstID+to); err != nil {
-		return false, err
+	from, to := j.UndoneRows, j.Requested
+	var next int64 // where the next user is; 0: nowhere
+	err = s.w.GetContext(ctx, &next, `SELECT COALESCE(MIN(id), 0) FROM users WHERE id >= ? AND id < ?`, j.FirstID+from, j.FirstID+to)
+	if err != nil {
+		return false, translate("undo job", err)
+	}
+	if next > 0 {
+		to = min(next-j.FirstID+undoRows, j.Requested)
+		if _, err := s.exec(ctx, "undo job", `DELETE FROM users WHERE id >= ? AND id < ?`, next, j.FirstID+to); err != nil {
+			return false, err
+		}
 	}
 	crash.Point("undo.deleted")
 	rows, err := s.exec(ctx, "undo job", `
