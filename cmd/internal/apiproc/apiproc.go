@@ -39,7 +39,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Log: s.Log,
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
-			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},
+			{Name: "database", Ping: s.Store.Ready}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.PingRedis},
 		},
 		Upstream: c.Upstream(), BatchRows: c.EffectiveBatchRows(), MaxExports: c.MaxExports, CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
 		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly},

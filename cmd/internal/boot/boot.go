@@ -126,7 +126,7 @@ type Stack struct {
 	ballast []byte
 }
 
-// Open opens the database and Redis and checks that both answer and the schema is current.
+// Open opens the database and Redis and checks that both can serve and the schema is current.
 func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, error) {
 	tiers, err := job.ParseTiers(c.Tiers)
 	if err != nil {
@@ -145,12 +145,12 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	return s, nil
 }
 
-// Ready returns why the stack cannot serve: the database or Redis does not answer, or the schema is not current. It
+// Ready returns why the stack cannot serve: the database cannot, its schema is not current, or Redis does not answer. It
 // takes two seconds at most.
 func (s *Stack) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := s.Store.Ping(ctx); err != nil {
+	if err := s.Store.Ready(ctx); err != nil {
 		return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(s.Config.Database), err)
 	}
 	if err := s.Store.SchemaCurrent(ctx); err != nil {

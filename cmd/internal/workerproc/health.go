@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
+	"github.com/musterhq/muster/internal/job"
 )
 
 // serveHealth answers /healthz and /readyz on MUSTER_HEALTH_ADDR, if that is set, until stop is called.
@@ -27,7 +28,11 @@ func serveHealth(ctx context.Context, s *boot.Stack) (stop func(), err error) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.Ready(r.Context()); err != nil {
 			s.Log.Warn("not ready", "err", err)
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			text := "not ready"
+			if reason := job.StoreTrouble(err); reason != "" {
+				text += ": " + string(reason)
+			}
+			http.Error(w, text, http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
