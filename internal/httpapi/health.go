@@ -49,11 +49,12 @@ func (s *Server) check(ctx context.Context, c Check) api.CheckResult {
 	}
 	s.Log.WarnContext(ctx, "not ready", "check", c.Name, "err", err)
 	r := api.CheckResult{Name: c.Name, Status: checkFailed, Message: "does not answer"}
+	text := storeMessage(job.StoreTrouble(err))
 	switch {
-	case errors.Is(err, job.ErrSchema):
-		r.Message = job.ErrSchema.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		r.Message = "no answer within " + checkWithin.String()
+	case text != "":
+		r.Message = text
 	}
 	return r
 }

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -27,6 +28,15 @@ func TestReadiness(t *testing.T) {
 			{Name: "redis", Ping: func(context.Context) error { return errors.New("dial user:hunter2@10.1.2.3") }},
 			{Name: "schema", Ping: func(context.Context) error { return job.ErrSchema }},
 			{Name: "slow", Ping: hang},
+			{Name: "rights", Ping: func(context.Context) error {
+				return &job.StoreError{Reason: job.WaitStoreDenied, Err: errors.New("INSERT command denied to user 'ann'@'10.1.2.3'")}
+			}},
+			{Name: "disk", Ping: func(context.Context) error {
+				return fmt.Errorf("check: %w", &job.StoreError{Reason: job.WaitStoreDisk, Err: errors.New("the table is full")})
+			}},
+			{Name: "hanging", Ping: func(ctx context.Context) error {
+				return &job.StoreError{Reason: job.WaitStoreDown, Err: hang(ctx)}
+			}},
 		}
 	})
 	got := a.do("GET /readyz?from=probe", nil, nil)
@@ -38,6 +48,9 @@ func TestReadiness(t *testing.T) {
 		{Name: "redis", Status: "failed", Message: "does not answer"},
 		{Name: "schema", Status: "failed", Message: job.ErrSchema.Error()},
 		{Name: "slow", Status: "failed", Message: "no answer within 1s"},
+		{Name: "rights", Status: "failed", Message: "the database account lacks a right"},
+		{Name: "disk", Status: "failed", Message: "the database cannot write its files; the disk may be full"},
+		{Name: "hanging", Status: "failed", Message: "no answer within 1s"},
 	}}
 	if diff := cmp.Diff(want, decode[api.Readiness](t, got)); diff != "" {
 		t.Errorf("readiness (-want +got):\n%s", diff)
