@@ -20,7 +20,7 @@ import (
 // Config is the settings that cmd/api and cmd/worker share. Every field has a flag, an environment variable and a
 // default; secrets can also be read from the file that NAME_FILE names.
 type Config struct {
-	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db (MariaDB too), or sqlite:///path/to/file."`
+	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db or mariadb://…, user and password percent-encoded, for TLS with ?ssl-mode=REQUIRED or VERIFY_IDENTITY; or sqlite:///path/to/file."`
 	Redis    string `env:"MUSTER_REDIS" default:"redis://127.0.0.1:6379/0" secret:"url" help:"redis://, rediss:// (TLS), several addresses joined by commas (a cluster), or redis-sentinel://host:port,host:port/name."`
 
 	RedisPrefix string `env:"MUSTER_REDIS_PREFIX" default:"muster" help:"What every key in Redis begins with: deployments that share a database of Redis need one each."`
@@ -143,8 +143,10 @@ func (c *Config) Check() error {
 	bad := func(name, format string, args ...any) {
 		errs = append(errs, fmt.Errorf(name+": "+format, args...))
 	}
-	if u, err := url.Parse(c.Database); err != nil || u.Scheme != "mysql" && u.Scheme != "sqlite" {
-		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db or sqlite:///path/to/file")
+	switch scheme, _, _ := strings.Cut(c.Database, "://"); scheme {
+	case "mysql", "mariadb", "sqlite": // internal/store says what is wrong with the rest
+	default:
+		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db, mariadb://… or sqlite:///path/to/file")
 	}
 	if _, err := ParseRedis(c.Redis); err != nil {
 		bad("MUSTER_REDIS", "%w", err)

@@ -45,6 +45,21 @@ func TestCheckListsEverything(t *testing.T) {
 	}
 }
 
+// How the rest has to look like, internal/store says better.
+func TestKindsOfDatabases(t *testing.T) {
+	t.Parallel()
+	c := valid()
+	for address, ok := range map[string]bool{
+		"mysql://u:p@h/db": true, "mariadb://u:p@h/db": true, "sqlite:///a.db": true, "mysql://u:p/#?@h/db": true,
+		"": false, "mysql:u:p@h/db": false, "jdbc:mysql://h/db": false, "u:p@tcp(h)/db": false,
+	} {
+		c.Database = address
+		if err := c.Check(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "mariadb://") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
 func TestPrintedWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	c := valid()

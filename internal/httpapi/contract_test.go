@@ -111,7 +111,7 @@ func jobCalls(request string, ok int) []call {
 		{request, ada, has, ok, ""},
 		{request, nil, nil, 400, "user_id_missing"},
 		{request + "?what=1", ada, has, 400, "validation_failed"},
-		{request, ada, failing(fmt.Errorf("x: %w", job.ErrStoreUnavailable)), 503, "store_unavailable"},
+		{request, ada, failing(fmt.Errorf("x: %w", &job.StoreError{Reason: job.WaitStoreDenied, Err: secret})), 503, "store_unavailable"},
 		{request, ada, failing(fmt.Errorf("x: %w", job.ErrSchema)), 503, "store_unavailable"},
 		{request, ada, failing(secret), 500, "internal_error"},
 	}

@@ -50,15 +50,16 @@ func (s *Server) check(ctx context.Context, c Check) api.CheckResult {
 	s.Log.WarnContext(ctx, "not ready", "check", c.Name, "err", err)
 	r := api.CheckResult{Name: c.Name, Status: checkFailed, Message: "does not answer"}
 	unready, known := errors.AsType[*job.UnreadyError](err)
+	text := storeMessage(job.StoreTrouble(err))
 	switch {
 	case known:
 		r.Message = unready.Reason
-	case errors.Is(err, job.ErrSchema):
-		r.Message = job.ErrSchema.Error()
 	case errors.As(err, new(noSpaceError)):
 		r.Message = "does not take files"
 	case errors.Is(err, context.DeadlineExceeded):
 		r.Message = "no answer within " + checkWithin.String()
+	case text != "":
+		r.Message = text
 	}
 	return r
 }

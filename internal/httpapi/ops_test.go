@@ -32,6 +32,15 @@ func TestReadiness(t *testing.T) {
 			{Name: "full", Ping: func(context.Context) error {
 				return fmt.Errorf("ping: %w", &job.UnreadyError{Reason: "is full", Err: errors.New("user:hunter2@10.1.2.3")})
 			}},
+			{Name: "rights", Ping: func(context.Context) error {
+				return &job.StoreError{Reason: job.WaitStoreDenied, Err: errors.New("INSERT command denied to user 'ann'@'10.1.2.3'")}
+			}},
+			{Name: "disk", Ping: func(context.Context) error {
+				return fmt.Errorf("check: %w", &job.StoreError{Reason: job.WaitStoreDisk, Err: errors.New("the table is full")})
+			}},
+			{Name: "hanging", Ping: func(ctx context.Context) error {
+				return &job.StoreError{Reason: job.WaitStoreDown, Err: hang(ctx)}
+			}},
 		}
 	})
 	got := a.do("GET /readyz?from=probe", nil, nil)
@@ -45,6 +54,9 @@ func TestReadiness(t *testing.T) {
 		{Name: "slow", Status: "failed", Message: "no answer within 1s"},
 		{Name: "temp_dir", Status: "failed", Message: "does not take files"},
 		{Name: "full", Status: "failed", Message: "is full"},
+		{Name: "rights", Status: "failed", Message: "the database account lacks a right"},
+		{Name: "disk", Status: "failed", Message: "the database cannot write its files; the disk may be full"},
+		{Name: "hanging", Status: "failed", Message: "no answer within 1s"},
 	}}
 	if diff := cmp.Diff(want, decode[api.Readiness](t, got)); diff != "" {
 		t.Errorf("readiness (-want +got):\n%s", diff)

@@ -79,6 +79,32 @@ func waitMessage(r job.WaitReason) string {
 	case job.WaitSourceSlow:
 		return "The source answers too slowly; trying again."
 	}
+	if text := storeMessage(r); text != "" {
+		return "Waiting: " + text + "."
+	}
+	return ""
+}
+
+// storeMessage returns why the database does not serve, for people who are not its administrators; empty: it does.
+func storeMessage(r job.WaitReason) string {
+	switch r {
+	case job.WaitStoreDown:
+		return "the database does not answer"
+	case job.WaitStoreBusy:
+		return "others keep the database busy"
+	case job.WaitStoreReadOnly:
+		return "the database takes no writes"
+	case job.WaitStoreDenied:
+		return "the database account lacks a right"
+	case job.WaitStoreLimit:
+		return "a limit of the database or its account is reached"
+	case job.WaitStoreDisk:
+		return "the database cannot write its files; the disk may be full"
+	case job.WaitStoreSchema:
+		return job.ErrSchema.Error()
+	case job.WaitStoreUnsuitable:
+		return "the database server is not one that Muster can work with"
+	}
 	return ""
 }
 

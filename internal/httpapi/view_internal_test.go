@@ -49,3 +49,26 @@ func TestETAFollowsTheConfiguredAllowance(t *testing.T) {
 		t.Errorf("without a limit, before the first batch: etaSeconds is %d", *got)
 	}
 }
+
+// A job that waits for the database says so, with neither a rate that decays nor an end that recedes.
+func TestViewOfAJobThatWaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	s := &Server{Config: Config{BatchRows: 1000}, now: func() time.Time { return now }}
+	for reason, want := range map[job.WaitReason]string{
+		job.WaitStoreDown:       "Waiting: the database does not answer.",
+		job.WaitStoreBusy:       "Waiting: others keep the database busy.",
+		job.WaitStoreReadOnly:   "Waiting: the database takes no writes.",
+		job.WaitStoreDenied:     "Waiting: the database account lacks a right.",
+		job.WaitStoreLimit:      "Waiting: a limit of the database or its account is reached.",
+		job.WaitStoreDisk:       "Waiting: the database cannot write its files; the disk may be full.",
+		job.WaitStoreSchema:     "Waiting: the database schema is not current.",
+		job.WaitStoreUnsuitable: "Waiting: the database server is not one that Muster can work with.",
+		"store_of_tomorrow":     "Processing batch 1/10...",
+	} {
+		got := s.view(job.Job{Status: job.InProgress, Requested: 10_000, Processed: 1000, Chunks: 1, StartedAt: now.Add(-time.Minute), WaitReason: reason})
+		if got.Message != want || got.RatePerSecond != 0 || got.EtaSeconds != nil {
+			t.Errorf("%s: %q, %d users/s, ETA %v, want %q", reason, got.Message, got.RatePerSecond, got.EtaSeconds, want)
+		}
+	}
+}

@@ -3,7 +3,9 @@ package integration
 import (
 	"context"
 	"database/sql"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,7 +49,7 @@ func TestRedisSentinelFailover(t *testing.T) {
 }
 
 // A database that turns read-only in mid-import, as a primary does that a failover demotes: the API refuses with 503
-// meanwhile, and the count is exact afterwards.
+// meanwhile and is not ready, the job says what it waits for, and the count is exact afterwards.
 func TestReadOnlyDatabase(t *testing.T) {
 	s, database := ownDatabase(t)
 	s.env = append(s.env, "MUSTER_DATABASE="+account(t, s)) // root may write to a read-only server
@@ -77,7 +79,19 @@ func TestReadOnlyDatabase(t *testing.T) {
 		if refused.Code != "store_unavailable" || refused.Header.Get("Retry-After") == "" {
 			t.Errorf("read-only: %s", refused.RawResponse)
 		}
-		pause(t, time.Second)
+		eventually(t, time.Minute, "the API is not ready, and says why", func() bool {
+			resp, err := http.Get(strings.TrimSuffix(api.base, "/api/v1") + "/readyz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			body, err := io.ReadAll(resp.Body)
+			return err == nil && resp.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "takes no writes")
+		})
+		eventually(t, time.Minute, "the job says what it waits for", func() bool {
+			now := api.must("GET", "/jobs/"+v.JobID, "ann", http.StatusOK)
+			return now.terminal() || strings.Contains(now.Message, "takes no writes") && now.Rate == 0
+		})
 		readOnly("0")
 	}
 	if end := api.follow(v.JobID, "ann", 2*time.Minute); end.Status != "COMPLETED" {

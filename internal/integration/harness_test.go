@@ -293,6 +293,7 @@ type response struct {
 	Processed   int64       `json:"processedCount"`
 	Rejected    int64       `json:"rejectedCount"`
 	Progress    int         `json:"progress"`
+	Rate        int64       `json:"ratePerSecond"`
 	Seed        int64       `json:"seed"`
 	FirstID     int64       `json:"firstId"`
 	Code        string      `json:"code"`

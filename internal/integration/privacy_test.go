@@ -46,7 +46,7 @@ func account(t testing.TB, s *stack) string {
 		}
 	}
 	u.User = url.UserPassword("m"+u.Path[1:], databasePassword)
-	u.RawQuery = "allowFallbackToPlaintext=false"
+	u.RawQuery = "timeout=5s"
 	return u.String()
 }
 

@@ -32,7 +32,7 @@ type Job struct {
 	Nat       []string `json:"nat,omitempty"` // RandomUser nationalities, lower case
 
 	ErrorCode  string     `json:"errorCode,omitempty"`  // set when FAILED
-	WaitReason WaitReason `json:"waitReason,omitempty"` // set while its source cannot deliver
+	WaitReason WaitReason `json:"waitReason,omitempty"` // set while its source cannot deliver, or the database does not serve
 
 	UndoRequested bool  `json:"undoRequested,omitempty"` // its users are to be removed
 	Undone        bool  `json:"undone,omitempty"`        // its users are removed
@@ -71,9 +71,10 @@ func (j *Job) Percent() int {
 	return int(min(99, (j.Processed+j.Rejected)*100/j.Requested))
 }
 
-// Rate returns the mean number of rows stored per second while the job ran; 0 before that and while it is paused.
+// Rate returns the mean number of rows stored per second while the job ran; 0 before that, and while it is paused or the
+// database does not serve.
 func (j *Job) Rate(now time.Time) int64 {
-	if j.StartedAt.IsZero() || j.Status == Paused {
+	if j.StartedAt.IsZero() || j.Status == Paused || j.WaitReason.OfStore() {
 		return 0
 	}
 	if !j.FinishedAt.IsZero() {
@@ -90,7 +91,7 @@ func (j *Job) ETA(now time.Time, upstream Allowance) (eta time.Duration, ok bool
 	if j.Status.Terminal() {
 		return 0, true
 	}
-	if j.Status == Paused {
+	if j.Status == Paused || j.WaitReason.OfStore() {
 		return 0, false
 	}
 	left := j.Requested - j.Processed - j.Rejected

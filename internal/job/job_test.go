@@ -136,6 +136,12 @@ func TestPercentRateETA(t *testing.T) {
 	if _, known := j.ETA(now, published); known || j.Rate(now) != 0 {
 		t.Error("a paused job has a rate or an ETA")
 	}
+	for _, source := range []string{SourceFaker, SourceRandomUser} {
+		stands := Job{Status: InProgress, Source: source, Requested: 100_000, Processed: 450, StartedAt: start, WaitReason: WaitStoreReadOnly}
+		if _, known := stands.ETA(now, published); known || stands.Rate(now) != 0 {
+			t.Error("a job that waits for the database has a rate or an ETA")
+		}
+	}
 	waiting := Job{Status: Pending, Requested: 10}
 	if _, known := waiting.ETA(now, published); known || waiting.Rate(now) != 0 {
 		t.Error("a job that has not started has a rate or an ETA")

@@ -181,7 +181,8 @@ func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
 
 // syncView repairs the live view where it is missing or has an older version of the job. At the same version it may
 // still be wrong in what changes without a new one: the counts of a job that stands still, when they were read before
-// its last batch, and the reason why it waits, when a slow worker showed it after another had gone on.
+// its last batch, and the reason why it waits, when a slow worker showed it after another had gone on. That it waits for the
+// database is shown by workers alone: the database cannot say so.
 func (s *Service) syncView(ctx context.Context, j job.Job) error {
 	live, ok, err := s.Live.Get(ctx, j.ID)
 	switch {
@@ -189,7 +190,7 @@ func (s *Service) syncView(ctx context.Context, j job.Job) error {
 		return err
 	case ok && live.Version > j.Version:
 		return nil
-	case ok && live.Version == j.Version && live.WaitReason == j.WaitReason &&
+	case ok && live.Version == j.Version && (live.WaitReason == j.WaitReason || live.WaitReason.OfStore()) &&
 		(j.Status.HoldsSlot() || live.Processed == j.Processed && live.Rejected == j.Rejected):
 		return nil
 	}

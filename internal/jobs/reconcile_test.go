@@ -24,14 +24,15 @@ func TestReconcileRepairsTheView(t *testing.T) {
 		shown *job.Job
 		want  bool
 	}{
-		"as it is":            {cancelled, &cancelled, false},
-		"lost":                {cancelled, nil, true},
-		"older":               {cancelled, change(cancelled, func(j *job.Job) { j.Version = 2 }), true},
-		"later":               {cancelled, change(cancelled, func(j *job.Job) { j.Version, j.Processed = 4, 0 }), false},
-		"read too early":      {cancelled, change(cancelled, func(j *job.Job) { j.Processed = 4 }), true},
-		"why it waited":       {running, change(running, func(j *job.Job) { j.WaitReason = job.WaitSourceSlow }), true},
-		"a batch went by":     {running, change(running, func(j *job.Job) { j.Processed = 16 }), false},
-		"a rejected row less": {cancelled, change(cancelled, func(j *job.Job) { j.Rejected = 1 }), true},
+		"as it is":               {cancelled, &cancelled, false},
+		"lost":                   {cancelled, nil, true},
+		"older":                  {cancelled, change(cancelled, func(j *job.Job) { j.Version = 2 }), true},
+		"later":                  {cancelled, change(cancelled, func(j *job.Job) { j.Version, j.Processed = 4, 0 }), false},
+		"read too early":         {cancelled, change(cancelled, func(j *job.Job) { j.Processed = 4 }), true},
+		"why it waited":          {running, change(running, func(j *job.Job) { j.WaitReason = job.WaitSourceSlow }), true},
+		"waits for the database": {running, change(running, func(j *job.Job) { j.WaitReason = job.WaitStoreReadOnly }), false},
+		"a batch went by":        {running, change(running, func(j *job.Job) { j.Processed = 16 }), false},
+		"a rejected row less":    {cancelled, change(cancelled, func(j *job.Job) { j.Rejected = 1 }), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

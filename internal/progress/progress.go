@@ -22,6 +22,9 @@ var putLua string
 //go:embed lua/chunk.lua
 var chunkLua string
 
+//go:embed lua/wait.lua
+var waitLua string
+
 // How long a job's hash lives: nothing leaks, and one that expired is rebuilt when somebody asks. That of a job that is not
 // over lives shortly, because a Redis that lost its last writes may show an older version of a job that is over by now, and
 // nobody looks at those any more.
@@ -32,15 +35,18 @@ const (
 
 // Live reads and writes the progress of jobs.
 type Live struct {
-	rdb        redis.UniversalClient
-	prefix     string // of every key
-	put, chunk *redis.Script
-	reads      reads
+	rdb              redis.UniversalClient
+	prefix           string // of every key
+	put, chunk, wait *redis.Script
+	reads            reads
 }
 
 // New shows progress through rdb, under keys that begin with prefix.
 func New(rdb redis.UniversalClient, prefix string) *Live {
-	return &Live{rdb: rdb, prefix: prefix, put: redis.NewScript(putLua), chunk: redis.NewScript(chunkLua), reads: reads{rdb: rdb}}
+	return &Live{
+		rdb: rdb, prefix: prefix, put: redis.NewScript(putLua), chunk: redis.NewScript(chunkLua), wait: redis.NewScript(waitLua),
+		reads: reads{rdb: rdb},
+	}
 }
 
 func (l *Live) key(id string) string { return l.prefix + ":job:{" + id + "}" }
@@ -75,6 +81,12 @@ func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected i
 	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{l.key(jobID)}, n, done, "r"+n, rejected).Err())
 }
 
+// WaitForStore shows that the job waits for the database, whose rows cannot say so, until one of its chunks moves on or the
+// job is shown anew. It has no effect when the job's hash is missing. Errors wrap job.ErrQueueUnavailable.
+func (l *Live) WaitForStore(ctx context.Context, jobID string, reason job.WaitReason) error {
+	return job.QueueUnavailable("live progress", l.wait.Run(ctx, l.rdb, []string{l.key(jobID)}, string(reason)).Err())
+}
+
 // Get returns the job as it is shown, its counts summed over the chunks; ok is false when it is not
 // shown. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err error) {
@@ -96,7 +108,13 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	// only grow.
 	var done, rejected int64
 	for field, value := range hash {
-		if field == "doc" || field == "v" {
+		switch field {
+		case "doc", "v":
+			continue
+		case "wait":
+			if j.Status.HoldsSlot() {
+				j.WaitReason = job.WaitReason(value)
+			}
 			continue
 		}
 		n, err := strconv.ParseInt(value, 10, 64)

@@ -123,6 +123,39 @@ func TestChunkWithoutJobIsDropped(t *testing.T) {
 	})
 }
 
+// That a job waits for the database is shown until one of its chunks moves on, or it is shown anew.
+func TestWaitForStore(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, l *Live, rdb *redis.Client) {
+		j := newJob()
+		check(t, l.WaitForStore(t.Context(), j.ID, job.WaitStoreDisk))
+		if n := rdb.Exists(t.Context(), l.key(j.ID)).Val(); n != 0 {
+			t.Error("a job that is not shown got a hash, which never expires")
+		}
+		check(t, l.Put(t.Context(), j, nil))
+		check(t, l.Chunk(t.Context(), j.ID, 0, 30, 2))
+		check(t, l.WaitForStore(t.Context(), j.ID, job.WaitStoreDisk))
+		waits := j
+		waits.Processed, waits.Rejected, waits.WaitReason = 28, 2, job.WaitStoreDisk
+		shown(t, l, waits)
+		check(t, l.Chunk(t.Context(), j.ID, 0, 30, 2)) // a late write, of what is shown already
+		shown(t, l, waits)
+		check(t, l.Chunk(t.Context(), j.ID, 1, 10, 0))
+		j.Processed, j.Rejected = 38, 2
+		shown(t, l, j)
+
+		check(t, l.WaitForStore(t.Context(), j.ID, job.WaitStoreDown))
+		j.Version, j.WaitReason = 1, job.WaitUpstreamSlow
+		check(t, l.Put(t.Context(), j, nil))
+		shown(t, l, j)
+
+		j.Version, j.WaitReason, j.Status = 2, "", job.Paused
+		check(t, l.Put(t.Context(), j, nil))
+		check(t, l.WaitForStore(t.Context(), j.ID, job.WaitStoreDown)) // of a worker that does not know
+		shown(t, l, j)
+	})
+}
+
 // Reads that go in one pipeline must not get each other's jobs, nor fail because the caller of another read gave up.
 func TestReadsAtOnceGetTheirOwn(t *testing.T) {
 	t.Parallel()

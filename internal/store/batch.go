@@ -37,14 +37,14 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 		case errors.Is(err, errNoRow):
 			return job.ErrFenced
 		case !classify(err).passing() || n == attempts || ctx.Err() != nil:
-			return translate("commit batch", err)
+			return s.refuse("commit batch", err)
 		case errors.Is(err, job.ErrUncertain):
 			// Whether the COMMIT took effect shows in the next run of the same transaction: its guard waits for the
 			// first one's lock, which a plain SELECT would not do.
 			unknown = true
 		}
 		if backoff(ctx, n) != nil {
-			return translate("commit batch", err)
+			return s.refuse("commit batch", err)
 		}
 	}
 }

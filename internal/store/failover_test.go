@@ -111,7 +111,7 @@ func send(c net.Conn, seq byte, body string) {
 func TestDemotedPrimaryIsLeft(t *testing.T) {
 	t.Parallel()
 	a := newAddress(t, 4)
-	s := storetest.Open(t, "mysql://root@"+a.Addr().String()+"/x?interpolateParams=true", store.Options{})
+	s := storetest.Open(t, "mysql://root@"+a.Addr().String()+"/x", store.Options{})
 	write := func(ctx context.Context) error {
 		return s.InTx(ctx, `UPDATE jobs SET version = 1`, `DELETE FROM users`)
 	}

@@ -37,6 +37,9 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 	db := s.w
 	var opts []goose.ProviderOption
 	if s.dialect.name == "mysql" {
+		if err := s.checkServer(ctx); err != nil {
+			return 0, translate("migrate", err)
+		}
 		// A connection of its own without the workers' short wait_timeout: an index on a large table takes
 		// minutes, during which the lock's connection is silent.
 		u, err := url.Parse(rawURL)

@@ -4,13 +4,12 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,7 +45,15 @@ type Store struct {
 	inserts statements
 	rtt     atomic.Int64 // estimate of the round trip, ns
 	ids     ids
-	maxIdle int // connections that may be open and idle, of MySQL
+
+	maxIdle  int       // connections that may be open and idle, of MySQL
+	database string    // its name, of MySQL
+	session  []setting // of each connection, of MySQL
+
+	// What Ready has found out.
+	ready   atomic.Pointer[answer] // when all was well
+	refused atomic.Pointer[answer] // the last write that was refused for good
+	probed  atomic.Bool            // all rights were there
 }
 
 // dialect is where the engines differ.
@@ -79,9 +86,9 @@ var (
 	}
 )
 
-// Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (MariaDB too; the query
-// takes go-sql-driver parameters such as tls=true) or sqlite:///path/to/file, as SQLiteURL writes it. It fails on a URL
-// that it does not understand, with a message that holds no password; use Ping to learn whether the database answers.
+// Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (or mariadb://; the query says what
+// is to be said of TLS, as ssl-mode=REQUIRED, and of timeouts) or sqlite:///path/to/file, as SQLiteURL writes it. It fails on a URL that it does not
+// understand, with a message that holds no password; use Ready to learn whether the database can serve.
 func Open(rawURL string, o Options) (*Store, error) {
 	if o.MaxConns == 0 {
 		o.MaxConns = 16
@@ -91,17 +98,16 @@ func Open(rawURL string, o Options) (*Store, error) {
 	}
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		// url.Error repeats its input, password and all.
-		return nil, errors.New("the database address is no URL: want mysql://user:password@host:3306/db or sqlite:///path")
+		return nil, errNoURL
 	}
 	s := &Store{lease: o.Lease, allowed: o.Deadline}
 	switch u.Scheme {
-	case "mysql":
+	case "mysql", "mariadb":
 		err = s.openMySQL(u, o)
 	case "sqlite":
 		err = s.openSQLite(rawURL, u, o)
 	default:
-		err = fmt.Errorf("the database address starts with %q: want mysql:// or sqlite://", u.Scheme)
+		err = fmt.Errorf("the database address starts with %q: want mysql://, mariadb:// or sqlite://", u.Scheme)
 	}
 	if err != nil {
 		return nil, err
@@ -116,8 +122,11 @@ func (s *Store) openMySQL(u *url.URL, o Options) error {
 		return err
 	}
 	idle := max(o.Lease*2/3, time.Second)
-	cfg.Params["wait_timeout"] = fmt.Sprint(int(idle.Seconds()))
-	cfg.Params["innodb_lock_wait_timeout"] = "5"
+	s.session = append(slices.Clip(settings),
+		setting{name: "wait_timeout", value: fmt.Sprint(int(idle.Seconds()))},
+		setting{name: "innodb_lock_wait_timeout", value: "5"},
+		setting{name: "lock_wait_timeout", value: "5"}) // for a table that is being altered, or a backup that locks all
+	setSession(cfg, s.session)
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return fmt.Errorf("the database address: %w", err)
@@ -128,43 +137,9 @@ func (s *Store) openMySQL(u *url.URL, o Options) error {
 	db.SetConnMaxIdleTime(idle / 2)
 	// A connection that only reads would stay with a demoted primary for ever.
 	db.SetConnMaxLifetime(time.Minute)
-	s.w, s.r, s.dialect, s.maxIdle = db, db, mysqlDialect, o.MaxConns
+	s.w, s.r, s.dialect = db, db, mysqlDialect
+	s.maxIdle, s.database = o.MaxConns, cfg.DBName
 	return nil
-}
-
-// mysqlConfig reads the URL, without the settings that only the worker's connections carry.
-func mysqlConfig(u *url.URL) (*mysql.Config, error) {
-	name := strings.TrimPrefix(u.Path, "/")
-	if u.Host == "" || name == "" {
-		return nil, errors.New("the database address wants a host and a database: mysql://user:password@host:3306/db")
-	}
-	cfg, err := mysql.ParseDSN("tcp(" + u.Host + ")/" + url.PathEscape(name) + "?" + u.RawQuery)
-	if err != nil {
-		return nil, errors.New("the database address has a parameter that the MySQL driver does not take")
-	}
-	cfg.User = u.User.Username()
-	cfg.Passwd, _ = u.User.Password()
-	// A statement that is not prepared for reuse takes one round trip instead of two, and nothing is left to close.
-	cfg.InterpolateParams = true
-	cfg.ClientFoundRows = true // "rows changed" means rows that matched, also when a value stays the same
-	// Whatever it tells of comes back as an error too, or is the end of an idle connection.
-	cfg.Logger = slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 5 * time.Second
-	}
-	if cfg.ReadTimeout == 0 {
-		cfg.ReadTimeout = 30 * time.Second
-	}
-	if cfg.WriteTimeout == 0 {
-		cfg.WriteTimeout = 30 * time.Second
-	}
-	if cfg.Params == nil {
-		cfg.Params = map[string]string{}
-	}
-	cfg.Params["time_zone"] = "'+00:00'"
-	// Whatever the server's default: a value that does not fit is an error, never cut.
-	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
-	return cfg, nil
 }
 
 // SQLiteURL returns the address, for Open, of the SQLite file that the path names, whatever characters it holds.
@@ -224,9 +199,4 @@ func (s *Store) Close() error {
 		return s.w.Close()
 	}
 	return errors.Join(s.r.Close(), s.w.Close())
-}
-
-// Ping returns nil when the database answers; the error wraps job.ErrStoreUnavailable when it does not.
-func (s *Store) Ping(ctx context.Context) error {
-	return translate("ping", s.r.PingContext(ctx))
 }

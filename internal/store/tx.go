@@ -40,7 +40,7 @@ func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error)
 			return nil
 		}
 		if !isRetryable(err) || n == attempts || backoff(ctx, n) != nil {
-			return translate(op, err) // the database's error, not that ctx ended during the wait
+			return s.refuse(op, err) // the database's error, not that ctx ended during the wait
 		}
 	}
 }
@@ -53,6 +53,13 @@ func isRetryable(err error) bool {
 		return true
 	}
 	return errors.Is(err, driver.ErrBadConn) && !errors.Is(err, job.ErrUncertain)
+}
+
+// refuse is translate for a write that was given up.
+func (s *Store) refuse(op string, err error) error {
+	err = translate(op, err)
+	s.noteRefused(err)
+	return err
 }
 
 // leave closes the connections that nobody uses, if err says that the server takes no writes: it may be a primary that was
@@ -113,7 +120,7 @@ func (s *Store) exec(ctx context.Context, op, query string, args ...any) (int64,
 		}
 		s.leave(err)
 		if !classify(err).passing() || n == attempts || backoff(ctx, n) != nil {
-			return 0, translate(op, err)
+			return 0, s.refuse(op, err)
 		}
 	}
 }

@@ -37,9 +37,10 @@ type Chunks interface {
 	Stall(ctx context.Context, c *job.Claim, reason string) error
 }
 
-// Progress shows how far a chunk is.
+// Progress shows how far a chunk is, and that its job waits for the database.
 type Progress interface {
 	Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error
+	WaitForStore(ctx context.Context, jobID string, reason job.WaitReason) error
 }
 
 // Importer imports chunks. All fields are required.
@@ -61,6 +62,7 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	c, err := w.Chunks.ClaimChunk(ctx, jobID, no)
 	if err != nil {
 		log.Warn("chunk not claimed", "err", err)
+		w.showStoreTrouble(ctx, jobID, job.StoreTrouble(err), log)
 		return
 	}
 	if c == nil {
@@ -178,6 +180,18 @@ func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *
 	}
 }
 
+// showStoreTrouble shows that the job waits for the database; reason is empty when it does not.
+func (w *Importer) showStoreTrouble(ctx context.Context, jobID string, reason job.WaitReason, log *slog.Logger) {
+	if reason == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := w.Progress.WaitForStore(ctx, jobID, reason); err != nil {
+		log.Debug("progress not shown", "err", err)
+	}
+}
+
 // endClaim ends a claim whose chunk is not done because of cause. The claim stays counted as a stall only when the
 // cause is a panic or an error of the chunk's own; a worker that dies or hangs does not come here, and so leaves its
 // stall too.
@@ -188,6 +202,7 @@ func (w *Importer) endClaim(c *job.Claim, cause error, log *slog.Logger) {
 	var wait *job.WaitError
 	var panicked *panicError
 	var err error
+	trouble := job.StoreTrouble(cause)
 	switch {
 	case errors.Is(cause, job.ErrFenced):
 		log.Info("chunk is somebody else's or over; stopped")
@@ -199,9 +214,10 @@ func (w *Importer) endClaim(c *job.Claim, cause error, log *slog.Logger) {
 		if err = w.Chunks.GiveBack(ctx, c, 0, ""); err == nil {
 			err = w.Jobs.Enqueue(ctx, c)
 		}
-	case errors.Is(cause, job.ErrStoreUnavailable):
-		log.Warn("chunk given back: the database is in trouble", "err", cause)
-		err = w.Chunks.GiveBack(ctx, c, 0, "database trouble")
+	case trouble != "":
+		log.Warn("chunk given back: the database is in trouble", "reason", trouble, "err", cause)
+		w.showStoreTrouble(ctx, c.Job.ID, trouble, log)
+		err = w.Chunks.GiveBack(ctx, c, 0, string(trouble))
 	case errors.As(cause, &panicked):
 		log.Error("chunk stalled", "err", cause, "stalls", c.Chunk.Stalls, "stack", string(panicked.stack))
 		err = w.Chunks.Stall(ctx, c, "panic")

@@ -82,7 +82,11 @@ func (r *fakeRedis) Put(_ context.Context, j job.Job, _ []job.Chunk) error {
 }
 
 func (r *fakeRedis) Chunk(_ context.Context, id string, _ int, done, _ int64) error {
-	return r.do(func() { j := r.shown[id]; j.Processed = done; r.shown[id] = j })
+	return r.do(func() { j := r.shown[id]; j.Processed, j.WaitReason = done, ""; r.shown[id] = j })
+}
+
+func (r *fakeRedis) WaitForStore(_ context.Context, id string, reason job.WaitReason) error {
+	return r.do(func() { j := r.shown[id]; j.WaitReason = reason; r.shown[id] = j })
 }
 
 // counting is a source whose user n has the age that n asks for; fail is asked before each batch.
@@ -279,6 +283,64 @@ func TestWaitIsNoFailure(t *testing.T) {
 	f.Import(t.Context(), j.ID, 0)
 	if got := f.job(t, j.ID); got.Processed != 25 || got.WaitReason != "" || f.redis.shown[j.ID].WaitReason != "" {
 		t.Fatalf("job %+v, shown %+v", got, f.redis.shown[j.ID])
+	}
+}
+
+// troubled is a store whose batches, or claims, fail with an error for as long as there is one.
+type troubled struct {
+	Chunks
+	batch, claim error
+}
+
+func (s *troubled) ClaimChunk(ctx context.Context, id string, no int) (*job.Claim, error) {
+	if s.claim != nil {
+		return nil, s.claim
+	}
+	return s.Chunks.ClaimChunk(ctx, id, no)
+}
+
+func (s *troubled) CommitBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int) error {
+	if s.batch != nil {
+		return s.batch
+	}
+	return s.Chunks.CommitBatch(ctx, c, users, rejected)
+}
+
+// A database that does not serve costs no stall, whatever the reason, and the job says why it waits until it goes on.
+func TestStoreTroubleIsNoFailure(t *testing.T) {
+	t.Parallel()
+	full := &job.StoreError{Reason: job.WaitStoreDisk, Err: errors.New("disk full")}
+	readOnly := &job.StoreError{Reason: job.WaitStoreReadOnly, Err: errors.New("read-only")}
+	for name, c := range map[string]struct {
+		batch, claim error
+		want         job.WaitReason
+	}{
+		"disk full":          {batch: full, want: job.WaitStoreDisk},
+		"commit uncertain":   {batch: fmt.Errorf("%w: %w", job.ErrUncertain, full), want: job.WaitStoreDisk},
+		"schema of tomorrow": {batch: fmt.Errorf("commit: %w", job.ErrSchema), want: job.WaitStoreSchema},
+		"read-only":          {claim: readOnly, want: job.WaitStoreReadOnly},
+		"gone":               {claim: job.ErrStoreUnavailable, want: job.WaitStoreDown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, counting{})
+			s := &troubled{Chunks: f.store, batch: c.batch, claim: c.claim}
+			f.Chunks = s
+			j := f.record(t)
+			f.reconcile(t)
+			for range 2 * job.MaxStalls {
+				f.Import(t.Context(), j.ID, 0)
+				f.reconcile(t)
+			}
+			if got := f.job(t, j.ID); got.Status != job.Pending || f.redis.shown[j.ID].WaitReason != c.want {
+				t.Fatalf("job %+v, shown %+v", got, f.redis.shown[j.ID])
+			}
+			s.batch, s.claim = nil, nil
+			f.Import(t.Context(), j.ID, 0)
+			if got := f.job(t, j.ID); got.Processed != 25 || f.redis.shown[j.ID].WaitReason != "" {
+				t.Fatalf("job %+v, shown %+v", got, f.redis.shown[j.ID])
+			}
+		})
 	}
 }
 

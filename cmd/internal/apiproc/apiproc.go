@@ -40,7 +40,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Log: s.Log,
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
-			{Name: "database", Ping: s.Store.Ping}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.CheckRedis},
+			{Name: "database", Ping: s.Store.Ready}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.CheckRedis},
 			// Were it not minor, a few large exports at once would take the whole API off its load balancer.
 			{Name: "temp_dir", Ping: func(context.Context) error { return httpapi.CheckTempDir(c.TempDir) }, Minor: true},
 		},

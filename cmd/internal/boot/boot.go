@@ -215,7 +215,7 @@ func (s *Stack) Ready(ctx context.Context) error { return s.ready(ctx, readyWith
 func (s *Stack) ready(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	if err := s.Store.Ping(ctx); err != nil {
+	if err := s.Store.Ready(ctx); err != nil {
 		return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(s.Config.Database), err)
 	}
 	if err := s.Store.SchemaCurrent(ctx); err != nil {

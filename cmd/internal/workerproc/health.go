@@ -33,6 +33,8 @@ func serveHealth(ctx context.Context, s *boot.Stack) (stop func(), err error) {
 			text := "not ready"
 			if unready, ok := errors.AsType[*job.UnreadyError](err); ok { // other errors may hold addresses and user names
 				text += ": " + unready.Reason
+			} else if reason := job.StoreTrouble(err); reason != "" {
+				text += ": " + string(reason)
 			}
 			http.Error(w, text, http.StatusServiceUnavailable)
 			return

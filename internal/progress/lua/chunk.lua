@@ -1,4 +1,5 @@
 -- Moves the progress of one chunk forward, never back: a late write of a fenced worker changes nothing.
+-- The job waits for the database no longer, which has just stored the rows.
 --
 -- KEYS[1]  hash of the job
 -- ARGV[1]  field of the rows done, ARGV[2] their number
@@ -11,6 +12,7 @@ end
 for i = 1, 3, 2 do
   if tonumber(ARGV[i + 1]) > tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') then
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    redis.call('HDEL', KEYS[1], 'wait')
   end
 end
 return 1

@@ -1,4 +1,5 @@
--- Shows a job: its document, and how far its chunks are.
+-- Shows a job: its document, and how far its chunks are. Whoever shows it has just read it from the database, so it waits
+-- for that no longer.
 --
 -- KEYS[1]  hash of the job
 -- ARGV[1]  version of the document; an older one than the stored never replaces it
@@ -17,5 +18,6 @@ if not newer then
   return 0
 end
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'doc', ARGV[2])
+redis.call('HDEL', KEYS[1], 'wait')
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
