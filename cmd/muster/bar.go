@@ -62,7 +62,7 @@ func (b *bar) set(n int64) {
 
 // say prints a line, above the bar.
 func (b *bar) say(text string) {
-	var out io.Writer = b.out
+	out := b.out
 	if b.drawn != nil {
 		out = b.drawn
 	}

@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/musterhq/muster/client"
+	"github.com/musterhq/muster/cmd/internal/boot"
 )
 
 // Every command that calls the API, against a real one: what was meant, and what the API refuses, in its words.
@@ -185,6 +188,22 @@ func TestNoAPI(t *testing.T) {
 	}
 }
 
+// A variable that is set to nothing, as docker compose passes it, is not set.
+func TestEmptyServer(t *testing.T) { // sets the environment, so it is not parallel
+	t.Setenv("MUSTER_URL", "")
+	var c commands
+	if _, err := boot.Parse("muster", "", &c, []string{"jobs"}, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	api, err := c.Jobs.List.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := api.ClientInterface.(*client.Client).Server; got != "http://127.0.0.1:8080/api/v1/" {
+		t.Errorf("the API is at %s", got)
+	}
+}
+
 // fakeJob serves a job that is never over, and calls polled with each look at it.
 func fakeJob(t *testing.T, polled func(n int, w http.ResponseWriter)) (url, id string) {
 	t.Helper()
@@ -208,26 +227,32 @@ func fakeJob(t *testing.T, polled func(n int, w http.ResponseWriter)) (url, id s
 func TestImportLeftAlone(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"import 1k", "jobs watch"} {
-		p := &process{stdout: t.Output(), stderr: t.Output()}
-		var stop func()
-		url, id := fakeJob(t, func(n int, w http.ResponseWriter) {
-			_, _ = fmt.Fprint(w, `{"status":"IN_PROGRESS","requestedCount":1000}`)
-			if n == 2 {
-				stop()
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := withCancel(t)
+			url, id := fakeJob(t, func(n int, w http.ResponseWriter) {
+				_, _ = fmt.Fprint(w, `{"status":"IN_PROGRESS","requestedCount":1000}`)
+				if n == 2 {
+					stop()
+				}
+			})
+			args := append(strings.Fields(command), "--server="+url, "--user=bob")
+			if command == "jobs watch" {
+				args = append(args, id)
+			}
+			err := execute(args, &process{ctx: ctx, stdout: t.Output(), stderr: t.Output()})
+			flags := " --server " + url + " --user bob"
+			if err == nil || !strings.Contains(err.Error(), "`muster jobs watch "+id+flags+"`") ||
+				!strings.Contains(err.Error(), "`muster jobs cancel "+id+flags+"`") || strings.Contains(err.Error(), "context") {
+				t.Errorf("interrupted: %v", err)
 			}
 		})
-		p.ctx, stop = withCancel(t)
-		args := append(strings.Fields(command), "--server="+url, "--user=bob")
-		if command == "jobs watch" {
-			args = append(args, id)
-		}
-		err := execute(args, p)
-		flags := " --server " + url + " --user bob"
-		if err == nil || !strings.Contains(err.Error(), "`muster jobs watch "+id+flags+"`") || !strings.Contains(err.Error(), "`muster jobs cancel "+id+flags+"`") ||
-			strings.Contains(err.Error(), "context") {
-			t.Errorf("%s, interrupted: %v", command, err)
-		}
 	}
+}
+
+// The same for one whose progress cannot be seen for the moment.
+func TestImportOutOfSight(t *testing.T) {
+	t.Parallel()
 	url, id := fakeJob(t, func(_ int, w http.ResponseWriter) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = fmt.Fprint(w, `{"message":"the database is away"}`)

@@ -88,6 +88,7 @@ func (s *Store) probes() []string {
 		`INSERT INTO users SELECT * FROM users WHERE FALSE`,
 		`INSERT INTO jobs SELECT * FROM jobs WHERE FALSE`,
 		`INSERT INTO job_chunks SELECT * FROM job_chunks WHERE FALSE`,
+		`INSERT INTO deployment SELECT * FROM deployment WHERE FALSE`,
 	}
 }
 

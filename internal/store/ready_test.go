@@ -51,7 +51,7 @@ func TestRightsAreChecked(t *testing.T) {
 	eachServer(t, func(t *testing.T, db *sql.DB, address string) {
 		all := map[string][]string{
 			"users": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "jobs": {"SELECT", "INSERT", "UPDATE"}, "job_chunks": {"SELECT", "INSERT", "UPDATE"},
-			"id_blocks": {"SELECT", "UPDATE"}, "schema_version": {"SELECT"},
+			"id_blocks": {"SELECT", "UPDATE"}, "deployment": {"SELECT", "INSERT"}, "schema_version": {"SELECT"},
 		}
 		rights := func(lacks string) (list []string) {
 			for table, verbs := range all {
