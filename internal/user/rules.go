@@ -117,7 +117,7 @@ var (
 // Prepare returns a text as the field stores it, in its Normal form without white space at its ends, and what is wrong with
 // that, nil when nothing is.
 func (f *Field) Prepare(s string) (stored string, fault *Fault) {
-	characters := len(s)
+	var characters int
 	if plain(s) {
 		s = strings.Trim(s, " ")
 		characters = len(s)

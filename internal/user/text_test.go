@@ -1,6 +1,7 @@
 package user
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode"
@@ -55,19 +56,42 @@ func FuzzNormal(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		got := Normal(s)
-		if again := Normal(got); again != got {
-			t.Fatalf("%+q becomes %+q and then %+q", s, got, again)
+	f.Fuzz(checkNormal)
+}
+
+// The same for texts of characters that have to do with one another, which a fuzzer hardly finds.
+func TestNormalOfOddTexts(t *testing.T) {
+	t.Parallel()
+	odd := []rune("aEk=<1 \u00a0\t“éµΩЖ强葛가ㄱﾠيکम്ക్తার👩🏽❤🏴©≠\u0301\u0308\u0338\u0323\u064b\u094d\u20e3\u1161\u11a8\u1100\u0958\u212a\u2126\u0344\u200b\u200c\u200d\u200e\u202e" +
+		"\u2066\u00ad\u034f\u061c\u0600\u115f\u180b\u180e\u3164\ufe0f\ufeff\U000e0041\U000e0100\U0001d15e")
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		text := make([]rune, r.IntN(12))
+		for i := range text {
+			text[i] = odd[r.IntN(len(odd))]
 		}
-		// Whoever typed the text in another of the equal forms gets the same.
-		if from := Normal(norm.NFD.String(s)); from != got && isText(s) {
-			t.Fatalf("%+q becomes %+q, decomposed %+q", s, got, from)
+		checkNormal(t, string(text))
+	}
+}
+
+func checkNormal(t *testing.T, s string) {
+	t.Helper()
+	got := Normal(s)
+	if again := Normal(got); again != got {
+		t.Fatalf("%+q becomes %+q and then %+q", s, got, again)
+	}
+	if !isText(s) {
+		return
+	}
+	if !norm.NFC.IsNormalString(got) {
+		t.Fatalf("%+q becomes %+q, which is not NFC", s, got)
+	}
+	// Whoever typed the text in another of the equal forms, or with something invisible around it, gets the same.
+	for _, same := range []string{norm.NFD.String(s), norm.NFC.String(s), "\ufeff" + s + "\u200b", strings.ReplaceAll(s, "a", "\u00ada\u2060")} {
+		if from := Normal(same); from != got {
+			t.Fatalf("%+q becomes %+q, but %+q becomes %+q", s, got, same, from)
 		}
-		if more := Normal("\ufeff" + s + "\u200b"); more != got && isText(s) {
-			t.Fatalf("%+q becomes %+q, with invisible ends %+q", s, got, more)
-		}
-	})
+	}
 }
 
 // isText reports whether s is UTF-8 and no piled-up marks, into which norm puts invisible joiners of its own.
@@ -96,7 +120,7 @@ func TestNormalOfALongText(t *testing.T) {
 	}
 }
 
-var texts = map[string]string{"ascii": "golda.heaney.1@example.com", "german": "Jürgen Müller", "persian": "نیایش سلطانی‌زاده"}
+var texts = map[string]string{"ascii": "golda.heaney.1@example.com", "german": "Jürgen Müller", "persian": "نیایش سلطانی\u200cزاده"}
 
 func TestNormalAllocatesNothing(t *testing.T) { // not parallel: AllocsPerRun counts the whole process
 	for name, text := range texts {
