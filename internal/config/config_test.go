@@ -17,7 +17,7 @@ func valid() Config {
 		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
 		MaxExports: 4, MaxQueueDepth: 10, Tiers: job.DefaultTiers, MaxCount: 10, WorkerConcurrency: 1, ChunkRows: 10, Window: 8, RandomUserURL: "https://x",
 		Lease: 15 * time.Second, ReconcileInterval: time.Second, SlotReserveLease: time.Minute, SlotLease: time.Minute,
-		DrainTimeout: time.Second, DBMaxConns: 4, RandomUserUsers: 20_000, RandomUserWindow: time.Minute, AdminPassword: "hunter2",
+		DrainTimeout: time.Second, DBMaxConns: 4, MaxFileBytes: 1, RandomUserUsers: 20_000, RandomUserWindow: time.Minute, AdminPassword: "hunter2",
 	}
 }
 
@@ -28,11 +28,12 @@ func TestCheckListsEverything(t *testing.T) {
 		t.Fatalf("valid settings: %v", err)
 	}
 	c.Database, c.Redis, c.Tiers, c.AdminPassword, c.AdminAddr, c.Lease, c.Window = "pg://u:hunter2@h", "x", "A:1", "", "0.0.0.0:1", 0, 0
+	c.Files, c.MaxFileBytes, c.FileRetention = "gs://u:hunter2@h", 1<<40, -1
 	err := c.Check()
 	if err == nil {
 		t.Fatal("bad settings passed")
 	}
-	for _, name := range []string{"DATABASE", "REDIS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW"} {
+	for _, name := range []string{"DATABASE", "REDIS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW", "FILES", "MAX_FILE_BYTES", "FILE_RETENTION"} {
 		if !strings.Contains(err.Error(), "MUSTER_"+name+": ") {
 			t.Errorf("no line for MUSTER_%s in:\n%v", name, err)
 		}
@@ -52,6 +53,23 @@ func TestPrintedWithoutSecrets(t *testing.T) {
 	}
 }
 
+func TestFilesURL(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ database, files, want string }{
+		{"mysql://h/db", "", ""},
+		{"mysql://h/db", "file:///f", "file:///f"},
+		{"sqlite://data/muster.db", "", "file://data/files"},
+		{"sqlite:///var/lib/muster.db?_pragma=x", "", "file:///var/lib/files"},
+		{"sqlite://muster.db", "", "file://files"},
+		{"sqlite:///var/lib/muster.db", "s3://k:s@b", "s3://k:s@b"},
+	} {
+		c := Config{Database: tt.database, Files: tt.files}
+		if got := c.FilesURL(); got != tt.want {
+			t.Errorf("%+v: %s", tt, got)
+		}
+	}
+}
+
 func TestRedact(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -64,6 +82,7 @@ func TestRedact(t *testing.T) {
 		"redis://h?password=sec@ret":                     "redis://***",
 		"redis://a:secret@h:1,rediss://:secret@h:2":      "redis://a:***@h:1,rediss://:***@h:2",
 		"redis-sentinel://u:secret@h:1,h:2/master?x=sec": "redis-sentinel://u:***@h:1,h:2/master",
+		"s3://key:sec%2Fret@bucket/a?endpoint=x":         "s3://key:***@bucket/a",
 		"u:secret@tcp(h:3306)/db":                        "***",
 	} {
 		if got := Redact(in); got != want {
