@@ -32,6 +32,9 @@ var muster = archtest.Rules{
 		"internal/export":    {"internal/invalid", "internal/user"},
 		"internal/filestore": {"internal/job"},
 
+		// An edge that is nothing but a protocol before the file store.
+		"internal/upload": {"internal/filestore", "internal/job"},
+
 		// A part of the store, which imports it.
 		"internal/store/search": {"internal/user"},
 
@@ -69,6 +72,7 @@ var muster = archtest.Rules{
 		"github.com/go-faker/faker":     {"internal/source"},
 		"github.com/alicebob/miniredis": {"internal/embedded"},
 		"github.com/minio":              {"internal/filestore"},
+		"github.com/tus":                {"internal/upload"},
 	},
 	NotLinked: map[string][]string{
 		// Helpers of tests start servers and drop databases.
