@@ -31,6 +31,10 @@ var muster = archtest.Rules{
 		"internal/tasks":      {"internal/job"},
 		"internal/source":     {"internal/job", "internal/user"},
 		"internal/export":     {"internal/formula", "internal/invalid", "internal/user"},
+		"internal/filestore":  {"internal/job"},
+
+		// An edge that is nothing but a protocol before the file store.
+		"internal/upload": {"internal/filestore", "internal/job"},
 
 		// A part of the store, which imports it.
 		"internal/store/search": {"internal/user"},
@@ -75,11 +79,13 @@ var muster = archtest.Rules{
 		"modernc.org/sqlite":            {"internal/store"},
 		"github.com/go-faker/faker":     {"internal/source"},
 		"github.com/alicebob/miniredis": {"internal/embedded"},
+		"github.com/minio":              {"internal/filestore"},
+		"github.com/tus":                {"internal/upload"},
 	},
 	NotLinked: map[string][]string{
 		// Helpers of tests start servers and drop databases.
 		"cmd/api":    {"github.com/go-faker/faker", "internal/testenv", "internal/store/storetest", "internal/integration"},
-		"cmd/worker": {"github.com/labstack/echo", "internal/testenv", "internal/store/storetest", "internal/integration"},
+		"cmd/worker": {"github.com/labstack/echo", "github.com/tus", "internal/testenv", "internal/store/storetest", "internal/integration"},
 		"cmd/muster": {"internal/testenv", "internal/store/storetest", "internal/integration"},
 	},
 	Untested: map[string]string{

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -23,7 +24,10 @@ type Config struct {
 	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db or mariadb://…, user and password percent-encoded, for TLS with ?ssl-mode=REQUIRED or VERIFY_IDENTITY; or sqlite:///path/to/file."`
 	Redis    string `env:"MUSTER_REDIS" default:"redis://127.0.0.1:6379/0" secret:"url" help:"redis://, rediss:// (TLS), several addresses joined by commas (a cluster), or redis-sentinel://host:port,host:port/name."`
 
-	RedisPrefix string `env:"MUSTER_REDIS_PREFIX" default:"muster" help:"What every key in Redis begins with: deployments that share a database of Redis need one each."`
+	RedisPrefix   string        `env:"MUSTER_REDIS_PREFIX" default:"muster" help:"What every key in Redis begins with: deployments that share a database of Redis need one each."`
+	Files         string        `env:"MUSTER_FILES" secret:"url" help:"Where files that are imported lie: file:///path, a folder that APIs and workers share, or s3://key:secret@bucket/prefix?region=…&endpoint=https://host (without key: as Amazon's tools find it; without endpoint: Amazon). Empty: beside a SQLite file, otherwise files cannot be imported."`
+	MaxFileBytes  int64         `env:"MUSTER_MAX_FILE_BYTES" default:"20000000000" help:"Bytes of the largest file that is taken."`
+	FileRetention time.Duration `env:"MUSTER_FILE_RETENTION" default:"168h" help:"How long a file stays when its job is over."`
 
 	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
 	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`
@@ -69,6 +73,15 @@ func (c *Config) EffectiveBatchRows() int {
 		return 25_000
 	}
 	return 1000
+}
+
+// FilesURL is Files, or the folder beside a SQLite file. Empty: there is none, and files cannot be imported.
+func (c *Config) FilesURL() string {
+	file, sqlite := strings.CutPrefix(c.Database, "sqlite://")
+	if c.Files != "" || !sqlite {
+		return c.Files
+	}
+	return "file://" + filepath.Join(filepath.Dir(file), "files")
 }
 
 // Upstream is what RandomUser.me allows the fleet.
@@ -143,25 +156,7 @@ func (c *Config) Check() error {
 	bad := func(name, format string, args ...any) {
 		errs = append(errs, fmt.Errorf(name+": "+format, args...))
 	}
-	switch scheme, _, _ := strings.Cut(c.Database, "://"); scheme {
-	case "mysql", "mariadb", "sqlite": // internal/store says what is wrong with the rest
-	default:
-		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db, mariadb://… or sqlite:///path/to/file")
-	}
-	if _, err := ParseRedis(c.Redis); err != nil {
-		bad("MUSTER_REDIS", "%w", err)
-	}
-	if !redisPrefix.MatchString(c.RedisPrefix) || c.RedisPrefix == "asynq" {
-		bad("MUSTER_REDIS_PREFIX", "want 1 to 32 of the characters A-Z a-z 0-9 . _ -, and not asynq, which is the queue's own")
-	}
-	for _, text := range c.CORSOrigins {
-		if _, err := origin(text); err != nil {
-			bad("MUSTER_CORS_ORIGINS", "%w", err)
-		}
-	}
-	if u, err := url.Parse(c.RandomUserURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		bad("MUSTER_RANDOMUSER_URL", "want http://host or https://host")
-	}
+	c.checkURLs(bad)
 	if _, err := job.ParseTiers(c.Tiers); err != nil {
 		bad("MUSTER_TIERS", "%w; the default is %s", err, job.DefaultTiers)
 	}
@@ -171,6 +166,7 @@ func (c *Config) Check() error {
 		v, low, high int64
 	}{
 		{"MUSTER_MAX_COUNT", c.MaxCount, 1, 1_000_000_000},
+		{"MUSTER_MAX_FILE_BYTES", c.MaxFileBytes, 1, 80_000_000_000}, // a bucket takes 10,000 blocks of 8 MiB
 		{"MUSTER_WORKER_CONCURRENCY", int64(c.WorkerConcurrency), 1, 1000},
 		{"MUSTER_RANDOMUSER_USERS", c.RandomUserUsers, job.RandomUserPage, 1 << 40}, // a page is taken whole
 		{"MUSTER_BATCH_ROWS", int64(c.BatchRows), 0, 100_000},
@@ -190,6 +186,7 @@ func (c *Config) Check() error {
 	}{
 		{"MUSTER_LEASE", c.Lease, time.Second, time.Hour},
 		{"MUSTER_RANDOMUSER_WINDOW", c.RandomUserWindow, time.Second, 24 * time.Hour},
+		{"MUSTER_FILE_RETENTION", c.FileRetention, 0, 365 * 24 * time.Hour},
 		{"MUSTER_JOB_DEADLINE", c.JobDeadline, 0, 365 * 24 * time.Hour},
 		{"MUSTER_RECONCILE_INTERVAL", c.ReconcileInterval, 50 * time.Millisecond, time.Minute},
 		{"MUSTER_SLOT_RESERVE_LEASE", c.SlotReserveLease, time.Second, time.Hour},
@@ -201,6 +198,31 @@ func (c *Config) Check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) checkURLs(bad func(name, format string, args ...any)) {
+	switch scheme, _, _ := strings.Cut(c.Database, "://"); scheme {
+	case "mysql", "mariadb", "sqlite": // internal/store says what is wrong with the rest
+	default:
+		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db, mariadb://… or sqlite:///path/to/file")
+	}
+	if scheme, where, _ := strings.Cut(c.Files, "://"); c.Files != "" && (scheme != "file" && scheme != "s3" || where == "") {
+		bad("MUSTER_FILES", "want file:///path or s3://key:secret@bucket/prefix?region=…&endpoint=…")
+	}
+	if _, err := ParseRedis(c.Redis); err != nil {
+		bad("MUSTER_REDIS", "%w", err)
+	}
+	if !redisPrefix.MatchString(c.RedisPrefix) || c.RedisPrefix == "asynq" {
+		bad("MUSTER_REDIS_PREFIX", "want 1 to 32 of the characters A-Z a-z 0-9 . _ -, and not asynq, which is the queue's own")
+	}
+	for _, text := range c.CORSOrigins {
+		if _, err := origin(text); err != nil {
+			bad("MUSTER_CORS_ORIGINS", "%w", err)
+		}
+	}
+	if u, err := url.Parse(c.RandomUserURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		bad("MUSTER_RANDOMUSER_URL", "want http://host or https://host")
+	}
 }
 
 func (c *Config) checkAddrs(bad func(name, format string, args ...any)) {

@@ -19,7 +19,7 @@ func valid() Config {
 		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", RedisPrefix: job.DefaultPrefix, HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
 		MaxExports: 4, MaxQueueDepth: 10, Tiers: job.DefaultTiers, MaxCount: 10, WorkerConcurrency: 1, ChunkRows: 10, Window: 8, RandomUserURL: "https://x",
 		Lease: 15 * time.Second, ReconcileInterval: time.Second, SlotReserveLease: time.Minute, SlotLease: time.Minute,
-		DrainTimeout: time.Second, DBMaxConns: 4, RandomUserUsers: 20_000, RandomUserWindow: time.Minute, AdminPassword: "hunter2",
+		DrainTimeout: time.Second, DBMaxConns: 4, MaxFileBytes: 1, RandomUserUsers: 20_000, RandomUserWindow: time.Minute, AdminPassword: "hunter2",
 	}
 }
 
@@ -31,11 +31,12 @@ func TestCheckListsEverything(t *testing.T) {
 	}
 	c.RedisPrefix, c.CORSOrigins = "a:b", []string{"*"}
 	c.Database, c.Redis, c.Tiers, c.AdminPassword, c.AdminAddr, c.Lease, c.Window = "pg://u:hunter2@h", "x", "A:1", "", "0.0.0.0:1", 0, 0
+	c.Files, c.MaxFileBytes, c.FileRetention = "gs://u:hunter2@h", 1<<40, -1
 	err := c.Check()
 	if err == nil {
 		t.Fatal("bad settings passed")
 	}
-	for _, name := range []string{"DATABASE", "REDIS", "REDIS_PREFIX", "CORS_ORIGINS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW"} {
+	for _, name := range []string{"DATABASE", "REDIS", "REDIS_PREFIX", "CORS_ORIGINS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW", "FILES", "MAX_FILE_BYTES", "FILE_RETENTION"} {
 		if !strings.Contains(err.Error(), "MUSTER_"+name+": ") {
 			t.Errorf("no line for MUSTER_%s in:\n%v", name, err)
 		}
@@ -67,6 +68,23 @@ func TestPrintedWithoutSecrets(t *testing.T) {
 	got := fmt.Sprint((&c).LogValue())
 	if strings.Contains(got, "hunter2") || !strings.Contains(got, "u:***@h:3306/db") {
 		t.Errorf("printed: %s", got)
+	}
+}
+
+func TestFilesURL(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ database, files, want string }{
+		{"mysql://h/db", "", ""},
+		{"mysql://h/db", "file:///f", "file:///f"},
+		{"sqlite://data/muster.db", "", "file://data/files"},
+		{"sqlite:///var/lib/team%231/muster.db", "", "file:///var/lib/team%231/files"},
+		{"sqlite://muster.db", "", "file://files"},
+		{"sqlite:///var/lib/muster.db", "s3://k:s@b", "s3://k:s@b"},
+	} {
+		c := Config{Database: tt.database, Files: tt.files}
+		if got := c.FilesURL(); got != tt.want {
+			t.Errorf("%+v: %s", tt, got)
+		}
 	}
 }
 

@@ -111,6 +111,7 @@ func TestParseRedisRefuses(t *testing.T) {
 func TestRedact(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
+		"s3://key:sec%2Fret@bucket/a?endpoint=x":         "s3://key:***@bucket/a",
 		"sqlite:///var/lib/muster.db":                    "sqlite:///var/lib/muster.db",
 		"sqlite://team#1/muster.db":                      "sqlite://team",
 		"redis://h:6379/0":                               "redis://h:6379/0",

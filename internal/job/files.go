@@ -1,0 +1,39 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Sentinels of the file store and of uploads to it.
+var (
+	// ErrFilesUnavailable: the file store cannot be reached, or does not let itself be written. What was to be written
+	// is not there.
+	ErrFilesUnavailable = errors.New("the file store is not available")
+	// ErrNoSpace: the file store is full. What was to be written is not there.
+	ErrNoSpace = errors.New("the file store is full")
+	// ErrFileNotFound: the file store has no such object.
+	ErrFileNotFound = errors.New("file not found")
+	// ErrUploadNotFound: there is no such upload, it has another owner, or it was left unfinished for too long.
+	ErrUploadNotFound = errors.New("upload not found")
+	// ErrUploadUnfinished: not all bytes of the upload are there yet.
+	ErrUploadUnfinished = errors.New("the upload is not finished")
+	// ErrUploadConflict: the bytes do not begin where the upload stands, or another request took it over. The client asks
+	// where it stands and goes on from there.
+	ErrUploadConflict = errors.New("the upload stands elsewhere, or another request continues it")
+)
+
+// FileTooLargeError: the file has more bytes than it may.
+type FileTooLargeError struct{ Max int64 }
+
+func (e *FileTooLargeError) Error() string {
+	return fmt.Sprintf("the file is larger than %d bytes", e.Max)
+}
+
+// UploadError: a request breaks the protocol of resumable uploads.
+type UploadError struct {
+	Status  int    // of HTTP, 4xx
+	Message string // for the client's author
+}
+
+func (e *UploadError) Error() string { return e.Message }

@@ -1,0 +1,166 @@
+// Package upload takes files in pieces, by the protocol tus 1.0 (https://tus.io/protocols/resumable-upload): a client whose
+// connection broke asks how far its upload is and goes on from there, at any API process. The protocol is tusd's; what
+// has arrived is a filestore.Growing, which survives the process.
+package upload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+	"github.com/tus/tusd/v2/pkg/handler"
+	"golang.org/x/exp/slog"
+
+	"github.com/musterhq/muster/internal/filestore"
+	"github.com/musterhq/muster/internal/job"
+)
+
+// Config is what New wants. Every field is required.
+type Config struct {
+	Files  *filestore.Store
+	Max    int64         // bytes of one upload
+	Expiry time.Duration // how long an upload may stand unfinished without another byte
+	// Owner returns the caller of a request: nobody else sees its uploads.
+	Owner func(r *http.Request) (string, error)
+	// Fail answers a request with an error: of Owner, *job.UploadError, *job.FileTooLargeError, job.ErrUploadNotFound,
+	// job.ErrUploadConflict, job.ErrFilesUnavailable, job.ErrNoSpace, or one that is a fault of ours. Tus-Resumable is set.
+	Fail func(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// Uploads serves uploads and finds them.
+type Uploads struct {
+	Config
+	tus     *handler.UnroutedHandler
+	handler http.Handler
+}
+
+// Upload is a finished upload.
+type Upload struct {
+	ID     string
+	Object string // its name in the file store
+	Size   int64  // bytes
+	SHA256 string // hexadecimal
+
+	// What the client says it is, without control characters: text to show, never a path.
+	FileName    string
+	ContentType string
+}
+
+// New returns the Uploads. They serve any path that ends in /uploads or /uploads/<id>.
+func New(c Config) (*Uploads, error) {
+	u := &Uploads{Config: c}
+	composer := handler.NewStoreComposer()
+	composer.UseCore(dataStore{u})
+	composer.UseTerminater(dataStore{u})
+	var err error
+	u.tus, err = handler.NewUnroutedHandler(handler.Config{
+		StoreComposer: composer, MaxSize: c.Max, BasePath: base, DisableDownload: true,
+		Cors:                    &handler.CorsConfig{Disable: true}, // the caller's affair
+		PreUploadCreateCallback: keepMetadata,
+		Logger:                  slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1})),
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.handler = u.tus.Middleware(http.HandlerFunc(u.route))
+	return u, nil
+}
+
+// Find returns a finished upload. Errors: job.ErrUploadNotFound, job.ErrUploadUnfinished, the store's.
+func (u *Uploads) Find(ctx context.Context, owner, id string) (*Upload, error) {
+	g, n, err := u.find(ctx, owner, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case !g.Done():
+		return nil, job.ErrUploadUnfinished
+	}
+	return &Upload{ID: id, Object: g.Name, Size: g.Size, SHA256: g.SHA256(), FileName: n.FileName, ContentType: n.ContentType}, nil
+}
+
+// note is what the store keeps of an upload beside its bytes.
+type note struct {
+	Owner       string `json:"owner"`
+	FileName    string `json:"fileName,omitempty"`
+	ContentType string `json:"contentType,omitempty"`
+}
+
+func (u *Uploads) find(ctx context.Context, owner, id string) (*filestore.Growing, *note, error) {
+	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id { // Parse takes other forms too
+		return nil, nil, job.ErrUploadNotFound
+	}
+	g, err := u.Files.Growing(ctx, ObjectName(id))
+	if err != nil {
+		return nil, nil, notFound(err)
+	}
+	var n note
+	if err := json.Unmarshal(g.Note, &n); err != nil {
+		return nil, nil, fmt.Errorf("the note of upload %s: %w", id, err)
+	}
+	if n.Owner != owner || !g.Done() && time.Since(g.Modified) > u.Expiry {
+		return nil, nil, job.ErrUploadNotFound
+	}
+	return g, &n, nil
+}
+
+// ObjectName is the name in the file store of the upload.
+func ObjectName(id string) string { return "uploads/" + id }
+
+// notFound translates what the store says of an upload that is not there.
+func notFound(err error) error {
+	if errors.Is(err, job.ErrFileNotFound) {
+		return fmt.Errorf("%w: %w", job.ErrUploadNotFound, err)
+	}
+	return err
+}
+
+const (
+	fileName    = "filename" // of tus's metadata, the names that its clients use
+	contentType = "filetype"
+	// maxText is the longest text of metadata that is kept, in bytes.
+	maxText = 255
+)
+
+// keepMetadata keeps of what the client says only what is used, as text.
+func keepMetadata(hook handler.HookEvent) (handler.HTTPResponse, handler.FileInfoChanges, error) {
+	meta := handler.MetaData{}
+	for name, value := range hook.Upload.MetaData {
+		switch name {
+		case fileName:
+			// The last name of a path, also of one from Windows.
+			value = path.Base("/" + strings.ReplaceAll(value, `\`, "/"))
+			if value == "/" || value == ".." || value == "." {
+				value = ""
+			}
+		case contentType:
+		default:
+			continue
+		}
+		if value = text(value); value != "" {
+			meta[name] = value
+		}
+	}
+	return handler.HTTPResponse{}, handler.FileInfoChanges{MetaData: meta}, nil
+}
+
+// text returns s as far as it can be shown: valid UTF-8, without control characters, and not too long.
+func text(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "")
+	}
+	return s
+}
