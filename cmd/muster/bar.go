@@ -17,6 +17,7 @@ type bar struct {
 	unit  string
 	total int64 // 0: unknown
 	start time.Time
+	from  int64 // what was done at the start; -1: not known yet
 
 	drawn *mpb.Progress // nil in a pipe
 	line  *mpb.Bar
@@ -25,7 +26,7 @@ type bar struct {
 
 // newBar shows progress on out; total is 0 when it is not known.
 func newBar(out io.Writer, unit string, total int64) *bar {
-	b := &bar{out: out, unit: unit, total: total, start: time.Now(), shown: -1}
+	b := &bar{out: out, unit: unit, total: total, start: time.Now(), from: -1, shown: -1}
 	if !interactive(out) {
 		return b
 	}
@@ -45,8 +46,11 @@ func (b *bar) set(n int64) {
 		b.line.SetCurrent(n)
 		return
 	}
+	if b.from < 0 {
+		b.from = n
+	}
 	elapsed := time.Since(b.start)
-	rate := int64(float64(n) / max(elapsed.Seconds(), 0.001))
+	rate := int64(float64(n-b.from) / max(elapsed.Seconds(), 0.1)) // the first moments say nothing about a second
 	if b.total == 0 {
 		if second := int64(elapsed.Seconds()); second > max(b.shown, 0) {
 			b.shown = second
@@ -56,7 +60,7 @@ func (b *bar) set(n int64) {
 	}
 	if tenth := n * 10 / b.total; tenth > b.shown {
 		b.shown = tenth
-		fmt.Fprintf(b.out, "  %3d %%  %d %s, %d a second\n", tenth*10, n, b.unit, rate)
+		fmt.Fprintf(b.out, "  %3d %%  %d %s, %d a second\n", n*100/b.total, n, b.unit, rate)
 	}
 }
 

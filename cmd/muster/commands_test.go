@@ -119,7 +119,7 @@ func exportToFiles(t *testing.T, call func(...string) said) {
 		"export -o " + filepath.Join(dir, "none", "users.csv"):             {filepath.Join(dir, "none"), "no such file or directory"},
 		"export -o " + filepath.Join(file, "users.csv"):                    {"not a directory", file},
 		"export -o " + dir + " --format=csv":                               {dir, "is a directory"},
-		"export -o " + filepath.Join(dir, "users.xlsx"):                    {".xlsx", ".ndjson, .json, .parquet or .avro"},
+		"export -o " + filepath.Join(dir, "users.xlsx"):                    {".xlsx", ".json, .parquet or .avro"},
 		"export -o " + filepath.Join(dir, "bad.csv") + " --max-age 0":      {"maxAge", "150"},
 		"export -o " + filepath.Join(dir, "bad.csv") + " --job=" + newID(): {"job not found", "job"},
 	} {

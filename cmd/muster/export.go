@@ -21,7 +21,8 @@ type exportCommand struct {
 	Format   *string    `enum:"csv,ndjson,json,parquet,avro" help:"csv, ndjson, json, parquet or avro; by default what the file's ending says, or csv where it has none."`
 	Compress *string    `enum:"gzip,zstd" help:"gzip or zstd; by default what the file's ending says."`
 	Fields   []string   `sep:"none" help:"Only these columns, in this order: id,email."`
-	Raw      bool       `help:"CSV without the guard against spreadsheet formulas."`
+	Raw      bool       `xor:"csv" help:"CSV without the guard against spreadsheet formulas."`
+	Excel    bool       `xor:"csv" help:"CSV that Excel reads as UTF-8, by a byte order mark."`
 	Job      *uuid.UUID `help:"Only the users of this job."`
 }
 
@@ -133,16 +134,19 @@ func (e *exportCommand) params() (*client.ExportUsersParams, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw := ""
-	if e.Raw {
-		raw = "raw"
+	variant := ""
+	switch {
+	case e.Raw:
+		variant = "raw"
+	case e.Excel:
+		variant = "excel"
 	}
 	identity := "identity" // Go would ask for gzip by itself, which costs more than it saves nearby
 	params := &client.ExportUsersParams{
 		AcceptEncoding: &identity,
 		Name:           e.Name, City: e.City, State: e.State, Email: e.Email, Gender: e.Gender,
 		Age: e.Age, MinAge: e.MinAge, MaxAge: e.MaxAge, Deleted: e.Deleted,
-		Format: given(format), Compress: given(compress), Fields: list(e.Fields), Csv: given(raw),
+		Format: given(format), Compress: given(compress), Fields: list(e.Fields), Csv: given(variant),
 	}
 	if e.Job != nil {
 		params.JobID, params.Caller = e.Job, &e.User
@@ -176,8 +180,10 @@ func (e *exportCommand) formatOf() (format, compress string, err error) {
 	switch {
 	case e.Output == "":
 		return "", "", errors.New("--output wants a file, or - for standard output")
+	case strings.Trim(ending, ".") == "" && ending != "":
+		return "", "", fmt.Errorf("%s is a folder: name a file", e.Output)
 	case format == "" && ending != "":
-		return "", "", fmt.Errorf("%q is no format to export: name the file .csv, .ndjson, .json, .parquet or .avro, with .gz or .zst behind if compressed, or choose by --format", ending)
+		return "", "", fmt.Errorf("%q is no format to export: name the file .csv, .ndjson (or .jsonl), .json, .parquet or .avro, with .gz or .zst behind if compressed, or choose by --format", ending)
 	case packed != "" && (format == "parquet" || format == "avro"):
 		return "", "", fmt.Errorf("a %s file is compressed inside: leave %s out of its name, and use --compress", format, packed)
 	}

@@ -63,6 +63,9 @@ func (r *remote) watch(p *process, c *client.ClientWithResponses, id client.JobI
 	j, err := follow(p.ctx, p.stdout, c, r.User, id)
 	refused, ok := errors.AsType[*client.APIError](err)
 	switch {
+	case j != nil && (j.Undone != nil && *j.Undone || strings.HasPrefix(j.Message, "Undoing")): // whatever the import had come to
+		_, err := fmt.Fprintln(p.stdout, j.Message)
+		return err
 	case err == nil:
 		_, err := fmt.Fprintf(p.stdout, "Imported %d users, ids %d to %d, %d a second.\n", j.ProcessedCount, j.FirstID, j.LastID, j.RatePerSecond)
 		return err

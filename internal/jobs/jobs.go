@@ -77,6 +77,9 @@ type Service struct {
 	Live   Live
 	Tiers  job.Tiers
 	Window int // tasks of one job that may be in the queue
+	// AtOnce is how many jobs ReconcileAll works on at once, each with at most one connection to the database; 0: 1. More
+	// than one, so that a job whose rows are locked does not keep the others waiting until its time is up.
+	AtOnce int
 	Log    *slog.Logger
 
 	// For Submit only.

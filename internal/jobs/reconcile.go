@@ -250,10 +250,6 @@ func (s *Service) RunReconciler(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// reconcileAtOnce is how many jobs are worked on at once, each with at most one connection to the database. More than one, so
-// that a job whose rows are locked does not keep the others waiting until its time is up.
-const reconcileAtOnce = 4
-
 // ReconcileAll reconciles every job that is not finalized. An error of one job is logged and does not keep the others
 // waiting; the error returned is that of reading the list.
 func (s *Service) ReconcileAll(ctx context.Context) error {
@@ -263,7 +259,7 @@ func (s *Service) ReconcileAll(ctx context.Context) error {
 			return err
 		}
 		var wg sync.WaitGroup
-		slots := make(chan struct{}, reconcileAtOnce)
+		slots := make(chan struct{}, max(1, s.AtOnce))
 		for i := range list {
 			slots <- struct{}{}
 			wg.Go(func() {

@@ -85,7 +85,7 @@ func TestReconcileAllPassesAStuckJob(t *testing.T) {
 		r.ids = append(r.ids, fmt.Sprintf("%03d", n))
 	}
 	r.stuck = r.ids[0]
-	s.Repair = r
+	s.Repair, s.AtOnce = r, 2
 	done := make(chan error)
 	go func() { done <- s.ReconcileAll(t.Context()) }()
 	var got []string

@@ -81,7 +81,7 @@ func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected i
 	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{l.key(jobID)}, n, done, "r"+n, rejected).Err())
 }
 
-// WaitForStore shows that the job waits for the database, whose rows cannot say so, until one of its chunks moves on or the
+// WaitForStore shows for a minute that the job waits for the database, whose rows cannot say so, unless one of its chunks moves on or the
 // job is shown anew. It has no effect when the job's hash is missing. Errors wrap job.ErrQueueUnavailable.
 func (l *Live) WaitForStore(ctx context.Context, jobID string, reason job.WaitReason) error {
 	return job.QueueUnavailable("live progress", l.wait.Run(ctx, l.rdb, []string{l.key(jobID)}, string(reason)).Err())
@@ -112,8 +112,8 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 		case "doc", "v":
 			continue
 		case "wait":
-			if j.Status.HoldsSlot() {
-				j.WaitReason = job.WaitReason(value)
+			if reason, at, _ := strings.Cut(value, "@"); j.Status.HoldsSlot() && recent(at) {
+				j.WaitReason = job.WaitReason(reason)
 			}
 			continue
 		}
@@ -129,4 +129,14 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	}
 	j.Processed, j.Rejected = done-rejected, rejected
 	return j, true, nil
+}
+
+// waitBelieved is how long a job is said to wait for the database after a worker has seen so. Workers try several times as
+// often while it lasts; a job behind others would say so long after the database is back.
+const waitBelieved = time.Minute
+
+// recent reports whether a time, in seconds since 1970, is no longer ago than waitBelieved.
+func recent(at string) bool {
+	seconds, err := strconv.ParseInt(at, 10, 64)
+	return err == nil && time.Since(time.Unix(seconds, 0)) < waitBelieved
 }

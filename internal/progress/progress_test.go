@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -143,6 +144,10 @@ func TestWaitForStore(t *testing.T) {
 		check(t, l.Chunk(t.Context(), j.ID, 1, 10, 0))
 		j.Processed, j.Rejected = 38, 2
 		shown(t, l, j)
+
+		check(t, l.WaitForStore(t.Context(), j.ID, job.WaitStoreDown))
+		check(t, rdb.HSet(t.Context(), l.key(j.ID), "wait", "store_down@"+strconv.FormatInt(time.Now().Add(-2*waitBelieved).Unix(), 10)).Err())
+		shown(t, l, j) // the job has waited behind others since then
 
 		check(t, l.WaitForStore(t.Context(), j.ID, job.WaitStoreDown))
 		j.Version, j.WaitReason = 1, job.WaitUpstreamSlow

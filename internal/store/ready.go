@@ -11,23 +11,27 @@ import (
 )
 
 // recently is how long Ready answers as it did last: while all was well, so that probes of a fleet cost little, and after a
-// write that the database refused, which Ready's own statements may not show: a full disk still takes small ones.
+// write that the database refused.
 const recently = 5 * time.Second
 
-// answer is what became of something.
+// diskFull is the same for a write that a full disk refused. It still takes small ones, and so Ready's own: a load balancer
+// that brought requests back at once would bring the next refusal.
+const diskFull = 30 * time.Second
+
+// answer is what Ready answers for a while.
 type answer struct {
-	err error
-	at  time.Time
+	err   error
+	until time.Time
 }
 
 // Ready returns nil when the database can do all that Muster asks of it: it answers, the server is of a known version, a
 // session is as it should be, the account may do what it has to, and writes are taken. It does not look at the schema. The
 // error is a *job.StoreError that says why, unless ctx ended.
 func (s *Store) Ready(ctx context.Context) error {
-	if a := s.refused.Load(); a != nil && time.Since(a.at) < recently {
+	if a := s.refused.Load(); a != nil && time.Now().Before(a.until) {
 		return a.err
 	}
-	if a := s.ready.Load(); a != nil && time.Since(a.at) < recently {
+	if a := s.ready.Load(); a != nil && time.Now().Before(a.until) {
 		return nil
 	}
 	check := s.checkMySQL
@@ -37,7 +41,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	err := translate("check", check(ctx))
 	switch {
 	case err == nil, errors.Is(err, job.ErrSchema): // a table or a column that is missing is the affair of SchemaCurrent
-		s.ready.Store(&answer{at: time.Now()})
+		s.ready.Store(&answer{until: time.Now().Add(recently)})
 		return nil
 	case job.StoreTrouble(err) == "" && ctx.Err() == nil: // a server that does not understand what the others do
 		return &job.StoreError{Reason: job.WaitStoreUnsuitable, Err: err}
@@ -52,8 +56,10 @@ func (s *Store) noteRefused(err error) {
 		return
 	}
 	switch e.Reason {
-	case job.WaitStoreDisk, job.WaitStoreReadOnly, job.WaitStoreDenied:
-		s.refused.Store(&answer{err: err, at: time.Now()})
+	case job.WaitStoreDisk:
+		s.refused.Store(&answer{err: err, until: time.Now().Add(diskFull)})
+	case job.WaitStoreReadOnly, job.WaitStoreDenied:
+		s.refused.Store(&answer{err: err, until: time.Now().Add(recently)})
 	}
 }
 

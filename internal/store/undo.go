@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
@@ -19,16 +20,18 @@ func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error
 	}
 	crash.Point("undo.begin")
 	from, to := j.UndoneRows, j.Requested
-	var next int64 // where the next user is; 0: nowhere
-	err = s.w.GetContext(ctx, &next, `SELECT COALESCE(MIN(id), 0) FROM users WHERE id >= ? AND id < ?`, j.FirstID+from, j.FirstID+to)
+	var found sql.NullInt64 // the next user
+	err = s.w.GetContext(ctx, &found, `SELECT MIN(id) FROM users WHERE id >= ? AND id < ?`, j.FirstID+from, j.FirstID+to)
 	if err != nil {
 		return false, translate("undo job", err)
 	}
-	if next > 0 {
-		to = min(next-j.FirstID+undoRows, j.Requested)
-		if _, err := s.exec(ctx, "undo job", `DELETE FROM users WHERE id >= ? AND id < ?`, next, j.FirstID+to); err != nil {
-			return false, err
-		}
+	next := j.FirstID + from
+	if found.Valid {
+		next, to = found.Int64, min(found.Int64-j.FirstID+undoRows, j.Requested)
+	}
+	// Also when nobody was found: a replica that lags may have answered. It refuses the DELETE, and the primary does it.
+	if _, err := s.exec(ctx, "undo job", `DELETE FROM users WHERE id >= ? AND id < ?`, next, j.FirstID+to); err != nil {
+		return false, err
 	}
 	crash.Point("undo.deleted")
 	rows, err := s.exec(ctx, "undo job", `

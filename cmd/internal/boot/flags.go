@@ -74,7 +74,7 @@ func pop(ctx *kong.DecodeContext, kind string) (s string, err error) {
 // help names the variables of a flag, that of a secret's file too.
 func help(v *kong.Value) string {
 	text := kong.DefaultHelpValueFormatter(v)
-	if v.Tag.Get("secret") == "" {
+	if v.Tag.Get("secret") == "" || len(v.Tag.Envs) == 0 { // none: the variable is set, and empty
 		return text
 	}
 	env := "$" + v.Tag.Envs[0]

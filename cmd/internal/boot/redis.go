@@ -49,8 +49,11 @@ func openRedis(setting string) (redis.UniversalClient, error) {
 // answers, but does not do it, or another deployment holds the prefix.
 func (s *Stack) checkRedis(ctx context.Context) error {
 	id := *s.deployment.Load()
+	// First and by itself: what fails of the rest must not let the prefix go to another deployment.
+	if err := s.prefix.Renew(ctx, id, s.address); err != nil {
+		return unready(err)
+	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.prefix.Renew(ctx, id, s.address) })
 	g.Go(func() error { return s.slots.Check(ctx) })
 	g.Go(func() error { return s.queue.Check(ctx) })
 	return unready(g.Wait())

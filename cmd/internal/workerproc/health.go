@@ -32,9 +32,9 @@ func serveHealth(ctx context.Context, s *boot.Stack) (stop func(), err error) {
 			s.Log.Warn("not ready", "err", err)
 			text := "not ready"
 			if unready, ok := errors.AsType[*job.UnreadyError](err); ok { // other errors may hold addresses and user names
-				text += ": " + unready.Reason
+				text += ": redis: " + unready.Reason
 			} else if reason := job.StoreTrouble(err); reason != "" {
-				text += ": " + string(reason)
+				text += ": database: " + string(reason)
 			}
 			http.Error(w, text, http.StatusServiceUnavailable)
 			return
