@@ -74,10 +74,13 @@ func pop(ctx *kong.DecodeContext, kind string) (s string, err error) {
 // help names the variables of a flag, that of a secret's file too.
 func help(v *kong.Value) string {
 	text := kong.DefaultHelpValueFormatter(v)
-	if v.Tag.Get("secret") == "" || len(v.Tag.Envs) == 0 { // none: the variable is set, and empty
+	env := "$" + v.Tag.Get("env")
+	if env != "$" && len(v.Tag.Envs) == 0 { // Parse took it away, since it is set and empty
+		text += " (" + env + ")"
+	}
+	if v.Tag.Get("secret") == "" {
 		return text
 	}
-	env := "$" + v.Tag.Envs[0]
 	return strings.Replace(text, "("+env+")", "("+env+", or "+env+"_FILE, a file that holds it)", 1)
 }
 

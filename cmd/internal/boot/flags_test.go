@@ -84,3 +84,19 @@ func TestVersionAndHelp(t *testing.T) {
 		}
 	}
 }
+
+// docker compose sets variables to nothing.
+func TestHelpWithEmptyVariables(t *testing.T) {
+	for _, name := range config.EnvNames() {
+		t.Setenv(name, "")
+	}
+	var out bytes.Buffer
+	if _, err := boot.Parse("api", "", &config.Config{}, []string{"--help"}, &out); !boot.IsHelp(err) {
+		t.Fatal(err)
+	}
+	for _, name := range config.EnvNames() {
+		if !strings.Contains(out.String(), name) {
+			t.Errorf("%s is not in the help", name)
+		}
+	}
+}
