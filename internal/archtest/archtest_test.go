@@ -30,6 +30,7 @@ var muster = archtest.Rules{
 		"internal/tasks":     {"internal/job"},
 		"internal/source":    {"internal/job", "internal/user"},
 		"internal/export":    {"internal/invalid", "internal/user"},
+		"internal/records":   {},
 
 		// A part of the store, which imports it.
 		"internal/store/search": {"internal/user"},

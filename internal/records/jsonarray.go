@@ -1,0 +1,194 @@
+package records
+
+import (
+	"bytes"
+	"io"
+)
+
+// jsonArray reads a JSON array as NDJSON, an element a line, as the bytes come and without holding an element. It looks only at what
+// tells elements apart; what else is wrong in one is found when its record is read. An element begins on the line of the
+// array on which it begins, if that is free.
+type jsonArray struct {
+	r   io.Reader
+	buf []byte // of r
+	all []byte // what is made of it
+	out []byte // what of that has not been read
+	err error
+
+	state  int
+	depth  int   // of brackets in the element
+	bytes  int   // of the element
+	space  bool  // there was some before this byte of the element
+	last   byte  // of the element
+	line   int64 // of the array, from 1
+	wrote  int64 // line of the text, from 1
+	lastCR bool
+}
+
+// The states of a jsonArray.
+const (
+	beforeArray = iota
+	firstElement
+	nextElement
+	inElement
+	inString
+	inEscape
+	afterElement
+	afterArray
+)
+
+func newJSONArray(r io.Reader) *jsonArray {
+	return &jsonArray{r: r, buf: make([]byte, 64<<10), line: 1, wrote: 1}
+}
+
+func (j *jsonArray) Read(p []byte) (int, error) {
+	for len(j.out) == 0 {
+		if j.err != nil {
+			return 0, j.err
+		}
+		j.fill()
+	}
+	n := copy(p, j.out)
+	j.out = j.out[n:]
+	return n, nil
+}
+
+func (j *jsonArray) fill() {
+	n, err := j.r.Read(j.buf)
+	j.out = j.all[:0]
+	defer func() { j.all = j.out }()
+	for in := j.buf[:n]; len(in) > 0; in = in[1:] {
+		if j.state == inString && j.bytes <= MaxRecord {
+			// Most bytes are in strings.
+			n := plainString(in)
+			j.out = append(j.out, in[:n]...)
+			j.bytes += n
+			if in = in[n:]; len(in) == 0 {
+				break
+			}
+		}
+		if bad := j.step(in[0]); bad != "" {
+			j.err = unreadable(bad, nil)
+			return
+		}
+	}
+	if j.err = err; err == io.EOF && j.state != afterArray {
+		j.err = unreadable("the JSON array has no end", io.ErrUnexpectedEOF)
+	}
+}
+
+// plainString returns how many bytes there are before one that means something in a string.
+func plainString(b []byte) int {
+	for i, c := range b {
+		if c == '"' || c == '\\' || c < ' ' {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// step takes a byte of the array, and returns what is wrong with it.
+func (j *jsonArray) step(b byte) (bad string) {
+	newLine := b == '\n' && !j.lastCR || b == '\r'
+	if j.lastCR = b == '\r'; newLine {
+		j.line++
+	}
+	isSpace := b == ' ' || b == '\t' || b == '\n' || b == '\r'
+	switch j.state {
+	case beforeArray:
+		switch {
+		case b == '[':
+			j.state = firstElement
+		case !isSpace:
+			return "the file is not a JSON array"
+		}
+	case firstElement, nextElement:
+		switch {
+		case isSpace:
+		case b == ']' && j.state == firstElement:
+			j.state = afterArray
+		case b == ']', b == ',', b == '}', b == ':':
+			return "the JSON array has a comma too many"
+		default:
+			for ; j.wrote < j.line; j.wrote++ {
+				j.out = append(j.out, '\n')
+			}
+			j.state, j.depth, j.bytes, j.space, j.last = inElement, 0, 0, false, 0
+			j.element(b)
+		}
+	case inElement:
+		switch {
+		case isSpace:
+			j.space = true
+		case j.depth == 0 && (b == ',' || b == ']'): // it was a number or the like
+			j.endElement()
+			return j.step(b)
+		default:
+			j.element(b)
+		}
+	case inString:
+		if b < ' ' {
+			b = '\r' // as wrong as any, and a line feed would end the record
+		}
+		j.write(b)
+		switch b {
+		case '"':
+			j.state = inElement
+		case '\\':
+			j.state = inEscape
+		}
+	case inEscape:
+		if b < ' ' {
+			b = '\r'
+		}
+		j.write(b)
+		j.state = inString
+	case afterElement:
+		switch {
+		case b == ',':
+			j.state = nextElement
+		case b == ']':
+			j.state = afterArray
+		case !isSpace:
+			return "the JSON array lacks a comma"
+		}
+	case afterArray:
+		if !isSpace {
+			return "something follows the JSON array"
+		}
+	}
+	return ""
+}
+
+// element takes a byte of an element, outside strings.
+func (j *jsonArray) element(b byte) {
+	if j.space && bytes.IndexByte([]byte("{}[]:,"), b) < 0 && bytes.IndexByte([]byte("{[:,"), j.last) < 0 {
+		j.write(' ') // 1 2 is not 12
+	}
+	j.space = false
+	j.write(b)
+	switch b {
+	case '"':
+		j.state = inString
+	case '{', '[':
+		j.depth++
+	case '}', ']':
+		if j.depth--; j.depth <= 0 {
+			j.endElement()
+		}
+	}
+}
+
+// write writes a byte of an element. Of one that is too long only so much is written that it is found to be.
+func (j *jsonArray) write(b byte) {
+	if j.last = b; j.bytes <= MaxRecord {
+		j.out = append(j.out, b)
+		j.bytes++
+	}
+}
+
+func (j *jsonArray) endElement() {
+	j.out = append(j.out, '\n')
+	j.wrote++
+	j.state = afterElement
+}

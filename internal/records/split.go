@@ -1,0 +1,351 @@
+package records
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+)
+
+const (
+	bufferBytes = 256 << 10 // what is read at once, and all the memory that records of a usual size take
+	utf8BOM     = "\xEF\xBB\xBF"
+)
+
+// splitter finds where the records of a text end. It is what makes the walk over a whole file and the reading of one chunk
+// agree: what it decides about a record depends on nothing before the record and, but for a quote that is not closed,
+// nothing behind it.
+type splitter struct {
+	r     io.Reader
+	delim byte // of CSV; 0: the text is NDJSON
+	head  bool // the text is cut off: what ends with it is no record
+	ends  *[256]bool
+
+	// sink takes the bytes of the text that have been passed, in order; nil: nobody wants them.
+	sink   io.Writer
+	passed int // buf[passed:pos] are not in the sink yet
+
+	buf      []byte
+	pos, end int   // buf[pos:end] is what is known of the text from the next record on
+	base     int64 // of buf[0], in the text
+	err      error // after buf[:end]; io.EOF at the end of the text
+
+	// The places of the next such bytes, at least pos when they are asked for by index.
+	lf, cr, quote int
+
+	line   int64 // of buf[pos]
+	wasted int64 // bytes looked at in vain, for quotes that are not closed
+
+	// The record that was found last.
+	raw     []byte
+	fault   Fault
+	rawLine int64
+	plain   bool // no quote in it
+	cut     []byte
+}
+
+// What the search for a record's end stops at.
+var (
+	csvEnds    = [256]bool{'"': true, '\n': true, '\r': true}
+	ndjsonEnds = [256]bool{'\n': true}
+)
+
+// newSplitter returns a splitter of CSV with this delimiter or, without one, of NDJSON. line is the number of its first line.
+func newSplitter(r io.Reader, delim byte, line int64) *splitter {
+	s := &splitter{r: r, line: line}
+	s.dialect(delim)
+	return s
+}
+
+// dialect sets what the records from here on are.
+func (s *splitter) dialect(delim byte) {
+	s.delim, s.ends = delim, &csvEnds
+	s.lf, s.cr, s.quote = -1, -1, -1
+	if delim == 0 {
+		s.ends = &ndjsonEnds
+	}
+}
+
+// offset returns how much of the text has been passed.
+func (s *splitter) offset() int64 { return s.base + int64(s.pos) }
+
+// peek returns up to n bytes of the text that have not been passed; less only at the text's end.
+func (s *splitter) peek(n int) []byte {
+	for s.end-s.pos < n && s.fill() {
+	}
+	return s.buf[s.pos:min(s.pos+n, s.end)]
+}
+
+// skip passes over n bytes, which peek returned.
+func (s *splitter) skip(n int) { s.pos += n }
+
+// next finds the next record that is not blank. It returns false at the end of the text and on an error.
+func (s *splitter) next() bool {
+	for s.record() {
+		if s.fault != "" || !s.blank() {
+			return true
+		}
+	}
+	return false
+}
+
+// failed returns the error that ended the text, nil for its end.
+func (s *splitter) failed() error {
+	if errors.Is(s.err, io.EOF) {
+		return nil
+	}
+	return s.err
+}
+
+// record finds the end of the record at pos, blank or not.
+func (s *splitter) record() bool {
+	s.fault, s.rawLine = "", s.line
+	lf := s.index(&s.lf, '\n')
+	if lf == s.end || lf-s.pos > MaxRecord {
+		return s.walk(s.delim != 0)
+	}
+	if s.delim == 0 {
+		s.found(s.buf[s.pos:lf], 1)
+		return true
+	}
+	// Most lines have no quote, and no CR but before their LF.
+	if s.index(&s.quote, '"') < lf {
+		return s.walk(true)
+	}
+	switch s.index(&s.cr, '\r') {
+	case lf - 1:
+		s.found(s.buf[s.pos:lf-1], 2)
+	default:
+		if s.cr < lf {
+			return s.walk(true)
+		}
+		s.found(s.buf[s.pos:lf], 1)
+	}
+	s.plain = true
+	return true
+}
+
+// index returns where the next b is, from pos on, and end when it is not in the buffer. at remembers it.
+func (s *splitter) index(at *int, b byte) int {
+	if *at < s.pos {
+		if *at = bytes.IndexByte(s.buf[s.pos:s.end], b); *at < 0 {
+			*at = s.end
+		} else {
+			*at += s.pos
+		}
+	}
+	return *at
+}
+
+// found ends the record at pos, which is raw and a line end of that many bytes, on one line.
+func (s *splitter) found(raw []byte, lineEnd int) {
+	s.raw, s.plain = raw, false
+	s.pos += len(raw) + lineEnd
+	s.line++
+}
+
+// blank reports whether there is nothing in the record but delimiters and spaces.
+func (s *splitter) blank() bool {
+	for _, b := range s.raw {
+		if b != ' ' && b != '\t' && b != '\r' && (b != s.delim || b == 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// walk finds the end of the record at pos step by step: a record with quotes or odd line ends, one that is not whole in the
+// buffer, one that is too long, the last one. Without quotes it is but a line.
+func (s *splitter) walk(quotes bool) bool {
+	var (
+		off     int    // how far the record has been looked at, from pos
+		opens   = true // a quote at off would open a value
+		tooLong bool   // what has been looked at is dropped
+		rec     []byte
+	)
+	for {
+		rec = s.buf[s.pos:s.end]
+		start := off
+		for off < len(rec) && !s.ends[rec[off]] {
+			off++
+		}
+		if off > start {
+			opens = rec[off-1] == s.delim
+		}
+		if off > MaxRecord && !tooLong {
+			tooLong = true
+			s.keepBeginning(rec)
+		}
+		if tooLong {
+			rec, off = s.drop(off), 0
+		}
+		switch {
+		case off == len(rec):
+			if s.fill() {
+				continue
+			}
+			if s.failed() != nil || s.head || off == 0 && !tooLong {
+				return false
+			}
+			return s.ended(off, 0, tooLong)
+		case rec[off] == '\n':
+			return s.ended(off, 1, tooLong)
+		case rec[off] == '\r':
+			if off+1 == len(rec) && s.fill() {
+				continue
+			}
+			if rec = s.buf[s.pos:s.end]; off+1 < len(rec) && rec[off+1] == '\n' {
+				return s.ended(off, 2, tooLong)
+			}
+			return s.ended(off, 1, tooLong)
+		case !quotes || !opens:
+			off, opens = off+1, false
+		default:
+			closing, known := s.closing(off)
+			switch {
+			case known:
+				off = closing + 1
+				if rec = s.buf[s.pos:s.end]; off < len(rec) && rec[off] != s.delim && rec[off] != '\n' && rec[off] != '\r' && s.fault == "" {
+					s.fault = BadQuote
+				}
+			case s.failed() != nil, s.head && s.err != nil && len(s.buf[s.pos+off:s.end]) <= MaxValue+1:
+				return false
+			case tooLong:
+				off++ // where the record began is forgotten: the quote is one like others
+			default:
+				s.wasted += int64(min(s.end-s.pos, off+MaxValue))
+				s.fault = OpenQuote
+				return s.walk(false)
+			}
+			opens = false
+		}
+	}
+}
+
+// closing returns where the value is closed that a quote opens, both from pos; false if it is not within MaxValue.
+func (s *splitter) closing(quote int) (int, bool) {
+	limit := quote + 1 + MaxValue
+	for at := quote + 1; ; {
+		rec := s.buf[s.pos:s.end]
+		if at > limit {
+			return 0, false
+		}
+		i := bytes.IndexByte(rec[at:min(len(rec), limit+1)], '"')
+		switch {
+		case i < 0:
+			if len(rec) > limit {
+				return 0, false
+			}
+			at = len(rec)
+			if !s.fill() {
+				return 0, false
+			}
+			continue
+		case at+i+1 == len(rec):
+			if at += i; s.fill() {
+				continue
+			}
+			return at, s.failed() == nil
+		}
+		at += i
+		if rec[at+1] != '"' {
+			return at, true
+		}
+		at += 2
+	}
+}
+
+// ended ends the record at pos, which has off more bytes and then a line end of that many.
+func (s *splitter) ended(off, lineEnd int, tooLong bool) bool {
+	s.raw, s.plain = s.buf[s.pos:s.pos+off], false
+	s.line += lineBreaks(s.raw)
+	if lineEnd > 0 {
+		s.line++
+	}
+	if tooLong {
+		s.raw = s.cut
+		if s.fault != OpenQuote {
+			s.fault = RecordTooLong
+		}
+	}
+	s.pos += off + lineEnd
+	return true
+}
+
+// keepBeginning keeps what there will be to show of a record that is too long.
+func (s *splitter) keepBeginning(rec []byte) {
+	n := maxCut
+	for n > maxCut-utf8.UTFMax && !utf8.RuneStart(rec[n]) {
+		n--
+	}
+	s.cut = append(s.cut[:0], rec[:n]...)
+}
+
+// drop passes over n bytes of a record that is too long, and returns what is known of the rest.
+func (s *splitter) drop(n int) []byte {
+	s.line += lineBreaks(s.buf[s.pos : s.pos+n])
+	s.pos += n
+	return s.buf[s.pos:s.end]
+}
+
+// lineBreaks returns how many lines end in b: LF, CRLF and CR alone end one each.
+func lineBreaks(b []byte) int64 {
+	n := bytes.Count(b, []byte{'\n'})
+	if cr := bytes.Count(b, []byte{'\r'}); cr > 0 {
+		n += cr - bytes.Count(b, []byte("\r\n"))
+	}
+	return int64(n)
+}
+
+// fill reads more of the text, to the end of what is in the buffer. It returns false when there is none, or on an error; s.err
+// says which. Places in the buffer change, those counted from pos do not.
+func (s *splitter) fill() bool {
+	if s.err != nil {
+		return false
+	}
+	if s.pos > 0 {
+		if err := s.flush(); err != nil {
+			s.err = err
+			return false
+		}
+		s.base += int64(s.pos)
+		for _, at := range []*int{&s.lf, &s.cr, &s.quote} {
+			*at -= s.pos
+		}
+		copy(s.buf, s.buf[s.pos:s.end])
+		s.end -= s.pos
+		s.pos, s.passed = 0, 0
+	}
+	if len(s.buf)-s.end < bufferBytes/2 {
+		s.buf = append(s.buf, make([]byte, max(bufferBytes, len(s.buf)))...)
+	}
+	for _, at := range []*int{&s.lf, &s.cr, &s.quote} {
+		if *at >= s.end {
+			*at = -1 // it was not in the buffer
+		}
+	}
+	for range 100 {
+		n, err := s.r.Read(s.buf[s.end:min(len(s.buf), s.end+bufferBytes)])
+		s.end += n
+		s.err = err
+		if n > 0 {
+			return true
+		}
+		if err != nil {
+			return false
+		}
+	}
+	s.err = io.ErrNoProgress
+	return false
+}
+
+// flush gives what has been passed to the sink.
+func (s *splitter) flush() error {
+	if s.sink == nil || s.passed == s.pos {
+		s.passed = s.pos
+		return nil
+	}
+	_, err := s.sink.Write(s.buf[s.passed:s.pos])
+	s.passed = s.pos
+	return err
+}
