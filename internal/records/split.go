@@ -258,7 +258,7 @@ func (s *splitter) closing(quote int) (int, bool) {
 // ended ends the record at pos, which has off more bytes and then a line end of that many.
 func (s *splitter) ended(off, lineEnd int, tooLong bool) bool {
 	s.raw, s.plain = s.buf[s.pos:s.pos+off], false
-	s.line += lineBreaks(s.raw)
+	s.line += s.lineBreaks(s.raw)
 	if lineEnd > 0 {
 		s.line++
 	}
@@ -283,13 +283,16 @@ func (s *splitter) keepBeginning(rec []byte) {
 
 // drop passes over n bytes of a record that is too long, and returns what is known of the rest.
 func (s *splitter) drop(n int) []byte {
-	s.line += lineBreaks(s.buf[s.pos : s.pos+n])
+	s.line += s.lineBreaks(s.buf[s.pos : s.pos+n])
 	s.pos += n
 	return s.buf[s.pos:s.end]
 }
 
-// lineBreaks returns how many lines end in b: LF, CRLF and CR alone end one each.
-func lineBreaks(b []byte) int64 {
+// lineBreaks returns how many lines end in b, which is part of a record: LF, CRLF and CR alone end one each.
+func (s *splitter) lineBreaks(b []byte) int64 {
+	if s.delim == 0 {
+		return 0 // a record of NDJSON is one line, and CR a space in it
+	}
 	n := bytes.Count(b, []byte{'\n'})
 	if cr := bytes.Count(b, []byte{'\r'}); cr > 0 {
 		n += cr - bytes.Count(b, []byte("\r\n"))
