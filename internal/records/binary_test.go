@@ -207,10 +207,15 @@ func somebody(id int64) person {
 
 func parquetFile(tb testing.TB, rows int, o ...parquet.WriterOption) []byte {
 	tb.Helper()
+	return parquetOf(tb, rows, somebody, o...)
+}
+
+func parquetOf(tb testing.TB, rows int, row func(id int64) person, o ...parquet.WriterOption) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	w := parquet.NewGenericWriter[person](&b, o...)
 	for i := range rows {
-		if _, err := w.Write([]person{somebody(int64(i + 1))}); err != nil {
+		if _, err := w.Write([]person{row(int64(i + 1))}); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -58,11 +58,13 @@ func (j *jsonArray) fill() {
 	j.out = j.all[:0]
 	defer func() { j.all = j.out }()
 	for in := j.buf[:n]; len(in) > 0; in = in[1:] {
-		if j.state == inString && j.bytes <= MaxRecord {
+		if j.state == inString {
 			// Most bytes are in strings.
 			n := plainString(in)
-			j.out = append(j.out, in[:n]...)
-			j.bytes += n
+			if j.bytes <= MaxRecord {
+				j.out = append(j.out, in[:n]...)
+				j.bytes += n
+			}
 			if in = in[n:]; len(in) == 0 {
 				break
 			}

@@ -96,12 +96,7 @@ func (f *File) open(o Options) error {
 }
 
 // expanded returns the bytes of which what has been read of the text was made.
-func (f *File) expanded() int64 {
-	if f.source.n == 0 {
-		return f.source.Size() // it is read from its end, and here and there
-	}
-	return f.source.n
-}
+func (f *File) expanded() int64 { return f.source.n }
 
 // decompressed returns the file without its compression, and how it begins.
 func (f *File) decompressed(o Options) (io.Reader, []byte, error) {

@@ -17,7 +17,7 @@ import (
 type source struct {
 	Source
 	ctx context.Context
-	n   int64 // bytes read in order
+	n   int64 // how far it was read; all of it, if it is read here and there
 	err error
 }
 
@@ -44,6 +44,7 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off > s.Size() {
 		return 0, io.EOF // a place that a damaged file names
 	}
+	s.n = s.Size()
 	n, err := s.Source.ReadAt(p, off)
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
