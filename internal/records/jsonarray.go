@@ -91,78 +91,91 @@ func plainString(b []byte) int {
 
 // step takes a byte of the array, and returns what is wrong with it.
 func (j *jsonArray) step(b byte) (bad string) {
-	newLine := b == '\n' && !j.lastCR || b == '\r'
-	if j.lastCR = b == '\r'; newLine {
+	if b == '\n' && !j.lastCR || b == '\r' {
 		j.line++
 	}
-	isSpace := b == ' ' || b == '\t' || b == '\n' || b == '\r'
+	j.lastCR = b == '\r'
+	switch j.state {
+	case inElement:
+		return j.inside(b)
+	case inString, inEscape:
+		j.text(b)
+		return ""
+	}
+	if b == ' ' || b == '\t' || b == '\n' || b == '\r' {
+		return ""
+	}
 	switch j.state {
 	case beforeArray:
-		switch {
-		case b == '[':
-			j.state = firstElement
-		case !isSpace:
+		if b != '[' {
 			return "the file is not a JSON array"
 		}
-	case firstElement, nextElement:
-		switch {
-		case isSpace:
-		case b == ']' && j.state == firstElement:
-			j.state = afterArray
-		case b == ']', b == ',', b == '}', b == ':':
-			return "the JSON array has a comma too many"
-		default:
-			for ; j.wrote < j.line; j.wrote++ {
-				j.out = append(j.out, '\n')
-			}
-			j.state, j.depth, j.bytes, j.space, j.last = inElement, 0, 0, false, 0
-			j.element(b)
-		}
-	case inElement:
-		switch {
-		case isSpace:
-			j.space = true
-		case j.depth == 0 && (b == ',' || b == ']'): // it was a number or the like
-			j.endElement()
-			return j.step(b)
-		default:
-			j.element(b)
-		}
-	case inString:
-		if b < ' ' {
-			b = '\r' // as wrong as any, and a line feed would end the record
-		}
-		j.write(b)
-		switch b {
-		case '"':
-			j.state = inElement
-		case '\\':
-			j.state = inEscape
-		}
-	case inEscape:
-		if b < ' ' {
-			b = '\r'
-		}
-		j.write(b)
-		j.state = inString
+		j.state = firstElement
 	case afterElement:
-		switch {
-		case b == ',':
+		switch b {
+		case ',':
 			j.state = nextElement
-		case b == ']':
+		case ']':
 			j.state = afterArray
-		case !isSpace:
+		default:
 			return "the JSON array lacks a comma"
 		}
 	case afterArray:
-		if !isSpace {
-			return "something follows the JSON array"
-		}
+		return "something follows the JSON array"
+	default: // an element is due
+		return j.begin(b)
 	}
 	return ""
 }
 
-// element takes a byte of an element, outside strings.
+// begin takes the first byte of an element, or the array's end.
+func (j *jsonArray) begin(b byte) (bad string) {
+	switch {
+	case b == ']' && j.state == firstElement:
+		j.state = afterArray
+		return ""
+	case b == ']', b == ',', b == '}', b == ':':
+		return "the JSON array has a comma too many"
+	}
+	for ; j.wrote < j.line; j.wrote++ {
+		j.out = append(j.out, '\n')
+	}
+	j.state, j.depth, j.bytes, j.space, j.last = inElement, 0, 0, false, 0
+	j.element(b)
+	return ""
+}
+
+// inside takes a byte of an element that is not in a string.
+func (j *jsonArray) inside(b byte) (bad string) {
+	switch {
+	case b == ' ', b == '\t', b == '\n', b == '\r':
+		j.space = true
+	case j.depth == 0 && (b == ',' || b == ']'): // it was a number or the like
+		j.endElement()
+		return j.step(b)
+	default:
+		j.element(b)
+	}
+	return ""
+}
+
+// text takes a byte of a string.
+func (j *jsonArray) text(b byte) {
+	if b < ' ' {
+		b = '\r' // as wrong as any, and a line feed would end the record
+	}
+	j.write(b)
+	switch {
+	case j.state == inEscape:
+		j.state = inString
+	case b == '"':
+		j.state = inElement
+	case b == '\\':
+		j.state = inEscape
+	}
+}
+
+// element writes a byte of an element, outside strings.
 func (j *jsonArray) element(b byte) {
 	if j.space && bytes.IndexByte([]byte("{}[]:,"), b) < 0 && bytes.IndexByte([]byte("{[:,"), j.last) < 0 {
 		j.write(' ') // 1 2 is not 12

@@ -70,7 +70,7 @@ func (f *File) open(o Options) error {
 	case Parquet, Avro, XLSX:
 		r, err = f.rewritten(r, o)
 	default:
-		r, err = f.asText(r, head, o)
+		r, err = f.asText(r, o)
 	}
 	if err != nil {
 		return err
@@ -188,8 +188,8 @@ func (f *File) rewritten(r io.Reader, o Options) (io.Reader, error) {
 }
 
 // asText returns the text of a file that is one, in UTF-8, and decides which.
-func (f *File) asText(r io.Reader, head []byte, o Options) (io.Reader, error) {
-	head, r, _ = peek(r, headBytes)
+func (f *File) asText(r io.Reader, o Options) (io.Reader, error) {
+	head, r, _ := peek(r, headBytes)
 	name := o.Charset
 	if found := findCharset(head); name == "" || bytes.HasPrefix(head, []byte(utf8BOM)) {
 		name = found

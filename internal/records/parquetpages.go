@@ -26,6 +26,9 @@ const (
 	maxHeld       = 256 << 20 // bytes of memory for the pages of all columns at once
 	pageHead      = 16 << 10  // what is read of a page with its header
 	maxPageHead   = 1 << 20
+
+	// plainDictionary is what old writers call the encoding of dictionaries, and of indexes into them.
+	plainDictionary format.Encoding = 2
 )
 
 // pageFeed is the io.ReaderAt through which the library reads the pages of a column chunk, in order. The library believes what
@@ -189,7 +192,7 @@ func (e *expander) all(codec format.CompressionCodec, data []byte, size int) (_ 
 	if codec != format.Uncompressed {
 		e.out = grown(e.out, size)
 	}
-	n := 0
+	var n int
 	switch codec {
 	case format.Uncompressed:
 		if len(data) != size {
@@ -307,7 +310,7 @@ func (f *pageFeed) checkDictionary(h *format.DictionaryPageHeader, data []byte) 
 	if n < 0 || n > len(data)+1 {
 		return errCount
 	}
-	if h.Encoding != format.Plain && h.Encoding != format.PlainDictionary {
+	if h.Encoding != format.Plain && h.Encoding != plainDictionary {
 		return errEncoding
 	}
 	return f.checkFixed(n, len(data))
@@ -326,7 +329,7 @@ func (f *pageFeed) checkValues(encoding format.Encoding, data []byte, n int) err
 	switch encoding {
 	case format.Plain, format.ByteStreamSplit:
 		return f.checkFixed(0, 0)
-	case format.PlainDictionary, format.RLEDictionary:
+	case plainDictionary, format.RLEDictionary:
 		if len(data) == 0 {
 			return nil
 		}

@@ -46,10 +46,10 @@ func Prepare(ctx context.Context, src Source, o Options, p Plan) (*Prepared, err
 	if err != nil {
 		return nil, err
 	}
-	walk := &walk{Plan: p, split: f.scanner.split, scanner: f.scanner, out: Prepared{Info: f.Info}}
-	if err := walk.split.flush(); err != nil { // of what comes before the first record
+	if err := f.scanner.split.flush(); err != nil { // of what comes before the first record
 		return nil, err
 	}
+	walk := &walk{Plan: p, file: f, split: f.scanner.split, out: Prepared{Info: f.Info}}
 	if f.Info.Rewritten {
 		if walk.frames, err = newFrames(w); err != nil {
 			return nil, err
@@ -60,12 +60,6 @@ func Prepare(ctx context.Context, src Source, o Options, p Plan) (*Prepared, err
 	if err := walk.all(); err != nil {
 		return nil, err
 	}
-	switch err := walk.split.failed(); {
-	case walk.frames != nil && walk.frames.err != nil:
-		return nil, walk.frames.err
-	case err != nil:
-		return nil, f.source.explain(err)
-	}
 	walk.out.Text = walk.split.offset() - begin
 	return &walk.out, nil
 }
@@ -73,11 +67,11 @@ func Prepare(ctx context.Context, src Source, o Options, p Plan) (*Prepared, err
 // walk is one over a whole text.
 type walk struct {
 	Plan
-	split   *splitter
-	scanner *Scanner
-	frames  *frames // nil: the text is the file itself
-	chunk   Chunk
-	out     Prepared
+	file   *File
+	split  *splitter
+	frames *frames // nil: the text is the file itself
+	chunk  Chunk
+	out    Prepared
 }
 
 // Quotes that are not closed cost a second look at what follows. A file may have some, not so many that reading it takes for ever.
@@ -92,8 +86,8 @@ func (w *walk) all() error {
 		w.out.Rows++
 		w.chunk.Rows++
 		if w.Record != nil {
-			w.scanner.parse()
-			if err := w.Record(&w.scanner.record); err != nil {
+			w.file.scanner.parse()
+			if err := w.Record(&w.file.scanner.record); err != nil {
 				return err
 			}
 		}
@@ -106,7 +100,12 @@ func (w *walk) all() error {
 			}
 		}
 	}
-	if w.split.failed() != nil || w.chunk.Rows == 0 {
+	switch err := w.split.failed(); {
+	case w.frames != nil && w.frames.err != nil:
+		return w.frames.err
+	case err != nil:
+		return w.file.source.explain(err)
+	case w.chunk.Rows == 0:
 		return nil
 	}
 	return w.end()

@@ -154,72 +154,96 @@ func (s *splitter) blank() bool {
 	return true
 }
 
+// search is one for the end of the record at pos.
+type search struct {
+	quotes  bool // they mean something: else the record is but a line
+	off     int  // how far the record has been looked at, from pos
+	opens   bool // a quote at off would open a value
+	tooLong bool // what has been looked at is dropped
+}
+
 // walk finds the end of the record at pos step by step: a record with quotes or odd line ends, one that is not whole in the
-// buffer, one that is too long, the last one. Without quotes it is but a line.
+// buffer, one that is too long, the last one.
 func (s *splitter) walk(quotes bool) bool {
-	var (
-		off     int    // how far the record has been looked at, from pos
-		opens   = true // a quote at off would open a value
-		tooLong bool   // what has been looked at is dropped
-		rec     []byte
-	)
+	w := search{quotes: quotes, opens: true}
 	for {
-		rec = s.buf[s.pos:s.end]
-		start := off
-		for off < len(rec) && !s.ends[rec[off]] {
-			off++
-		}
-		if off > start {
-			opens = rec[off-1] == s.delim
-		}
-		if off > MaxRecord && !tooLong {
-			tooLong = true
-			s.keepBeginning(rec)
-		}
-		if tooLong {
-			rec, off = s.drop(off), 0
-		}
+		rec := s.advance(&w)
 		switch {
-		case off == len(rec):
+		case w.off == len(rec):
 			if s.fill() {
 				continue
 			}
-			if s.failed() != nil || s.head || off == 0 && !tooLong {
+			if s.failed() != nil || s.head || w.off == 0 && !w.tooLong {
 				return false
 			}
-			return s.ended(off, 0, tooLong)
-		case rec[off] == '\n':
-			return s.ended(off, 1, tooLong)
-		case rec[off] == '\r':
-			if off+1 == len(rec) && s.fill() {
-				continue
-			}
-			if rec = s.buf[s.pos:s.end]; off+1 < len(rec) && rec[off+1] == '\n' {
-				return s.ended(off, 2, tooLong)
-			}
-			return s.ended(off, 1, tooLong)
-		case !quotes || !opens:
-			off, opens = off+1, false
-		default:
-			closing, known := s.closing(off)
-			switch {
-			case known:
-				off = closing + 1
-				if rec = s.buf[s.pos:s.end]; off < len(rec) && rec[off] != s.delim && rec[off] != '\n' && rec[off] != '\r' && s.fault == "" {
-					s.fault = BadQuote
-				}
-			case s.failed() != nil, s.head && s.err != nil && len(s.buf[s.pos+off:s.end]) <= MaxValue+1:
-				return false
-			case tooLong:
-				off++ // where the record began is forgotten: the quote is one like others
-			default:
-				s.wasted += int64(min(s.end-s.pos, off+MaxValue))
-				s.fault = OpenQuote
-				return s.walk(false)
-			}
-			opens = false
+			return s.ended(&w, 0)
+		case rec[w.off] == '\n':
+			return s.ended(&w, 1)
+		case rec[w.off] == '\r':
+			return s.ended(&w, s.carriageReturn(w.off))
+		case !w.quotes || !w.opens:
+			w.off, w.opens = w.off+1, false
+		case !s.quoted(&w):
+			return false
 		}
 	}
+}
+
+// advance goes on to the next byte that may mean something, or to the end of the buffer. It returns what is known of the record.
+func (s *splitter) advance(w *search) []byte {
+	rec := s.buf[s.pos:s.end]
+	start := w.off
+	for w.off < len(rec) && !s.ends[rec[w.off]] {
+		w.off++
+	}
+	if w.off > start {
+		w.opens = rec[w.off-1] == s.delim
+	}
+	if w.off > MaxRecord && !w.tooLong {
+		w.tooLong = true
+		s.keepBeginning(rec)
+	}
+	if w.tooLong {
+		s.line += s.lineBreaks(rec[:w.off])
+		s.pos += w.off
+		rec, w.off = rec[w.off:], 0
+	}
+	return rec
+}
+
+// carriageReturn returns the length of the line end that the CR at off begins.
+func (s *splitter) carriageReturn(off int) int {
+	if s.pos+off+1 == s.end {
+		s.fill()
+	}
+	if at := s.pos + off + 1; at < s.end && s.buf[at] == '\n' {
+		return 2
+	}
+	return 1
+}
+
+// quoted goes on behind the value that the quote at w.off opens. It returns false if the text ends, or cannot be read, before it is
+// known what the quote means.
+func (s *splitter) quoted(w *search) bool {
+	closing, closed := s.closing(w.off)
+	switch {
+	case closed:
+		w.off = closing + 1
+		if at := s.pos + w.off; at < s.end && s.fault == "" && s.buf[at] != s.delim && s.buf[at] != '\n' && s.buf[at] != '\r' {
+			s.fault = BadQuote
+		}
+	case s.failed() != nil, s.head && s.err != nil && s.end-s.pos-w.off <= MaxValue+1:
+		return false
+	case w.tooLong:
+		w.off++ // where the record began is forgotten: the quote is one like others
+	default:
+		s.wasted += int64(min(s.end-s.pos, w.off+MaxValue))
+		s.fault = OpenQuote
+		*w = search{opens: true}
+		return true
+	}
+	w.opens = false
+	return true
 }
 
 // closing returns where the value is closed that a quote opens, both from pos; false if it is not within MaxValue.
@@ -255,20 +279,20 @@ func (s *splitter) closing(quote int) (int, bool) {
 	}
 }
 
-// ended ends the record at pos, which has off more bytes and then a line end of that many.
-func (s *splitter) ended(off, lineEnd int, tooLong bool) bool {
-	s.raw, s.plain = s.buf[s.pos:s.pos+off], false
+// ended ends the record at pos, which goes on to w.off and has a line end of that many bytes.
+func (s *splitter) ended(w *search, lineEnd int) bool {
+	s.raw, s.plain = s.buf[s.pos:s.pos+w.off], false
 	s.line += s.lineBreaks(s.raw)
 	if lineEnd > 0 {
 		s.line++
 	}
-	if tooLong {
+	if w.tooLong {
 		s.raw = s.cut
 		if s.fault != OpenQuote {
 			s.fault = RecordTooLong
 		}
 	}
-	s.pos += off + lineEnd
+	s.pos += w.off + lineEnd
 	return true
 }
 
@@ -279,13 +303,6 @@ func (s *splitter) keepBeginning(rec []byte) {
 		n--
 	}
 	s.cut = append(s.cut[:0], rec[:n]...)
-}
-
-// drop passes over n bytes of a record that is too long, and returns what is known of the rest.
-func (s *splitter) drop(n int) []byte {
-	s.line += s.lineBreaks(s.buf[s.pos : s.pos+n])
-	s.pos += n
-	return s.buf[s.pos:s.end]
 }
 
 // lineBreaks returns how many lines end in b, which is part of a record: LF, CRLF and CR alone end one each.

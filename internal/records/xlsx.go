@@ -468,18 +468,8 @@ func (x *xlsxLines) row() (n int, err error) {
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			switch t.Name.Local {
-			case "row":
-				n, _ = strconv.Atoi(attr(t, "r"))
-				x.cells, x.scratch = x.cells[:0], x.scratch[:0]
-			case "c":
-				if c, err = x.newCell(t); err != nil {
-					return 0, err
-				}
-			case "rPh":
-				c.phonetic = true
-			case "v", "t":
-				c.reading = c.open && !c.phonetic
+			if err := x.start(t, &n, &c); err != nil {
+				return 0, err
 			}
 		case xml.EndElement:
 			switch t.Name.Local {
@@ -503,6 +493,22 @@ func (x *xlsxLines) row() (n int, err error) {
 			}
 		}
 	}
+}
+
+// start takes an element's start, which may be that of row n or of cell c.
+func (x *xlsxLines) start(e xml.StartElement, n *int, c *cell) (err error) {
+	switch e.Name.Local {
+	case "row":
+		*n, _ = strconv.Atoi(attr(e, "r"))
+		x.cells, x.scratch = x.cells[:0], x.scratch[:0]
+	case "c":
+		*c, err = x.newCell(e)
+	case "rPh":
+		c.phonetic = true
+	case "v", "t":
+		c.reading = c.open && !c.phonetic
+	}
+	return err
 }
 
 // cell is one while it is read.
@@ -562,7 +568,7 @@ func (x *xlsxLines) appendValue(dst []byte, c cell) ([]byte, error) {
 	case "s":
 		i, err := strconv.ParseInt(string(text), 10, 64)
 		if err != nil {
-			return dst, nil
+			i = -1
 		}
 		return x.strings.get(dst, i)
 	case "inlineStr", "str":
@@ -587,7 +593,7 @@ func (x *xlsxLines) appendValue(dst []byte, c cell) ([]byte, error) {
 // numeric returns a number as people write it: without the exponent and the .0 of programs, as a date if it is shown as one.
 // A number that has lost digits keeps its exponent.
 func numeric(text []byte, kind cellKind, from1904 bool) []byte {
-	if kind == number && bytes.IndexAny(text, ".eE") < 0 {
+	if kind == number && !bytes.ContainsAny(text, ".eE") {
 		return text
 	}
 	f, err := strconv.ParseFloat(string(text), 64)
