@@ -2,6 +2,7 @@ package records_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"math/big"
 	"slices"
@@ -14,6 +15,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 	"github.com/twmb/avro"
 	"github.com/twmb/avro/ocf"
 
@@ -273,6 +276,28 @@ func TestParquetWithoutRows(t *testing.T) {
 	}
 }
 
+// withRows returns a file whose row group says that it has so many rows.
+func withRows(tb testing.TB, file []byte, rows int64) []byte {
+	tb.Helper()
+	return redescribed(tb, file, func(meta *format.FileMetaData) { meta.RowGroups[0].NumRows = rows })
+}
+
+// redescribed returns a Parquet file with another description of itself.
+func redescribed(tb testing.TB, file []byte, change func(*format.FileMetaData)) []byte {
+	tb.Helper()
+	size := len(file) - 8 - int(binary.LittleEndian.Uint32(file[len(file)-8:]))
+	var meta format.FileMetaData
+	if err := thrift.Unmarshal(&thrift.CompactProtocol{}, file[size:len(file)-8], &meta); err != nil {
+		tb.Fatal(err)
+	}
+	change(&meta)
+	footer, err := thrift.Marshal(&thrift.CompactProtocol{}, &meta)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return slices.Concat(file[:size], footer, binary.LittleEndian.AppendUint32(nil, uint32(len(footer))), []byte("PAR1"))
+}
+
 func TestDamagedParquet(t *testing.T) {
 	t.Parallel()
 	whole := parquetFile(t, 100, parquet.Compression(&parquet.Uncompressed))
@@ -286,6 +311,8 @@ func TestDamagedParquet(t *testing.T) {
 		"encrypted":     {slices.Concat(whole[:len(whole)-4], []byte("PARE")), records.UnknownFormat},
 		"a long footer": {slices.Concat(make([]byte, 20<<20), []byte{0, 0, 0x10, 1}, []byte("PAR1")), records.TooLarge},
 		"Brotli":        {brotli, records.UnknownFormat},
+		"fewer rows":    {withRows(t, whole, 99), records.Unreadable},
+		"more rows":     {withRows(t, whole, 101), records.Unreadable},
 	} {
 		if err := count(t, test.file, records.Options{Format: records.Parquet}); fileCode(t, err) != test.want {
 			t.Errorf("%s: %v, want %s", name, err, test.want)

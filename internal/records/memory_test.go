@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 	"github.com/twmb/avro/ocf"
 
@@ -109,21 +108,9 @@ func largeParquet(tb testing.TB, times int) records.Source {
 		binary.BigEndian.PutUint64(p.Key[:], p.Unsigned)
 		return p
 	}, parquet.Compression(&parquet.Snappy))
-	size := len(one) - 8 - int(binary.LittleEndian.Uint32(one[len(one)-8:]))
-	var meta format.FileMetaData
-	if err := thrift.Unmarshal(&thrift.CompactProtocol{}, one[size:len(one)-8], &meta); err != nil {
-		tb.Fatal(err)
-	}
-	group := meta.RowGroups[0]
-	meta.RowGroups = nil
-	for range times {
-		meta.RowGroups = append(meta.RowGroups, group)
-	}
-	footer, err := thrift.Marshal(&thrift.CompactProtocol{}, &meta)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return bytes.NewReader(slices.Concat(one[:size], footer, binary.LittleEndian.AppendUint32(nil, uint32(len(footer))), []byte("PAR1")))
+	return bytes.NewReader(redescribed(tb, one, func(meta *format.FileMetaData) {
+		meta.RowGroups = slices.Repeat(meta.RowGroups, times)
+	}))
 }
 
 // largeXLSX returns a workbook with a shared string for each row.

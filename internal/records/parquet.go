@@ -221,7 +221,13 @@ func (p *parquetLines) appendLines(dst []byte) ([]byte, error) {
 			return dst, err
 		}
 	}
-	p.open = p.rows > 0
+	if p.open = p.rows > 0; !p.open {
+		for _, l := range p.leaves {
+			if err := l.peek(); !errors.Is(err, io.EOF) {
+				return dst, errors.Join(errors.New("a column has more rows than its row group"), err)
+			}
+		}
+	}
 	return o.end(), nil
 }
 
