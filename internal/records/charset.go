@@ -33,7 +33,7 @@ func charsetNamed(name string) (encoding.Encoding, string, error) {
 			return e, strings.ReplaceAll(strings.ToLower(title), " ", "-"), nil
 		}
 	}
-	return nil, "", &FileError{Code: UnknownCharset, Text: "the charset is not known; there are UTF-8, UTF-16, Windows-1252, ISO-8859-15 and others of one byte a character"}
+	return nil, "", &FileError{Code: UnknownCharset, Message: "the charset is not known; there are UTF-8, UTF-16, Windows-1252, ISO-8859-15 and others of one byte a character"}
 }
 
 // plain returns a name without what is written in different ways.

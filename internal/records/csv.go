@@ -152,7 +152,7 @@ func columnNames(values [][]byte) ([]string, error) {
 	names := make([]string, len(values))
 	for i, v := range values {
 		if len(v) > maxName {
-			return nil, &FileError{Code: BadHeader, Text: "a column's name is longer than 1 KiB"}
+			return nil, &FileError{Code: BadHeader, Message: "a column's name is longer than 1 KiB"}
 		}
 		if names[i] = string(v); len(bytes.TrimSpace(v)) == 0 {
 			names[i] = columnName(i)
@@ -165,5 +165,5 @@ func columnNames(values [][]byte) ([]string, error) {
 func columnName(i int) string { return "column" + strconv.Itoa(i+1) }
 
 func tooManyColumns(n int) error {
-	return &FileError{Code: TooManyColumnsInAll, Text: "the file has " + strconv.Itoa(n) + " columns, and more than " + strconv.Itoa(MaxColumns) + " are not read"}
+	return &FileError{Code: TooManyColumnsInAll, Message: "the file has " + strconv.Itoa(n) + " columns, and more than " + strconv.Itoa(MaxColumns) + " are not read"}
 }

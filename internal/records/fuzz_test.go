@@ -42,7 +42,7 @@ func tryFile(t *testing.T, file []byte, o records.Options) {
 	})
 	if err != nil {
 		var file *records.FileError
-		if !errors.As(err, &file) || file.Code == "" || file.Text == "" {
+		if !errors.As(err, &file) || file.Code == "" || file.Message == "" {
 			t.Fatalf("%v is no FileError", err)
 		}
 		return

@@ -8,8 +8,11 @@ import (
 	"slices"
 )
 
-// headBytes is how much of a file is looked at to find out what it is.
-const headBytes = 1 << 20
+// How much of a file, and of a text that is made of one, is looked at to find out what it is. A text takes time to make.
+const (
+	headBytes = 1 << 20
+	madeBytes = 128 << 10
+)
 
 // File is a file that is being read from its beginning.
 type File struct {
@@ -105,7 +108,7 @@ func (f *File) decompressed(o Options) (io.Reader, []byte, error) {
 		if f.source.err != nil {
 			return nil, nil, f.source.err
 		}
-		return nil, nil, &FileError{Code: EmptyFile, Text: "the file is empty"}
+		return nil, nil, &FileError{Code: EmptyFile, Message: "the file is empty"}
 	}
 	if f.Info.Compression = o.Compression; o.Compression == "" {
 		f.Info.Compression = compressionOf(head)
@@ -144,7 +147,7 @@ func binaryFormat(head []byte) (string, error) {
 	} {
 		if bytes.HasPrefix(head, []byte(magic.bytes)) {
 			if magic.format == "" {
-				return "", &FileError{Code: UnknownFormat, Text: magic.text}
+				return "", &FileError{Code: UnknownFormat, Message: magic.text}
 			}
 			return magic.format, nil
 		}
@@ -161,7 +164,7 @@ func (f *File) rewritten(r io.Reader, o Options) (io.Reader, error) {
 		w, err = newAvro(r)
 	} else {
 		if o.Head {
-			return nil, &FileError{Code: NeedsWholeFile, Text: "a file in this format is read from its end, so that a part of it says nothing"}
+			return nil, &FileError{Code: NeedsWholeFile, Message: "a file in this format is read from its end, so that a part of it says nothing"}
 		}
 		var at io.ReaderAt = f.source
 		size := f.source.Size()
@@ -215,14 +218,14 @@ func (f *File) asText(r io.Reader, o Options) (io.Reader, error) {
 	case CSV, NDJSON:
 		return r, nil
 	}
-	return nil, &FileError{Code: UnknownFormat, Text: "there is no such format"}
+	return nil, &FileError{Code: UnknownFormat, Message: "there is no such format"}
 }
 
 // textFormat returns the format of a text that begins like this.
 func textFormat(head []byte) (string, error) {
 	text := bytes.TrimPrefix(head, []byte(utf8BOM))
 	if looksBinary(text[:min(len(text), 4096)]) {
-		return "", &FileError{Code: UnknownFormat, Text: "the file is neither a text nor in one of the formats CSV, NDJSON, JSON, Parquet, Avro and XLSX"}
+		return "", &FileError{Code: UnknownFormat, Message: "the file is neither a text nor in one of the formats CSV, NDJSON, JSON, Parquet, Avro and XLSX"}
 	}
 	text = bytes.TrimLeft(text, " \t\r\n")
 	if len(text) == 0 {
@@ -238,7 +241,7 @@ func textFormat(head []byte) (string, error) {
 	// One object a line, or one for all?
 	line, _, more := bytes.Cut(text, []byte{'\n'})
 	if _, _, fault := newObjectReader().read(line); more && fault == BadJSON && len(bytes.TrimRight(line, " \t\r{")) == 0 {
-		return "", &FileError{Code: UnknownFormat, Text: "the file is one JSON object; an array of objects is read, or an object on each line"}
+		return "", &FileError{Code: UnknownFormat, Message: "the file is one JSON object; an array of objects is read, or an object on each line"}
 	}
 	return NDJSON, nil
 }
@@ -291,7 +294,7 @@ func (f *File) csv(split *splitter, o Options) error {
 			break
 		}
 		if header {
-			return &FileError{Code: BadHeader, Text: "the header cannot be read: " + fault.String()}
+			return &FileError{Code: BadHeader, Message: "the header cannot be read: " + fault.Message()}
 		}
 	}
 	split.dialect(delim)
@@ -317,14 +320,17 @@ func (f *File) csv(split *splitter, o Options) error {
 
 // ndjson finds the columns of a text of NDJSON.
 func (f *File) ndjson(split *splitter) error {
-	head := split.peek(headBytes)
-	whole := split.err != nil
-	n := 0
-	if bytes.HasPrefix(head, []byte(utf8BOM)) {
-		n = len(utf8BOM)
+	n := headBytes
+	if f.lines != nil {
+		n = madeBytes
 	}
-	split.skip(n)
-	first := newSplitter(bytes.NewReader(head[n:]), 0, 1)
+	head := split.peek(n)
+	whole := split.err != nil
+	if bytes.HasPrefix(head, []byte(utf8BOM)) {
+		head = head[len(utf8BOM):]
+		split.skip(len(utf8BOM))
+	}
+	first := newSplitter(bytes.NewReader(head), 0, 1)
 	first.head = !whole
 	objects := newObjectReader()
 	seen := map[string]bool{}
@@ -364,9 +370,9 @@ func (f *File) noRecord(split *splitter, whole bool) error {
 	case !whole && f.Info.text() == NDJSON:
 		return nil // the first record is larger than what was looked at
 	case !whole:
-		return &FileError{Code: BadHeader, Text: "the first record has no end within 1 MiB"}
+		return &FileError{Code: BadHeader, Message: "the first record has no end within 1 MiB"}
 	}
-	return &FileError{Code: EmptyFile, Text: "there is no record in the file"}
+	return &FileError{Code: EmptyFile, Message: "there is no record in the file"}
 }
 
 // withoutBOM reads r without the mark with which a text may begin.

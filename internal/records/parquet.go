@@ -97,11 +97,11 @@ func readFooter(file io.ReaderAt, size int64) (*format.FileMetaData, error) {
 	length := int64(binary.LittleEndian.Uint32(tail[:]))
 	switch {
 	case string(tail[4:]) == "PARE":
-		return nil, &FileError{Code: UnknownFormat, Text: "the Parquet file is encrypted"}
+		return nil, &FileError{Code: UnknownFormat, Message: "the Parquet file is encrypted"}
 	case string(tail[4:]) != "PAR1" || length > size-12:
 		return nil, unreadable("the file is no Parquet file, or its end is missing", nil)
 	case length > maxFooter:
-		return nil, &FileError{Code: TooLarge, Text: "the Parquet file describes too many columns and row groups"}
+		return nil, &FileError{Code: TooLarge, Message: "the Parquet file describes too many columns and row groups"}
 	}
 	footer := make([]byte, length)
 	if n, err := file.ReadAt(footer, size-8-length); n < len(footer) {
@@ -116,7 +116,7 @@ func readFooter(file io.ReaderAt, size int64) (*format.FileMetaData, error) {
 		return nil, err
 	}
 	if meta.EncryptionAlgorithm.Value != nil {
-		return nil, &FileError{Code: UnknownFormat, Text: "the Parquet file is encrypted"}
+		return nil, &FileError{Code: UnknownFormat, Message: "the Parquet file is encrypted"}
 	}
 	return meta, checkSchema(meta.Schema)
 }
@@ -130,7 +130,7 @@ func checkSchema(elements []format.SchemaElement) error {
 	for i := range elements {
 		if n := elements[i].NumChildren; n.Valid && n.V > 0 {
 			if open = append(open, n.V); len(open) > maxNesting {
-				return &FileError{Code: TooLarge, Text: "the Parquet file has columns that are nested too deep"}
+				return &FileError{Code: TooLarge, Message: "the Parquet file has columns that are nested too deep"}
 			}
 			continue
 		}

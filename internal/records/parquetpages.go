@@ -101,7 +101,7 @@ func (f *pageFeed) load() error {
 	case packed < 0 || packed > f.end-f.at || packed > f.size-f.at || size < 0:
 		return errors.New("a page is larger than its column")
 	case packed > maxPage || size > maxPage:
-		return &FileError{Code: TooLarge, Text: "the Parquet file has a page of more than 64 MiB"}
+		return &FileError{Code: TooLarge, Message: "the Parquet file has a page of more than 64 MiB"}
 	}
 	f.expand.in = grown(f.expand.in, int(packed))
 	if n, err := f.file.ReadAt(f.expand.in, f.at); n < len(f.expand.in) {
@@ -154,7 +154,7 @@ func (f *pageFeed) hold(size, values int, err error) error {
 	*f.held -= f.holds
 	f.holds = f.dict + 2*int64(size) + 8*int64(values)
 	if *f.held += f.holds; *f.held > maxHeld {
-		return &FileError{Code: TooLarge, Text: "the pages of the Parquet file's columns need more than 256 MiB of memory; write it with smaller pages"}
+		return &FileError{Code: TooLarge, Message: "the pages of the Parquet file's columns need more than 256 MiB of memory; write it with smaller pages"}
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func (e *expander) all(codec format.CompressionCodec, data []byte, size int) (_ 
 	case format.Lz4Raw:
 		n, err = lz4.UncompressBlock(data, e.out)
 	default:
-		return nil, &FileError{Code: UnknownFormat, Text: "the Parquet file is compressed with " + codec.String() + "; Snappy, Zstandard, gzip and LZ4_RAW are read"}
+		return nil, &FileError{Code: UnknownFormat, Message: "the Parquet file is compressed with " + codec.String() + "; Snappy, Zstandard, gzip and LZ4_RAW are read"}
 	}
 	if err == nil && n != size {
 		err = errors.New("a page expands to another size than it says")
@@ -429,7 +429,7 @@ func (f *pageFeed) checkPrefixes(data []byte, n int) error {
 	sum := int64(len(data))
 	for _, p := range prefixes {
 		if sum += int64(p); p < 0 || sum > maxPage {
-			return &FileError{Code: TooLarge, Text: "the Parquet file has a page of more than 64 MiB"}
+			return &FileError{Code: TooLarge, Message: "the Parquet file has a page of more than 64 MiB"}
 		}
 	}
 	return f.checkFixed(n, maxPage)

@@ -92,7 +92,7 @@ func (w *walk) all() error {
 			}
 		}
 		if w.split.wasted > freeWaste && w.split.wasted/wasteOfOffset > w.split.offset() {
-			return &FileError{Code: Unreadable, Text: "the file has too many quotes that are not closed"}
+			return &FileError{Code: Unreadable, Message: "the file has too many quotes that are not closed"}
 		}
 		if w.chunk.Rows == w.ChunkRows {
 			if err := w.end(); err != nil {

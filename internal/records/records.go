@@ -72,8 +72,8 @@ type Info struct {
 	Delimiter   string `json:"delimiter,omitempty"` // of CSV
 	Header      bool   `json:"header"`              // the first record, or row of the sheet, names the columns
 	// Columns are the names of a CSV file's columns, as they stand there; those without a name, or without a header, are called
-	// column1, column2 … by their place. Of other files: the names in the first 1,000 records, in the order of their appearance;
-	// later records may have others.
+	// column1, column2 … by their place. Of other files: the names in the first records, at most 1,000 of them, in the order of
+	// their appearance; later records may have others.
 	Columns []string `json:"columns"`
 	// Rewritten: the text is not the file itself, and chunks are ranges of what Prepare wrote.
 	Rewritten bool `json:"rewritten,omitempty"`
@@ -122,7 +122,7 @@ const (
 	BadJSON        Fault = "bad_json"         // not a JSON object
 )
 
-var faultTexts = map[Fault]string{
+var faultMessages = map[Fault]string{
 	BadQuote:       "a quoted value is followed by something other than a delimiter; a quote inside it must be doubled",
 	OpenQuote:      "a quoted value is not closed",
 	BadCharset:     "the text is not valid in its charset",
@@ -134,8 +134,8 @@ var faultTexts = map[Fault]string{
 	BadJSON:        "the record is not a JSON object",
 }
 
-// String returns a sentence for people, without a full stop; it repeats nothing of the record.
-func (f Fault) String() string { return faultTexts[f] }
+// Message returns what people are told, without a full stop; it repeats nothing of the record.
+func (f Fault) Message() string { return faultMessages[f] }
 
 // FileCode says what is wrong with a file as a whole. The codes are stable.
 type FileCode string
@@ -155,21 +155,21 @@ const (
 
 // FileError: the file cannot be read, and nothing of it should be kept.
 type FileError struct {
-	Code FileCode
-	Text string // for people; it repeats nothing of the file's records
-	Err  error  // the cause, not for people; may be nil
+	Code    FileCode
+	Message string // for people, without a full stop; it repeats nothing of the file's records
+	Err     error  // the cause, not for people; may be nil
 }
 
 func (e *FileError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("%s: %s: %v", e.Code, e.Text, e.Err)
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.Err)
 	}
-	return fmt.Sprintf("%s: %s", e.Code, e.Text)
+	return fmt.Sprintf("%s: %s", e.Code, e.Message)
 }
 
 func (e *FileError) Unwrap() error { return e.Err }
 
 // unreadable returns the error of a file that is damaged.
 func unreadable(text string, cause error) error {
-	return &FileError{Code: Unreadable, Text: text, Err: cause}
+	return &FileError{Code: Unreadable, Message: text, Err: cause}
 }

@@ -161,7 +161,7 @@ func fileCode(tb testing.TB, err error) records.FileCode {
 	if !errors.As(err, &file) {
 		tb.Fatalf("%v is no FileError", err)
 	}
-	if file.Text == "" {
+	if file.Message == "" {
 		tb.Errorf("%v says nothing to people", err)
 	}
 	return file.Code

@@ -58,7 +58,7 @@ func (s *source) explain(err error) error {
 	switch {
 	case s.err != nil:
 		return fmt.Errorf("read the file: %w", s.err)
-	case errors.As(err, &file):
+	case errors.As(err, &file), errors.As(err, new(*tempError)):
 		return err
 	}
 	return unreadable("the file is damaged or cut off", err)
@@ -82,7 +82,7 @@ type measured struct {
 func (m *measured) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	if m.out += int64(n); m.out > freeBytes && m.out/maxRatio > m.in() || m.max > 0 && m.out > m.max {
-		return 0, &FileError{Code: Bomb, Text: "the file expands to far more than its size"}
+		return 0, &FileError{Code: Bomb, Message: "the file expands to far more than its size"}
 	}
 	return n, err
 }
@@ -126,7 +126,7 @@ type zstdErrors struct{ r io.Reader }
 func (z zstdErrors) Read(p []byte) (int, error) {
 	n, err := z.r.Read(p)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
-		err = &FileError{Code: TooLarge, Text: "the file was compressed with a window over 32 MiB; compress it without --ultra and --long", Err: err}
+		err = &FileError{Code: TooLarge, Message: "the file was compressed with a window over 32 MiB; compress it without --ultra and --long", Err: err}
 	}
 	return n, err
 }
@@ -152,7 +152,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// ended is a reader that takes every error for its end: what it reads was cut off.
+// cutOff is a reader that takes every error for its end: what it reads was cut off.
 type cutOff struct{ r io.Reader }
 
 func (c cutOff) Read(p []byte) (int, error) {
@@ -174,6 +174,11 @@ type spool struct {
 // spoolMemory is how much a spool keeps in memory.
 const spoolMemory = 4 << 20
 
+// tempError: a temporary file cannot be used, which is not the fault of the file that is read.
+type tempError struct{ error }
+
+func (e *tempError) Unwrap() error { return e.error }
+
 func (s *spool) Write(p []byte) (int, error) {
 	s.size += int64(len(p))
 	if s.file == nil && len(s.memory)+len(p) <= spoolMemory {
@@ -183,24 +188,32 @@ func (s *spool) Write(p []byte) (int, error) {
 	if s.file == nil {
 		file, err := os.CreateTemp(s.dir, "muster-*")
 		if err != nil {
-			return 0, err
+			return 0, &tempError{err}
 		}
 		// A process that is killed leaves nothing behind, where the system lets open files go.
 		_ = os.Remove(file.Name())
 		s.file = file
 		if _, err := file.Write(s.memory); err != nil {
-			return 0, err
+			return 0, &tempError{err}
 		}
 		s.memory = nil
 	}
-	return s.file.Write(p)
+	n, err := s.file.Write(p)
+	if err != nil {
+		err = &tempError{err}
+	}
+	return n, err
 }
 
 func (s *spool) ReadAt(p []byte, off int64) (int, error) {
-	if s.file != nil {
-		return s.file.ReadAt(p, off)
+	if s.file == nil {
+		return bytes.NewReader(s.memory).ReadAt(p, off)
 	}
-	return bytes.NewReader(s.memory).ReadAt(p, off)
+	n, err := s.file.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &tempError{err}
+	}
+	return n, err
 }
 
 // close removes the file.

@@ -56,7 +56,7 @@ func (c *thriftCheck) value(t thrift.Type, depth int) (err error) {
 
 func (c *thriftCheck) structure(depth int) error {
 	if c.left--; c.left < 0 {
-		return &FileError{Code: TooLarge, Text: "the Parquet file describes too many columns and row groups"}
+		return &FileError{Code: TooLarge, Message: "the Parquet file describes too many columns and row groups"}
 	}
 	for {
 		field, err := c.r.ReadField()

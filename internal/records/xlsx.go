@@ -33,6 +33,7 @@ type xlsxLines struct {
 	option   *bool
 	parts    map[string]*zip.File
 	sheet    *xmlReader
+	shared   *xmlReader // the texts that have not been read; nil: all have
 	strings  *sharedStrings
 	kinds    []cellKind // by style
 	from1904 bool
@@ -72,7 +73,7 @@ func newXLSX(at io.ReaderAt, size int64, o Options) (_ *xlsxLines, err error) {
 	}
 	x.strings = &sharedStrings{spool: spool{dir: o.TempDir}}
 	x.closers = append(x.closers, x.strings.spool.close)
-	if err := x.sharedStrings(); err != nil {
+	if x.shared, err = x.part("xl/sharedStrings.xml"); err != nil {
 		return nil, err
 	}
 	if x.sheet, err = x.part(sheet); err != nil {
@@ -100,7 +101,7 @@ type limitedAt struct {
 
 func (l *limitedAt) ReadAt(p []byte, off int64) (int, error) {
 	if l.left -= int64(len(p)); l.left < 0 {
-		return 0, &FileError{Code: TooLarge, Text: "the archive has too many parts"}
+		return 0, &FileError{Code: TooLarge, Message: "the archive has too many parts"}
 	}
 	return l.ReaderAt.ReadAt(p, off)
 }
@@ -119,7 +120,7 @@ type tokenReader struct {
 
 func (t *tokenReader) ReadByte() (byte, error) {
 	if t.left--; t.left < 0 {
-		return 0, &FileError{Code: TooLarge, Text: "a text in the workbook is longer than 4 MiB"}
+		return 0, &FileError{Code: TooLarge, Message: "a text in the workbook is longer than 4 MiB"}
 	}
 	return t.Reader.ReadByte()
 }
@@ -255,7 +256,7 @@ func (x *xlsxLines) styles() error {
 				break
 			}
 			if len(x.kinds) == xlsxStyles {
-				return &FileError{Code: TooLarge, Text: "the workbook has too many styles"}
+				return &FileError{Code: TooLarge, Message: "the workbook has too many styles"}
 			}
 			id := attr(e, "numFmtId")
 			kind, ok := formats[id]
@@ -316,18 +317,15 @@ func kindOf(code string) cellKind {
 	return number
 }
 
-// sharedStrings reads the texts that cells name by their number.
-func (x *xlsxLines) sharedStrings() error {
-	part, err := x.part("xl/sharedStrings.xml")
-	if part == nil || err != nil {
-		return err
-	}
+// readStrings reads on in the texts that cells name by their number, some more of them: those that the first rows need are the first.
+func (x *xlsxLines) readStrings() error {
 	var text []byte
 	var reading, phonetic bool
-	for {
-		token, err := part.next()
+	for end := x.strings.n + someStrings; x.strings.n < end; {
+		token, err := x.shared.next()
 		if errors.Is(err, io.EOF) {
-			return x.strings.flush()
+			x.shared = nil
+			break
 		}
 		if err != nil {
 			return err
@@ -359,7 +357,11 @@ func (x *xlsxLines) sharedStrings() error {
 			}
 		}
 	}
+	return x.strings.flush()
 }
+
+// someStrings is how many texts are read at once.
+const someStrings = 1 << 10
 
 // unescape returns a text without the form that OOXML has for characters which XML cannot hold: _x000D_.
 func unescape(text []byte) []byte {
@@ -569,6 +571,11 @@ func (x *xlsxLines) appendValue(dst []byte, c cell) ([]byte, error) {
 		i, err := strconv.ParseInt(string(text), 10, 64)
 		if err != nil {
 			i = -1
+		}
+		for i >= x.strings.n && x.shared != nil {
+			if err := x.readStrings(); err != nil {
+				return dst, err
+			}
 		}
 		return x.strings.get(dst, i)
 	case "inlineStr", "str":
