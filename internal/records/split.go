@@ -110,7 +110,7 @@ func (s *splitter) record() bool {
 	}
 	// Most lines have no quote, and no CR but before their LF.
 	if s.index(&s.quote, '"') < lf {
-		return s.walk(true)
+		return s.quotedRecord(lf) || s.walk(true)
 	}
 	switch s.index(&s.cr, '\r') {
 	case lf - 1:
@@ -123,6 +123,47 @@ func (s *splitter) record() bool {
 	}
 	s.plain = true
 	return true
+}
+
+// quotedRecord is walk for a record as programs write it: whole in the buffer, of a usual size, with nothing wrong in it. It returns false if
+// it may be another. lf is the place of the first LF.
+func (s *splitter) quotedRecord(lf int) bool {
+	b := s.buf[:min(s.end, s.pos+MaxValue)]
+	for i := s.pos; i < len(b); i++ {
+		for b[i] == '"' { // again behind the first half of one that is doubled
+			n := bytes.IndexByte(b[i+1:], '"')
+			if i += n + 2; n < 0 || i >= len(b) {
+				return false
+			}
+			if b[i] != '"' && b[i] != s.delim && b[i] != '\n' && b[i] != '\r' {
+				return false
+			}
+		}
+		for b[i] != s.delim && b[i] != '\n' && b[i] != '\r' {
+			if i++; i == len(b) {
+				return false
+			}
+		}
+		if b[i] == s.delim {
+			continue
+		}
+		lineEnd := 1
+		if b[i] == '\r' {
+			if i+1 == len(b) {
+				return false
+			}
+			if b[i+1] == '\n' {
+				lineEnd = 2
+			}
+		}
+		raw := s.buf[s.pos:i]
+		if lf < i || s.index(&s.cr, '\r') < i {
+			s.line += s.lineBreaks(raw)
+		}
+		s.found(raw, lineEnd)
+		return true
+	}
+	return false
 }
 
 // index returns where the next b is, from pos on, and end when it is not in the buffer. at remembers it.
