@@ -35,6 +35,11 @@ func newAvro(r io.Reader) (_ *avroLines, err error) {
 		return nil, err
 	}
 	a := &avroLines{file: file}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
 	root := file.Schema().Root()
 	if root.Type != "record" {
 		return nil, unreadable("the Avro file does not hold records", nil)

@@ -54,7 +54,7 @@ func (f *File) Close() {
 // open finds out what the file is, layer by layer.
 func (f *File) open(o Options) error {
 	charset, header := contentType(o.ContentType)
-	if o.Charset == "" {
+	if _, _, err := charsetNamed(charset); o.Charset == "" && err == nil {
 		o.Charset = charset
 	}
 	if o.Header == nil {
@@ -79,6 +79,7 @@ func (f *File) open(o Options) error {
 		return err
 	}
 	if f.Info.Rewritten {
+		r = untilDone{f.source.ctx, r}
 		r = &measured{r: r, in: f.expanded, max: o.MaxBytes}
 	}
 	if o.Head {
@@ -333,6 +334,7 @@ func (f *File) ndjson(split *splitter) error {
 	first := newSplitter(bytes.NewReader(head), 0, 1)
 	first.head = !whole
 	objects := newObjectReader()
+	f.Info.Columns = []string{}
 	seen := map[string]bool{}
 	records := 0
 	for ; records < lookedAt && first.next(); records++ {

@@ -52,9 +52,6 @@ func newParquet(file io.ReaderAt, size int64) (_ *parquetLines, err error) {
 		return nil, err
 	}
 	p := &parquetLines{file: file, size: size}
-	if p.expand, err = newExpander(); err != nil {
-		return nil, err
-	}
 	for i := range meta.RowGroups {
 		group := &meta.RowGroups[i]
 		places := make([]chunkPlace, len(group.Columns))
@@ -82,7 +79,8 @@ func newParquet(file io.ReaderAt, size int64) (_ *parquetLines, err error) {
 	if len(p.leaves) > MaxColumns {
 		return nil, tooManyColumns(len(p.leaves))
 	}
-	return p, nil
+	p.expand, err = newExpander()
+	return p, err
 }
 
 // readFooter returns the file's description of itself, which has been looked at.

@@ -68,6 +68,17 @@ func TestContextEndsPrepare(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	// Of a file that is kept on this machine meanwhile, too.
+	ctx, cancel = context.WithCancel(t.Context())
+	_, err = records.Prepare(ctx, bytes.NewReader(gzipped(t, parquetFile(t, 5000))), records.Options{TempDir: t.TempDir()}, records.Plan{
+		ChunkRows: 10,
+		Begin:     func(records.Info) (io.Writer, error) { return io.Discard, nil },
+		Chunk:     func(records.Chunk) error { cancel(); return nil },
+	})
+	var file *records.FileError
+	if !errors.Is(err, context.Canceled) || errors.As(err, &file) {
+		t.Error(err)
+	}
 }
 
 // What is rewritten is written alike each time: a worker that begins again overwrites with the same.
@@ -80,10 +91,18 @@ func TestPrepareTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := prepare(t, file, records.Options{}, 100)
+		// From a store that gives it in other pieces.
+		second := &prepared{}
+		var written bytes.Buffer
+		second.Prepared, err = records.Prepare(t.Context(), &crumbs{Reader: bytes.NewReader(file), sizes: []int{1, 77, 4096, 13}}, records.Options{}, records.Plan{
+			ChunkRows: 100,
+			Begin:     func(records.Info) (io.Writer, error) { return &written, nil },
+			Chunk:     func(c records.Chunk) error { second.chunks = append(second.chunks, c); return nil },
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
+		second.text = written.Bytes()
 		if diff := cmp.Diff(first.Prepared, second.Prepared) + cmp.Diff(first.chunks, second.chunks); diff != "" || !bytes.Equal(first.text, second.text) {
 			t.Errorf("%s: the second time is another (-first +second):\n%s", name, diff)
 		}

@@ -58,10 +58,25 @@ func (s *source) explain(err error) error {
 	switch {
 	case s.err != nil:
 		return fmt.Errorf("read the file: %w", s.err)
+	case s.ctx.Err() != nil:
+		return fmt.Errorf("read the file: %w", s.ctx.Err())
 	case errors.As(err, &file), errors.As(err, new(*tempError)):
 		return err
 	}
 	return unreadable("the file is damaged or cut off", err)
+}
+
+// untilDone reads until its context ends: of what is in memory, or on this machine, the source is not asked.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
 }
 
 // What a file may expand to: some mebibytes whatever its size, and no more than so many times its size. Gzip makes at most
@@ -117,7 +132,7 @@ func decompress(r io.Reader, compression string) (_ io.Reader, closing func(), e
 		}
 		return zstdErrors{z}, z.Close, nil
 	}
-	return nil, nil, fmt.Errorf("records: no compression is called %q", compression)
+	return nil, nil, &FileError{Code: UnknownFormat, Message: "there is no such compression"}
 }
 
 // zstdErrors says what can be done about a window that is too large.
