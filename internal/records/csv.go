@@ -72,20 +72,25 @@ var delimiters = []byte{',', ';', '\t', '|'}
 // lookedAt is how many records tell the delimiter, or the columns of JSON.
 const lookedAt = 1000
 
+// canDelimit reports whether a byte may part values.
+func canDelimit(b byte) bool { return b == '\t' || b >= ' ' && b <= '~' && b != '"' }
+
+// preambleLine is how long a line may be that some programs put before the header.
+const preambleLine = 256
+
 // preamble returns how many bytes some programs put before a CSV file's header, and on how many lines, and the delimiter
 // that they say. Excel reads and writes "sep=;", Microsoft Entra wants "version:v1.0".
 func preamble(head []byte) (n int, lines int64, delim byte) {
-	for {
-		end := bytes.IndexAny(head[n:], "\r\n")
-		if end < 0 || end > 32 {
-			return n, lines, delim
+	for lines < 2 {
+		end := bytes.IndexAny(head[n:min(len(head), n+preambleLine)], "\r\n")
+		if end < 0 {
+			break
 		}
-		line := bytes.ToLower(bytes.Trim(head[n:n+end], `" `))
-		switch sep, ok := bytes.CutPrefix(line, []byte("sep=")); {
-		case ok && len(sep) == 1 && delim == 0:
-			delim = sep[0]
-		case bytes.HasPrefix(bytes.TrimRight(line, ",;\t"), []byte("version:v1.")) && lines < 2:
-		default:
+		line := bytes.Trim(head[n:n+end], `" `)
+		switch {
+		case len(line) == len("sep=;") && bytes.EqualFold(line[:len("sep=")], []byte("sep=")) && canDelimit(line[len("sep=")]):
+			delim = line[len("sep=")]
+		case !bytes.HasPrefix(bytes.ToLower(line), []byte("version:v1.")):
 			return n, lines, delim
 		}
 		n += end + 1
@@ -94,6 +99,7 @@ func preamble(head []byte) (n int, lines int64, delim byte) {
 		}
 		lines++
 	}
+	return n, lines, delim
 }
 
 // findDelimiter returns the delimiter by which the most records of the head have as many values as the first one; of

@@ -97,6 +97,12 @@ func TestCSV(t *testing.T) {
 1@3 ["1" "2"]`},
 		{"Entra, out of Excel", "version:v1.0,,\r\na,b\r\n1,2\r\n", `
 1@3 ["1" "2"]`},
+		{"Entra, with many columns", "version:v1.0" + strings.Repeat(",", 40) + "\na,b\n1,2\n", `
+1@3 ["1" "2"]`},
+		{"both", "sep=|\nversion:v1.0\na|b\n1|2\n", `
+1@4 ["1" "2"]`},
+		{"a tab that is said", "SEP=\t\na\tb\n1\t2\n", `
+1@3 ["1" "2"]`},
 		{"only a header", "a,b\n", ``},
 		{"one column", "a\n1\n\"2\n3\"\n", `
 1@2 ["1"]
@@ -291,13 +297,20 @@ func TestFaultyHeader(t *testing.T) {
 		"blank lines":        {"\n \n,,,\n", records.EmptyFile},
 		"byte order mark":    {"\uFEFF", records.EmptyFile},
 		"nothing but sep=;":  {"sep=;\n", records.EmptyFile},
+		"endless, no header": {long(700<<10) + "," + long(700<<10) + "\n", records.BadHeader},
+		"a quote delimits":   {"a,b\n", records.UnknownFormat},
 		"binary":             {"\x7FELF\x02\x01\x01\x00\x00\x00\x00", records.UnknownFormat},
 		"an unknown charset": {"a,b\n", records.UnknownCharset},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := records.Options{}
+			no := false
 			switch name {
+			case "endless, no header":
+				o.Header = &no
+			case "a quote delimits":
+				o.Delimiter = '"'
 			case "NUL":
 				o.Format = records.CSV
 			case "an unknown charset":

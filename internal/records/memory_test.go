@@ -51,15 +51,18 @@ func (e *endless) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// large is a file of some 300 MB of text.
+// large is a file of some hundred megabytes, and how many records it has.
 type large struct {
 	source records.Source
-	rows   int64 // 0: as many as there are
+	rows   int64
 }
 
 func largeFiles(tb testing.TB) map[string]large {
 	tb.Helper()
-	const total = 300 << 20
+	total, gigabyte, groups := 300<<20, int64(1<<10), 14
+	if raceDetector { // it takes ten times as long, and the memory is the same
+		total, gigabyte, groups = total/10, gigabyte/10, 2
+	}
 	csv := users(10_000, false)
 	head, block, _ := bytes.Cut(csv, []byte("\n"))
 	head = append(head, '\n')
@@ -83,6 +86,7 @@ func largeFiles(tb testing.TB) map[string]large {
 	}
 	avroHead := avroFile(tb, schema, []ocf.WriterOpt{ocf.WithSyncMarker([16]byte{1})})
 	avroBlocks := avroFile(tb, schema, []ocf.WriterOpt{ocf.WithSyncMarker([16]byte{1})}, data...)[len(avroHead):]
+	avroTimes := int64(total >> 20)
 	return map[string]large{
 		"CSV":                    {&endless{head: head, block: block, times: times}, times * 10_000},
 		"UTF-16":                 {&endless{head: inUTF16(string(head), binary.LittleEndian, true), block: inUTF16(string(block), binary.LittleEndian, false), times: times / 2}, times / 2 * 10_000},
@@ -90,12 +94,12 @@ func largeFiles(tb testing.TB) map[string]large {
 		"zstd":                   {&endless{head: zstandard(tb, []byte("a,b,c\n")), block: zstandard(tb, noise), times: noiseTimes}, noiseTimes * 20_000},
 		"NDJSON":                 {&endless{block: objects.Bytes(), times: objectTimes}, objectTimes * 10_000},
 		"JSON array":             {&endless{head: []byte("["), block: array, tail: []byte("{}]"), times: objectTimes}, objectTimes*10_000 + 1},
-		"Avro":                   {&endless{head: avroHead, block: avroBlocks, times: 300}, 300 * 20_000},
-		"Parquet":                {largeParquet(tb, 14), 14 * 30_000},
-		"XLSX":                   {largeXLSX(tb, 400_000), 400_000},
-		"a value of 2 GB":        {&endless{head: []byte("a,b\n1,2\n3,"), block: bytes.Repeat([]byte("x"), 1<<20), times: 2 << 10, tail: []byte("\n5,6\n")}, 3},
-		"a quoted value of 2 GB": {&endless{head: []byte("a,b\n1,2\n3,\""), block: bytes.Repeat([]byte("x"), 1<<20), times: 2 << 10, tail: []byte("\"\n5,6\n")}, 3},
-		"a JSON string of 1 GB":  {&endless{head: []byte("[{\"a\":1},\n{\"a\":\""), block: bytes.Repeat([]byte("x"), 1<<20), times: 1 << 10, tail: []byte("\"},{\"a\":3}]")}, 3},
+		"Avro":                   {&endless{head: avroHead, block: avroBlocks, times: avroTimes}, avroTimes * 20_000},
+		"Parquet":                {largeParquet(tb, groups), int64(groups) * 30_000},
+		"XLSX":                   {largeXLSX(tb, total/800), int64(total / 800)},
+		"a value of 2 GB":        {&endless{head: []byte("a,b\n1,2\n3,"), block: bytes.Repeat([]byte("x"), 1<<20), times: 2 * gigabyte, tail: []byte("\n5,6\n")}, 3},
+		"a quoted value of 2 GB": {&endless{head: []byte("a,b\n1,2\n3,\""), block: bytes.Repeat([]byte("x"), 1<<20), times: 2 * gigabyte, tail: []byte("\"\n5,6\n")}, 3},
+		"a JSON string of 1 GB":  {&endless{head: []byte("[{\"a\":1},\n{\"a\":\""), block: bytes.Repeat([]byte("x"), 1<<20), times: gigabyte, tail: []byte("\"},{\"a\":3}]")}, 3},
 	}
 }
 

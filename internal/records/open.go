@@ -260,8 +260,7 @@ func looksBinary(head []byte) bool {
 
 // csv finds out how the CSV text is written, and passes what comes before its first record.
 func (f *File) csv(split *splitter, o Options) error {
-	head := split.peek(headBytes)
-	whole := split.err != nil
+	head, whole := split.peek(headBytes)
 	n := 0
 	if bytes.HasPrefix(head, []byte(utf8BOM)) {
 		n = len(utf8BOM)
@@ -270,6 +269,8 @@ func (f *File) csv(split *splitter, o Options) error {
 	n += before
 	head = head[n:]
 	switch {
+	case o.Delimiter != 0 && !canDelimit(o.Delimiter):
+		return &FileError{Code: UnknownFormat, Message: "the delimiter cannot be one: it must be one character of ASCII, and no quote or line end"}
 	case o.Delimiter != 0:
 		delim = o.Delimiter
 	case delim == 0:
@@ -325,8 +326,7 @@ func (f *File) ndjson(split *splitter) error {
 	if f.lines != nil {
 		n = madeBytes
 	}
-	head := split.peek(n)
-	whole := split.err != nil
+	head, whole := split.peek(n)
 	if bytes.HasPrefix(head, []byte(utf8BOM)) {
 		head = head[len(utf8BOM):]
 		split.skip(len(utf8BOM))

@@ -69,11 +69,11 @@ func (s *splitter) dialect(delim byte) {
 // offset returns how much of the text has been passed.
 func (s *splitter) offset() int64 { return s.base + int64(s.pos) }
 
-// peek returns up to n bytes of the text that have not been passed; less only at the text's end.
-func (s *splitter) peek(n int) []byte {
+// peek returns up to n bytes of the text that have not been passed; whole: the text ends with them, or cannot be read further.
+func (s *splitter) peek(n int) (head []byte, whole bool) {
 	for s.end-s.pos < n && s.fill() {
 	}
-	return s.buf[s.pos:min(s.pos+n, s.end)]
+	return s.buf[s.pos:min(s.pos+n, s.end)], s.err != nil && s.end-s.pos <= n
 }
 
 // skip passes over n bytes, which peek returned.
