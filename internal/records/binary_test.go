@@ -322,7 +322,7 @@ func TestDamagedParquet(t *testing.T) {
 		t.Error(err)
 	}
 	// Whatever byte is wrong: records or an error, no panic and no wait.
-	for i := 4; i < len(whole); i += 1 + i%31 {
+	for i := 4; i < len(whole); i += 1 + i%97 {
 		damaged := bytes.Clone(whole)
 		damaged[i] ^= 0xFF
 		_ = count(t, damaged, records.Options{})

@@ -155,9 +155,9 @@ func TestLimitsOfCSV(t *testing.T) {
 		{"the quote at the limit is doubled", header + `"` + long(most) + "\"\"\",2\n3,4\n", []rec{
 			{1, 2, `"` + long(most) + `""",2`, records.OpenQuote, nil}, {2, 3, "3,4", "", []string{"3", "4"}},
 		}},
-		{"open quote, closed too late", header + "1,\"2\n3,4\n" + strings.Repeat("5,6\n", most/4) + "7,\"8\"\n", append(append([]rec{
+		{"open quote, closed too late", header + "1,\"2\n3,4\n" + strings.Repeat("5,"+long(1021)+"\n", most/1024) + "7,\"8\"\n", append(append([]rec{
 			{1, 2, `1,"2`, records.OpenQuote, nil}, {2, 3, "3,4", "", []string{"3", "4"}},
-		}, repeated(3, 4, most/4, "5,6", "5", "6")...), rec{3 + most/4, 4 + most/4, `7,"8"`, "", []string{"7", "8"}})},
+		}, repeated(3, 4, most/1024, "5,"+long(1021), "5", long(1021))...), rec{3 + most/1024, 4 + most/1024, `7,"8"`, "", []string{"7", "8"}})},
 		{"a record of the limit", header + strings.Repeat(long(most-1)+",", 4) + "\n3,4\n", []rec{
 			{1, 2, strings.Repeat(long(most-1)+",", 4), records.TooManyColumns, nil}, {2, 3, "3,4", "", []string{"3", "4"}},
 		}},

@@ -357,9 +357,10 @@ func TestDamagedCompression(t *testing.T) {
 func TestBombs(t *testing.T) {
 	t.Parallel()
 	line := append(bytes.Repeat([]byte{'x'}, 64<<10), '\n')
-	csv := append([]byte("a\n"), bytes.Repeat(line, 1280)...)
-	for name, file := range map[string][]byte{"gzip": gzipped(t, csv), "zstd": zstandard(t, csv)} {
-		if err := count(t, file, records.Options{}); fileCode(t, err) != records.Bomb {
+	csv := append([]byte("a\n"), bytes.Repeat(line, 64)...)
+	// One part after the other, as both formats allow.
+	for name, part := range map[string][]byte{"gzip": gzipped(t, csv), "zstd": zstandard(t, csv)} {
+		if err := count(t, bytes.Repeat(part, 20), records.Options{}); fileCode(t, err) != records.Bomb {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

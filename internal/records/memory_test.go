@@ -61,7 +61,7 @@ func largeFiles(tb testing.TB) map[string]large {
 	tb.Helper()
 	total, gigabyte, groups := 300<<20, int64(1<<10), 14
 	if raceDetector { // it takes ten times as long, and the memory is the same
-		total, gigabyte, groups = total/10, gigabyte/10, 2
+		total, gigabyte, groups = total/30, gigabyte/30, 1
 	}
 	csv := users(10_000, false)
 	head, block, _ := bytes.Cut(csv, []byte("\n"))
