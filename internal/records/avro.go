@@ -16,7 +16,8 @@ import (
 // avroBlock is the most that a block of an Avro file may be, compressed and not. Writers make them of some kilobytes.
 const avroBlock = 32 << 20
 
-// avroLines reads an Avro object container file: https://avro.apache.org/docs/1.12.0/specification/#object-container-files
+// avroLines reads an Avro object container file:
+// https://avro.apache.org/docs/1.12.0/specification/#object-container-files
 type avroLines struct {
 	file   *ocf.Reader
 	fields []avroField
@@ -129,8 +130,8 @@ func appendAny(dst []byte, v any) []byte {
 	return append(dst, "null"...) // avro.Duration
 }
 
-// exactFloat is where numbers begin that Excel, and everybody who counts fifteen digits, has rounded. They are written with
-// an exponent, so that nobody takes their digits for those of an id or a telephone number.
+// exactFloat is where numbers begin that Excel, and everybody who counts fifteen digits, has rounded. They are written
+// with an exponent, so that nobody takes their digits for those of an id or a telephone number.
 const exactFloat = 1e15
 
 func appendFloat(dst []byte, f float64, bits int) []byte {

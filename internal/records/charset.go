@@ -14,8 +14,8 @@ import (
 
 const utf8Name = "utf-8"
 
-// charsetNamed returns the charset of that name, and the name that Info has for it: one of UTF-8, UTF-16 and the charsets of one
-// byte a character. UTF-8 is nil.
+// charsetNamed returns the charset of that name, and the name that Info has for it: one of UTF-8, UTF-16 and the
+// charsets of one byte a character. UTF-8 is nil.
 func charsetNamed(name string) (encoding.Encoding, string, error) {
 	switch plain(name) {
 	case "utf8", "usascii", "ascii":
@@ -41,8 +41,8 @@ func plain(name string) string {
 	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(strings.TrimSpace(name)))
 }
 
-// findCharset returns the charset of a text that begins like this, of which nothing is said. A mark at its beginning tells. The
-// bytes of UTF-16 are zero at every second place. What is hardly UTF-8 is taken for Windows-1252.
+// findCharset returns the charset of a text that begins like this, of which nothing is said. A mark at its beginning
+// tells. The bytes of UTF-16 are zero at every second place. What is hardly UTF-8 is taken for Windows-1252.
 func findCharset(head []byte) string {
 	switch {
 	case bytes.HasPrefix(head, []byte(utf8BOM)):
@@ -100,8 +100,8 @@ func contentType(s string) (charset string, header *bool) {
 	return params["charset"], header
 }
 
-// transcoded reads r, which has this charset, as UTF-8. What the charset does not have becomes a byte that is not UTF-8, so that
-// its record is known for faulty; where a program before put U+FFFD for such a thing, that does too.
+// transcoded reads r, which has this charset, as UTF-8. What the charset does not have becomes a byte that is not
+// UTF-8, so that its record is known for faulty; where a program before put U+FFFD for such a thing, that does too.
 func transcoded(r io.Reader, e encoding.Encoding) io.Reader {
 	return &lossReader{r: e.NewDecoder().Reader(r)}
 }

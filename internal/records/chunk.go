@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// Chunk is a range of a text that begins and ends with a record, or rather of what the text is kept in: the file itself, or what
-// Prepare wrote.
+// Chunk is a range of a text that begins and ends with a record, or rather of what the text is kept in: the file
+// itself, or what Prepare wrote.
 type Chunk struct {
 	Offset, Size int64 // the range, in bytes
 	Row, Rows    int64 // the first record's Row, and how many there are

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// csvValues appends the values of a record to dst. What is quoted with doubled quotes in it is put together in scratch, which
-// is returned to be used again. The fault is BadQuote, ValueTooLong or none.
+// csvValues appends the values of a record to dst. What is quoted with doubled quotes in it is put together in scratch,
+// which is returned to be used again. The fault is BadQuote, ValueTooLong or none.
 func csvValues(dst [][]byte, scratch, raw []byte, delim byte, plain bool) (values [][]byte, _ []byte, fault Fault) {
 	for {
 		var value []byte
@@ -34,7 +34,8 @@ func csvValues(dst [][]byte, scratch, raw []byte, delim byte, plain bool) (value
 	}
 }
 
-// quoted returns the value at the beginning of raw, which begins with a quote, and what follows its closing quote; false when it has none.
+// quoted returns the value at the beginning of raw, which begins with a quote, and what follows its closing quote;
+// false when it has none.
 func quoted(scratch, raw []byte) (value, _, rest []byte, ok bool) {
 	raw = raw[1:]
 	start := len(scratch)
@@ -78,8 +79,8 @@ func canDelimit(b byte) bool { return b == '\t' || b >= ' ' && b <= '~' && b != 
 // preambleLine is how long a line may be that some programs put before the header.
 const preambleLine = 256
 
-// preamble returns how many bytes some programs put before a CSV file's header, and on how many lines, and the delimiter
-// that they say. Excel reads and writes "sep=;", Microsoft Entra wants "version:v1.0".
+// preamble returns how many bytes some programs put before a CSV file's header, and on how many lines, and the
+// delimiter that they say. Excel reads and writes "sep=;", Microsoft Entra wants "version:v1.0".
 func preamble(head []byte) (n int, lines int64, delim byte) {
 	for lines < 2 {
 		end := bytes.IndexAny(head[n:min(len(head), n+preambleLine)], "\r\n")

@@ -5,9 +5,9 @@ import (
 	"io"
 )
 
-// jsonArray reads a JSON array as NDJSON, an element a line, as the bytes come and without holding an element. It looks only at what
-// tells elements apart; what else is wrong in one is found when its record is read. An element begins on the line of the
-// array on which it begins, if that is free.
+// jsonArray reads a JSON array as NDJSON, an element a line, as the bytes come and without holding an element. It looks
+// only at what tells elements apart; what else is wrong in one is found when its record is read. An element begins on
+// the line of the array on which it begins, if that is free.
 type jsonArray struct {
 	r   io.Reader
 	buf []byte // of r

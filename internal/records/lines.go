@@ -14,8 +14,8 @@ type lineWriter interface {
 	close()
 }
 
-// lineReader reads what a lineWriter makes. The libraries for formats of others may panic on damaged files; that is a file which
-// cannot be read.
+// lineReader reads what a lineWriter makes. The libraries for formats of others may panic on damaged files; that is a
+// file which cannot be read.
 type lineReader struct {
 	w    lineWriter
 	buf  []byte

@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// How much of a file, and of a text that is made of one, is looked at to find out what it is. A text takes time to make.
+// How much of a file, and of a text that is made of one, is looked at to find out what it is. A text takes time to
+// make.
 const (
 	headBytes = 1 << 20
 	madeBytes = 128 << 10
@@ -23,8 +24,8 @@ type File struct {
 	lines   lineWriter // of a binary format, else nil
 }
 
-// Open looks at a file and returns it with the first record to be read next. The error is a *FileError if it is the file's; else
-// that of the Source or of ctx, which ends the reading too. A file that was opened has to be closed.
+// Open looks at a file and returns it with the first record to be read next. The error is a *FileError if it is the
+// file's; else that of the Source or of ctx, which ends the reading too. A file that was opened has to be closed.
 func Open(ctx context.Context, src Source, o Options) (*File, error) {
 	f := &File{source: &source{Source: src, ctx: ctx}}
 	if err := f.open(o); err != nil {

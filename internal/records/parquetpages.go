@@ -18,8 +18,8 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// What pages may be. Writers make them of a megabyte; a page of a column that says the same in every row may have the million
-// values of a row group.
+// What pages may be. Writers make them of a megabyte; a page of a column that says the same in every row may have the
+// million values of a row group.
 const (
 	maxPage       = 64 << 20 // bytes, compressed or not
 	maxPageValues = 4 << 20
@@ -31,9 +31,9 @@ const (
 	plainDictionary format.Encoding = 2
 )
 
-// pageFeed is the io.ReaderAt through which the library reads the pages of a column chunk, in order. The library believes what
-// pages say about themselves, and would make room for the 2,147,483,647 values that ten bytes claim. So each page is looked
-// at, expanded within its limits, and handed on as one that is not compressed.
+// pageFeed is the io.ReaderAt through which the library reads the pages of a column chunk, in order. The library
+// believes what pages say about themselves, and would make room for the 2,147,483,647 values that ten bytes claim. So
+// each page is looked at, expanded within its limits, and handed on as one that is not compressed.
 type pageFeed struct {
 	file    io.ReaderAt
 	size    int64 // of the file
@@ -348,8 +348,8 @@ func (f *pageFeed) checkValues(encoding format.Encoding, data []byte, n int) err
 	return errEncoding
 }
 
-// checkRuns looks whether a sequence of the hybrid encoding has at most n values, or as many more as fill a group of eight:
-// https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE
+// checkRuns looks whether a sequence of the hybrid encoding has at most n values, or as many more as fill a group of
+// eight: https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE
 func checkRuns(data []byte, width, n int) error {
 	if width > 32 {
 		return errEncoding
@@ -413,7 +413,8 @@ func checkDelta(data []byte, n int) ([]byte, error) {
 	return data, nil
 }
 
-// checkPrefixes looks whether the values of DELTA_BYTE_ARRAY, each of which begins like the one before, come to what a page may have.
+// checkPrefixes looks whether the values of DELTA_BYTE_ARRAY, each of which begins like the one before, come to what a
+// page may have.
 func (f *pageFeed) checkPrefixes(data []byte, n int) error {
 	rest, err := checkDelta(data, n)
 	if err != nil {

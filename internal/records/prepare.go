@@ -12,13 +12,13 @@ import (
 type Plan struct {
 	// ChunkRows is how many records a chunk has, but for the last one; at least 1.
 	ChunkRows int64
-	// Begin is called once it is known what the file is, before anything else. When Info says that the file is rewritten, it
-	// returns the writer for what chunks are ranges of then; else the writer is not used. Its error ends Prepare.
+	// Begin is called once it is known what the file is, before anything else. When Info says that the file is rewritten,
+	// it returns the writer for what chunks are ranges of then; else the writer is not used. Its error ends Prepare.
 	Begin func(Info) (io.Writer, error)
 	// Chunk is called with each chunk, in order, after its range has been written. Its error ends Prepare.
 	Chunk func(Chunk) error
-	// Record is called with each record, in order; nil: the records are only counted, which is much faster. The record is valid
-	// during the call. Its error ends Prepare.
+	// Record is called with each record, in order; nil: the records are only counted, which is much faster. The record is
+	// valid during the call. Its error ends Prepare.
 	Record func(*Record) error
 }
 
@@ -34,8 +34,9 @@ type Prepared struct {
 // chunkWindow is the window of a compressed chunk, and what its reader holds back.
 const chunkWindow = 1 << 20
 
-// Prepare reads a file once, from its beginning to its end. It is a pure function of the file and the options: doing it again makes
-// the same chunks and writes the same bytes. The errors are those of Open, and those of p's functions as they are.
+// Prepare reads a file once, from its beginning to its end. It is a pure function of the file and the options: doing it
+// again makes the same chunks and writes the same bytes. The errors are those of Open, and those of p's functions as
+// they are.
 func Prepare(ctx context.Context, src Source, o Options, p Plan) (*Prepared, error) {
 	f, err := Open(ctx, src, o)
 	if err != nil {
@@ -74,7 +75,8 @@ type walk struct {
 	out    Prepared
 }
 
-// Quotes that are not closed cost a second look at what follows. A file may have some, not so many that reading it takes for ever.
+// Quotes that are not closed cost a second look at what follows. A file may have some, not so many that reading it
+// takes for ever.
 const (
 	freeWaste     = 64 << 20
 	wasteOfOffset = 4

@@ -2,12 +2,12 @@
 // Parquet, Avro or XLSX, compressed or not, in any charset. What a file is, is found by looking.
 //
 // Every file is read as its text: UTF-8, CSV or NDJSON. A file that is such a text already is left alone; any other is
-// rewritten as one, once, while it streams by. [Prepare] walks a whole file and cuts its text into chunks, ranges of bytes that
-// begin and end with a record, so that [NewScanner] reads any of them alone and finds exactly the records that the walk
-// found. [Open] reads a file's first records, for a preview.
+// rewritten as one, once, while it streams by. [Prepare] walks a whole file and cuts its text into chunks, ranges of
+// bytes that begin and end with a record, so that [NewScanner] reads any of them alone and finds exactly the records
+// that the walk found. [Open] reads a file's first records, for a preview.
 //
-// Memory stays flat whatever is in a file, and what is wrong with one record is a [Fault] of that record, not an error. What
-// is wrong with a file as a whole is a [*FileError].
+// Memory stays flat whatever is in a file, and what is wrong with one record is a [Fault] of that record, not an error.
+// What is wrong with a file as a whole is a [*FileError].
 package records
 
 import (
@@ -41,9 +41,9 @@ const (
 	maxCut     = 64 << 10
 )
 
-// Source is a file as it was sent. *bytes.Reader and *io.SectionReader are Sources. Read is called from the file's beginning
-// to its end, once at most; ReadAt only for Parquet and XLSX, many times in small pieces: a store that is asked over a network
-// should be copied to a local file first.
+// Source is a file as it was sent. *bytes.Reader and *io.SectionReader are Sources. Read is called from the file's
+// beginning to its end, once at most; ReadAt only for Parquet and XLSX, many times in small pieces: a store that is
+// asked over a network should be copied to a local file first.
 type Source interface {
 	io.Reader
 	io.ReaderAt
@@ -64,16 +64,16 @@ type Options struct {
 	MaxBytes    int64  // what the file may expand to; 0: only in proportion to its size
 }
 
-// Info is what a file was found to be. It says all that the reading of a chunk depends on; callers keep it with the job.
+// Info is what a file was found to be. It says all that the reading of a chunk depends on, and is kept with the job.
 type Info struct {
 	Format      string `json:"format"`
 	Compression string `json:"compression"`
 	Charset     string `json:"charset,omitempty"`   // of CSV, NDJSON and JSON; "utf-8" is left alone, the others are rewritten
 	Delimiter   string `json:"delimiter,omitempty"` // of CSV
 	Header      bool   `json:"header"`              // the first record, or row of the sheet, names the columns
-	// Columns are the names of a CSV file's columns, as they stand there; those without a name, or without a header, are called
-	// column1, column2 … by their place. Of other files: the names in the first records, at most 1,000 of them, in the order of
-	// their appearance; later records may have others.
+	// Columns are the names of a CSV file's columns, as they stand there; those without a name, or without a header, are
+	// called column1, column2 … by their place. Of other files: the names in the first records, at most 1,000 of them, in
+	// the order of their appearance; later records may have others.
 	Columns []string `json:"columns"`
 	// Rewritten: the text is not the file itself, and chunks are ranges of what Prepare wrote.
 	Rewritten bool `json:"rewritten,omitempty"`
@@ -91,18 +91,18 @@ func (i *Info) text() string {
 type Record struct {
 	// Row counts the records from 1, the header and blank lines left out, faulty ones included.
 	Row int64
-	// Line is the line of the text on which the record begins, from 1. It is that of the file itself for CSV, NDJSON and JSON,
-	// the row of the sheet for XLSX, and Row for Parquet and Avro.
+	// Line is the line of the text on which the record begins, from 1. It is that of the file itself for CSV, NDJSON and
+	// JSON, but for elements of an array that share a line; the row of the sheet for XLSX; Row for Parquet and Avro.
 	Line int64
 	// Raw is the record as it stands in the text, without its line end; of a record that is too long only the beginning.
 	Raw []byte
 	// Fault is what is wrong with the record; empty: nothing, and then there are Values.
 	Fault Fault
-	// Names are those of Values for a record of NDJSON: nested objects are flattened to dotted names, four levels of them, and a
-	// name occurs once. CSV leaves it nil: the names are Info's Columns, as many as there are Values.
+	// Names are those of Values for a record of NDJSON: nested objects are flattened to dotted names, four levels of them,
+	// and a name occurs once. CSV leaves it nil: the names are Info's Columns, as many as there are Values.
 	Names [][]byte
-	// Values are UTF-8 without NUL. Of JSON, null is a nil value, numbers, true and false are as they stand there, and arrays
-	// and objects below the fourth level are kept as JSON.
+	// Values are UTF-8 without NUL. Of JSON, null is a nil value, numbers, true and false are as they stand there, and
+	// arrays and objects below the fourth level are kept as JSON.
 	Values [][]byte
 }
 

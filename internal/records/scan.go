@@ -22,8 +22,8 @@ type Scanner struct {
 	close func()
 }
 
-// NewScanner returns a scanner of a chunk. r reads the range of the chunk, in the file itself or, when Info says that it has been
-// rewritten, in what Prepare wrote. The scanner has to be closed; r is the caller's.
+// NewScanner returns a scanner of a chunk. r reads the range of the chunk, in the file itself or, when Info says that
+// it has been rewritten, in what Prepare wrote. The scanner has to be closed; r is the caller's.
 func NewScanner(r io.Reader, info Info, c Chunk) (*Scanner, error) {
 	closing := func() {}
 	if info.Rewritten {
@@ -55,8 +55,8 @@ func (i *Info) delimiter() byte {
 	return 0
 }
 
-// Next returns the next record, or io.EOF behind the last one. Any other error is that of the reader, or says that a chunk does
-// not hold the records that Prepare found in it.
+// Next returns the next record, or io.EOF behind the last one. Any other error is that of the reader, or says that a
+// chunk does not hold the records that Prepare found in it.
 func (s *Scanner) Next() (*Record, error) {
 	if !s.split.next() {
 		switch err := s.split.failed(); {

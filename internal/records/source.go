@@ -12,8 +12,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// source reads a Source, and remembers its error: what a decoder makes of it says that the file is damaged, when it is the
-// store that does not answer.
+// source reads a Source, and remembers its error: what a decoder makes of it says that the file is damaged, when it is
+// the store that does not answer.
 type source struct {
 	Source
 	ctx context.Context
@@ -79,8 +79,8 @@ func (u untilDone) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// What a file may expand to: some mebibytes whatever its size, and no more than so many times its size. Gzip makes at most
-// 1,032 bytes of one, of files that hold data some ten.
+// What a file may expand to: some mebibytes whatever its size, and no more than so many times its size. Gzip makes at
+// most 1,032 bytes of one, of files that hold data some ten.
 const (
 	freeBytes = 64 << 20
 	maxRatio  = 500
@@ -146,7 +146,8 @@ func (z zstdErrors) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// peek returns the first bytes of r, n of them unless r ends before, and a reader that begins with them. whole: r ends with them.
+// peek returns the first bytes of r, n of them unless r ends before, and a reader that begins with them. whole: r ends
+// with them.
 func peek(r io.Reader, n int) (head []byte, again io.Reader, whole bool) {
 	head = make([]byte, 0, min(n, 64<<10))
 	for len(head) < n {

@@ -12,9 +12,9 @@ const (
 	utf8BOM     = "\xEF\xBB\xBF"
 )
 
-// splitter finds where the records of a text end. It is what makes the walk over a whole file and the reading of one chunk
-// agree: what it decides about a record depends on nothing before the record and, but for a quote that is not closed,
-// nothing behind it.
+// splitter finds where the records of a text end. It is what makes the walk over a whole file and the reading of one
+// chunk agree: what it decides about a record depends on nothing before the record and, but for a quote that is not
+// closed, nothing behind it.
 type splitter struct {
 	r     io.Reader
 	delim byte // of CSV; 0: the text is NDJSON
@@ -50,7 +50,8 @@ var (
 	ndjsonEnds = [256]bool{'\n': true}
 )
 
-// newSplitter returns a splitter of CSV with this delimiter or, without one, of NDJSON. line is the number of its first line.
+// newSplitter returns a splitter of CSV with this delimiter or, without one, of NDJSON. line is the number of its first
+// line.
 func newSplitter(r io.Reader, delim byte, line int64) *splitter {
 	s := &splitter{r: r, line: line}
 	s.dialect(delim)
@@ -69,7 +70,8 @@ func (s *splitter) dialect(delim byte) {
 // offset returns how much of the text has been passed.
 func (s *splitter) offset() int64 { return s.base + int64(s.pos) }
 
-// peek returns up to n bytes of the text that have not been passed; whole: the text ends with them, or cannot be read further.
+// peek returns up to n bytes of the text that have not been passed; whole: the text ends with them, or cannot be read
+// further.
 func (s *splitter) peek(n int) (head []byte, whole bool) {
 	for s.end-s.pos < n && s.fill() {
 	}
@@ -125,8 +127,8 @@ func (s *splitter) record() bool {
 	return true
 }
 
-// quotedRecord is walk for a record as programs write it: whole in the buffer, of a usual size, with nothing wrong in it. It returns false if
-// it may be another. lf is the place of the first LF.
+// quotedRecord is walk for a record as programs write it: whole in the buffer, of a usual size, with nothing wrong in
+// it. It returns false if it may be another. lf is the place of the first LF.
 func (s *splitter) quotedRecord(lf int) bool {
 	b := s.buf[:min(s.end, s.pos+MaxValue)]
 	for i := s.pos; i < len(b); i++ {
@@ -203,8 +205,8 @@ type search struct {
 	tooLong bool // what has been looked at is dropped
 }
 
-// walk finds the end of the record at pos step by step: a record with quotes or odd line ends, one that is not whole in the
-// buffer, one that is too long, the last one.
+// walk finds the end of the record at pos step by step: a record with quotes or odd line ends, one that is not whole in
+// the buffer, one that is too long, the last one.
 func (s *splitter) walk(quotes bool) bool {
 	w := search{quotes: quotes, opens: true}
 	for {
@@ -230,7 +232,8 @@ func (s *splitter) walk(quotes bool) bool {
 	}
 }
 
-// advance goes on to the next byte that may mean something, or to the end of the buffer. It returns what is known of the record.
+// advance goes on to the next byte that may mean something, or to the end of the buffer. It returns what is known of
+// the record.
 func (s *splitter) advance(w *search) []byte {
 	rec := s.buf[s.pos:s.end]
 	start := w.off
@@ -263,8 +266,8 @@ func (s *splitter) carriageReturn(off int) int {
 	return 1
 }
 
-// quoted goes on behind the value that the quote at w.off opens. It returns false if the text ends, or cannot be read, before it is
-// known what the quote means.
+// quoted goes on behind the value that the quote at w.off opens. It returns false if the text ends, or cannot be read,
+// before it is known what the quote means.
 func (s *splitter) quoted(w *search) bool {
 	closing, closed := s.closing(w.off)
 	switch {
@@ -358,8 +361,8 @@ func (s *splitter) lineBreaks(b []byte) int64 {
 	return int64(n)
 }
 
-// fill reads more of the text, to the end of what is in the buffer. It returns false when there is none, or on an error; s.err
-// says which. Places in the buffer change, those counted from pos do not.
+// fill reads more of the text, to the end of what is in the buffer. It returns false when there is none, or on an
+// error; s.err says which. Places in the buffer change, those counted from pos do not.
 func (s *splitter) fill() bool {
 	if s.err != nil {
 		return false

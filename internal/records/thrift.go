@@ -10,9 +10,9 @@ import (
 // The library makes room for a list before it reads it, as much as the list says that it needs.
 var errForged = errors.New("a list says that it has more elements than there are bytes")
 
-// checkThrift looks whether data begins with a structure of Thrift's compact protocol whose lists have what they say, and at most
-// so many structures in all. It returns the structure's size, or io.ErrUnexpectedEOF when data is too short:
-// https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+// checkThrift looks whether data begins with a structure of Thrift's compact protocol whose lists have what they say,
+// and at most so many structures in all. It returns the structure's size, or io.ErrUnexpectedEOF when data is too
+// short: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 func checkThrift(data []byte, structures int) (int, error) {
 	var protocol thrift.CompactProtocol
 	c := thriftCheck{r: protocol.NewReaderFromBytes(data), size: len(data), left: structures}

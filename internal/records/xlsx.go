@@ -25,9 +25,9 @@ const (
 	xlsxStyles    = 1 << 16
 )
 
-// xlsxLines reads the first sheet that can be seen of an Excel workbook, ECMA-376: a zip archive of XML parts. Line n of its text is row n of
-// the sheet, and empty for the header and for rows without a value. Formulas are what they came to when the workbook was
-// saved. Nothing outside of the file is ever looked at.
+// xlsxLines reads the first sheet that can be seen of an Excel workbook, ECMA-376: a zip archive of XML parts. Line n
+// of its text is row n of the sheet, and empty for the header and for rows without a value. Formulas are what they came
+// to when the workbook was saved. Nothing outside of the file is ever looked at.
 type xlsxLines struct {
 	header   bool // row one names the columns
 	option   *bool
@@ -317,7 +317,8 @@ func kindOf(code string) cellKind {
 	return number
 }
 
-// readStrings reads on in the texts that cells name by their number, some more of them: those that the first rows need are the first.
+// readStrings reads on in the texts that cells name by their number, some more of them: those that the first rows need
+// are the first.
 func (x *xlsxLines) readStrings() error {
 	var text []byte
 	var reading, phonetic bool
@@ -597,8 +598,8 @@ func (x *xlsxLines) appendValue(dst []byte, c cell) ([]byte, error) {
 	return append(dst, text...), nil
 }
 
-// numeric returns a number as people write it: without the exponent and the .0 of programs, as a date if it is shown as one.
-// A number that has lost digits keeps its exponent.
+// numeric returns a number as people write it: without the exponent and the .0 of programs, as a date if it is shown as
+// one. A number that has lost digits keeps its exponent.
 func numeric(text []byte, kind cellKind, from1904 bool) []byte {
 	if kind == number && !bytes.ContainsAny(text, ".eE") {
 		return text

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// sharedStrings keeps the texts of a workbook, which may be millions, and finds them by their number. Excel numbers them by their first
-// appearance, so that one is mostly near those that were asked for before.
+// sharedStrings keeps the texts of a workbook, which may be millions, and finds them by their number. Excel numbers
+// them by their first appearance, so that one is mostly near those that were asked for before.
 type sharedStrings struct {
 	spool   spool
 	pending []byte  // not in the spool yet
