@@ -1,20 +1,24 @@
 package records
 
 import (
+	"errors"
 	"io"
 	"math"
 	"math/big"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/avro"
 	"github.com/twmb/avro/ocf"
 )
 
-// avroBlock is the most that a block of an Avro file may be, compressed and not. Writers make them of some kilobytes.
-const avroBlock = 32 << 20
+// avroBlock is the most that a block of an Avro file may be, compressed and not. Writers make them of some kilobytes, and
+// the library makes up to 40 bytes of one.
+const avroBlock = 8 << 20
 
 // avroLines reads an Avro object container file:
 // https://avro.apache.org/docs/1.12.0/specification/#object-container-files
@@ -67,6 +71,10 @@ func (a *avroLines) columns() []string {
 func (a *avroLines) appendLines(dst []byte) ([]byte, error) {
 	var v any
 	if err := a.file.Decode(&v); err != nil {
+		// The library has no error of its own for this; its codec for zstd has that of the decoder.
+		if strings.Contains(err.Error(), "limit of") || errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			err = &FileError{Code: TooLarge, Message: "the Avro file has a block of more than 8 MiB; write it with smaller ones", Err: err}
+		}
 		return dst, err
 	}
 	record, _ := v.(map[string]any)
