@@ -32,6 +32,7 @@ var muster = archtest.Rules{
 		"internal/source":     {"internal/job", "internal/user"},
 		"internal/export":     {"internal/formula", "internal/invalid", "internal/user"},
 		"internal/filestore":  {"internal/job"},
+		"internal/records":    {},
 
 		// An edge that is nothing but a protocol before the file store.
 		"internal/upload": {"internal/filestore", "internal/job"},

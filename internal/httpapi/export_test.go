@@ -152,7 +152,7 @@ func TestShutdownEndsExports(t *testing.T) {
 		result <- err
 	}()
 	<-begun
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := a.srv.Shutdown(ctx); err != nil {
 		t.Errorf("Shutdown: %v", err)
