@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store"
