@@ -384,7 +384,7 @@ func TestBucketBreaks(t *testing.T) {
 func TestBucketStandsStill(t *testing.T) {
 	t.Parallel()
 	p := newS3(t, nil)
-	body := content(1, 1<<20)
+	body := content(1, 64<<20) // more than the buffers of the connections on the way hold
 	create(t, p.open(), "jobs/1/text", body)
 	x, address := proxy(t, p)
 	s, err := filestore.OpenTest(address, 50*time.Millisecond)
