@@ -384,11 +384,15 @@ func TestBucketBreaks(t *testing.T) {
 func TestBucketStandsStill(t *testing.T) {
 	t.Parallel()
 	p := newS3(t, nil)
-	body := content(1, 64<<20) // more than the buffers of the connections on the way hold
+	body := content(1, 1<<20)
 	create(t, p.open(), "jobs/1/text", body)
 	x, address := proxy(t, p)
-	s, err := filestore.OpenTest(address, 50*time.Millisecond)
+	s, err := filestore.OpenTest(address, 200*time.Millisecond)
 	if err != nil {
+		t.Fatal(err)
+	}
+	// Slow, or all of it would be in the buffers on the way before the connection stands still.
+	if _, err := x.Toxics.AddToxicJson(strings.NewReader(`{"name":"slow","type":"bandwidth","stream":"downstream","attributes":{"rate":500}}`)); err != nil {
 		t.Fatal(err)
 	}
 	o, err := s.Open(t.Context(), "jobs/1/text")
