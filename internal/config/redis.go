@@ -95,7 +95,10 @@ func parseRedisURL(text string) (*RedisAddress, error) {
 		}
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
-		if host, err = hostPort(strings.TrimSpace(host), port); err != nil {
+		if host = strings.TrimSpace(host); host == "" && hosts != "" { // of one alone it is localhost
+			return nil, errors.New("the list of hosts has one without a name")
+		}
+		if host, err = hostPort(host, port); err != nil {
 			return nil, err
 		}
 		a.Hosts = append(a.Hosts, host)

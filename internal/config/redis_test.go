@@ -88,6 +88,8 @@ func TestParseRedisRefuses(t *testing.T) {
 		"redis://a,redis://b/1":                     "database 0",
 		"redis://a,rediss://b":                      "throughout",
 		"redis://:hunter2@a,redis://:hunter3@b":     "one password",
+		"redis://a,,b":                              "without a name",
+		"redis://a,/0":                              "without a name",
 		"redis-sentinel://s":                        "master",
 		"redis-sentinel://s/":                       "master",
 		"redis-sentinel://s/m/1":                    "master",
