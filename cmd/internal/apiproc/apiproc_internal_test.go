@@ -12,6 +12,7 @@ import (
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/testenv"
 )
 
 // A folder that is not there ends the start with the setting's name; one that is full is only logged.
@@ -30,7 +31,8 @@ func TestCheckTempDir(t *testing.T) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 	if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).Run(); err != nil {
-		t.Skip("no right to mount a small folder")
+		testenv.Missing(t, "tmpfs") // or the right to mount one
+		t.SkipNow()
 	}
 	t.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
 	if err := os.WriteFile(filepath.Join(dir, "other"), make([]byte, 1<<20), 0o600); err == nil {
