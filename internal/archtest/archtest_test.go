@@ -41,7 +41,7 @@ var muster = archtest.Rules{
 		"internal/store/search": {"internal/user"},
 
 		// Files, seen as users. It is pure.
-		"internal/columns": {"internal/formula", "internal/invalid", "internal/user"},
+		"internal/columns": {"internal/formula", "internal/invalid", "internal/job", "internal/user"},
 
 		// Nouns and settings.
 		"internal/config":  {"internal/job"},

@@ -8,6 +8,8 @@ import (
 
 // Row is what a record says about a user.
 type Row struct {
+	// Index is the row's place in the file, from 0, and so that of its user among the ids of a job. The caller sets it.
+	Index int64
 	// ID is the user whom the row is about, with KeyID; else 0.
 	ID int64
 	// User has the values, in the form in which they are stored, and without an id of its own. What the record does not give

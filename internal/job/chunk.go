@@ -11,6 +11,9 @@ type Chunk struct {
 	Rejected int64
 	Claims   int64 // how often the chunk was claimed; part of the id of its task
 	Stalls   int   // claims in a row without a committed batch
+
+	// Of a file's rows: part of Done, as Job has them.
+	Updated, Unchanged, Skipped int64
 }
 
 // MaxStalls is how many claims in a row a chunk may have without one committed batch before it fails for good.
@@ -61,14 +64,26 @@ func (s Status) ChunkFollow() ChunkFollow {
 
 // ChunkTotals sums up the chunks of one job.
 type ChunkTotals struct {
-	Recorded  int   // chunks that exist; fewer than Job.Chunks until the second step of its submission is done
+	Recorded  int   // chunks of Job.ChunkNumbers that exist; fewer until the second step of the submission, or of the move to IMPORTING, is done
 	Open      int   // chunks that are READY or PAUSED
 	Failed    int   // chunks that are FAILED
 	Behind    int   // chunks that have not followed the job's last move yet
 	Stalled   int   // chunks that nobody holds and that stalled MaxStalls times
 	Processed int64 // rows stored
 	Rejected  int64 // rows rejected
+	Prepared  int64 // bytes of the file that were read, by the chunk that prepares it
+
+	Updated, Unchanged, Skipped int64 // part of Processed, as Job has them
 }
 
 // Aligned reports whether the chunks of j are all there and have followed its last move.
-func (t *ChunkTotals) Aligned(j *Job) bool { return t.Recorded == j.Chunks && t.Behind == 0 }
+func (t *ChunkTotals) Aligned(j *Job) bool {
+	_, count := j.ChunkNumbers()
+	return t.Recorded == count && t.Behind == 0
+}
+
+// Count sets the counts of j to those of its chunks.
+func (t *ChunkTotals) Count(j *Job) {
+	j.Processed, j.Rejected, j.Prepared = t.Processed, t.Rejected, t.Prepared
+	j.Updated, j.Unchanged, j.Skipped = t.Updated, t.Unchanged, t.Skipped
+}

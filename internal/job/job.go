@@ -11,6 +11,7 @@ import (
 const (
 	SourceFaker      = "faker"
 	SourceRandomUser = "randomuser"
+	SourceFile       = "file" // of the user's own
 )
 
 // Job is an import as its owner sees it. Rows of the job are numbered from 0; row n becomes the user with id
@@ -30,6 +31,16 @@ type Job struct {
 	FirstID   int64    `json:"firstId"`
 	Seed      int64    `json:"seed"`
 	Nat       []string `json:"nat,omitempty"` // RandomUser nationalities, lower case
+
+	// Of a job that imports a file. While it is PREPARING, Requested is an estimate and FirstID is 0: there are no ids yet.
+	Phase     Phase  `json:"phase,omitempty"`
+	File      *File  `json:"file,omitempty"`
+	Prepared  int64  `json:"prepared,omitempty"`  // bytes of the file that were read while PREPARING
+	DryRun    bool   `json:"dryRun,omitempty"`    // no user is stored; FirstID stays 0
+	ParentID  string `json:"parentId,omitempty"`  // the job whose rejected rows this one imports
+	Updated   int64  `json:"updated,omitempty"`   // rows that changed a user; part of Processed, as the next two
+	Unchanged int64  `json:"unchanged,omitempty"` // rows that said nothing new of a user
+	Skipped   int64  `json:"skipped,omitempty"`   // rows that were passed over, as the strategy asks
 
 	ErrorCode  string     `json:"errorCode,omitempty"`  // set when FAILED
 	WaitReason WaitReason `json:"waitReason,omitempty"` // set while its source cannot deliver, or the database does not serve
@@ -53,11 +64,33 @@ type Job struct {
 	Finalized     bool  `json:"-"` // everything that follows its end or its pause is done
 }
 
+// Inserted returns the rows that became users.
+func (j *Job) Inserted() int64 { return j.Processed - j.Updated - j.Unchanged - j.Skipped }
+
+// TooManyRejected reports whether more rows are rejected than may be.
+func (j *Job) TooManyRejected() bool {
+	return j.File != nil && j.Phase == Importing && j.Rejected > j.File.Options.MaxRejected.Of(j.Requested)
+}
+
+// ChunkNumbers returns the number of the first chunk that there has to be in the job's phase, and how many there are. The
+// chunk by which a file was prepared is not among those of the file's rows.
+func (j *Job) ChunkNumbers() (first, count int) {
+	if j.Phase == Preparing {
+		return PrepareChunk, 1
+	}
+	return 0, j.Chunks
+}
+
 // UndoPending reports whether users of the job are still to be removed.
 func (j *Job) UndoPending() bool { return j.UndoRequested && !j.Undone }
 
-// LastID returns the id of the user made from the job's last row.
-func (j *Job) LastID() int64 { return j.FirstID + j.Requested - 1 }
+// LastID returns the id of the user made from the job's last row; 0 when there are no ids.
+func (j *Job) LastID() int64 {
+	if j.FirstID == 0 {
+		return 0
+	}
+	return j.FirstID + j.Requested - 1
+}
 
 // Percent returns the progress in whole percent: rows stored or rejected over rows requested. It is 100 only when the job
 // is COMPLETED.
@@ -115,6 +148,11 @@ type Spec struct {
 	Seed           *int64   // nil: chosen at random
 	Nat            []string // RandomUser only; nil: the source's default
 	IdempotencyKey string   // empty: none
+
+	// Of SourceFile only, whose Count is estimated.
+	File     *File
+	DryRun   bool
+	ParentID string // empty: none
 }
 
 // Filter picks jobs of one owner, newest first.

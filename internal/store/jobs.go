@@ -90,6 +90,10 @@ type chunkRow struct {
 	Rejected int64  `db:"rows_rejected"`
 	Claims   int64  `db:"claims"`
 	Stalls   int    `db:"stalls"`
+
+	Updated   int64 `db:"rows_updated"`
+	Unchanged int64 `db:"rows_unchanged"`
+	Skipped   int64 `db:"rows_skipped"`
 }
 
 func (r *chunkRow) chunk() job.Chunk { return job.Chunk(*r) }
