@@ -20,7 +20,7 @@ var muster = archtest.Rules{
 
 		// The edges reach adapters through interfaces of their own.
 		"internal/httpapi": {"internal/invalid", "internal/job", "internal/user"},
-		"internal/worker":  {"internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/user"},
+		"internal/worker":  {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/user"},
 		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job"},
 
 		// Adapters never import one another.

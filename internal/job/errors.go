@@ -124,6 +124,8 @@ const (
 	WaitUpstreamDown        WaitReason = "upstream_down"        // the upstream failed so often that it is left alone for a while
 	WaitAllowanceUnknown    WaitReason = "allowance_unknown"    // Redis cannot say what is left of the allowance
 	WaitSourceSlow          WaitReason = "source_slow"          // a batch took longer than its claim lasts
+	WaitFilesDown           WaitReason = "files_down"           // the file store does not answer
+	WaitFilesFull           WaitReason = "files_full"           // the file store, or the worker's folder for temporary files, is full
 
 	// The database does not serve. These stand in the live view only, since the job's row cannot be written.
 	WaitStoreDown       WaitReason = "store_down"       // it does not answer, or only to say that it does not serve

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/musterhq/muster/internal/crash"
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -30,6 +31,9 @@ func (s *Service) Submit(ctx context.Context, spec job.Spec) (j job.Job, replaye
 	if err := s.validate(&spec); err != nil {
 		return job.Job{}, false, err
 	}
+	if err := s.checkParent(ctx, spec); err != nil {
+		return job.Job{}, false, err
+	}
 	hash := requestHash(spec)
 	if spec.IdempotencyKey != "" {
 		switch j, err := s.replay(ctx, spec, hash); {
@@ -43,7 +47,7 @@ func (s *Service) Submit(ctx context.Context, spec job.Spec) (j job.Job, replaye
 		return job.Job{}, false, err
 	}
 	limit := s.Tiers.For(spec.Count)
-	j.Tier, j.ChunkRows = limit.Tier, s.chunkRows(spec.Source)
+	j.Tier, j.ChunkRows = limit.Tier, s.chunkRows(&spec)
 	if depth, err := s.Queue.Depth(ctx); err != nil || depth >= s.MaxDepth {
 		return job.Job{}, false, cmp.Or(err, job.ErrQueueFull)
 	}
@@ -81,7 +85,8 @@ func (s *Service) begin(ctx context.Context, j job.Job) {
 		return
 	}
 	crash.Point("submit.chunks")
-	s.publishOrLog(ctx, j, job.ChunkTotals{Recorded: j.Chunks, Open: j.Chunks})
+	_, count := j.ChunkNumbers()
+	s.publishOrLog(ctx, j, job.ChunkTotals{Recorded: count, Open: count})
 }
 
 // replay returns the job that the request's idempotency key stands for. Errors: job.ErrNotFound, job.ErrKeyReused,
@@ -137,11 +142,29 @@ func (s *Service) estimateWait(ctx context.Context, err error) error {
 	return limit
 }
 
-func (s *Service) chunkRows(source string) int64 {
-	if source == job.SourceRandomUser {
+// chunkRows returns the rows of a new job's chunks. A file has one chunk until it is prepared, whose rows are its bytes.
+func (s *Service) chunkRows(spec *job.Spec) int64 {
+	switch spec.Source {
+	case job.SourceRandomUser:
 		return job.RandomUserPage
+	case job.SourceFile:
+		return spec.File.Bytes
 	}
 	return s.ChunkRows
+}
+
+// checkParent refuses a job whose parent is no import of a file by the same owner.
+func (s *Service) checkParent(ctx context.Context, spec job.Spec) error {
+	if spec.ParentID == "" {
+		return nil
+	}
+	parent, err := s.Store.Job(ctx, spec.ParentID)
+	if errors.Is(err, job.ErrNotFound) || err == nil && (parent.Owner != spec.Owner || parent.File == nil) {
+		var bad invalid.Error
+		bad.Add("parentJobId", "must be an import of a file of your own")
+		return bad.Err()
+	}
+	return err
 }
 
 func newJob(spec job.Spec, hash string) (job.Job, error) {
@@ -152,6 +175,11 @@ func newJob(spec job.Spec, hash string) (job.Job, error) {
 	j := job.Job{
 		ID: id.String(), Owner: spec.Owner, Source: spec.Source, Status: job.Pending, Requested: spec.Count,
 		Nat: spec.Nat, IdempotencyKey: spec.IdempotencyKey, RequestHash: hash,
+		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID,
+	}
+	if spec.Source == job.SourceFile {
+		j.Phase = job.Preparing
+		return j, nil
 	}
 	if spec.Seed != nil {
 		j.Seed = *spec.Seed
@@ -164,14 +192,27 @@ func newJob(spec job.Spec, hash string) (job.Job, error) {
 	return j, nil
 }
 
+// fileHash is what an import of a file asks for: the same bytes sent again are the same file.
+type fileHash struct {
+	SHA256   string
+	Options  job.FileOptions
+	DryRun   bool
+	ParentID string
+}
+
 // requestHash returns the same text for two requests if they ask for the same: everything but the owner and the key counts.
 func requestHash(spec job.Spec) string {
-	b, _ := json.Marshal(struct {
+	asked := struct {
 		Source string
 		Count  int64
 		Seed   *int64
 		Nat    []string
-	}{spec.Source, spec.Count, spec.Seed, spec.Nat}) // of these types Marshal cannot fail
+		File   *fileHash `json:",omitempty"` // left out for the others, whose hashes are stored without it
+	}{Source: spec.Source, Count: spec.Count, Seed: spec.Seed, Nat: spec.Nat}
+	if spec.File != nil {
+		asked.File = &fileHash{spec.File.SHA256, spec.File.Options, spec.DryRun, spec.ParentID}
+	}
+	b, _ := json.Marshal(asked) // of these types Marshal cannot fail
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ func (s *Service) validate(spec *job.Spec) error {
 	if !job.ValidOwner(spec.Owner) {
 		bad.Add("X-USER-ID", "must be 1 to 64 letters, digits or . _ @ -")
 	}
-	if spec.Count < 1 {
+	if spec.Count < 1 && spec.Source != job.SourceFile {
 		bad.Add("count", "must be at least 1")
 	}
 	if len(spec.IdempotencyKey) > 255 || strings.ContainsFunc(spec.IdempotencyKey, func(r rune) bool { return r < '!' || r > '~' }) {
@@ -29,8 +30,10 @@ func (s *Service) validate(spec *job.Spec) error {
 		if len(spec.Nat) > 0 {
 			bad.Add("nat", "goes with source=randomuser only")
 		}
+	case job.SourceFile:
+		return s.validateFile(spec, &bad)
 	default:
-		bad.Add("source", "must be faker or randomuser")
+		bad.Add("source", "must be faker, randomuser or file")
 	}
 	if err := bad.Err(); err != nil {
 		return err
@@ -39,6 +42,37 @@ func (s *Service) validate(spec *job.Spec) error {
 		return &job.BatchLimitError{Count: spec.Count, Max: most}
 	}
 	return nil
+}
+
+// fileRowBytes is what a row of a file is taken to have, until the file has been read.
+const fileRowBytes = 100
+
+// validateFile checks what the caller says of a file, fills in the defaults, and estimates the number of rows by the size.
+// How many there are is limited by nothing but that.
+func (s *Service) validateFile(spec *job.Spec, bad *invalid.Error) error {
+	o := &spec.File.Options
+	o.OnDuplicate = cmp.Or(o.OnDuplicate, job.DuplicateInsert)
+	switch o.OnDuplicate {
+	case job.DuplicateInsert:
+		if o.Key != "" || o.InFile != "" {
+			bad.Add("onDuplicate", "must be skip, update, fill or reject with key or inFile: insert looks at no key")
+		}
+	case job.DuplicateSkip, job.DuplicateUpdate, job.DuplicateFill, job.DuplicateReject:
+		o.Key, o.InFile = cmp.Or(o.Key, "email"), cmp.Or(o.InFile, job.FirstRow)
+		if o.Key != "email" && o.Key != "id" {
+			bad.Add("key", "must be email or id")
+		}
+		if o.InFile != job.FirstRow && o.InFile != job.LastRow {
+			bad.Add("inFile", "must be first or last")
+		}
+	default:
+		bad.Add("onDuplicate", "must be insert, skip, update, fill or reject")
+	}
+	if spec.File.Bytes < 1 {
+		bad.Add("file", "must not be empty")
+	}
+	spec.Count = max(1, spec.File.Bytes/fileRowBytes)
+	return bad.Err()
 }
 
 func validateNat(spec *job.Spec, bad *invalid.Error) {

@@ -9,7 +9,8 @@ import (
 
 // What workers tell of the chunks that they work on.
 
-// ChunkDone enqueues the chunk that is one window further, and ends the job when no chunk is open any more.
+// ChunkDone enqueues the chunk that is one window further, and ends the job when no chunk is open any more, or when too
+// many rows of its file are rejected.
 func (s *Service) ChunkDone(ctx context.Context, c *job.Claim) error {
 	if next := c.Chunk.No + s.Window; next < c.Job.Chunks {
 		if err := s.Queue.EnqueueChunk(ctx, c.Job.Tier, c.Job.ID, next, 0); err != nil {
@@ -17,8 +18,20 @@ func (s *Service) ChunkDone(ctx context.Context, c *job.Claim) error {
 		}
 	}
 	crash.Point("chunk.enqueued")
+	if c.Job.File != nil && c.Chunk.Rejected > 0 {
+		return s.ReconcileNow(ctx, c.Job.ID)
+	}
 	j, err := s.finish(ctx, c.Job)
 	if err != nil || !j.Status.Terminal() {
+		return err
+	}
+	return s.Reconcile(ctx, j)
+}
+
+// ReconcileNow reads the job and reconciles it, unless it is finalized.
+func (s *Service) ReconcileNow(ctx context.Context, id string) error {
+	j, err := s.Store.Job(ctx, id)
+	if err != nil || j.Finalized {
 		return err
 	}
 	return s.Reconcile(ctx, j)

@@ -7,6 +7,7 @@ import (
 	_ "embed" // the scripts
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,23 +63,47 @@ func (l *Live) Put(ctx context.Context, j job.Job, chunks []job.Chunk) error {
 	if j.Status.Terminal() {
 		expiry = afterEnd
 	}
-	args := append(make([]any, 0, 3+4*len(chunks)), j.Version, doc, int(expiry.Seconds()))
-	for _, c := range chunks {
-		if c.Done > 0 {
-			args = append(args, strconv.Itoa(c.No), c.Done)
-		}
-		if c.Rejected > 0 {
-			args = append(args, "r"+strconv.Itoa(c.No), c.Rejected)
-		}
+	args := append(make([]any, 0, 3+2*len(counts)*len(chunks)), j.Version, doc, int(expiry.Seconds()))
+	for i := range chunks {
+		args = appendCounts(args, &chunks[i])
 	}
 	return job.QueueUnavailable("live progress", l.put.Run(ctx, l.rdb, []string{l.key(j.ID)}, args...).Err())
 }
 
-// Chunk shows how many rows of a chunk are done, and how many of these were rejected. It has no effect when the job's
-// hash is missing, or shows more. Errors wrap job.ErrQueueUnavailable.
-func (l *Live) Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error {
-	n := strconv.Itoa(no)
-	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{l.key(jobID)}, n, done, "r"+n, rejected).Err())
+// prepared is the field of the chunk by which a file is prepared.
+const prepared = "p"
+
+// counts are the fields of the other chunks, by the letter that stands before the chunk's number.
+var counts = []struct {
+	letter string
+	of     func(c *job.Chunk) *int64
+	sum    func(j *job.Job) *int64
+}{
+	{"", func(c *job.Chunk) *int64 { return &c.Done }, func(j *job.Job) *int64 { return &j.Processed }},
+	{"r", func(c *job.Chunk) *int64 { return &c.Rejected }, func(j *job.Job) *int64 { return &j.Rejected }},
+	{"u", func(c *job.Chunk) *int64 { return &c.Updated }, func(j *job.Job) *int64 { return &j.Updated }},
+	{"n", func(c *job.Chunk) *int64 { return &c.Unchanged }, func(j *job.Job) *int64 { return &j.Unchanged }},
+	{"s", func(c *job.Chunk) *int64 { return &c.Skipped }, func(j *job.Job) *int64 { return &j.Skipped }},
+}
+
+// appendCounts appends the fields of a chunk that are not 0, each with its value.
+func appendCounts(args []any, c *job.Chunk) []any {
+	if c.No == job.PrepareChunk {
+		return append(args, prepared, c.Done)
+	}
+	no := strconv.Itoa(c.No)
+	for _, count := range counts {
+		if n := *count.of(c); n > 0 {
+			args = append(args, count.letter+no, n)
+		}
+	}
+	return args
+}
+
+// Chunk shows how far a chunk is. It has no effect when the job's hash is missing, or shows more. Errors wrap
+// job.ErrQueueUnavailable.
+func (l *Live) Chunk(ctx context.Context, c *job.Chunk) error {
+	return job.QueueUnavailable("live progress", l.chunk.Run(ctx, l.rdb, []string{l.key(c.JobID)}, appendCounts(nil, c)...).Err())
 }
 
 // WaitForStore shows for a minute that the job waits for the database, whose rows cannot say so, unless one of its chunks moves on or the
@@ -106,7 +131,9 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 	}
 	// Not the counts of the document: whoever showed the job may have read them too early, while those of the chunks
 	// only grow.
-	var done, rejected int64
+	for _, count := range counts {
+		*count.sum(&j) = 0
+	}
 	for field, value := range hash {
 		switch field {
 		case "doc", "v":
@@ -121,13 +148,18 @@ func (l *Live) Get(ctx context.Context, jobID string) (j job.Job, ok bool, err e
 		if err != nil {
 			return job.Job{}, false, fmt.Errorf("live progress of job %s, field %s: %w", jobID, field, err)
 		}
-		if strings.HasPrefix(field, "r") {
-			rejected += n
-		} else {
-			done += n
+		if field == prepared {
+			j.Prepared = n
+			continue
+		}
+		for _, count := range slices.Backward(counts) { // the one without a letter last
+			if strings.HasPrefix(field, count.letter) {
+				*count.sum(&j) += n
+				break
+			}
 		}
 	}
-	j.Processed, j.Rejected = done-rejected, rejected
+	j.Processed -= j.Rejected // the sum was of all that is done
 	return j, true, nil
 }
 

@@ -63,9 +63,28 @@ func TestCountsAreTheSumOfTheChunks(t *testing.T) {
 		j := newJob()
 		check(t, l.Put(t.Context(), j, nil))
 		shown(t, l, j)
-		check(t, l.Chunk(t.Context(), j.ID, 0, 30, 2))
-		check(t, l.Chunk(t.Context(), j.ID, 1, 10, 0))
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 0, Done: 30, Rejected: 2}))
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 1, Done: 10}))
 		j.Processed, j.Rejected = 38, 2
+		shown(t, l, j)
+	})
+}
+
+// A file is read as a chunk of its own, whose bytes are no rows.
+func TestFileShowsWhatIsReadAndWhatBecameOfItsRows(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, l *Live, _ *redis.Client) {
+		j := newJob()
+		j.Source, j.Phase, j.File = job.SourceFile, job.Preparing, &job.File{Bytes: 5000, Options: job.FileOptions{OnDuplicate: job.DuplicateUpdate}}
+		check(t, l.Put(t.Context(), j, nil))
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: job.PrepareChunk, Done: 3000}))
+		j.Prepared = 3000
+		shown(t, l, j)
+
+		j.Version, j.Phase, j.Prepared = 1, job.Importing, 5000
+		check(t, l.Put(t.Context(), j, []job.Chunk{{No: job.PrepareChunk, Done: 5000}, {No: 0, Done: 30, Rejected: 1, Updated: 2, Unchanged: 3, Skipped: 4}}))
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 1, Done: 20, Rejected: 1, Updated: 5, Skipped: 1}))
+		j.Processed, j.Rejected, j.Updated, j.Unchanged, j.Skipped = 48, 2, 7, 3, 5
 		shown(t, l, j)
 	})
 }
@@ -79,13 +98,13 @@ func TestProgressNeverShrinks(t *testing.T) {
 		var wg sync.WaitGroup
 		for done := range int64(50) {
 			wg.Go(func() {
-				if err := l.Chunk(t.Context(), j.ID, 0, done+1, 0); err != nil {
+				if err := l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 0, Done: done + 1}); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
-		check(t, l.Chunk(t.Context(), j.ID, 0, 3, 0))
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 0, Done: 3}))
 		check(t, l.Put(t.Context(), j, []job.Chunk{{No: 0, Done: 5}}))
 		j.Processed = 50
 		shown(t, l, j)
@@ -114,7 +133,7 @@ func TestChunkWithoutJobIsDropped(t *testing.T) {
 		j := newJob()
 		check(t, l.Put(t.Context(), j, nil))
 		check(t, rdb.Del(t.Context(), l.key(j.ID)).Err())
-		check(t, l.Chunk(t.Context(), j.ID, 1, 10, 0))
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 1, Done: 10}))
 		if _, ok, err := l.Get(t.Context(), j.ID); ok || err != nil {
 			t.Fatalf("shown %v, %v", ok, err)
 		}
@@ -134,14 +153,14 @@ func TestWaitForStore(t *testing.T) {
 			t.Error("a job that is not shown got a hash, which never expires")
 		}
 		check(t, l.Put(t.Context(), j, nil))
-		check(t, l.Chunk(t.Context(), j.ID, 0, 30, 2))
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 0, Done: 30, Rejected: 2}))
 		check(t, l.WaitForStore(t.Context(), j.ID, job.WaitStoreDisk))
 		waits := j
 		waits.Processed, waits.Rejected, waits.WaitReason = 28, 2, job.WaitStoreDisk
 		shown(t, l, waits)
-		check(t, l.Chunk(t.Context(), j.ID, 0, 30, 2)) // a late write, of what is shown already
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 0, Done: 30, Rejected: 2})) // a late write, of what is shown already
 		shown(t, l, waits)
-		check(t, l.Chunk(t.Context(), j.ID, 1, 10, 0))
+		check(t, l.Chunk(t.Context(), &job.Chunk{JobID: j.ID, No: 1, Done: 10}))
 		j.Processed, j.Rejected = 38, 2
 		shown(t, l, j)
 

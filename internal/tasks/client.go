@@ -32,7 +32,9 @@ var checkLua string
 const (
 	callTimeout  = 2 * time.Second
 	chunkTimeout = 10 * time.Minute
-	maxRetry     = 3
+	// A file is prepared in one go, and begun anew by whoever takes over. Its reader holds a lease meanwhile.
+	prepareTimeout = 24 * time.Hour
+	maxRetry       = 3
 )
 
 // NewClient enqueues through rdb, which stays the caller's to close, into the queues of a prefix. A chunk's handler may work
@@ -60,7 +62,11 @@ func (c *Client) EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, 
 	if err != nil {
 		return err
 	}
-	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload))
+	timeout := c.timeout
+	if chunk == job.PrepareChunk {
+		timeout = prepareTimeout
+	}
+	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload), timeout)
 }
 
 // EnqueueUndo puts a task for the removal of the job's users into the tier's queue, unless one is there; rows is how
@@ -72,7 +78,7 @@ func (c *Client) EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, r
 	if err != nil {
 		return err
 	}
-	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:undo:%d", jobID, rows), asynq.NewTask(TypeUndo, payload))
+	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:undo:%d", jobID, rows), asynq.NewTask(TypeUndo, payload), c.timeout)
 }
 
 // Depth returns how many tasks wait in all queues. The error wraps job.ErrQueueUnavailable.
@@ -111,21 +117,21 @@ const allQueues = "asynq:queues"
 // key returns a key of asynq's for the queue.
 func key(queue, name string) string { return "asynq:{" + queue + "}:" + name }
 
-// add enqueues the task under the id, as EnqueueChunk says.
-func (c *Client) add(ctx context.Context, queue, id string, task *asynq.Task) error {
+// add enqueues the task under the id, as EnqueueChunk says. Its handler may work for timeout.
+func (c *Client) add(ctx context.Context, queue, id string, task *asynq.Task, timeout time.Duration) error {
 	// asynq's client adds a queue to the set of queues the first time only. After a flush of Redis the queue would be missing
 	// there: its tasks would be done, but the inspector and the dashboard would not find them.
 	if err := c.rdb.SAdd(ctx, allQueues, queue).Err(); err != nil {
 		return job.QueueUnavailable("enqueue", err)
 	}
-	err := c.enqueue(ctx, queue, id, task)
+	err := c.enqueue(ctx, queue, id, task, timeout)
 	if !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return job.QueueUnavailable("enqueue", err)
 	}
 	info, err := c.inspector.GetTaskInfo(queue, id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound): // taken and done in between
-		return ignoreConflict(c.enqueue(ctx, queue, id, task))
+		return ignoreConflict(c.enqueue(ctx, queue, id, task, timeout))
 	case err != nil:
 		return job.QueueUnavailable("enqueue", err)
 	case info.State == asynq.TaskStateActive, info.State == asynq.TaskStateArchived, info.State == asynq.TaskStateCompleted:
@@ -133,14 +139,14 @@ func (c *Client) add(ctx context.Context, queue, id string, task *asynq.Task) er
 		if err != nil {
 			return job.QueueUnavailable("enqueue", err)
 		}
-		return ignoreConflict(c.enqueue(ctx, queue, fmt.Sprintf("%s:%d", id, now.Unix()/10), task))
+		return ignoreConflict(c.enqueue(ctx, queue, fmt.Sprintf("%s:%d", id, now.Unix()/10), task, timeout))
 	}
 	return nil
 }
 
-func (c *Client) enqueue(ctx context.Context, queue, id string, task *asynq.Task) error {
+func (c *Client) enqueue(ctx context.Context, queue, id string, task *asynq.Task, timeout time.Duration) error {
 	_, err := c.client.EnqueueContext(ctx, task,
-		asynq.Queue(queue), asynq.TaskID(id), asynq.Timeout(c.timeout), asynq.MaxRetry(maxRetry))
+		asynq.Queue(queue), asynq.TaskID(id), asynq.Timeout(timeout), asynq.MaxRetry(maxRetry))
 	return err
 }
 

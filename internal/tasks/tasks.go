@@ -48,7 +48,7 @@ func ParseChunk(payload []byte) (ChunkPayload, error) {
 	if err := json.Unmarshal(payload, &p); err != nil {
 		return p, fmt.Errorf("payload of %s: %w", TypeChunk, err)
 	}
-	if p.JobID == "" || p.Chunk < 0 {
+	if p.JobID == "" || p.Chunk < job.PrepareChunk {
 		return p, fmt.Errorf("payload of %s names no chunk", TypeChunk)
 	}
 	return p, nil

@@ -226,7 +226,7 @@ func TestEveryTierHasAQueue(t *testing.T) {
 
 func TestParseChunk(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "{}", `{"job":"a","chunk":-1}`, `{"job":1}`} {
+	for _, bad := range []string{"", "{}", `{"job":"a","chunk":-2}`, `{"job":1}`} {
 		if _, err := ParseChunk([]byte(bad)); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

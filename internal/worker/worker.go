@@ -39,16 +39,18 @@ type Chunks interface {
 
 // Progress shows how far a chunk is, and that its job waits for the database.
 type Progress interface {
-	Chunk(ctx context.Context, jobID string, no int, done, rejected int64) error
+	Chunk(ctx context.Context, c *job.Chunk) error
 	WaitForStore(ctx context.Context, jobID string, reason job.WaitReason) error
 }
 
-// Importer imports chunks. All fields are required.
+// Importer imports chunks. All fields are required, but those of files.
 type Importer struct {
 	Chunks    Chunks
 	Jobs      *jobs.Service
 	Progress  Progress
-	Sources   map[string]Source // by the name in a job's source
+	Sources   map[string]Source // by the name in a job's source, but for files
+	Files     Files             // nil: this worker has no file store, and leaves such jobs to others
+	FileStore FileStore
 	BatchRows int
 	Lease     time.Duration   // of a claim; a source has four fifths of it for a batch
 	Drain     <-chan struct{} // closed when the process is asked to stop
@@ -66,6 +68,12 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 		return
 	}
 	if c == nil {
+		return
+	}
+	if no == job.PrepareChunk {
+		if err := w.prepare(ctx, c, log); err != nil {
+			w.endClaim(c, err, log)
+		}
 		return
 	}
 	start, batches := time.Now(), 0
@@ -97,61 +105,98 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// work imports batches until the chunk is done.
-func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, batches *int) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{value: v, stack: debug.Stack()}
-		}
-	}()
-	source, ok := w.Sources[c.Job.Source]
-	if !ok {
-		return fmt.Errorf("this worker has no source %q", c.Job.Source)
+// recovered makes an error of a panic. It is deferred.
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = &panicError{value: v, stack: debug.Stack()}
 	}
-	next, err := openInTime(ctx, w.Lease, source, c)
+}
+
+// batches are those of a claimed chunk, from where the claim stands.
+type batches interface {
+	read(ctx context.Context, n int) error // the next at most n rows
+	commit(ctx context.Context, c *job.Claim) error
+	close()
+}
+
+// work imports batches until the chunk is done.
+func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, count *int) (err error) {
+	defer recovered(&err)
+	b, err := w.openInTime(ctx, c)
 	if err != nil {
 		return err
 	}
-	dst := make([]user.User, 0, w.BatchRows)
+	defer b.close()
 	for c.Chunk.Left() > 0 {
 		select {
 		case <-w.Drain:
 			return errDrain
 		default:
 		}
-		users, rejected, err := w.nextInTime(ctx, next, dst, int(min(int64(w.BatchRows), c.Chunk.Left())))
-		if err != nil {
+		if err := w.readInTime(ctx, b, int(min(int64(w.BatchRows), c.Chunk.Left()))); err != nil {
 			return err
 		}
 		crash.Point("batch.read")
 		before := c.Job
-		if err := w.Chunks.CommitBatch(ctx, c, users, rejected); err != nil {
+		if err := b.commit(ctx, c); err != nil {
 			return err
 		}
 		crash.Point("batch.counted")
-		*batches++
+		*count++
 		w.show(ctx, c, before, log)
 		crash.Point("batch.shown")
-		log.Debug("batch committed", "batch", *batches, "inserted", len(users), "rejected", rejected,
-			"percent", c.Chunk.Done*100/c.Chunk.Rows)
+		log.Debug("batch committed", "batch", *count, "rejected", c.Chunk.Rejected, "percent", c.Chunk.Done*100/c.Chunk.Rows)
 	}
 	return nil
 }
 
-// openInTime opens the source. Like nextInTime it gives it four fifths of the lease: past the lease another worker may
-// claim the chunk, and ask for the same again.
-func openInTime(ctx context.Context, lease time.Duration, s Source, c *job.Claim) (Next, error) {
-	in, cancel := context.WithTimeout(ctx, lease*4/5)
-	defer cancel()
-	next, err := s.Open(in, *c)
-	return next, late(ctx, in, err)
+// sourceBatches are the batches of a chunk whose users a Source makes.
+type sourceBatches struct {
+	w        *Importer
+	next     Next
+	users    []user.User
+	rejected int
 }
 
-func (w *Importer) nextInTime(ctx context.Context, next Next, dst []user.User, n int) ([]user.User, int, error) {
+func (b *sourceBatches) read(ctx context.Context, n int) (err error) {
+	b.users, b.rejected, err = b.next(ctx, b.users[:0], n)
+	return err
+}
+
+func (b *sourceBatches) commit(ctx context.Context, c *job.Claim) error {
+	return b.w.Chunks.CommitBatch(ctx, c, b.users, b.rejected)
+}
+
+func (b *sourceBatches) close() {}
+
+func (w *Importer) open(ctx context.Context, c *job.Claim) (batches, error) {
+	if c.Job.Source == job.SourceFile {
+		return w.openFile(ctx, c)
+	}
+	source, ok := w.Sources[c.Job.Source]
+	if !ok {
+		return nil, fmt.Errorf("this worker has no source %q", c.Job.Source)
+	}
+	next, err := source.Open(ctx, *c)
+	if err != nil {
+		return nil, err
+	}
+	return &sourceBatches{w: w, next: next, users: make([]user.User, 0, w.BatchRows)}, nil
+}
+
+// openInTime opens the source. Like readInTime it gives it four fifths of the lease: past the lease another worker may
+// claim the chunk, and ask for the same again.
+func (w *Importer) openInTime(ctx context.Context, c *job.Claim) (batches, error) {
 	in, cancel := context.WithTimeout(ctx, w.Lease*4/5)
 	defer cancel()
-	users, rejected, err := next(in, dst[:0], n)
-	return users, rejected, late(ctx, in, err)
+	b, err := w.open(in, c)
+	return b, late(ctx, in, err)
+}
+
+func (w *Importer) readInTime(ctx context.Context, b batches, n int) error {
+	in, cancel := context.WithTimeout(ctx, w.Lease*4/5)
+	defer cancel()
+	return late(ctx, in, b.read(in, n))
 }
 
 // late returns a source's error, or a wait when the source failed because its time, in, was up.
@@ -173,7 +218,7 @@ func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *
 		err = w.Jobs.Running(ctx, &c.Job)
 	}
 	if err == nil {
-		err = w.Progress.Chunk(ctx, c.Chunk.JobID, c.Chunk.No, c.Chunk.Done, c.Chunk.Rejected)
+		err = w.Progress.Chunk(ctx, &c.Chunk)
 	}
 	if err != nil {
 		log.Debug("progress not shown", "err", err)

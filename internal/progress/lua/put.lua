@@ -5,7 +5,8 @@
 -- ARGV[1]  version of the document; an older one than the stored never replaces it
 -- ARGV[2]  the document, JSON
 -- ARGV[3]  expiry of the hash, seconds
--- ARGV[4…] field and value in turn: rows done of a chunk ("0", "1", …), rows rejected ("r0", "r1", …)
+-- ARGV[4…] field and value in turn: rows done of a chunk ("0", "1", …), rows rejected ("r0", "r1", …), and of a file's rows those
+--          that changed a user ("u0", …), said nothing new ("n0", …) and were passed over ("s0", …); "p": bytes prepared
 -- Returns 1 when the document was stored, 0 when a newer one stands.
 local stored = tonumber(redis.call('HGET', KEYS[1], 'v') or '-1')
 local newer = tonumber(ARGV[1]) >= stored

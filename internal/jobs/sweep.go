@@ -1,0 +1,98 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// SweepStore says which files are still needed, and keeps the rejected rows. Errors: job.ErrStoreUnavailable.
+type SweepStore interface {
+	// UploadInUse reports whether a job that is not over, or that ended after since, imports the file.
+	UploadInUse(ctx context.Context, uploadID string, since time.Time) (bool, error)
+	// FileJobOver reports whether the job was over before since; one that does not exist was.
+	FileJobOver(ctx context.Context, jobID string, since time.Time) (bool, error)
+	// DeleteRejects removes the rejected rows of jobs that ended before a time, and returns how many.
+	DeleteRejects(ctx context.Context, endedBefore time.Time) (int64, error)
+}
+
+// SweptFiles are the files that are swept. Errors: job.ErrFilesUnavailable.
+type SweptFiles interface {
+	Sweep(ctx context.Context, keep func(name string, modified time.Time) bool) (deleted int, err error)
+}
+
+const (
+	// rejectsRetention is how long the rejected rows of a job stay when it is over.
+	rejectsRetention = 30 * 24 * time.Hour
+	// UploadRetention is how long an upload stays at least, finished or not, whether a job imports it or not.
+	UploadRetention = 24 * time.Hour
+)
+
+// Sweeper removes files and rejected rows that nobody needs any more. All fields are required, but Files.
+type Sweeper struct {
+	Store     SweepStore
+	Files     SweptFiles // nil: there is no file store
+	Retention time.Duration
+	Log       *slog.Logger
+}
+
+// Run sweeps each jittered interval until ctx ends. Every worker may run one: what one has removed, another does not find.
+func (s *Sweeper) Run(ctx context.Context, interval time.Duration) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(interval/2 + rand.N(interval)):
+		}
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Warn("not all that is old was removed", "err", err)
+		}
+	}
+}
+
+// Sweep removes the files of jobs that ended longer ago than the retention, uploads that nobody has used for so long or
+// that were left unfinished, and the rejected rows of jobs that ended thirty days ago. What it cannot be sure of stays.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	rows, err := s.Store.DeleteRejects(ctx, time.Now().Add(-rejectsRetention))
+	if rows > 0 {
+		s.Log.Info("rejected rows removed", "rows", rows)
+	}
+	if s.Files == nil {
+		return err
+	}
+	var unsure error
+	files, sweepErr := s.Files.Sweep(ctx, func(name string, modified time.Time) bool {
+		needed, err := s.needed(ctx, name, modified)
+		if err != nil {
+			unsure = err
+		}
+		return needed || err != nil
+	})
+	if files > 0 {
+		s.Log.Info("files removed", "files", files)
+	}
+	return errors.Join(err, sweepErr, unsure)
+}
+
+// needed reports whether an object of the file store has to stay, by its name: uploads/<id> is a file, whole or growing,
+// and jobs/<id>/… is what was made of one.
+func (s *Sweeper) needed(ctx context.Context, name string, modified time.Time) (bool, error) {
+	since := time.Now().Add(-s.Retention)
+	kind, rest, _ := strings.Cut(name, "/")
+	id, _, _ := strings.Cut(rest, "/")
+	switch kind {
+	case "uploads":
+		if time.Since(modified) < max(s.Retention, UploadRetention) {
+			return true, nil
+		}
+		return s.Store.UploadInUse(ctx, id, since)
+	case "jobs":
+		over, err := s.Store.FileJobOver(ctx, id, since)
+		return !over, err
+	}
+	return true, fmt.Errorf("the file store has an object of another kind, %q", kind)
+}
