@@ -19,7 +19,7 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi": {"internal/invalid", "internal/job", "internal/user"},
+		"internal/httpapi": {"internal/columns", "internal/invalid", "internal/job", "internal/user"},
 		"internal/worker":  {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/user"},
 		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job"},
 

@@ -18,6 +18,10 @@ var (
 	ErrActive = errors.New("user is active")
 	// ErrChanged: the user is not what the caller last saw.
 	ErrChanged = errors.New("the user changed meanwhile")
+	// ErrDuplicate: a user with the same key is there already.
+	ErrDuplicate = errors.New("such a user is there already")
+	// ErrAmbiguous: several users have the key.
+	ErrAmbiguous = errors.New("several users have this e-mail address")
 )
 
 // Apply changes u as the patch says.
