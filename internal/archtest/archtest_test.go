@@ -43,6 +43,9 @@ var muster = archtest.Rules{
 		// Files, seen as users. It is pure.
 		"internal/columns": {"internal/formula", "internal/invalid", "internal/job", "internal/user"},
 
+		// Files of jobs, from the file store to rows: what joins the three.
+		"internal/fileimport": {"internal/columns", "internal/filestore", "internal/invalid", "internal/job", "internal/records"},
+
 		// Nouns and settings.
 		"internal/config":  {"internal/job"},
 		"internal/job":     {},
