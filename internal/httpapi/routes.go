@@ -45,7 +45,7 @@ func (s *Server) Public() http.Handler {
 		g.Match(read, "/jobs", w.ListJobs)                   // a client looks for its jobs
 		g.Match(read, "/jobs/:jobId", w.GetJob)              // a client polls
 		g.Match(read, "/jobs/:jobId/events", w.JobEvents)    // a client watches
-		g.Match(read, "/jobs/:jobId/rejected", w.RejectedRows, chunked)
+		g.Match(read, "/jobs/:jobId/rejected", w.RejectedRows, chunked) // and mends what was rejected
 		g.POST("/jobs/:jobId/cancel", w.CancelJob)              // a client has changed its mind
 		g.POST("/jobs/:jobId/pause", w.PauseJob)                // a client makes room for another job
 		g.POST("/jobs/:jobId/resume", w.ResumeJob)              // and lets it go on
