@@ -41,7 +41,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
 	config := httpapi.Config{
-		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Log: s.Log,
+		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Duplicates: s.Store, Rejects: s.Store, Log: s.Log,
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ready}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.CheckRedis},
@@ -97,7 +97,7 @@ func takeFiles(s *boot.Stack, c *httpapi.Config) error {
 	if err != nil {
 		return err
 	}
-	c.Uploads = uploads
+	c.Uploads, c.Files = uploads, s.FileImport()
 	// Minor, as all else goes on without.
 	c.Checks = append(c.Checks, httpapi.Check{Name: "files", Ping: s.CheckFiles, Minor: true})
 	return nil
