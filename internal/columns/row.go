@@ -22,9 +22,6 @@ type Row struct {
 	// Name is the whole name where the record gives no other, and empty where it gives the parts. User has it split at its
 	// first space, which need not be how a user that is there already has it: Changes compares the whole.
 	Name string
-	// The caller sets them; of the record, for a reject that is made later.
-	Line int64
-	Raw  []byte
 
 	given uint32 // a bit for each target that the record gives a value, or empties
 }
