@@ -44,7 +44,7 @@ var muster = archtest.Rules{
 		"internal/columns": {"internal/formula", "internal/invalid", "internal/job", "internal/user"},
 
 		// Files of jobs, from the file store to rows: what joins the three.
-		"internal/fileimport": {"internal/columns", "internal/filestore", "internal/invalid", "internal/job", "internal/records"},
+		"internal/fileimport": {"internal/columns", "internal/filestore", "internal/formula", "internal/invalid", "internal/job", "internal/records"},
 
 		// Nouns and settings.
 		"internal/config":  {"internal/job"},

@@ -89,6 +89,10 @@ func waitMessage(r job.WaitReason) string {
 		return "The shared allowance for RandomUser cannot be read at the moment."
 	case job.WaitSourceSlow:
 		return "The source answers too slowly; trying again."
+	case job.WaitFilesDown:
+		return "Waiting: the file store does not answer."
+	case job.WaitFilesFull:
+		return "Waiting: the file store, or the workers' folder for temporary files, is full."
 	}
 	if text := storeMessage(r); text != "" {
 		return "Waiting: " + text + "."
