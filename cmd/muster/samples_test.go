@@ -138,8 +138,9 @@ func TestSamples(t *testing.T) {
 		tested = append(tested, name)
 		s.check(t, &fileTest{name: name, text: string(text), want: client.Outcome{Inserted: number(t, cells[2]), Rejected: number(t, cells[3])}})
 	}
-	if there, err := filepath.Glob(filepath.Join(samples, "*.*")); err != nil || len(there)-1 != len(tested) || len(tested) < 20 {
-		t.Errorf("%d samples are in the table, %d files in the folder, %v", len(tested), len(there)-1, err)
+	there, err := filepath.Glob(filepath.Join(samples, "[a-z]*.*"))
+	if err != nil || len(there) != len(tested) || len(tested) < 20 {
+		t.Errorf("%d samples are in the table, %d in the folder, %v", len(tested), len(there), err)
 	}
 }
 
@@ -177,7 +178,7 @@ func TestOddFiles(t *testing.T) {
 		{name: "no-header.csv", text: "ada@example.com,Ada\nbo@example.com,Bo\n", args: "--no-header --map=email:column1 --map=firstName:column2", want: twoInserted},
 		{name: "one-column.csv", text: "email\nada@example.com\nbo@example.com\n", want: twoInserted},
 		{name: "no-last-newline.csv", text: "email\nada@example.com\nbo@example.com", want: twoInserted},
-		{name: "open-quote.csv", text: "email,name\nada@example.com,Ada\nbo@example.com,\"Bo\ncy@example.com,Cy\n", want: client.Outcome{Inserted: 1, Rejected: 1}},
+		{name: "open-quote.csv", text: "email,name\nada@example.com,Ada\nbo@example.com,\"Bo\ncy@example.com,Cy\n", want: client.Outcome{Inserted: 2, Rejected: 1}}, // only the line on which it opens
 		{name: "too-many-and-too-few.csv", text: "email,name\nada@example.com\nbo@example.com,Bo,x\ncy@example.com,Cy\n", want: client.Outcome{Inserted: 1, Rejected: 2}},
 		{name: "nul.csv", text: "email,name\nada@example.com,A\x00da\nbo@example.com,Bo\n", want: client.Outcome{Inserted: 1, Rejected: 1}},
 		{name: "twice.csv", text: "email,name\nADA@twice.example.com,Ada\nada@twice.example.com,Ada\n", args: "--on-duplicate=skip", want: client.Outcome{Inserted: 1, Skipped: 1}},
