@@ -24,7 +24,7 @@ var muster = archtest.Rules{
 		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job"},
 
 		// Adapters never import one another.
-		"internal/store":      {"internal/crash", "internal/job", "internal/user"},
+		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/user"},
 		"internal/deployment": {"internal/job"},
 		"internal/ratelimit":  {"internal/job"},
 		"internal/progress":   {"internal/job"},

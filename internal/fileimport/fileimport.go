@@ -34,6 +34,8 @@ type Files struct {
 
 	mu     sync.Mutex
 	recent []*prepared // that were used last, the latest at the end
+
+	runEntries int // of sorters; 0: as many as there should be
 }
 
 // DuplicateInFile is the code of a row that is rejected because another row of the file counts for its key.

@@ -1,7 +1,6 @@
 package fileimport_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -79,7 +78,7 @@ func again(f *fileimport.Files) *fileimport.Files {
 }
 
 // newJob stores a file and returns a job that imports it.
-func newJob(t testing.TB, f *fileimport.Files, id string, file []byte, o job.FileOptions) *job.Job {
+func newJob(t tb, f *fileimport.Files, id string, file []byte, o job.FileOptions) *job.Job {
 	t.Helper()
 	put(t, f, "uploads/"+id, file)
 	if o.OnDuplicate == "" {
@@ -143,29 +142,29 @@ func (out *imported) readChunk(t tb, f *fileimport.Files, c *job.Claim, n int) {
 		t.Fatal(err)
 	}
 	defer chunk.Close()
-	var b columns.Batch
 	left := c.Chunk.Left()
-	for {
-		if err := chunk.Next(ctxOf(t), &b, n); err != nil {
-			t.Fatal(err)
-		}
-		if b.Len() == 0 {
-			break
-		}
-		left -= int64(b.Len())
-		out.Skipped += b.Skipped
-		for _, row := range b.Rows {
-			row.Raw = bytes.Clone(row.Raw)
-			out.Rows = append(out.Rows, row)
-		}
-		for _, r := range b.Rejects {
-			r.Raw = bytes.Clone(r.Raw)
-			out.Rejects = append(out.Rejects, r)
-		}
+	for read := int64(1); read > 0; left -= read {
+		read = out.readBatch(t, chunk, n)
 	}
 	if left != 0 {
 		t.Fatalf("chunk %d: %d rows are left", c.Chunk.No, left)
 	}
+}
+
+// readBatch adds a batch and returns how many rows it is.
+func (out *imported) readBatch(t tb, chunk *fileimport.Chunk, n int) int64 {
+	t.Helper()
+	var b columns.Batch
+	if err := chunk.Next(ctxOf(t), &b, n); err != nil {
+		t.Fatal(err)
+	}
+	if b.Len() > n {
+		t.Fatalf("a batch of %d rows has %d", n, b.Len())
+	}
+	out.Skipped += b.Skipped
+	out.Rows = append(out.Rows, b.Rows...)
+	out.Rejects = append(out.Rejects, b.Rejects...)
+	return int64(b.Len())
 }
 
 // shown lists what became of a file, a line each.

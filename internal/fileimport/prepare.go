@@ -128,7 +128,7 @@ func (w *preparation) read(ctx context.Context) (*records.Prepared, error) {
 	}
 	if w.options.Key != "" {
 		plan.Record = w.record
-		w.keys = newSorter(w.files.TempDir)
+		w.keys = newSorter(w.files.TempDir, w.files.runEntries)
 	}
 	return records.Prepare(ctx, src, options, plan)
 }
@@ -179,7 +179,7 @@ func (w *preparation) record(r *records.Record) error {
 
 // writePassedOver writes the bits of the rows that do not count, and returns how many these are.
 func (w *preparation) writePassedOver(ctx context.Context, rows int64) (n int64, err error) {
-	losers := newSorter(w.files.TempDir)
+	losers := newSorter(w.files.TempDir, w.files.runEntries)
 	defer losers.close()
 	err = passOver(w.keys, w.job.File.Options.InFile, func(row int64) error {
 		n++

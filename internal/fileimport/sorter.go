@@ -38,7 +38,10 @@ type sorter struct {
 	ends []int64 // of the runs in the file
 }
 
-func newSorter(dir string) *sorter { return &sorter{dir: dir, most: runEntries} }
+// newSorter returns a sorter whose runs have so many entries; 0: runEntries.
+func newSorter(dir string, most int) *sorter {
+	return &sorter{dir: dir, most: cmp.Or(most, runEntries)}
+}
 
 func (s *sorter) add(e entry) error {
 	if len(s.run) == s.most {
