@@ -67,3 +67,13 @@ func (s *Store) MigrateTo(ctx context.Context, version int64) error {
 	_, err = p.UpTo(ctx, version)
 	return err
 }
+
+// MigrateDown takes the steps above the version back.
+func (s *Store) MigrateDown(ctx context.Context, version int64) error {
+	p, err := s.provider(s.w)
+	if err != nil {
+		return err
+	}
+	_, err = p.DownTo(ctx, version)
+	return err
+}

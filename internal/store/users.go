@@ -24,13 +24,16 @@ type ids struct {
 	next, end int64
 }
 
+// userRow has in place of the user's own fields those that may be NULL.
 type userRow struct {
 	user.User
+	Age       sql.NullInt64 `db:"age"`
 	DeletedAt sql.NullInt64 `db:"deleted_at"`
 }
 
 func (r *userRow) user() user.User {
 	u := r.User
+	u.Age = int(r.Age.Int64)
 	if r.DeletedAt.Valid {
 		u.DeletedAt = time.UnixMilli(r.DeletedAt.Int64).UTC()
 	}
