@@ -29,7 +29,7 @@ type Config struct {
 	MaxFileBytes  int64         `env:"MUSTER_MAX_FILE_BYTES" default:"20000000000" help:"Bytes of the largest file that is taken."`
 	FileRetention time.Duration `env:"MUSTER_FILE_RETENTION" default:"168h" help:"How long a file stays when its job is over."`
 
-	ImportFrom    string        `env:"MUSTER_IMPORT_FROM" secret:"url" help:"A folder or bucket, in the form of MUSTER_FILES, from whose files every caller may import by from=<path>; it is only read. Empty: nowhere."`
+	ImportFrom string `env:"MUSTER_IMPORT_FROM" secret:"url" help:"A folder or bucket, in the form of MUSTER_FILES, from whose files every caller may import by from=<path>; it is only read. Empty: nowhere."`
 
 	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
 	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`

@@ -8,7 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/tus/tusd/v2/pkg/handler"
 
-	"github.com/musterhq/muster/internal/filestore")
+	"github.com/musterhq/muster/internal/filestore"
+)
 
 // dataStore is where tusd keeps uploads. It has no locker: whoever continues an upload takes it from the request that
 // did so before, which may be one of a dead process, or wait on a dead connection.

@@ -59,4 +59,6 @@ func (o *opened) Close() error {
 }
 
 // Delete removes an upload.
-func (u *Uploads) Delete(ctx context.Context, up *job.Upload) error { return u.Files.Delete(ctx, up.Object) }
+func (u *Uploads) Delete(ctx context.Context, up *job.Upload) error {
+	return u.Files.Delete(ctx, up.Object)
+}
