@@ -25,6 +25,10 @@ type Field struct {
 	Repeats  bool // a few values for many users: a dictionary of them pays
 	Min, Max int  // of a number; of a text there is only Max, in characters
 
+	// CanBeUnknown: the number 0 or the empty text stands for no value at all, which JSON leaves out and typed files have as
+	// null. The other texts are just empty.
+	CanBeUnknown bool
+
 	// Text or Number is the field's place in a patch; both are nil when it cannot be changed.
 	Text   func(p *Patch) **string
 	Number func(p *Patch) **int
@@ -38,13 +42,16 @@ type Field struct {
 // Settable reports whether a patch can change the field.
 func (f *Field) Settable() bool { return f.Text != nil || f.Number != nil }
 
-// Given returns the value that p gives the field; ok is false when it leaves the field as it is.
+// Nullable reports whether the database has NULL where the field is unknown.
+func (f *Field) Nullable() bool { return f.CanBeUnknown && f.Number != nil }
+
+// Given returns the value that p gives the field, as the database stores it; ok is false when it leaves the field as it is.
 func (f *Field) Given(p *Patch) (value any, ok bool) {
 	switch {
 	case f.Text != nil && *f.Text(p) != nil:
 		return **f.Text(p), true
 	case f.Number != nil && *f.Number(p) != nil:
-		return **f.Number(p), true
+		return stored(**f.Number(p)), true
 	}
 	return nil, false
 }
@@ -94,7 +101,7 @@ func KeyOf(u *User, s Sort) Key {
 	case f == nil:
 	case f.text != nil:
 		k.Value = *f.text(u)
-	case f.number != nil:
+	case f.number != nil && *f.number(u) != 0:
 		k.Value = strconv.Itoa(*f.number(u))
 	}
 	return k

@@ -18,9 +18,9 @@ type User struct {
 	Email        string    `db:"email"`
 	City         string    `db:"city"`
 	State        string    `db:"state"`
-	Age          int       `db:"age"`
+	Age          int       `db:"age"` // in years; 0: unknown, stored as NULL
 	MobileNumber string    `db:"mobile_number"`
-	Gender       string    `db:"gender"`
+	Gender       string    `db:"gender"` // Male, Female, or empty: unknown
 	Deleted      bool      `db:"deleted"`
 	DeletedAt    time.Time `db:"-"` // zero while not deleted; stored as milliseconds or NULL
 }
@@ -68,7 +68,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.State }, Text: func(p *Patch) **string { return &p.State },
 	},
 	{
-		Name: "age", Column: "age", Kind: Whole, Required: true, Sortable: true, Min: MinAge, Max: MaxAge,
+		Name: "age", Column: "age", Kind: Whole, Required: true, CanBeUnknown: true, Sortable: true, Min: MinAge, Max: MaxAge,
 		number: func(u *User) *int { return &u.Age }, Number: func(p *Patch) **int { return &p.Age },
 	},
 	{
@@ -76,7 +76,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.MobileNumber }, Text: func(p *Patch) **string { return &p.MobileNumber },
 	},
 	{
-		Name: "gender", Column: "gender", Required: true, Repeats: true, oneOf: []string{Male, Female},
+		Name: "gender", Column: "gender", Required: true, CanBeUnknown: true, Repeats: true, oneOf: []string{Male, Female},
 		text: func(u *User) *string { return &u.Gender }, Text: func(p *Patch) **string { return &p.Gender },
 	},
 	{Name: "deleted", Column: "deleted", Kind: Flag},
@@ -86,5 +86,13 @@ var fields = []Field{
 // Inserted appends the values of the columns of Inserts to dst and returns it. It lists the fields a second time, because
 // going through the table would make batches slower.
 func (u *User) Inserted(dst []any) []any {
-	return append(dst, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, int64(u.Age), u.MobileNumber, u.Gender)
+	return append(dst, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, stored(u.Age), u.MobileNumber, u.Gender)
+}
+
+// stored returns a number that may be unknown as the database has it. Small ones are not allocated.
+func stored(n int) any {
+	if n == 0 {
+		return nil
+	}
+	return int64(n)
 }
