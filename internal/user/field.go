@@ -20,7 +20,6 @@ type Field struct {
 	Alias    string // another name under which JSON may give it; usually empty
 	Column   string // in the table users
 	Kind     Kind
-	Required bool // a user has to have it, not blank, and a patch cannot empty it
 	Sortable bool // lists can be sorted by it, which takes an index whose equal entries are in the order of ids
 	Repeats  bool // a few values for many users: a dictionary of them pays
 	Min, Max int  // of a number; of a text there is only Max, in characters
@@ -36,7 +35,7 @@ type Field struct {
 	text   func(u *User) *string // of the user, as above
 	number func(u *User) *int
 	oneOf  []string                  // the texts that there are; nil: any
-	check  func(value string) *Fault // what is wrong with a text that is neither too long nor, if required, blank; nil: nothing
+	check  func(value string) *Fault // what is wrong with a text that is neither too long nor empty; nil: nothing
 }
 
 // Settable reports whether a patch can change the field.

@@ -10,7 +10,8 @@ const (
 	Female = "Female"
 )
 
-// User is one record. The tags name the columns of the table users.
+// User is one record. The tags name the columns of the table users. It has an e-mail address or a name; all else may be
+// unknown.
 type User struct {
 	ID           int64     `db:"id"`
 	FirstName    string    `db:"first_name"`
@@ -25,7 +26,7 @@ type User struct {
 	DeletedAt    time.Time `db:"-"` // zero while not deleted; stored as milliseconds or NULL
 }
 
-// Patch is a change of some fields; nil leaves a field as it is.
+// Patch is a change of some fields; nil leaves a field as it is, and the empty text or the age 0 empties it.
 type Patch struct {
 	FirstName, LastName, Email, City, State, MobileNumber, Gender *string
 	Age                                                           *int
@@ -48,7 +49,7 @@ const MaxText = 255
 var fields = []Field{
 	{Name: "id", Column: "id", Kind: Long, Sortable: true},
 	{
-		Name: "firstName", Column: "first_name", Required: true, Sortable: true, Max: MaxName,
+		Name: "firstName", Column: "first_name", Sortable: true, Max: MaxName,
 		text: func(u *User) *string { return &u.FirstName }, Text: func(p *Patch) **string { return &p.FirstName },
 	},
 	{
@@ -56,7 +57,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.LastName }, Text: func(p *Patch) **string { return &p.LastName },
 	},
 	{
-		Name: "email", Column: "email", Required: true, Sortable: true, Max: MaxEmail, check: checkEmail,
+		Name: "email", Column: "email", Sortable: true, Max: MaxEmail, check: checkEmail,
 		text: func(u *User) *string { return &u.Email }, Text: func(p *Patch) **string { return &p.Email },
 	},
 	{
@@ -68,7 +69,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.State }, Text: func(p *Patch) **string { return &p.State },
 	},
 	{
-		Name: "age", Column: "age", Kind: Whole, Required: true, CanBeUnknown: true, Sortable: true, Min: MinAge, Max: MaxAge,
+		Name: "age", Column: "age", Kind: Whole, CanBeUnknown: true, Sortable: true, Min: MinAge, Max: MaxAge,
 		number: func(u *User) *int { return &u.Age }, Number: func(p *Patch) **int { return &p.Age },
 	},
 	{
@@ -76,7 +77,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.MobileNumber }, Text: func(p *Patch) **string { return &p.MobileNumber },
 	},
 	{
-		Name: "gender", Column: "gender", Required: true, CanBeUnknown: true, Repeats: true, oneOf: []string{Male, Female},
+		Name: "gender", Column: "gender", CanBeUnknown: true, Repeats: true, oneOf: []string{Male, Female},
 		text: func(u *User) *string { return &u.Gender }, Text: func(p *Patch) **string { return &p.Gender },
 	},
 	{Name: "deleted", Column: "deleted", Kind: Flag},
