@@ -77,6 +77,9 @@ type Accepted struct {
 	JobID   string `json:"jobId"`
 	Message string `json:"message"`
 	Status  Status `json:"status"`
+
+	// UploadID The file of the job as an upload.
+	UploadID *string `json:"uploadId,omitempty"`
 }
 
 // AcceptedOrJob defines model for AcceptedOrJob.
@@ -95,12 +98,16 @@ type CheckResult struct {
 type Error struct {
 	// Code Names the kind of error; stable, though new ones may come.
 	// - 400 `validation_failed`, `user_id_missing`, `batch_limit_exceeded`, `malformed_json`, `user_is_active`
+	// - 400 `empty_file`, `unknown_format`, `unknown_charset`, `unreadable`, `bomb`, `bad_header`, `too_many_columns`, `too_large`
+	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`
 	// - 403 `forbidden`
-	// - 404 `route_not_found`, `user_not_found`, `job_not_found`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
+	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
+	// - 409 `upload_unfinished`, `upload_conflict`, `duplicate_user`, `ambiguous_key`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
@@ -109,7 +116,7 @@ type Error struct {
 	// - 426 `upgrade_required`
 	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`
 	// - 500 `internal_error`
-	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`
+	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`, `files_unavailable`
 	Code string `json:"code"`
 
 	// Details What there is depends on the code.
@@ -137,6 +144,9 @@ type ErrorDetails struct {
 	// FieldErrors Every bad field of the request (validation_failed, user_id_missing), at most 100.
 	FieldErrors *[]FieldError `json:"fieldErrors,omitempty"`
 
+	// File What a file was found to be, as far as it was understood.
+	File *FileFound `json:"file,omitempty"`
+
 	// InUse How many there are.
 	InUse *int64 `json:"inUse,omitempty"`
 
@@ -148,12 +158,60 @@ type ErrorDetails struct {
 	RetryAfterSeconds *int64  `json:"retryAfterSeconds,omitempty"`
 	Status            *Status `json:"status,omitempty"`
 	Tier              *Tier   `json:"tier,omitempty"`
+
+	// UploadID The file that was sent is there under this id: repeat with `uploadId`, without sending it again.
+	UploadID *string `json:"uploadId,omitempty"`
 }
 
 // FieldError defines model for FieldError.
 type FieldError struct {
 	Field   string `json:"field"`
 	Message string `json:"message"`
+}
+
+// FileColumn defines model for FileColumn.
+type FileColumn struct {
+	// Field What the column is taken for; absent when it is passed over.
+	Field *string `json:"field,omitempty"`
+
+	// Name At most its first 100 characters.
+	Name string `json:"name"`
+}
+
+// FileFound What a file was found to be, as far as it was understood.
+type FileFound struct {
+	Charset     *string `json:"charset,omitempty"`
+	ColumnCount *int    `json:"columnCount,omitempty"`
+
+	// Columns At most the first 100.
+	Columns     *[]FileColumn `json:"columns,omitempty"`
+	Compression *string       `json:"compression,omitempty"`
+	Delimiter   *string       `json:"delimiter,omitempty"`
+	Format      *string       `json:"format,omitempty"`
+
+	// Header Whether the first row names the columns.
+	Header *bool `json:"header,omitempty"`
+}
+
+// FilePreview defines model for FilePreview.
+type FilePreview struct {
+	// Charset Absent for Parquet and the like.
+	Charset     *string `json:"charset,omitempty"`
+	ColumnCount int     `json:"columnCount"`
+
+	// Columns At most the first 100.
+	Columns     []PreviewColumn `json:"columns"`
+	Compression string          `json:"compression"`
+
+	// Delimiter Of CSV.
+	Delimiter *string `json:"delimiter,omitempty"`
+	Format    string  `json:"format"`
+
+	// Header Whether the first row names the columns.
+	Header bool `json:"header"`
+
+	// Rows At most the first 20.
+	Rows []PreviewRow `json:"rows"`
 }
 
 // Health defines model for Health.
@@ -166,35 +224,55 @@ type Job struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	CreatedAt Time `json:"createdAt"`
 
+	// DryRun true when no user is stored.
+	DryRun *bool `json:"dryRun,omitempty"`
+
 	// ErrorCode Why it FAILED.
 	ErrorCode *string `json:"errorCode,omitempty"`
 
 	// EtaSeconds How long it still takes; null while that cannot be told.
-	EtaSeconds *int64        `json:"etaSeconds"`
+	EtaSeconds *int64 `json:"etaSeconds"`
+
+	// File The file of a job. What its bytes do not say at once is absent until a worker has read it.
+	File       *JobFile      `json:"file,omitempty"`
 	FinishedAt *NullableTime `json:"finishedAt"`
 
-	// FirstID The id of the job's first user; its users have consecutive ids.
-	FirstID int64  `json:"firstId"`
+	// FirstID The id of the job's first user; its users have consecutive ids. Of a file the id is that of its first row, and rows that do not become users leave gaps. Absent when there are no ids: a file that is PREPARING, a dry run.
+	FirstID *int64 `json:"firstId,omitempty"`
 	JobID   string `json:"jobId"`
-	LastID  int64  `json:"lastId"`
+
+	// LastID Absent with firstId.
+	LastID  *int64 `json:"lastId,omitempty"`
 	Message string `json:"message"`
+
+	// Outcome What became of a file's rows so far; at the end the sum is the number of its rows. Of a dry run what would have become of them.
+	Outcome *Outcome `json:"outcome,omitempty"`
+
+	// ParentJobID The job whose rejected rows this one imports.
+	ParentJobID *string `json:"parentJobId,omitempty"`
 
 	// Partial true when it FAILED; what was stored stays.
 	Partial *bool `json:"partial,omitempty"`
 
-	// ProcessedCount Users stored, never attempts.
+	// Phase Of a file: it is read, to find its rows; its rows are imported.
+	Phase *string `json:"phase,omitempty"`
+
+	// ProcessedCount Users stored, never attempts. Of a file the rows that are done and not rejected, see `outcome`.
 	ProcessedCount int64 `json:"processedCount"`
 
-	// Progress Whole percent; 100 only when COMPLETED.
+	// Progress Whole percent; 100 only when COMPLETED. While a file is PREPARING of its bytes, then, from 0 again, of its rows.
 	Progress int `json:"progress"`
 
-	// RatePerSecond Users stored a second, on average while it ran; 0 while it is paused.
+	// RatePerSecond Users stored a second, on average while it ran; 0 while it is paused, and while a file is PREPARING.
 	RatePerSecond int64 `json:"ratePerSecond"`
 
 	// RejectedCount Users that the source delivered and that break a rule of users: the same as for `POST /users`.
 	RejectedCount int64 `json:"rejectedCount"`
 
-	// RequestedCount Users asked for.
+	// RejectedURL Where the rejected rows of a file are; absent when there are none.
+	RejectedURL *string `json:"rejectedUrl,omitempty"`
+
+	// RequestedCount Users asked for. Of a file its rows: while it is PREPARING an estimate by its size.
 	RequestedCount int64         `json:"requestedCount"`
 	Seed           int64         `json:"seed"`
 	Source         string        `json:"source"`
@@ -204,6 +282,25 @@ type Job struct {
 
 	// Undone true when its users were removed by an undo.
 	Undone *bool `json:"undone,omitempty"`
+}
+
+// JobFile The file of a job. What its bytes do not say at once is absent until a worker has read it.
+type JobFile struct {
+	Bytes       int64   `json:"bytes"`
+	Charset     *string `json:"charset,omitempty"`
+	ColumnCount *int    `json:"columnCount,omitempty"`
+
+	// Columns At most the first 100.
+	Columns     *[]FileColumn `json:"columns,omitempty"`
+	Compression *string       `json:"compression,omitempty"`
+	Delimiter   *string       `json:"delimiter,omitempty"`
+	Format      *string       `json:"format,omitempty"`
+	Name        *string       `json:"name,omitempty"`
+	Rows        *int64        `json:"rows,omitempty"`
+	Sha256      string        `json:"sha256"`
+
+	// UploadID It can be imported again by this, as long as it is kept.
+	UploadID string `json:"uploadId"`
 }
 
 // JobID defines model for JobID.
@@ -221,10 +318,79 @@ type JobPage struct {
 // NullableTime defines model for NullableTime.
 type NullableTime = time.Time
 
+// Outcome What became of a file's rows so far; at the end the sum is the number of its rows. Of a dry run what would have become of them.
+type Outcome struct {
+	// Inserted Became users.
+	Inserted int64 `json:"inserted"`
+
+	// Rejected Break a rule.
+	Rejected int64 `json:"rejected"`
+
+	// Skipped Were passed over, by `onDuplicate=skip` or because another row of the file has the same key.
+	Skipped int64 `json:"skipped"`
+
+	// Unchanged Said nothing new of a user that was there.
+	Unchanged int64 `json:"unchanged"`
+
+	// Updated Changed a user that was there.
+	Updated int64 `json:"updated"`
+}
+
+// PreviewColumn defines model for PreviewColumn.
+type PreviewColumn struct {
+	// Field What the column is taken for; absent when it is passed over.
+	Field *string `json:"field,omitempty"`
+
+	// Name At most its first 100 characters.
+	Name string `json:"name"`
+
+	// Samples Its first values that are not empty, at most 3, each at most 100 characters.
+	Samples []string `json:"samples"`
+}
+
+// PreviewRow defines model for PreviewRow.
+type PreviewRow struct {
+	// Errors Why the row would be rejected; empty when it would not.
+	Errors []RowError `json:"errors"`
+
+	// Line Where it begins.
+	Line int64 `json:"line"`
+
+	// Row Its number in the file.
+	Row int64 `json:"row"`
+
+	// User What of a user the row has, in the form in which it would be stored.
+	User PreviewUser `json:"user"`
+}
+
+// PreviewUser What of a user the row has, in the form in which it would be stored.
+type PreviewUser struct {
+	Age          *int    `json:"age,omitempty"`
+	City         *string `json:"city,omitempty"`
+	Email        *string `json:"email,omitempty"`
+	FirstName    *string `json:"firstName,omitempty"`
+	Gender       *string `json:"gender,omitempty"`
+	ID           *int64  `json:"id,omitempty"`
+	LastName     *string `json:"lastName,omitempty"`
+	MobileNumber *string `json:"mobileNumber,omitempty"`
+	State        *string `json:"state,omitempty"`
+}
+
 // Readiness defines model for Readiness.
 type Readiness struct {
 	Checks []CheckResult `json:"checks"`
 	Status string        `json:"status"`
+}
+
+// RowError defines model for RowError.
+type RowError struct {
+	Code string `json:"code"`
+
+	// Field Absent when it is about the row as a whole.
+	Field *string `json:"field,omitempty"`
+
+	// Message Follows the field's name in a sentence, and does not repeat the value.
+	Message string `json:"message"`
 }
 
 // Status defines model for Status.
@@ -315,17 +481,35 @@ type AcceptEncoding = string
 // CSV defines model for CSV.
 type CSV = string
 
+// Charset Examples: windows-1252
+type Charset = string
+
 // Compress defines model for Compress.
 type Compress = string
 
 // Count Examples: 100000
 type Count = int64
 
+// Delimiter Examples: semicolon
+type Delimiter = string
+
 // Direction defines model for Direction.
 type Direction = string
 
+// DryRun defines model for DryRun.
+type DryRun = bool
+
+// EmptyMeans defines model for EmptyMeans.
+type EmptyMeans = string
+
 // Fields Examples: ["id","email"]
 type Fields = []string
+
+// FileFormat defines model for FileFormat.
+type FileFormat = string
+
+// FileName Examples: users.csv
+type FileName = string
 
 // FilterAge Examples: 36
 type FilterAge = int
@@ -357,6 +541,12 @@ type FilterState = string
 // Format defines model for Format.
 type Format = string
 
+// From Examples: 2026/partner.csv.gz
+type From = string
+
+// HeaderRow defines model for HeaderRow.
+type HeaderRow = bool
+
 // ID Examples: 1
 type ID = int64
 
@@ -365,6 +555,18 @@ type IdempotencyKey = string
 
 // IfMatch Examples: "PPIxvExZL0c1c1TvZ9gJ"
 type IfMatch = string
+
+// InFile defines model for InFile.
+type InFile = string
+
+// Key defines model for Key.
+type Key = string
+
+// Map Examples: ["email:Contact address","lastName:Surname"]
+type Map = []string
+
+// MaxRejected Examples: 500, 10%
+type MaxRejected = string
 
 // Nat Examples: ["us","ca","au","gb","in"]
 type Nat = []string
@@ -375,6 +577,9 @@ type OfJob = JobID
 // Caller Examples: ada
 type Caller = string
 
+// OnDuplicate defines model for OnDuplicate.
+type OnDuplicate = string
+
 // PageAfter defines model for PageAfter.
 type PageAfter = string
 
@@ -383,6 +588,9 @@ type PageNumber = int
 
 // PageSize defines model for PageSize.
 type PageSize = int
+
+// ParentJobID defines model for ParentJobID.
+type ParentJobID = openapi_types.UUID
 
 // Prefer Examples: wait=30
 type Prefer = string
@@ -396,11 +604,17 @@ type SortBy = string
 // Source defines model for Source.
 type Source = string
 
+// UploadID defines model for UploadID.
+type UploadID = openapi_types.UUID
+
 // UserID Examples: ada
 type UserID = string
 
 // BadExport defines model for BadExport.
 type BadExport = Error
+
+// BadFile defines model for BadFile.
+type BadFile = Error
 
 // BadList defines model for BadList.
 type BadList = Error
@@ -411,8 +625,20 @@ type BadRequest = Error
 // BadUser defines model for BadUser.
 type BadUser = Error
 
+// BodyTimeout defines model for BodyTimeout.
+type BodyTimeout = Error
+
 // Conflict defines model for Conflict.
 type Conflict = Error
+
+// FileNotFound defines model for FileNotFound.
+type FileNotFound = Error
+
+// FileTooLarge defines model for FileTooLarge.
+type FileTooLarge = Error
+
+// FilesUnavailable defines model for FilesUnavailable.
+type FilesUnavailable = Error
 
 // Forbidden defines model for Forbidden.
 type Forbidden = Error
@@ -450,8 +676,14 @@ type TooManyExports = Error
 // Unavailable defines model for Unavailable.
 type Unavailable = Error
 
+// UnsupportedFileType defines model for UnsupportedFileType.
+type UnsupportedFileType = Error
+
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = Error
+
+// UploadUnfinished defines model for UploadUnfinished.
+type UploadUnfinished = Error
 
 // UserNotFound defines model for UserNotFound.
 type UserNotFound = Error
@@ -592,6 +824,134 @@ type ImportBulkParams struct {
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
+// ImportFileMultipartBody defines parameters for ImportFile.
+type ImportFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+}
+
+// ImportFileParams defines parameters for ImportFile.
+type ImportFileParams struct {
+	// UploadID The id of a finished upload of the caller's, instead of a body.
+	UploadID *UploadID `form:"uploadId,omitempty" json:"uploadId,omitempty"`
+
+	// From The path of a file in the folder or bucket that `MUSTER_IMPORT_FROM` names, instead of a body. All callers see all files there.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// FileName The name of a file that is the body, for people. Of a path only the last part is kept.
+	FileName *FileName `form:"fileName,omitempty" json:"fileName,omitempty"`
+
+	// Format Found by looking when absent.
+	Format *FileFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Delimiter Of CSV: the character, or a word for it. Found by looking when absent.
+	Delimiter *Delimiter `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Charset Of CSV and JSON: UTF-8, UTF-16, Windows-1252, ISO-8859-15 and others of one byte a character. Found by looking when absent.
+	Charset *Charset `form:"charset,omitempty" json:"charset,omitempty"`
+
+	// Header Of CSV and XLSX: whether the first row names the columns. Found by looking when absent.
+	Header *HeaderRow `form:"header,omitempty" json:"header,omitempty"`
+
+	// Map `<field>:<column>`, once for each field whose column is not found by its name, or by the wrong one; `<field>:` leaves the field alone.
+	// The fields are those of a user, `name` for the whole name in one column, and `birthdate`, which gives the age.
+	Map *Map `form:"map,omitempty" json:"map,omitempty"`
+
+	// Key By which field a row finds the user that is there already; not with `onDuplicate=insert`. `email` when absent.
+	Key *Key `form:"key,omitempty" json:"key,omitempty"`
+
+	// OnDuplicate What becomes of a row whose user is there already, by its key: `insert` does not look, every row becomes a user; `skip` passes the row over;
+	// `update` changes the user to what the row says; `fill` changes only what the user has not; `reject` rejects the row.
+	OnDuplicate *OnDuplicate `form:"onDuplicate,omitempty" json:"onDuplicate,omitempty"`
+
+	// InFile Which of several rows of the file with one key counts; not with `onDuplicate=insert`. `first` when absent.
+	InFile *InFile `form:"inFile,omitempty" json:"inFile,omitempty"`
+
+	// EmptyMeans With `onDuplicate=update` only, what an empty value says of the user's field: `keep` it as it is, or `clear` it. `keep` when absent.
+	EmptyMeans *EmptyMeans `form:"emptyMeans,omitempty" json:"emptyMeans,omitempty"`
+
+	// MaxRejected How many rows may be rejected before the job fails with `too_many_rejected`: a number, or a percentage of the file's rows. When absent
+	// a tenth of them, and at least 1,000.
+	MaxRejected *MaxRejected `form:"maxRejected,omitempty" json:"maxRejected,omitempty"`
+
+	// DryRun Goes through the whole file as an import would, and stores no user.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// ParentJobID The caller's job whose rejected rows this file has, mended.
+	ParentJobID *ParentJobID `form:"parentJobId,omitempty" json:"parentJobId,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+
+	// IdempotencyKey Makes repeating the request harmless: the same request under the same key is answered with the same job and
+	// `Idempotent-Replayed: true`, another request with 422. Refusals are not remembered.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=30` (RFC 7240): answer when the job is over, or after 30 s; at most 60.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// PreviewFileMultipartBody defines parameters for PreviewFile.
+type PreviewFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+}
+
+// PreviewFileParams defines parameters for PreviewFile.
+type PreviewFileParams struct {
+	// UploadID The id of a finished upload of the caller's, instead of a body.
+	UploadID *UploadID `form:"uploadId,omitempty" json:"uploadId,omitempty"`
+
+	// From The path of a file in the folder or bucket that `MUSTER_IMPORT_FROM` names, instead of a body. All callers see all files there.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// FileName The name of a file that is the body, for people. Of a path only the last part is kept.
+	FileName *FileName `form:"fileName,omitempty" json:"fileName,omitempty"`
+
+	// Format Found by looking when absent.
+	Format *FileFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Delimiter Of CSV: the character, or a word for it. Found by looking when absent.
+	Delimiter *Delimiter `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Charset Of CSV and JSON: UTF-8, UTF-16, Windows-1252, ISO-8859-15 and others of one byte a character. Found by looking when absent.
+	Charset *Charset `form:"charset,omitempty" json:"charset,omitempty"`
+
+	// Header Of CSV and XLSX: whether the first row names the columns. Found by looking when absent.
+	Header *HeaderRow `form:"header,omitempty" json:"header,omitempty"`
+
+	// Map `<field>:<column>`, once for each field whose column is not found by its name, or by the wrong one; `<field>:` leaves the field alone.
+	// The fields are those of a user, `name` for the whole name in one column, and `birthdate`, which gives the age.
+	Map *Map `form:"map,omitempty" json:"map,omitempty"`
+
+	// Key By which field a row finds the user that is there already; not with `onDuplicate=insert`. `email` when absent.
+	Key *Key `form:"key,omitempty" json:"key,omitempty"`
+
+	// OnDuplicate What becomes of a row whose user is there already, by its key: `insert` does not look, every row becomes a user; `skip` passes the row over;
+	// `update` changes the user to what the row says; `fill` changes only what the user has not; `reject` rejects the row.
+	OnDuplicate *OnDuplicate `form:"onDuplicate,omitempty" json:"onDuplicate,omitempty"`
+
+	// InFile Which of several rows of the file with one key counts; not with `onDuplicate=insert`. `first` when absent.
+	InFile *InFile `form:"inFile,omitempty" json:"inFile,omitempty"`
+
+	// EmptyMeans With `onDuplicate=update` only, what an empty value says of the user's field: `keep` it as it is, or `clear` it. `keep` when absent.
+	EmptyMeans *EmptyMeans `form:"emptyMeans,omitempty" json:"emptyMeans,omitempty"`
+
+	// MaxRejected How many rows may be rejected before the job fails with `too_many_rejected`: a number, or a percentage of the file's rows. When absent
+	// a tenth of them, and at least 1,000.
+	MaxRejected *MaxRejected `form:"maxRejected,omitempty" json:"maxRejected,omitempty"`
+
+	// DryRun Goes through the whole file as an import would, and stores no user.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// ParentJobID The caller's job whose rejected rows this file has, mended.
+	ParentJobID *ParentJobID `form:"parentJobId,omitempty" json:"parentJobId,omitempty"`
+
+	// Partial The body is only the beginning of the file.
+	Partial *bool `form:"partial,omitempty" json:"partial,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
 // ImportRandomUsersParams defines parameters for ImportRandomUsers.
 type ImportRandomUsersParams struct {
 	// Count How many users; at most 10,000,000 as Muster comes, 100,000 with source randomuser.
@@ -649,6 +1009,17 @@ type JobEventsParams struct {
 type PauseJobParams struct {
 	// UserID The caller.
 	UserID UserID `json:"X-USER-ID"`
+}
+
+// RejectedRowsParams defines parameters for RejectedRows.
+type RejectedRowsParams struct {
+	Format *string `form:"format,omitempty" json:"format,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+
+	// AcceptEncoding Compresses text on the way, by gzip or zstd, unless `compress` does it for good.
+	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
 // ResumeJobParams defines parameters for ResumeJob.
@@ -709,6 +1080,13 @@ type ListUsersParams struct {
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
 	Deleted *FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+}
+
+// CreateUserParams defines parameters for CreateUser.
+type CreateUserParams struct {
+	// OnDuplicate What becomes of a row whose user is there already, by its key: `insert` does not look, every row becomes a user; `skip` passes the row over;
+	// `update` changes the user to what the row says; `fill` changes only what the user has not; `reject` rejects the row.
+	OnDuplicate *OnDuplicate `form:"onDuplicate,omitempty" json:"onDuplicate,omitempty"`
 }
 
 // ImportUsersParams defines parameters for ImportUsers.
@@ -802,6 +1180,12 @@ type ReplaceUserParams struct {
 	// IfMatch The user's ETag as the caller last saw it; 412 when the user has changed since.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
+
+// ImportFileMultipartRequestBody defines body for ImportFile for multipart/form-data ContentType.
+type ImportFileMultipartRequestBody ImportFileMultipartBody
+
+// PreviewFileMultipartRequestBody defines body for PreviewFile for multipart/form-data ContentType.
+type PreviewFileMultipartRequestBody PreviewFileMultipartBody
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserFields
@@ -989,6 +1373,41 @@ type ClientInterface interface {
 	// Corresponds with POST /import/bulk (the `ImportBulk` operationId).
 	ImportBulk(ctx context.Context, params *ImportBulkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ImportFileWithBody Import a file of users
+	//
+	// The file is the body (`curl -T users.csv`), or the part `file` of a multipart/form-data and its only one; or it is there already: an
+	// upload (`uploadId`), or a file of the place that the server is told to import from (`from`). CSV of any dialect, NDJSON,
+	// a JSON array, Parquet, Avro or XLSX, up to 20 GB as Muster comes, compressed by gzip or zstd or not, of which the server finds
+	// out by looking at the file; `Content-Type` and `Content-Encoding` may say what they like of these.
+	//
+	// The parameters are checked before the body is read: with `Expect: 100-continue` a client is told before it sends it. When the file is
+	// there and the job cannot be accepted now (429, 503), `details.uploadId` names the file: repeat with `uploadId` and without a body.
+	// It stays for a day.
+	//
+	// A worker reads the file once (phase PREPARING), then its rows are imported (IMPORTING). Rows that break a rule are rejected with
+	// their reason and stored in `/jobs/{jobId}/rejected`; the others are imported. Undoing the job removes the users that it inserted;
+	// what it updated stays.
+	//
+	// A connection that breaks costs the whole file. For large ones there is `/uploads`, which is tus 1.0
+	// (https://tus.io/protocols/resumable-upload), and then `uploadId`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /import/file (the `ImportFile` operationId).
+	ImportFileWithBody(ctx context.Context, params *ImportFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewFileWithBody See how a file would be imported
+	//
+	// Takes what `/import/file` takes, reads the first MiB of it, and stores nothing. A body that is longer, or that has a
+	// `Content-Range`, is taken for the beginning of a file; of a client that sends only the beginning `partial=true` says so.
+	// What is wrong with the file as a whole is a 400 with the code that the job would fail with, and with `details.file`, as far as the file
+	// was understood.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /import/preview (the `PreviewFile` operationId).
+	PreviewFileWithBody(ctx context.Context, params *PreviewFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ImportRandomUsers Import users of the RandomUser service
 	//
 	// The same as `/users/import/async` with source randomuser.
@@ -1031,6 +1450,15 @@ type ClientInterface interface {
 	// Corresponds with POST /jobs/{jobId}/pause (the `PauseJob` operationId).
 	PauseJob(ctx context.Context, jobID JobID, params *PauseJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RejectedRows The rows of a file that were rejected
+	//
+	// A file of the rows as they were, in its own columns, and behind them `_row`, `_line`, `_code`, `_field` and `_message`: mend the rows and
+	// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. The trailer `X-Row-Count` gives
+	// the number of rows. While the job runs it has those that were rejected so far. Rows are kept for 30 days.
+	//
+	// Corresponds with GET /jobs/{jobId}/rejected (the `RejectedRows` operationId).
+	RejectedRows(ctx context.Context, jobID JobID, params *RejectedRowsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ResumeJob Resume a paused job
 	//
 	// It goes on where it stood. It needs a slot as a new job does. Resuming a job that runs is harmless.
@@ -1048,7 +1476,7 @@ type ClientInterface interface {
 	// UndoJob Remove the users of a job
 	//
 	// All users of the job's id range are removed, also those that were changed since. The job must be over; poll it until
-	// `undone` is true. Repeating it is harmless.
+	// `undone` is true. Repeating it is harmless. What a file's rows updated of users that were there before stays as it is.
 	//
 	// Corresponds with POST /jobs/{jobId}/undo (the `UndoJob` operationId).
 	UndoJob(ctx context.Context, jobID JobID, params *UndoJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1069,17 +1497,25 @@ type ClientInterface interface {
 
 	// CreateUserWithBody Create a user
 	//
+	// With `onDuplicate` a user with the same e-mail address (whatever the case of its letters) that is there already is left alone (`skip`),
+	// gets what is given and not empty (`update`), or only what it has not (`fill`); or the request is refused (`reject`). It holds
+	// whoever else creates or imports users at the same time.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /users (the `CreateUser` operationId).
-	CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateUserWithBody(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateUser Create a user
+	//
+	// With `onDuplicate` a user with the same e-mail address (whatever the case of its letters) that is there already is left alone (`skip`),
+	// gets what is given and not empty (`update`), or only what it has not (`fill`); or the request is refused (`reject`). It holds
+	// whoever else creates or imports users at the same time.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /users (the `CreateUser` operationId).
-	CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateUser(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ImportUsers Import users
 	//
@@ -1240,6 +1676,61 @@ func (c *Client) ImportBulk(ctx context.Context, params *ImportBulkParams, reqEd
 	return c.Client.Do(req)
 }
 
+// ImportFileWithBody Import a file of users
+//
+// The file is the body (`curl -T users.csv`), or the part `file` of a multipart/form-data and its only one; or it is there already: an
+// upload (`uploadId`), or a file of the place that the server is told to import from (`from`). CSV of any dialect, NDJSON,
+// a JSON array, Parquet, Avro or XLSX, up to 20 GB as Muster comes, compressed by gzip or zstd or not, of which the server finds
+// out by looking at the file; `Content-Type` and `Content-Encoding` may say what they like of these.
+//
+// The parameters are checked before the body is read: with `Expect: 100-continue` a client is told before it sends it. When the file is
+// there and the job cannot be accepted now (429, 503), `details.uploadId` names the file: repeat with `uploadId` and without a body.
+// It stays for a day.
+//
+// A worker reads the file once (phase PREPARING), then its rows are imported (IMPORTING). Rows that break a rule are rejected with
+// their reason and stored in `/jobs/{jobId}/rejected`; the others are imported. Undoing the job removes the users that it inserted;
+// what it updated stays.
+//
+// A connection that breaks costs the whole file. For large ones there is `/uploads`, which is tus 1.0
+// (https://tus.io/protocols/resumable-upload), and then `uploadId`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /import/file (the `ImportFile` operationId).
+func (c *Client) ImportFileWithBody(ctx context.Context, params *ImportFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportFileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewFileWithBody See how a file would be imported
+//
+// Takes what `/import/file` takes, reads the first MiB of it, and stores nothing. A body that is longer, or that has a
+// `Content-Range`, is taken for the beginning of a file; of a client that sends only the beginning `partial=true` says so.
+// What is wrong with the file as a whole is a 400 with the code that the job would fail with, and with `details.file`, as far as the file
+// was understood.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /import/preview (the `PreviewFile` operationId).
+func (c *Client) PreviewFileWithBody(ctx context.Context, params *PreviewFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewFileRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ImportRandomUsers Import users of the RandomUser service
 //
 // The same as `/users/import/async` with source randomuser.
@@ -1342,6 +1833,25 @@ func (c *Client) PauseJob(ctx context.Context, jobID JobID, params *PauseJobPara
 	return c.Client.Do(req)
 }
 
+// RejectedRows The rows of a file that were rejected
+//
+// A file of the rows as they were, in its own columns, and behind them `_row`, `_line`, `_code`, `_field` and `_message`: mend the rows and
+// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. The trailer `X-Row-Count` gives
+// the number of rows. While the job runs it has those that were rejected so far. Rows are kept for 30 days.
+//
+// Corresponds with GET /jobs/{jobId}/rejected (the `RejectedRows` operationId).
+func (c *Client) RejectedRows(ctx context.Context, jobID JobID, params *RejectedRowsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectedRowsRequest(c.Server, jobID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ResumeJob Resume a paused job
 //
 // It goes on where it stood. It needs a slot as a new job does. Resuming a job that runs is harmless.
@@ -1379,7 +1889,7 @@ func (c *Client) RetryJob(ctx context.Context, jobID JobID, params *RetryJobPara
 // UndoJob Remove the users of a job
 //
 // All users of the job's id range are removed, also those that were changed since. The job must be over; poll it until
-// `undone` is true. Repeating it is harmless.
+// `undone` is true. Repeating it is harmless. What a file's rows updated of users that were there before stays as it is.
 //
 // Corresponds with POST /jobs/{jobId}/undo (the `UndoJob` operationId).
 func (c *Client) UndoJob(ctx context.Context, jobID JobID, params *UndoJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1430,11 +1940,15 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 
 // CreateUserWithBody Create a user
 //
+// With `onDuplicate` a user with the same e-mail address (whatever the case of its letters) that is there already is left alone (`skip`),
+// gets what is given and not empty (`update`), or only what it has not (`fill`); or the request is refused (`reject`). It holds
+// whoever else creates or imports users at the same time.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /users (the `CreateUser` operationId).
-func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateUserRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateUserWithBody(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1447,11 +1961,15 @@ func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, bod
 
 // CreateUser Create a user
 //
+// With `onDuplicate` a user with the same e-mail address (whatever the case of its letters) that is there already is left alone (`skip`),
+// gets what is given and not empty (`update`), or only what it has not (`fill`); or the request is refused (`reject`). It holds
+// whoever else creates or imports users at the same time.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /users (the `CreateUser` operationId).
-func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateUserRequest(c.Server, body)
+func (c *Client) CreateUser(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2271,6 +2789,514 @@ func NewImportBulkRequest(server string, params *ImportBulkParams) (*http.Reques
 	return req, nil
 }
 
+// NewImportFileRequestWithBody constructs an http.Request for the ImportFile method, with any body, and a specified content type
+func NewImportFileRequestWithBody(server string, params *ImportFileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/import/file")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.UploadID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "uploadId", *params.UploadID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FileName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fileName", *params.FileName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Delimiter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "delimiter", *params.Delimiter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Charset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "charset", *params.Charset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Header != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "header", *params.Header, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Map != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "map", *params.Map, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Key != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", *params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.OnDuplicate != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "onDuplicate", *params.OnDuplicate, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.InFile != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "inFile", *params.InFile, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.EmptyMeans != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "emptyMeans", *params.EmptyMeans, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxRejected != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "maxRejected", *params.MaxRejected, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ParentJobID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "parentJobId", *params.ParentJobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-USER-ID", params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-USER-ID", headerParam0)
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+		if params.Prefer != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Prefer", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPreviewFileRequestWithBody constructs an http.Request for the PreviewFile method, with any body, and a specified content type
+func NewPreviewFileRequestWithBody(server string, params *PreviewFileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/import/preview")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.UploadID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "uploadId", *params.UploadID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FileName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fileName", *params.FileName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Delimiter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "delimiter", *params.Delimiter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Charset != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "charset", *params.Charset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Header != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "header", *params.Header, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Map != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "map", *params.Map, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Key != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", *params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.OnDuplicate != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "onDuplicate", *params.OnDuplicate, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.InFile != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "inFile", *params.InFile, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.EmptyMeans != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "emptyMeans", *params.EmptyMeans, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxRejected != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "maxRejected", *params.MaxRejected, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ParentJobID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "parentJobId", *params.ParentJobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Partial != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "partial", *params.Partial, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-USER-ID", params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-USER-ID", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewImportRandomUsersRequest constructs an http.Request for the ImportRandomUsers method
 func NewImportRandomUsersRequest(server string, params *ImportRandomUsersParams) (*http.Request, error) {
 	var err error
@@ -2671,6 +3697,91 @@ func NewPauseJobRequest(server string, jobID JobID, params *PauseJobParams) (*ht
 	return req, nil
 }
 
+// NewRejectedRowsRequest constructs an http.Request for the RejectedRows method
+func NewRejectedRowsRequest(server string, jobID JobID, params *RejectedRowsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/rejected", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-USER-ID", params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-USER-ID", headerParam0)
+
+		if params.AcceptEncoding != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Accept-Encoding", *params.AcceptEncoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Encoding", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewResumeJobRequest constructs an http.Request for the ResumeJob method
 func NewResumeJobRequest(server string, jobID JobID, params *ResumeJobParams) (*http.Request, error) {
 	var err error
@@ -3050,18 +4161,18 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 }
 
 // NewCreateUserRequest calls the generic CreateUser builder with application/json body
-func NewCreateUserRequest(server string, body CreateUserJSONRequestBody) (*http.Request, error) {
+func NewCreateUserRequest(server string, params *CreateUserParams, body CreateUserJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateUserRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateUserRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateUserRequestWithBody constructs an http.Request for the CreateUser method, with any body, and a specified content type
-func NewCreateUserRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateUserRequestWithBody(server string, params *CreateUserParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -3077,6 +4188,33 @@ func NewCreateUserRequestWithBody(server string, contentType string, body io.Rea
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OnDuplicate != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "onDuplicate", *params.OnDuplicate, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -3788,6 +4926,41 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /import/bulk (the `ImportBulk` operationId).
 	ImportBulkWithResponse(ctx context.Context, params *ImportBulkParams, reqEditors ...RequestEditorFn) (*ImportBulkResponse, error)
 
+	// ImportFileWithBodyWithResponse Import a file of users
+	//
+	// The file is the body (`curl -T users.csv`), or the part `file` of a multipart/form-data and its only one; or it is there already: an
+	// upload (`uploadId`), or a file of the place that the server is told to import from (`from`). CSV of any dialect, NDJSON,
+	// a JSON array, Parquet, Avro or XLSX, up to 20 GB as Muster comes, compressed by gzip or zstd or not, of which the server finds
+	// out by looking at the file; `Content-Type` and `Content-Encoding` may say what they like of these.
+	//
+	// The parameters are checked before the body is read: with `Expect: 100-continue` a client is told before it sends it. When the file is
+	// there and the job cannot be accepted now (429, 503), `details.uploadId` names the file: repeat with `uploadId` and without a body.
+	// It stays for a day.
+	//
+	// A worker reads the file once (phase PREPARING), then its rows are imported (IMPORTING). Rows that break a rule are rejected with
+	// their reason and stored in `/jobs/{jobId}/rejected`; the others are imported. Undoing the job removes the users that it inserted;
+	// what it updated stays.
+	//
+	// A connection that breaks costs the whole file. For large ones there is `/uploads`, which is tus 1.0
+	// (https://tus.io/protocols/resumable-upload), and then `uploadId`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /import/file (the `ImportFile` operationId).
+	ImportFileWithBodyWithResponse(ctx context.Context, params *ImportFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportFileResponse, error)
+
+	// PreviewFileWithBodyWithResponse See how a file would be imported
+	//
+	// Takes what `/import/file` takes, reads the first MiB of it, and stores nothing. A body that is longer, or that has a
+	// `Content-Range`, is taken for the beginning of a file; of a client that sends only the beginning `partial=true` says so.
+	// What is wrong with the file as a whole is a 400 with the code that the job would fail with, and with `details.file`, as far as the file
+	// was understood.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /import/preview (the `PreviewFile` operationId).
+	PreviewFileWithBodyWithResponse(ctx context.Context, params *PreviewFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewFileResponse, error)
+
 	// ImportRandomUsersWithResponse Import users of the RandomUser service
 	//
 	// The same as `/users/import/async` with source randomuser.
@@ -3842,6 +5015,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /jobs/{jobId}/pause (the `PauseJob` operationId).
 	PauseJobWithResponse(ctx context.Context, jobID JobID, params *PauseJobParams, reqEditors ...RequestEditorFn) (*PauseJobResponse, error)
 
+	// RejectedRowsWithResponse The rows of a file that were rejected
+	//
+	// A file of the rows as they were, in its own columns, and behind them `_row`, `_line`, `_code`, `_field` and `_message`: mend the rows and
+	// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. The trailer `X-Row-Count` gives
+	// the number of rows. While the job runs it has those that were rejected so far. Rows are kept for 30 days.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jobs/{jobId}/rejected (the `RejectedRows` operationId).
+	RejectedRowsWithResponse(ctx context.Context, jobID JobID, params *RejectedRowsParams, reqEditors ...RequestEditorFn) (*RejectedRowsResponse, error)
+
 	// ResumeJobWithResponse Resume a paused job
 	//
 	// It goes on where it stood. It needs a slot as a new job does. Resuming a job that runs is harmless.
@@ -3863,7 +5047,7 @@ type ClientWithResponsesInterface interface {
 	// UndoJobWithResponse Remove the users of a job
 	//
 	// All users of the job's id range are removed, also those that were changed since. The job must be over; poll it until
-	// `undone` is true. Repeating it is harmless.
+	// `undone` is true. Repeating it is harmless. What a file's rows updated of users that were there before stays as it is.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3890,17 +5074,25 @@ type ClientWithResponsesInterface interface {
 
 	// CreateUserWithBodyWithResponse Create a user
 	//
+	// With `onDuplicate` a user with the same e-mail address (whatever the case of its letters) that is there already is left alone (`skip`),
+	// gets what is given and not empty (`update`), or only what it has not (`fill`); or the request is refused (`reject`). It holds
+	// whoever else creates or imports users at the same time.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /users (the `CreateUser` operationId).
-	CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
+	CreateUserWithBodyWithResponse(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
 
 	// CreateUserWithResponse Create a user
+	//
+	// With `onDuplicate` a user with the same e-mail address (whatever the case of its letters) that is there already is left alone (`skip`),
+	// gets what is given and not empty (`update`), or only what it has not (`fill`); or the request is refused (`reject`). It holds
+	// whoever else creates or imports users at the same time.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /users (the `CreateUser` operationId).
-	CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
+	CreateUserWithResponse(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
 
 	// ImportUsersWithResponse Import users
 	//
@@ -4417,6 +5609,267 @@ func (r ImportBulkResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ImportBulkResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ImportFileResponse201Headers the declared response headers of an HTTP 201 response for ImportFile
+type ImportFileResponse201Headers struct {
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
+}
+
+// ImportFileResponse202Headers the declared response headers of an HTTP 202 response for ImportFile
+type ImportFileResponse202Headers struct {
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
+}
+
+// ImportFileResponse429Headers the declared response headers of an HTTP 429 response for ImportFile
+type ImportFileResponse429Headers struct {
+	RetryAfter int
+}
+
+// ImportFileResponse503Headers the declared response headers of an HTTP 503 response for ImportFile
+type ImportFileResponse503Headers struct {
+	RetryAfter int
+}
+
+type ImportFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ImportFinished
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *ImportAccepted
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadFile
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *FileNotFound
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *BodyTimeout
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *UploadUnfinished
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *FileTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedFileType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *KeyReused
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *FilesUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ImportFileResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ImportFileResponse202Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ImportFileResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ImportFileResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ImportFileResponse) GetJSON201() *ImportFinished {
+	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ImportFileResponse) GetJSON202() *ImportAccepted {
+	return r.JSON202
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ImportFileResponse) GetJSON400() *BadFile {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ImportFileResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ImportFileResponse) GetJSON404() *FileNotFound {
+	return r.JSON404
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r ImportFileResponse) GetJSON408() *BodyTimeout {
+	return r.JSON408
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r ImportFileResponse) GetJSON409() *UploadUnfinished {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r ImportFileResponse) GetJSON413() *FileTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r ImportFileResponse) GetJSON415() *UnsupportedFileType {
+	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r ImportFileResponse) GetJSON422() *KeyReused {
+	return r.JSON422
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ImportFileResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ImportFileResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ImportFileResponse) GetJSON503() *FilesUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ImportFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ImportFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ImportFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ImportFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PreviewFileResponse503Headers the declared response headers of an HTTP 503 response for PreviewFile
+type PreviewFileResponse503Headers struct {
+	RetryAfter int
+}
+
+type PreviewFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FilePreview
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadFile
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *FileNotFound
+	// JSON408 the response for an HTTP 408 `application/json` response
+	JSON408 *BodyTimeout
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *UploadUnfinished
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedFileType
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *FilesUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PreviewFileResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewFileResponse) GetJSON200() *FilePreview {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PreviewFileResponse) GetJSON400() *BadFile {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PreviewFileResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r PreviewFileResponse) GetJSON404() *FileNotFound {
+	return r.JSON404
+}
+
+// GetJSON408 returns the response for an HTTP 408 `application/json` response
+func (r PreviewFileResponse) GetJSON408() *BodyTimeout {
+	return r.JSON408
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r PreviewFileResponse) GetJSON409() *UploadUnfinished {
+	return r.JSON409
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r PreviewFileResponse) GetJSON415() *UnsupportedFileType {
+	return r.JSON415
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r PreviewFileResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PreviewFileResponse) GetJSON503() *FilesUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewFileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4981,6 +6434,119 @@ func (r PauseJobResponse) ContentType() string {
 	return ""
 }
 
+// RejectedRowsResponse200Headers the declared response headers of an HTTP 200 response for RejectedRows
+type RejectedRowsResponse200Headers struct {
+	ContentDisposition *string
+	ContentEncoding    *string
+	Trailer            *string
+}
+
+// RejectedRowsResponse429Headers the declared response headers of an HTTP 429 response for RejectedRows
+type RejectedRowsResponse429Headers struct {
+	RetryAfter int
+}
+
+// RejectedRowsResponse503Headers the declared response headers of an HTTP 503 response for RejectedRows
+type RejectedRowsResponse503Headers struct {
+	RetryAfter int
+}
+
+type RejectedRowsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *Error
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON426 the response for an HTTP 426 `application/json` response
+	JSON426 *Error
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyExports
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *FilesUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RejectedRowsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RejectedRowsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RejectedRowsResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RejectedRowsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RejectedRowsResponse) GetJSON404() *Error {
+	return r.JSON404
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r RejectedRowsResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r RejectedRowsResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON426 returns the response for an HTTP 426 `application/json` response
+func (r RejectedRowsResponse) GetJSON426() *Error {
+	return r.JSON426
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r RejectedRowsResponse) GetJSON429() *TooManyExports {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r RejectedRowsResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RejectedRowsResponse) GetJSON503() *FilesUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectedRowsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectedRowsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectedRowsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectedRowsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ResumeJobResponse429Headers the declared response headers of an HTTP 429 response for ResumeJob
 type ResumeJobResponse429Headers struct {
 	RetryAfter int
@@ -5424,6 +6990,12 @@ func (r ListUsersResponse) ContentType() string {
 	return ""
 }
 
+// CreateUserResponse200Headers the declared response headers of an HTTP 200 response for CreateUser
+type CreateUserResponse200Headers struct {
+	ETag     *string
+	Location *string
+}
+
 // CreateUserResponse201Headers the declared response headers of an HTTP 201 response for CreateUser
 type CreateUserResponse201Headers struct {
 	ETag     *string
@@ -5438,12 +7010,16 @@ type CreateUserResponse503Headers struct {
 type CreateUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *User
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *User
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadUser
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Error
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *TooLarge
 	// JSON415 the response for an HTTP 415 `application/json` response
@@ -5452,10 +7028,17 @@ type CreateUserResponse struct {
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateUserResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateUserResponse201Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateUserResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateUserResponse) GetJSON200() *User {
+	return r.JSON200
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -5471,6 +7054,11 @@ func (r CreateUserResponse) GetJSON400() *BadUser {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r CreateUserResponse) GetJSON403() *Forbidden {
 	return r.JSON403
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r CreateUserResponse) GetJSON409() *Error {
+	return r.JSON409
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -6310,6 +7898,53 @@ func (c *ClientWithResponses) ImportBulkWithResponse(ctx context.Context, params
 	return ParseImportBulkResponse(rsp)
 }
 
+// ImportFileWithBodyWithResponse Import a file of users
+//
+// The file is the body (`curl -T users.csv`), or the part `file` of a multipart/form-data and its only one; or it is there already: an
+// upload (`uploadId`), or a file of the place that the server is told to import from (`from`). CSV of any dialect, NDJSON,
+// a JSON array, Parquet, Avro or XLSX, up to 20 GB as Muster comes, compressed by gzip or zstd or not, of which the server finds
+// out by looking at the file; `Content-Type` and `Content-Encoding` may say what they like of these.
+//
+// The parameters are checked before the body is read: with `Expect: 100-continue` a client is told before it sends it. When the file is
+// there and the job cannot be accepted now (429, 503), `details.uploadId` names the file: repeat with `uploadId` and without a body.
+// It stays for a day.
+//
+// A worker reads the file once (phase PREPARING), then its rows are imported (IMPORTING). Rows that break a rule are rejected with
+// their reason and stored in `/jobs/{jobId}/rejected`; the others are imported. Undoing the job removes the users that it inserted;
+// what it updated stays.
+//
+// A connection that breaks costs the whole file. For large ones there is `/uploads`, which is tus 1.0
+// (https://tus.io/protocols/resumable-upload), and then `uploadId`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /import/file (the `ImportFile` operationId).
+func (c *ClientWithResponses) ImportFileWithBodyWithResponse(ctx context.Context, params *ImportFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportFileResponse, error) {
+	rsp, err := c.ImportFileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportFileResponse(rsp)
+}
+
+// PreviewFileWithBodyWithResponse See how a file would be imported
+//
+// Takes what `/import/file` takes, reads the first MiB of it, and stores nothing. A body that is longer, or that has a
+// `Content-Range`, is taken for the beginning of a file; of a client that sends only the beginning `partial=true` says so.
+// What is wrong with the file as a whole is a 400 with the code that the job would fail with, and with `details.file`, as far as the file
+// was understood.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /import/preview (the `PreviewFile` operationId).
+func (c *ClientWithResponses) PreviewFileWithBodyWithResponse(ctx context.Context, params *PreviewFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewFileResponse, error) {
+	rsp, err := c.PreviewFileWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewFileResponse(rsp)
+}
+
 // ImportRandomUsersWithResponse Import users of the RandomUser service
 //
 // The same as `/users/import/async` with source randomuser.
@@ -6400,6 +8035,23 @@ func (c *ClientWithResponses) PauseJobWithResponse(ctx context.Context, jobID Jo
 	return ParsePauseJobResponse(rsp)
 }
 
+// RejectedRowsWithResponse The rows of a file that were rejected
+//
+// A file of the rows as they were, in its own columns, and behind them `_row`, `_line`, `_code`, `_field` and `_message`: mend the rows and
+// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. The trailer `X-Row-Count` gives
+// the number of rows. While the job runs it has those that were rejected so far. Rows are kept for 30 days.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jobs/{jobId}/rejected (the `RejectedRows` operationId).
+func (c *ClientWithResponses) RejectedRowsWithResponse(ctx context.Context, jobID JobID, params *RejectedRowsParams, reqEditors ...RequestEditorFn) (*RejectedRowsResponse, error) {
+	rsp, err := c.RejectedRows(ctx, jobID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectedRowsResponse(rsp)
+}
+
 // ResumeJobWithResponse Resume a paused job
 //
 // It goes on where it stood. It needs a slot as a new job does. Resuming a job that runs is harmless.
@@ -6433,7 +8085,7 @@ func (c *ClientWithResponses) RetryJobWithResponse(ctx context.Context, jobID Jo
 // UndoJobWithResponse Remove the users of a job
 //
 // All users of the job's id range are removed, also those that were changed since. The job must be over; poll it until
-// `undone` is true. Repeating it is harmless.
+// `undone` is true. Repeating it is harmless. What a file's rows updated of users that were there before stays as it is.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6478,11 +8130,15 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params 
 
 // CreateUserWithBodyWithResponse Create a user
 //
+// With `onDuplicate` a user with the same e-mail address (whatever the case of its letters) that is there already is left alone (`skip`),
+// gets what is given and not empty (`update`), or only what it has not (`fill`); or the request is refused (`reject`). It holds
+// whoever else creates or imports users at the same time.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /users (the `CreateUser` operationId).
-func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
-	rsp, err := c.CreateUserWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
+	rsp, err := c.CreateUserWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -6491,11 +8147,15 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 
 // CreateUserWithResponse Create a user
 //
+// With `onDuplicate` a user with the same e-mail address (whatever the case of its letters) that is there already is left alone (`skip`),
+// gets what is given and not empty (`update`), or only what it has not (`fill`); or the request is refused (`reject`). It holds
+// whoever else creates or imports users at the same time.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /users (the `CreateUser` operationId).
-func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
-	rsp, err := c.CreateUser(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
+	rsp, err := c.CreateUser(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -7160,6 +8820,282 @@ func ParseImportBulkResponse(rsp *http.Response) (*ImportBulkResponse, error) {
 	return response, nil
 }
 
+// ParseImportFileResponse parses an HTTP response from a ImportFileWithResponse call
+func ParseImportFileResponse(rsp *http.Response) (*ImportFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ImportFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ImportFinished
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest ImportAccepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadFile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest FileNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest BodyTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest UploadUnfinished
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest FileTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedFileType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest FilesUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ImportFileResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PreferenceApplied = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers ImportFileResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PreferenceApplied = &value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 429:
+		var headers ImportFileResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ImportFileResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePreviewFileResponse parses an HTTP response from a PreviewFileWithResponse call
+func ParsePreviewFileResponse(rsp *http.Response) (*PreviewFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FilePreview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadFile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest FileNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest BodyTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest UploadUnfinished
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedFileType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest FilesUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers PreviewFileResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseImportRandomUsersResponse parses an HTTP response from a ImportRandomUsersWithResponse call
 func ParseImportRandomUsersResponse(rsp *http.Response) (*ImportRandomUsersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7697,6 +9633,128 @@ func ParsePauseJobResponse(rsp *http.Response) (*PauseJobResponse, error) {
 	return response, nil
 }
 
+// ParseRejectedRowsResponse parses an HTTP response from a RejectedRowsWithResponse call
+func ParseRejectedRowsResponse(rsp *http.Response) (*RejectedRowsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectedRowsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 426:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON426 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyExports
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest FilesUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RejectedRowsResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("Content-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentEncoding = &value
+		}
+		if values := rsp.Header.Values("Trailer"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Trailer", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Trailer = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers RejectedRowsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers RejectedRowsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseResumeJobResponse parses an HTTP response from a ResumeJobWithResponse call
 func ParseResumeJobResponse(rsp *http.Response) (*ResumeJobResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8109,6 +10167,13 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest User
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
 		var dest User
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8129,6 +10194,13 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 			return nil, err
 		}
 		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
@@ -8161,6 +10233,23 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateUserResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 201:
 		var headers CreateUserResponse201Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {

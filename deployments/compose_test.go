@@ -53,6 +53,16 @@ func TestServices(t *testing.T) {
 	if !slices.ContainsFunc(p.Services["api"].Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == "/tmp" && !v.ReadOnly }) {
 		t.Error("the API has no folder for /export/csv")
 	}
+	// What the API takes in, every worker reads.
+	for _, name := range []string{"api", "worker"} {
+		s := p.Services[name]
+		at, _ := strings.CutPrefix(*s.Environment["MUSTER_FILES"], "file://")
+		if !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
+			return v.Target == at && v.Type == types.VolumeTypeVolume && v.Source == "files" && !v.ReadOnly
+		}) {
+			t.Errorf("%s has no volume at %s: %+v", name, at, s.Volumes)
+		}
+	}
 	if r := p.Services["worker"].Deploy.Replicas; r == nil || *r != 3 {
 		t.Errorf("worker has %v replicas, want 3", r)
 	}

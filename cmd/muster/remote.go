@@ -66,8 +66,15 @@ func (r *remote) watch(p *process, c *client.ClientWithResponses, id client.JobI
 	case j != nil && (j.Undone != nil && *j.Undone || strings.HasPrefix(j.Message, "Undoing")): // whatever the import had come to
 		_, err := fmt.Fprintln(p.stdout, j.Message)
 		return err
+	case err == nil && j.Outcome != nil: // of a file, whose rows are not all users
+		_, err := fmt.Fprintln(p.stdout, j.Message)
+		return err
 	case err == nil:
-		_, err := fmt.Fprintf(p.stdout, "Imported %d users, ids %d to %d, %d a second.\n", j.ProcessedCount, j.FirstID, j.LastID, j.RatePerSecond)
+		ids := ""
+		if j.FirstID != nil && j.LastID != nil {
+			ids = fmt.Sprintf(", ids %d to %d", *j.FirstID, *j.LastID)
+		}
+		_, err := fmt.Fprintf(p.stdout, "Imported %d users%s, %d a second.\n", j.ProcessedCount, ids, j.RatePerSecond)
 		return err
 	case j != nil, ok && refused.Status < http.StatusInternalServerError:
 		return err

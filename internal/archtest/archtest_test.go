@@ -19,12 +19,12 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi": {"internal/invalid", "internal/job", "internal/user"},
+		"internal/httpapi": {"internal/columns", "internal/invalid", "internal/job", "internal/user"},
 		"internal/worker":  {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/user"},
 		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job"},
 
 		// Adapters never import one another.
-		"internal/store":      {"internal/crash", "internal/job", "internal/user"},
+		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/user"},
 		"internal/deployment": {"internal/job"},
 		"internal/ratelimit":  {"internal/job"},
 		"internal/progress":   {"internal/job"},
@@ -42,6 +42,9 @@ var muster = archtest.Rules{
 
 		// Files, seen as users. It is pure.
 		"internal/columns": {"internal/formula", "internal/invalid", "internal/job", "internal/user"},
+
+		// Files of jobs, from the file store to rows: what joins the three.
+		"internal/fileimport": {"internal/columns", "internal/filestore", "internal/formula", "internal/invalid", "internal/job", "internal/records"},
 
 		// Nouns and settings.
 		"internal/config":  {"internal/job"},

@@ -124,7 +124,7 @@ func NewPlan(names []string, o Options) (*Plan, error) {
 	for i, name := range names {
 		p.columns[i].Name = name
 		p.index[name] = i
-		taken[i] = rejectsColumn(name)
+		taken[i] = OfRejects(name)
 	}
 	if err := p.mapColumns(taken); err != nil {
 		return nil, err
@@ -261,9 +261,9 @@ func (p *Plan) useful() bool {
 // Columns returns the columns of the header in their order. Callers must not change the slice.
 func (p *Plan) Columns() []Column { return p.columns }
 
-// rejectsColumn reports whether a column is one of those that Muster itself adds to rejected rows, which say nothing when
+// OfRejects reports whether a column is one of those that Muster itself adds to rejected rows, which say nothing when
 // the rows are mended and sent again.
-func rejectsColumn(name string) bool {
+func OfRejects(name string) bool {
 	switch name {
 	case "_row", "_line", "_code", "_field", "_message":
 		return true
@@ -288,7 +288,7 @@ type origin struct {
 func originOf(names []string) origin {
 	o, all := origin{csv: true}, true
 	for i, name := range names {
-		if rejectsColumn(name) {
+		if OfRejects(name) {
 			continue
 		}
 		ours := slices.Contains(ownNames, name) && !slices.Contains(names[:i], name)

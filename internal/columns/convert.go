@@ -113,7 +113,7 @@ func (c *Converter) meet(name string) int {
 			c.late[t] = slices.Clone(c.plan.by[t])
 		}
 	}
-	if rejectsColumn(name) || !c.plan.add(&c.late, late) {
+	if OfRejects(name) || !c.plan.add(&c.late, late) {
 		if len(c.members) < maxMembers {
 			c.members[name] = passedOver
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -275,7 +276,7 @@ func TestMembersDoNotDependOnOthers(t *testing.T) {
 			record := bytesOf(rapid.SliceOfN(values, len(members), len(members)).Draw(t, "values")...)
 			var row, fresh columns.Row
 			faults := used.ConvertMembers(members, record, &row)
-			if again := plan.Converter().ConvertMembers(members, record, &fresh); listed(again) != listed(faults) || row != fresh {
+			if again := plan.Converter().ConvertMembers(members, record, &fresh); listed(again) != listed(faults) || !reflect.DeepEqual(row, fresh) {
 				t.Fatalf("%q: %s%s, and for the first time %s%s", members, shown(&row), listed(faults), shown(&fresh), listed(again))
 			}
 		}
@@ -404,13 +405,13 @@ func FuzzConvert(f *testing.F) {
 		if after := bytes.Join(values, []byte("|")); !bytes.Equal(before, after) {
 			t.Fatalf("%q became %q", before, after)
 		}
-		if other := c.Convert(values, &again); listed(other) != listed(faults) || again != row {
+		if other := c.Convert(values, &again); listed(other) != listed(faults) || !reflect.DeepEqual(again, row) {
 			t.Fatalf("%q: %s, then %s", record, listed(faults), listed(other))
 		}
 		for _, v := range values {
 			clear(v)
 		}
-		if row != again {
+		if !reflect.DeepEqual(row, again) {
 			t.Fatalf("%q: the row changes with the values", record)
 		}
 		if faults == nil {

@@ -27,6 +27,13 @@ const (
 	IsDeleted     = "is_deleted"     // the record says that its user is deleted
 )
 
+// The codes of rows that do not fit the users who are there.
+const (
+	Duplicate    = "duplicate"     // there is one with the row's key
+	AmbiguousKey = "ambiguous_key" // there are several
+	UnknownID    = "unknown_id"    // there is none
+)
+
 // Required is the code of a record without an e-mail address and a name.
 const Required = user.Missing
 

@@ -10,6 +10,10 @@ import (
 type Row struct {
 	// Index is the row's place in the file, from 0, and so that of its user among the ids of a job. The caller sets it.
 	Index int64
+	// Line and Raw are the record's line in the file and its bytes, for the case that the row is rejected after all. The
+	// caller sets them.
+	Line int64
+	Raw  []byte
 	// ID is the user whom the row is about, with KeyID; else 0.
 	ID int64
 	// User has the values, in the form in which they are stored, and without an id of its own. What the record does not give
@@ -20,6 +24,20 @@ type Row struct {
 	Name string
 
 	given uint32 // a bit for each target that the record gives a value, or empties
+}
+
+// RowOf returns the row that gives what is known of u.
+func RowOf(u *user.User) Row {
+	r := Row{User: *u}
+	for t, known := range map[target]bool{
+		ofFirstName: u.FirstName != "", ofLastName: u.LastName != "", ofEmail: u.Email != "", ofCity: u.City != "",
+		ofState: u.State != "", ofMobile: u.MobileNumber != "", ofGender: u.Gender != "", ofAge: u.Age != 0,
+	} {
+		if known {
+			r.give(t)
+		}
+	}
+	return r
 }
 
 func (r *Row) give(t target) { r.given |= 1 << t }

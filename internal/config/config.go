@@ -29,6 +29,8 @@ type Config struct {
 	MaxFileBytes  int64         `env:"MUSTER_MAX_FILE_BYTES" default:"20000000000" help:"Bytes of the largest file that is taken."`
 	FileRetention time.Duration `env:"MUSTER_FILE_RETENTION" default:"168h" help:"How long a file stays when its job is over."`
 
+	ImportFrom string `env:"MUSTER_IMPORT_FROM" secret:"url" help:"A folder or bucket, in the form of MUSTER_FILES, from whose files every caller may import by from=<path>; it is only read. Empty: nowhere."`
+
 	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
 	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`
 	AdminPassword      string   `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`
@@ -206,8 +208,10 @@ func (c *Config) checkURLs(bad func(name, format string, args ...any)) {
 	default:
 		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db, mariadb://… or sqlite:///path/to/file")
 	}
-	if scheme, where, _ := strings.Cut(c.Files, "://"); c.Files != "" && (scheme != "file" && scheme != "s3" || where == "") {
-		bad("MUSTER_FILES", "want file:///path or s3://key:secret@bucket/prefix?region=…&endpoint=…")
+	for _, place := range [][2]string{{"MUSTER_FILES", c.Files}, {"MUSTER_IMPORT_FROM", c.ImportFrom}} {
+		if scheme, where, _ := strings.Cut(place[1], "://"); place[1] != "" && (scheme != "file" && scheme != "s3" || where == "") {
+			bad(place[0], "want file:///path or s3://key:secret@bucket/prefix?region=…&endpoint=…")
+		}
 	}
 	if _, err := ParseRedis(c.Redis); err != nil {
 		bad("MUSTER_REDIS", "%w", err)

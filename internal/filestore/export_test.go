@@ -119,3 +119,12 @@ func (m *mortal) write(ctx context.Context, name, part string, number int, offse
 func (m *mortal) commit(ctx context.Context, name, part string, tags []string) error {
 	return m.step(func() error { return m.backend.commit(ctx, name, part, tags) })
 }
+
+// PutForTest writes a file under any key.
+func PutForTest(ctx context.Context, rawURL, key, body string) error {
+	b, err := newBucket(rawURL, patience)
+	if err != nil {
+		return err
+	}
+	return b.put(ctx, key, []byte(body))
+}

@@ -236,6 +236,12 @@ func (o *Object) Range(ctx context.Context, offset, length int64) io.ReadCloser 
 	return o.body.reader(ctx, offset, end)
 }
 
+// Local reports whether the object is a file that ReadAt reads without a request for each call.
+func (o *Object) Local() bool {
+	_, ok := o.body.(openFile)
+	return ok
+}
+
 // Close ends the reading.
 func (o *Object) Close() error { return o.body.Close() }
 

@@ -55,7 +55,7 @@ func (f *folder) in(ctx context.Context, fn func(r *os.Root) error) error {
 // diskError translates an error of the file system.
 func diskError(err error) error {
 	switch {
-	case err == nil, errors.Is(err, errExists), errors.Is(err, job.ErrFilesUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case err == nil, errors.Is(err, errExists), errors.Is(err, job.ErrFilesUnavailable), errors.Is(err, job.ErrFileNotFound), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // below an object is nothing
 		return fmt.Errorf("%w: %w", job.ErrFileNotFound, err)

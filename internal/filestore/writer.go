@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io/fs"
 	"time"
@@ -99,19 +100,42 @@ func (w *Writer) Close() error {
 	return w.err
 }
 
+// CloseWithNote is Close for an object that Growing then finds as one that is finished, with the note, JSON of at most 64
+// KiB.
+func (w *Writer) CloseWithNote(note []byte) error {
+	if len(note) > maxNote {
+		return fmt.Errorf("the note of %s has %d bytes", w.name, len(note))
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	g := &Growing{Info: Info{Name: w.name}, store: w.store, state: state{
+		Size: w.size, Offset: w.size, Block: w.store.block, Done: true, SHA256: w.SHA256(), Note: note,
+	}}
+	// After the object: a state without its object would promise what is not there.
+	err := g.save(w.ctx, nil, nil)
+	if err != nil {
+		w.remove(w.name)
+	}
+	return err
+}
+
 // Discard drops the object, unless Close made it visible.
 func (w *Writer) Discard() {
 	if w.block == nil {
 		return
 	}
 	w.release()
-	if w.part == "" {
-		return
+	if w.part != "" {
+		w.remove(partKey(w.name, w.part))
 	}
-	// The usual reason is that ctx has ended. What is left after an error is swept.
+}
+
+// remove takes back what was written. The usual reason is that ctx has ended. What is left after an error is swept.
+func (w *Writer) remove(key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), 10*time.Second)
 	defer cancel()
-	_ = w.store.backend.remove(ctx, partKey(w.name, w.part))
+	_ = w.store.backend.remove(ctx, key)
 }
 
 func (w *Writer) release() {

@@ -25,11 +25,20 @@ const (
 	patchKey = "muster.patch"
 )
 
-// readBody reads the body, and keeps it for the routes of the contract. So a body above maxBody is refused before
+// takesAny reports whether the operation's body is a file, which it reads itself.
+func takesAny(op *openapi3.Operation) bool {
+	return op != nil && op.RequestBody != nil && op.RequestBody.Value.Content["*/*"] != nil
+}
+
+// readBody reads the body, and keeps it for the routes of the contract, but for those that take a file. So a body above maxBody is refused before
 // anything is done, also one that does not say its length.
 func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		_, _, op := s.operation(c)
+		if takesAny(op) || isUpload(c.Path()) {
+			return next(c)
+		}
 		if r.ContentLength > maxBody {
 			c.Response().Header().Set("Connection", "close") // nobody will read the rest
 			return echo.ErrStatusRequestEntityTooLarge
@@ -39,7 +48,7 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		var kept bytes.Buffer
 		to := io.Discard
-		if _, _, op := s.operation(c); op != nil {
+		if op != nil {
 			to = &kept
 		}
 		c.Response().Header().Set("Connection", "close") // unless the body turns out to be small enough

@@ -17,18 +17,38 @@ const (
 	batchLimitExceeded
 	malformedJSON
 	userIsActive
+	emptyFile
+	unknownFormat
+	unknownCharset
+	unreadable
+	bomb
+	badHeader
+	tooManyColumns
+	tooLarge
+	needsWholeFile
+	noKnownColumn
+	noKeyColumn
+	badMap
 	unauthenticated
 	forbidden
 	routeNotFound
 	userNotFound
 	jobNotFound
+	jobHasNoFile
+	uploadNotFound
+	fileNotFound
 	methodNotAllowed
 	notAcceptable
+	requestTimeout
 	jobNotCancellable
 	jobNotPausable
 	jobNotResumable
 	jobNotRetryable
 	jobNotUndoable
+	uploadUnfinished
+	uploadConflict
+	duplicateUser
+	ambiguousKey
 	preconditionFailed
 	payloadTooLarge
 	unsupportedMediaType
@@ -42,6 +62,7 @@ const (
 	queueUnavailable
 	queueFull
 	noSpace
+	filesUnavailable
 	codeCount
 )
 
@@ -57,18 +78,38 @@ var codes = [codeCount]struct {
 	batchLimitExceeded:   {400, "batch_limit_exceeded"},
 	malformedJSON:        {400, "malformed_json"},
 	userIsActive:         {400, "user_is_active"},
+	emptyFile:            {400, "empty_file"},
+	unknownFormat:        {400, "unknown_format"},
+	unknownCharset:       {400, "unknown_charset"},
+	unreadable:           {400, "unreadable"},
+	bomb:                 {400, "bomb"},
+	badHeader:            {400, "bad_header"},
+	tooManyColumns:       {400, "too_many_columns"},
+	tooLarge:             {400, "too_large"},
+	needsWholeFile:       {400, "needs_whole_file"},
+	noKnownColumn:        {400, job.CodeNoKnownColumn},
+	noKeyColumn:          {400, job.CodeNoKeyColumn},
+	badMap:               {400, job.CodeBadMap},
 	unauthenticated:      {401, "unauthenticated"},
 	forbidden:            {403, "forbidden"},
 	routeNotFound:        {404, "route_not_found"},
 	userNotFound:         {404, "user_not_found"},
 	jobNotFound:          {404, "job_not_found"},
+	jobHasNoFile:         {404, "job_has_no_file"},
+	uploadNotFound:       {404, "upload_not_found"},
+	fileNotFound:         {404, "file_not_found"},
 	methodNotAllowed:     {405, "method_not_allowed"},
 	notAcceptable:        {406, "not_acceptable"},
+	requestTimeout:       {408, "request_timeout"},
 	jobNotCancellable:    {409, "job_not_cancellable"},
 	jobNotPausable:       {409, "job_not_pausable"},
 	jobNotResumable:      {409, "job_not_resumable"},
 	jobNotRetryable:      {409, "job_not_retryable"},
 	jobNotUndoable:       {409, "job_not_undoable"},
+	uploadUnfinished:     {409, "upload_unfinished"},
+	uploadConflict:       {409, "upload_conflict"},
+	duplicateUser:        {409, "duplicate_user"},
+	ambiguousKey:         {409, "ambiguous_key"},
 	preconditionFailed:   {412, "precondition_failed"},
 	payloadTooLarge:      {413, "payload_too_large"},
 	unsupportedMediaType: {415, "unsupported_media_type"},
@@ -82,11 +123,22 @@ var codes = [codeCount]struct {
 	queueUnavailable:     {503, "queue_unavailable"},
 	queueFull:            {503, "queue_full"},
 	noSpace:              {503, "no_space"},
+	filesUnavailable:     {503, "files_unavailable"},
 }
 
 func (c code) String() string { return codes[c].name }
 
 func (c code) status() int { return codes[c].status }
+
+// faultCode returns the code of a *job.FileFault, which is the same here and in a job.
+func faultCode(name string) code {
+	for c := emptyFile; c <= badMap; c++ {
+		if c.String() == name {
+			return c
+		}
+	}
+	return unreadable
+}
 
 // stateCodes are the codes of a *job.StateError, by its move.
 var stateCodes = map[job.Move]code{
@@ -104,6 +156,7 @@ var httpProblems = map[int]problem{
 	http.StatusNotFound:                     {code: routeNotFound, message: "there is no such route; see /docs"},
 	http.StatusMethodNotAllowed:             {code: methodNotAllowed, message: "the route has other methods, see Allow"},
 	http.StatusNotAcceptable:                {code: notAcceptable, message: "Accept-Encoding forbids all that there is: plain, gzip and zstd"},
+	http.StatusRequestTimeout:               {code: requestTimeout, message: "the body stood still for too long; nothing of it is kept"},
 	http.StatusUpgradeRequired:              {code: upgradeRequired, message: "over HTTP/1.0 a stream that broke looks whole; use HTTP/1.1, or /export/csv"},
 	http.StatusRequestedRangeNotSatisfiable: {code: rangeNotSatisfiable, message: "the file has no such part; Content-Range tells its length"},
 	http.StatusUnsupportedMediaType:         {code: unsupportedMediaType, message: "the body has to be JSON, not compressed, and Content-Type to say so; see /docs"},

@@ -42,6 +42,9 @@ const retrySoon = 2 * time.Second
 // explain is the table of errors: it returns the problem of the first line that fits. An error that is not in it is a
 // fault of ours: its cause is logged and not shown.
 func explain(err error) problem {
+	if e, ok := errors.AsType[keptError](err); ok { // before what it wraps
+		return keptProblem(e)
+	}
 	if e, ok := errors.AsType[noUserError](err); ok {
 		return problem{code: userIDMissing, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.fields}}
 	}
@@ -49,6 +52,9 @@ func explain(err error) problem {
 		return problem{code: validationFailed, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.Fields}}
 	}
 	if p, ok := explainUser(err); ok {
+		return p
+	}
+	if p, ok := explainFile(err); ok {
 		return p
 	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
@@ -106,6 +112,10 @@ func explainUser(err error) (problem, bool) {
 		return problem{code: userNotFound, message: user.ErrNotFound.Error()}, true
 	case errors.Is(err, user.ErrActive):
 		return problem{code: userIsActive, message: user.ErrActive.Error()}, true
+	case errors.Is(err, user.ErrDuplicate):
+		return problem{code: duplicateUser, message: user.ErrDuplicate.Error()}, true
+	case errors.Is(err, user.ErrAmbiguous):
+		return problem{code: ambiguousKey, message: user.ErrAmbiguous.Error() + ", so it is not known which one is meant"}, true
 	case errors.Is(err, user.ErrChanged):
 		return problem{code: preconditionFailed, message: user.ErrChanged.Error() + "; get it anew"}, true
 	}

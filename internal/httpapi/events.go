@@ -83,7 +83,7 @@ func (e *watch) VisitJobEventsResponse(w http.ResponseWriter) error {
 func (e *watch) look(ctx context.Context) bool {
 	j, err := e.s.Jobs.Get(ctx, e.job.Owner, e.job.ID)
 	old := &e.job
-	if err != nil || j.Version == old.Version && j.Processed == old.Processed && j.Rejected == old.Rejected && j.WaitReason == old.WaitReason {
+	if err != nil || j.Version == old.Version && j.Processed == old.Processed && j.Rejected == old.Rejected && j.Prepared == old.Prepared && j.WaitReason == old.WaitReason {
 		return false
 	}
 	e.job = j

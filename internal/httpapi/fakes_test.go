@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/musterhq/muster/internal/columns"
 	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/jobs"
@@ -73,12 +74,28 @@ type fakes struct {
 	patches []user.Patch
 
 	stream func(ctx context.Context, w io.Writer, spec user.ExportSpec) (int64, error)
+
+	previews   []previewed
+	preview    *columns.Preview
+	previewErr error
+	rejects    []job.Reject
+	sourceErr  error
+	duplicate  string // what becomes of a user that is there; empty: there is none
+}
+
+// previewed is what was asked of Preview.
+type previewed struct {
+	Head        string
+	Cut         bool
+	ContentType string
+	Options     job.FileOptions
 }
 
 func newFakes() *fakes {
 	return &fakes{
 		submitted: sample(job.Pending), live: map[string]job.Job{}, stored: map[string]job.Job{},
-		users: map[int64]user.User{1: byron()},
+		users:   map[int64]user.User{1: byron()},
+		preview: samplePreview(),
 		stream: func(_ context.Context, w io.Writer, _ user.ExportSpec) (int64, error) {
 			_, err := io.WriteString(w, "id,name\r\n1,Ada\r\n")
 			return 1, err

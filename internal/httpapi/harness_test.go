@@ -53,11 +53,19 @@ type testServer struct {
 	router routers.Router
 }
 
+func newConfig(t *testing.T, f *fakes, log *slog.Logger) httpapi.Config {
+	t.Helper()
+	return httpapi.Config{
+		Jobs: newFakeJobs(f, log), Users: f, UserStore: f, Export: f, Log: log,
+		Duplicates: f, Rejects: f, Files: f, Source: f, Uploads: newUploads(t), KnownCharset: func(name string) bool { return name != "klingon" },
+	}
+}
+
 func newServer(t *testing.T, f *fakes, change func(*httpapi.Config)) (*httpapi.Server, *logBuffer) {
 	t.Helper()
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c := httpapi.Config{Jobs: newFakeJobs(f, log), Users: f, UserStore: f, Export: f, Log: log}
+	c := newConfig(t, f, log)
 	if change != nil {
 		change(&c)
 	}

@@ -54,6 +54,8 @@ func (s *Server) check(ctx context.Context, c Check) api.CheckResult {
 	switch {
 	case known:
 		r.Message = unready.Reason
+	case errors.Is(err, job.ErrNoSpace):
+		r.Message = job.ErrNoSpace.Error()
 	case errors.As(err, new(noSpaceError)):
 		r.Message = "does not take files"
 	case errors.Is(err, context.DeadlineExceeded):

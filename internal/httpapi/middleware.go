@@ -118,14 +118,21 @@ func (e *panicError) Error() string { return "panic: " + e.err.Error() }
 
 func (s *Server) cors() echo.MiddlewareFunc {
 	return middleware.CORSWithConfig(middleware.CORSConfig{
+		// An OPTIONS that is no preflight asks what is spoken of tus.
+		Skipper: func(c echo.Context) bool {
+			r := c.Request()
+			return r.Method == http.MethodOptions && r.Header.Get(echo.HeaderAccessControlRequestMethod) == "" && isUpload(c.Path())
+		},
 		AllowOrigins: s.CORSOrigins,
 		AllowMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowHeaders: []string{
 			"X-USER-ID", "Idempotency-Key", "Prefer", "Content-Type", "X-Request-ID", "If-Match", "If-None-Match", "Range", "If-Range",
+			"Content-Encoding", "Content-Range", "Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "X-HTTP-Method-Override",
 		},
 		ExposeHeaders: []string{
 			"Location", "Idempotent-Replayed", "Preference-Applied", "Retry-After", "X-Request-ID", "Content-Disposition", "ETag",
-			"X-Row-Count", "Accept-Ranges", "Content-Range",
+			"X-Row-Count", "Accept-Ranges", "Content-Range", "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size",
+			"Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Expires",
 		},
 		MaxAge: 3600,
 	})

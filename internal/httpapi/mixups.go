@@ -17,7 +17,7 @@ import (
 // notKnown says of a query parameter that the operation does not have where what is probably meant belongs.
 func notKnown(op *openapi3.Operation, name string) string {
 	const text = "is not a parameter of this route"
-	if f := user.FieldOf(name); op.RequestBody != nil && f != nil && f.Settable() {
+	if f := user.FieldOf(name); op.RequestBody != nil && !takesAny(op) && f != nil && f.Settable() {
 		return text + ": it goes into the body, as JSON"
 	}
 	p := alike(op.Parameters, name)

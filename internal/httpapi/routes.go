@@ -26,28 +26,33 @@ func (s *Server) Public() http.Handler {
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 
 	for _, prefix := range []string{"/api/v1", "/api"} {
-		g := e.Group(prefix)                                    // no middleware of its own: Echo would answer 404 for 405
-		g.Match(read, "/users", w.ListUsers)                    // a client lists users
-		g.Match(read, "/users/search", w.SearchUsers)           // the same, under its other path
-		g.POST("/users", w.CreateUser)                          // a client has a user
-		g.Match(read, "/users/:id", w.GetUser)                  // a client shows one
-		g.PUT("/users/:id", w.ReplaceUser)                      // a client saves its form
-		g.PATCH("/users/:id", w.PatchUser)                      // a client changes a field
-		g.DELETE("/users/:id", w.DeleteUser)                    // a client deletes one
-		g.POST("/users/:id/reactivate", w.ReactivateUser)       // and restores it
-		g.POST("/users/import/async", w.ImportUsers)            // a client wants many users
-		g.POST("/import/bulk", w.ImportBulk)                    // the same, source faker
-		g.POST("/import/random-users", w.ImportRandomUsers)     // the same, source randomuser
-		g.Match(read, "/jobs", w.ListJobs)                      // a client looks for its jobs
-		g.Match(read, "/jobs/:jobId", w.GetJob)                 // a client polls
-		g.Match(read, "/jobs/:jobId/events", w.JobEvents)       // a client watches
-		g.POST("/jobs/:jobId/cancel", w.CancelJob)              // a client has changed its mind
-		g.POST("/jobs/:jobId/pause", w.PauseJob)                // a client makes room for another job
-		g.POST("/jobs/:jobId/resume", w.ResumeJob)              // and lets it go on
-		g.POST("/jobs/:jobId/retry", w.RetryJob)                // what made a job fail is mended
-		g.POST("/jobs/:jobId/undo", w.UndoJob)                  // a client wants the users of a job gone
-		g.Match(read, "/export/stream", w.ExportUsers, chunked) // a client wants them all as a file
-		g.Match(read, "/export/csv", w.ExportFile)              // the same, for one that resumes downloads
+		g := e.Group(prefix)                                            // no middleware of its own: Echo would answer 404 for 405
+		g.Match(read, "/users", w.ListUsers)                            // a client lists users
+		g.Match(read, "/users/search", w.SearchUsers)                   // the same, under its other path
+		g.POST("/users", w.CreateUser)                                  // a client has a user
+		g.Match(read, "/users/:id", w.GetUser)                          // a client shows one
+		g.PUT("/users/:id", w.ReplaceUser)                              // a client saves its form
+		g.PATCH("/users/:id", w.PatchUser)                              // a client changes a field
+		g.DELETE("/users/:id", w.DeleteUser)                            // a client deletes one
+		g.POST("/users/:id/reactivate", w.ReactivateUser)               // and restores it
+		g.POST("/users/import/async", w.ImportUsers)                    // a client wants many users
+		g.POST("/import/bulk", w.ImportBulk)                            // the same, source faker
+		g.POST("/import/random-users", w.ImportRandomUsers)             // the same, source randomuser
+		g.POST("/import/file", w.ImportFile, s.streamed)                // a client has a file
+		g.POST("/import/preview", w.PreviewFile, s.streamed)            // and wants to see first what it is taken for
+		g.Match(begins, "/uploads", s.uploads)                          // its line is bad: tus, which reads the body itself
+		g.Match(goesOn, "/uploads/:uploadId", s.uploads)                // and goes on with it
+		g.Match(read, "/jobs", w.ListJobs)                              // a client looks for its jobs
+		g.Match(read, "/jobs/:jobId", w.GetJob)                         // a client polls
+		g.Match(read, "/jobs/:jobId/events", w.JobEvents)               // a client watches
+		g.Match(read, "/jobs/:jobId/rejected", w.RejectedRows, chunked) // and mends what was rejected
+		g.POST("/jobs/:jobId/cancel", w.CancelJob)                      // a client has changed its mind
+		g.POST("/jobs/:jobId/pause", w.PauseJob)                        // a client makes room for another job
+		g.POST("/jobs/:jobId/resume", w.ResumeJob)                      // and lets it go on
+		g.POST("/jobs/:jobId/retry", w.RetryJob)                        // what made a job fail is mended
+		g.POST("/jobs/:jobId/undo", w.UndoJob)                          // a client wants the users of a job gone
+		g.Match(read, "/export/stream", w.ExportUsers, chunked)         // a client wants them all as a file
+		g.Match(read, "/export/csv", w.ExportFile)                      // the same, for one that resumes downloads
 	}
 	e.Match(read, "/healthz", w.GetHealth)     // orchestrator: restart me?
 	e.Match(read, "/readyz", w.GetReadiness)   // load balancer: send me requests?

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/musterhq/muster/internal/columns"
 	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
@@ -70,6 +72,47 @@ type Exporter interface {
 	Check(s user.ExportSpec) error
 }
 
+// DuplicateStore creates users that may be there already.
+type DuplicateStore interface {
+	// CreateUserOnDuplicate stores u, or does with the user who has its e-mail address what the strategy says, one of
+	// job.DuplicateSkip, DuplicateUpdate, DuplicateFill and DuplicateReject. It returns the user as it is then, and what was done:
+	// "inserted", "updated", "unchanged" or "skipped". Errors: user.ErrDuplicate, user.ErrAmbiguous.
+	CreateUserOnDuplicate(ctx context.Context, u *user.User, strategy string) (stored user.User, what string, err error)
+}
+
+// Uploads keeps files that arrive. It serves resumable uploads itself; UploadOwner and UploadFailed are its ways back.
+// Errors: job.ErrUploadNotFound, job.ErrFilesUnavailable, job.ErrNoSpace.
+type Uploads interface {
+	http.Handler
+	// Receive keeps a whole file. Errors also: *job.FileTooLargeError, those of body; nothing is left then.
+	Receive(ctx context.Context, owner, fileName, contentType string, body io.Reader) (*job.Upload, error)
+	// Find returns a file that is there as a whole. Errors also: job.ErrUploadUnfinished.
+	Find(ctx context.Context, owner, id string) (*job.Upload, error)
+	Open(ctx context.Context, u *job.Upload) (io.ReadCloser, error)
+	Delete(ctx context.Context, u *job.Upload) error
+}
+
+// ImportSource has files that others put there. Errors: job.ErrFileNotFound, job.ErrFilesUnavailable.
+type ImportSource interface {
+	Open(ctx context.Context, key string) (file io.ReadCloser, size int64, err error)
+}
+
+// Files knows what files of users look like.
+type Files interface {
+	// Preview returns what a file looks like that begins with head; cut: it goes on. The error is a *job.FileFault when
+	// it cannot be imported.
+	Preview(ctx context.Context, head []byte, cut bool, contentType string, o job.FileOptions, now time.Time) (*columns.Preview, error)
+	// WriteRejected writes the rejected rows of a job, in format "csv" or "ndjson". page returns those behind a row, -1: the
+	// first, in order; none: there are no more.
+	WriteRejected(ctx context.Context, w io.Writer, j *job.Job, format string, page func(after int64) ([]job.Reject, error)) error
+}
+
+// Rejects has the rejected rows of jobs.
+type Rejects interface {
+	// Rejects returns the first rows behind the row after, at most limit.
+	Rejects(ctx context.Context, jobID string, after int64, limit int) ([]job.Reject, error)
+}
+
 // Check is one line of /readyz. Ping's error is logged, not shown.
 type Check struct {
 	Name string
@@ -86,6 +129,15 @@ type Config struct {
 	Export    Exporter
 	Checks    []Check
 	Log       *slog.Logger
+
+	// For imports of files.
+	Duplicates   DuplicateStore
+	Rejects      Rejects
+	Uploads      Uploads                // nil: there is no place for files, and their routes answer 503
+	Files        Files                  // nil: the same
+	Source       ImportSource           // nil: there is nothing to import from
+	KnownCharset func(name string) bool // nil: any may be known
+	MaxFileBytes int64                  // of the largest file; 0: only Uploads says
 
 	Upstream      job.Allowance // for the time that a RandomUser job still takes; zero: nothing limits it
 	BatchRows     int           // users that workers commit at once, for the message of a job; 0: 1000
@@ -104,6 +156,7 @@ type Server struct {
 	specJSON []byte
 	exports  chan struct{} // one token per running export
 	now      func() time.Time
+	patience time.Duration // how long the body of a request may stand still
 }
 
 // contract is what GetSpec reads, and the same as JSON. Reading it takes longer than most tests, and nobody changes it.
@@ -130,6 +183,6 @@ func New(c Config) (*Server, error) {
 		c.BatchRows = 1000
 	}
 	return &Server{
-		Config: c, spec: api.spec, specJSON: api.json, exports: make(chan struct{}, c.MaxExports), now: time.Now,
+		Config: c, spec: api.spec, specJSON: api.json, exports: make(chan struct{}, c.MaxExports), now: time.Now, patience: time.Minute,
 	}, nil
 }

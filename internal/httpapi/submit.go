@@ -109,8 +109,16 @@ func (s *Server) await(ctx context.Context, j job.Job, wait time.Duration) job.J
 	return j
 }
 
+func (a *submitted) accepted() api.Accepted {
+	v := api.Accepted{JobID: a.job.ID, Status: a.job.Status, Message: started}
+	if a.job.File != nil {
+		v.UploadID = a.job.File.Upload
+	}
+	return v
+}
+
 func (a *submitted) write(w http.ResponseWriter) error {
-	status, body := http.StatusAccepted, any(api.Accepted{JobID: a.job.ID, Status: a.job.Status, Message: started})
+	status, body := http.StatusAccepted, any(a.accepted())
 	if a.waited != "" {
 		body = a.view(a.job)
 		w.Header().Set("Preference-Applied", a.waited)
@@ -127,8 +135,9 @@ func (a *submitted) write(w http.ResponseWriter) error {
 	return json.NewEncoder(w).Encode(body)
 }
 
-// The three routes answer alike, so one type stands in for the three generated ones.
+// The routes answer alike, so one type stands in for the generated ones.
 
 func (a *submitted) VisitImportUsersResponse(w http.ResponseWriter) error       { return a.write(w) }
 func (a *submitted) VisitImportBulkResponse(w http.ResponseWriter) error        { return a.write(w) }
 func (a *submitted) VisitImportRandomUsersResponse(w http.ResponseWriter) error { return a.write(w) }
+func (a *submitted) VisitImportFileResponse(w http.ResponseWriter) error        { return a.write(w) }

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/musterhq/muster/internal/httpapi/api"
+	"github.com/musterhq/muster/internal/invalid"
+	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -99,10 +101,29 @@ func (h handlers) CreateUser(ctx context.Context, r api.CreateUserRequestObject)
 	defer cancel()
 	var u user.User
 	r.Body.Apply(&u)
+	if s := r.Params.OnDuplicate; s != "" && s != job.DuplicateInsert {
+		return h.createUnlessThere(ctx, &u, s)
+	}
 	if err := h.UserStore.CreateUser(ctx, &u); err != nil {
 		return nil, err
 	}
-	return answerUser(u, 201)
+	return locateUser(u, 201)
+}
+
+// createUnlessThere creates a user who may be there already.
+func (s *Server) createUnlessThere(ctx context.Context, u *user.User, strategy string) (*oneUser, error) {
+	if u.Email == "" {
+		return nil, &invalid.Error{Fields: []invalid.Field{{Field: "email", Message: "is required with onDuplicate"}}}
+	}
+	stored, what, err := s.Duplicates.CreateUserOnDuplicate(ctx, u, strategy)
+	if err != nil {
+		return nil, err
+	}
+	status := 200
+	if what == "inserted" {
+		status = 201
+	}
+	return locateUser(stored, status)
 }
 
 // ReplaceUser answers PUT /users/{id}.

@@ -20,10 +20,11 @@ func userView(u *user.User) api.User {
 
 // oneUser is an answer that shows one user, with its entity tag.
 type oneUser struct {
-	id     int64
-	status int
-	body   []byte
-	etag   string
+	id      int64
+	status  int
+	located bool // the answer says where the user is
+	body    []byte
+	etag    string
 }
 
 func answerUser(u user.User, status int) (*oneUser, error) {
@@ -34,13 +35,22 @@ func answerUser(u user.User, status int) (*oneUser, error) {
 	return &oneUser{id: u.ID, status: status, body: append(body, '\n'), etag: etagOf(body)}, nil
 }
 
+// locateUser is answerUser that also says where the user is.
+func locateUser(u user.User, status int) (*oneUser, error) {
+	a, err := answerUser(u, status)
+	if err == nil {
+		a.located = true
+	}
+	return a, err
+}
+
 func (a *oneUser) write(w http.ResponseWriter) error {
 	w.Header().Set("ETag", a.etag)
 	if a.status == http.StatusNotModified {
 		w.WriteHeader(a.status)
 		return nil
 	}
-	if a.status == http.StatusCreated {
+	if a.located {
 		w.Header().Set("Location", "/api/v1/users/"+strconv.FormatInt(a.id, 10))
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -42,6 +42,9 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		if op.Parameters.GetByInAndName(openapi3.ParameterInQuery, "fields") != nil {
 			fields = addNew(fields, s.exportErrors(c.Request().Header, query))
 		}
+		if takesAny(op) {
+			fields = addNew(fields, s.fileErrors(query))
+		}
 		err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
 			Request: c.Request(), PathParams: params, QueryParams: query,
 			Route: &routers.Route{
@@ -54,7 +57,7 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		})
 		fields = addNew(fields, fieldErrors(err))
 		fields = addNew(fields, together(query))
-		if op.RequestBody != nil {
+		if op.RequestBody != nil && !takesAny(op) {
 			wrong, err := understand(c, op)
 			if err != nil && len(fields) == 0 {
 				return err
@@ -207,17 +210,23 @@ func queryErrors(op *openapi3.Operation, query url.Values, err error) []invalid.
 		fields = append(fields, invalid.Field{Field: "query", Message: "is not well-formed"})
 	}
 	for name, values := range query {
+		p := op.Parameters.GetByInAndName(openapi3.ParameterInQuery, name)
 		switch {
-		case op.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
+		case p == nil:
 			fields = append(fields, invalid.Field{Field: shorten(name), Message: notKnown(op, name)})
-		case len(values) > 1:
+		case len(values) > 1 && !repeated(p):
 			fields = append(fields, invalid.Field{Field: name, Message: "is given more than once"})
-		case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
+		case slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) || strings.ContainsRune(v, 0) }):
 			fields = append(fields, invalid.Field{Field: name, Message: "must be text without NUL"})
 		}
 	}
 	slices.SortFunc(fields, byName)
 	return fields
+}
+
+// repeated reports whether the parameter is given once for each of its values.
+func repeated(p *openapi3.Parameter) bool {
+	return p.Schema.Value.Type.Is(openapi3.TypeArray) && p.Explode != nil && *p.Explode
 }
 
 func byName(a, b invalid.Field) int { return strings.Compare(a.Field, b.Field) }

@@ -17,7 +17,10 @@ func (s *Server) view(j job.Job) api.Job {
 		Progress: j.Percent(), RatePerSecond: j.Rate(now), Seed: j.Seed, FirstID: j.FirstID, LastID: j.LastID(),
 		CreatedAt: api.Timestamp(j.CreatedAt), StartedAt: api.Timestamp(j.StartedAt), FinishedAt: api.Timestamp(j.FinishedAt),
 		Message: s.message(j), ErrorCode: j.ErrorCode, Partial: j.Status == job.Failed,
-		Undone: j.Undone,
+		Undone: j.Undone, Phase: string(j.Phase), DryRun: j.DryRun, ParentJobID: j.ParentID,
+	}
+	if j.File != nil {
+		describeFile(&v, &j)
 	}
 	if eta, ok := j.ETA(now, s.Upstream); ok {
 		v.EtaSeconds = new(int64((eta + time.Second - 1) / time.Second))
@@ -31,6 +34,8 @@ const started = "Import started. Use jobId to check status."
 // message returns a sentence for people about where the job stands.
 func (s *Server) message(j job.Job) string {
 	switch {
+	case j.Undone && j.Updated > 0:
+		return fmt.Sprintf("Undone: the users that it inserted are removed; what it updated of %d others stays as it is.", j.Updated)
 	case j.Undone:
 		return "Undone: its users are removed."
 	case j.UndoRequested:
@@ -44,11 +49,17 @@ func (s *Server) message(j job.Job) string {
 		if j.Status == job.Pending {
 			return "Waiting for a worker."
 		}
+		if j.File != nil {
+			return s.fileMessage(&j)
+		}
 		done, all := batches(j, int64(s.BatchRows))
 		return fmt.Sprintf("Processing batch %d/%d...", done, all)
 	case job.Paused:
 		return "Paused."
 	case job.Completed:
+		if j.File != nil {
+			return outcomeMessage(&j)
+		}
 		return fmt.Sprintf("Completed: %d users stored.", j.Processed)
 	case job.Failed:
 		return failedMessage(j.ErrorCode)
@@ -78,6 +89,10 @@ func waitMessage(r job.WaitReason) string {
 		return "The shared allowance for RandomUser cannot be read at the moment."
 	case job.WaitSourceSlow:
 		return "The source answers too slowly; trying again."
+	case job.WaitFilesDown:
+		return "Waiting: the file store does not answer."
+	case job.WaitFilesFull:
+		return "Waiting: the file store, or the workers' folder for temporary files, is full."
 	}
 	if text := storeMessage(r); text != "" {
 		return "Waiting: " + text + "."
@@ -114,6 +129,9 @@ func failedMessage(code string) string {
 		return "Some of the users could not be imported; those counted are stored."
 	case "deadline_exceeded":
 		return "The job took longer than it may; the users counted are stored."
+	}
+	if text := fileFailures[code]; text != "" {
+		return text
 	}
 	return "Failed; what was stored stays."
 }

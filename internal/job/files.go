@@ -23,6 +23,18 @@ var (
 	ErrUploadConflict = errors.New("the upload stands elsewhere, or another request continues it")
 )
 
+// Upload is a file that is in the file store as a whole.
+type Upload struct {
+	ID     string
+	Object string // its name in the file store
+	Size   int64  // bytes
+	SHA256 string // hexadecimal
+
+	// What the client says it is, without control characters: text to show, never a path.
+	FileName    string
+	ContentType string
+}
+
 // FileTooLargeError: the file has more bytes than it may.
 type FileTooLargeError struct{ Max int64 }
 

@@ -92,22 +92,26 @@ func (j *Job) LastID() int64 {
 	return j.FirstID + j.Requested - 1
 }
 
-// Percent returns the progress in whole percent: rows stored or rejected over rows requested. It is 100 only when the job
-// is COMPLETED.
+// Percent returns the progress in whole percent: rows stored or rejected over rows requested, and while a file is PREPARING
+// bytes read over its bytes. It is 100 only when the job is COMPLETED.
 func (j *Job) Percent() int {
-	if j.Status == Completed {
-		return 100
+	done, all := j.Processed+j.Rejected, j.Requested
+	if j.Phase == Preparing && j.File != nil {
+		done, all = j.Prepared, j.File.Bytes
 	}
-	if j.Requested <= 0 {
+	switch {
+	case j.Status == Completed:
+		return 100
+	case all <= 0:
 		return 0
 	}
-	return int(min(99, (j.Processed+j.Rejected)*100/j.Requested))
+	return int(min(99, done*100/all))
 }
 
-// Rate returns the mean number of rows stored per second while the job ran; 0 before that, and while it is paused or the
-// database does not serve.
+// Rate returns the mean number of rows stored per second while the job ran; 0 before that, while it is paused or the
+// database does not serve, and while a file is PREPARING.
 func (j *Job) Rate(now time.Time) int64 {
-	if j.StartedAt.IsZero() || j.Status == Paused || j.WaitReason.OfStore() {
+	if j.StartedAt.IsZero() || j.Status == Paused || j.WaitReason.OfStore() || j.Phase == Preparing {
 		return 0
 	}
 	if !j.FinishedAt.IsZero() {
@@ -124,7 +128,7 @@ func (j *Job) ETA(now time.Time, upstream Allowance) (eta time.Duration, ok bool
 	if j.Status.Terminal() {
 		return 0, true
 	}
-	if j.Status == Paused || j.WaitReason.OfStore() {
+	if j.Status == Paused || j.WaitReason.OfStore() || j.Phase == Preparing {
 		return 0, false
 	}
 	left := j.Requested - j.Processed - j.Rejected

@@ -60,7 +60,7 @@ func (s *Service) publishOrLog(ctx context.Context, j job.Job, totals job.ChunkT
 // align makes the second step of the job's last move, unless it is made, and returns the job with its counts then.
 func (s *Service) align(ctx context.Context, j job.Job) (job.Job, job.ChunkTotals, error) {
 	totals, err := s.Repair.AlignChunks(ctx, j)
-	j.Processed, j.Rejected = totals.Processed, totals.Rejected
+	totals.Count(&j)
 	return j, totals, err
 }
 
@@ -101,8 +101,8 @@ func (s *Service) publish(ctx context.Context, j job.Job, totals job.ChunkTotals
 	return err
 }
 
-// endIfOver fails those chunks of a running job that stalled too often, or that its deadline has left open, and ends the
-// job if all its chunks are over.
+// endIfOver fails those chunks of a running job that stalled too often, or that are open though its deadline has passed or
+// too many rows were rejected, and ends the job if all its chunks are over.
 func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTotals) (job.Job, error) {
 	open := int64(totals.Open)
 	if totals.Stalled > 0 {
@@ -115,13 +115,20 @@ func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTota
 		}
 		open -= n
 	}
-	if open > 0 && j.Overdue {
-		n, err := s.Repair.FailOpen(ctx, j)
+	reason := ""
+	switch {
+	case j.TooManyRejected():
+		reason = job.CodeTooManyRejected
+	case j.Overdue:
+		reason = "deadline_exceeded"
+	}
+	if open > 0 && reason != "" {
+		n, err := s.Repair.FailOpen(ctx, j, reason)
 		if err != nil {
 			return j, err
 		}
 		if n > 0 {
-			s.Log.Error("job took longer than it may", "job", j.ID, "chunks", n)
+			s.Log.Error("open chunks of a job failed for good", "job", j.ID, "chunks", n, "reason", reason)
 		}
 		open -= n
 	}

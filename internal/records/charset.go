@@ -36,6 +36,12 @@ func charsetNamed(name string) (encoding.Encoding, string, error) {
 	return nil, "", &FileError{Code: UnknownCharset, Message: "the charset is not known; there are UTF-8, UTF-16, Windows-1252, ISO-8859-15 and others of one byte a character"}
 }
 
+// KnownCharset reports whether Options may name the charset.
+func KnownCharset(name string) bool {
+	_, _, err := charsetNamed(name)
+	return err == nil
+}
+
 // plain returns a name without what is written in different ways.
 func plain(name string) string {
 	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(strings.TrimSpace(name)))

@@ -18,6 +18,7 @@ const (
 // File is a file that is being read from its beginning.
 type File struct {
 	Info    Info
+	header  []byte // of CSV, as it stands
 	source  *source
 	scanner *Scanner
 	closers []func()
@@ -309,6 +310,7 @@ func (f *File) csv(split *splitter, o Options) error {
 	var err error
 	if f.Info.Header = header; header {
 		split.next()
+		f.header = bytes.Clone(split.raw)
 		f.Info.Columns, err = columnNames(values)
 		return err
 	}

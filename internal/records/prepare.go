@@ -25,7 +25,8 @@ type Plan struct {
 // Prepared is what Prepare found.
 type Prepared struct {
 	Info   Info
-	Rows   int64 // records
+	Header []byte // the header of a CSV file as it stands in the text, without its line end; nil: it has none
+	Rows   int64  // records
 	Chunks int64
 	Text   int64 // bytes of the text
 	Stored int64 // bytes that were written
@@ -50,7 +51,7 @@ func Prepare(ctx context.Context, src Source, o Options, p Plan) (*Prepared, err
 	if err := f.scanner.split.flush(); err != nil { // of what comes before the first record
 		return nil, err
 	}
-	walk := &walk{Plan: p, file: f, split: f.scanner.split, out: Prepared{Info: f.Info}}
+	walk := &walk{Plan: p, file: f, split: f.scanner.split, out: Prepared{Info: f.Info, Header: f.header}}
 	if f.Info.Rewritten {
 		if walk.frames, err = newFrames(w); err != nil {
 			return nil, err

@@ -61,7 +61,7 @@ type Options struct {
 	ContentType string // of the request; only the parameters charset and header of text/csv are looked at (RFC 4180, 3)
 	Head        bool   // the Source ends where somebody cut it, not where the file ends; its last record is left out
 	TempDir     string // where a few parts of some files are kept meanwhile; empty: os.TempDir()
-	MaxBytes    int64  // what the file may expand to; 0: only in proportion to its size
+	MaxBytes    int64  // what the file may expand to, and each part of a workbook, as far as it is read; 0: only in proportion to its size
 }
 
 // Info is what a file was found to be. It says all that the reading of a chunk depends on, and is kept with the job.

@@ -29,6 +29,7 @@ const (
 type xlsxLines struct {
 	header   bool // row one names the columns
 	option   *bool
+	maxPart  int64 // what a part may expand to; 0: only in proportion to its size
 	parts    map[string]*zip.File
 	sheet    *xmlReader
 	shared   *xmlReader // the texts that have not been read; nil: all have
@@ -46,7 +47,7 @@ type xlsxLines struct {
 
 func newXLSX(at io.ReaderAt, size int64, o Options) (_ *xlsxLines, err error) {
 	defer recovered(&err)
-	x := &xlsxLines{option: o.Header, parts: map[string]*zip.File{}}
+	x := &xlsxLines{option: o.Header, maxPart: o.MaxBytes, parts: map[string]*zip.File{}}
 	defer func() {
 		if err != nil {
 			x.close()
@@ -140,7 +141,7 @@ func (x *xlsxLines) part(name string) (*xmlReader, error) {
 	}
 	x.closers = append(x.closers, func() { _ = r.Close() })
 	compressed := int64(min(part.CompressedSize64, math.MaxInt64))
-	in := &tokenReader{Reader: bufio.NewReaderSize(&measured{r: r, in: func() int64 { return compressed }}, 32<<10)}
+	in := &tokenReader{Reader: bufio.NewReaderSize(&measured{r: r, in: func() int64 { return compressed }, max: x.maxPart}, 32<<10)}
 	return &xmlReader{xml.NewDecoder(in), in}, nil
 }
 

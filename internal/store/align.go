@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
@@ -19,7 +18,12 @@ func (s *Store) AlignChunks(ctx context.Context, j job.Job) (job.ChunkTotals, er
 	if err != nil || t.Aligned(&j) {
 		return t, err
 	}
-	if t.Recorded < j.Chunks {
+	if j.Phase == job.Importing {
+		if err := s.endPreparation(ctx, j.ID); err != nil {
+			return t, err
+		}
+	}
+	if _, count := j.ChunkNumbers(); t.Recorded < count {
 		if err := s.AddChunks(ctx, j); err != nil {
 			return t, err
 		}
@@ -43,21 +47,45 @@ func (s *Store) AddChunks(ctx context.Context, j job.Job) error {
 	if state == "" {
 		return fmt.Errorf("a job that is %s lacks chunks", j.Status)
 	}
-	for from := 0; from < j.Chunks; from += perStatement {
-		n := min(perStatement, j.Chunks-from)
+	first, count := j.ChunkNumbers()
+	for from := first; from < first+count; from += perStatement {
+		n := min(perStatement, first+count-from)
 		args := make([]any, 0, 6*n)
 		for no := from; no < from+n; no++ {
-			first := int64(no) * j.ChunkRows
-			args = append(args, j.ID, no, first, min(j.ChunkRows, j.Requested-first), state, j.ChunksVersion)
+			row, rows := rowsOf(&j, no)
+			args = append(args, j.ID, no, row, rows, state, j.ChunksVersion)
 		}
 		_, err := s.exec(ctx, "add chunks", `
 			INSERT INTO job_chunks (job_id, chunk_no, first_row, row_count, state, job_version)
-			VALUES `+strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?),", n), ",")+s.dialect.onDuplicateKeep, args...)
+			VALUES `+lists("(?,?,?,?,?,?)", n)+s.dialect.onDuplicateKeep, args...)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rowsOf returns the first row of a chunk, and how many it has.
+func rowsOf(j *job.Job, no int) (first, rows int64) {
+	if no == job.PrepareChunk {
+		return 0, preparationRows(j.File)
+	}
+	first = int64(no) * j.ChunkRows
+	return first, min(j.ChunkRows, j.Requested-first)
+}
+
+// preparationRows returns the rows of the chunk by which a file is prepared: its bytes, and at least one, since a chunk
+// without rows would be done before somebody has looked at it.
+func preparationRows(f *job.File) int64 { return max(1, f.Bytes) }
+
+// endPreparation ends the chunk by which a file was prepared, whatever its state: once the job is IMPORTING nothing of it
+// is left to do, and none of the job's moves is about it any more.
+func (s *Store) endPreparation(ctx context.Context, id string) error {
+	_, err := s.exec(ctx, "end preparation", `
+		UPDATE job_chunks
+		   SET state = 'DONE', rows_done = row_count, lease_until = 0, last_error = ''
+		 WHERE job_id = ? AND chunk_no = ? AND state <> 'DONE'`, id, job.PrepareChunk)
+	return err
 }
 
 // followJob lets the chunks that are behind follow the job's last move. Each chunk carries the version of the job that
@@ -83,16 +111,30 @@ func (s *Store) followJob(ctx context.Context, j job.Job) error {
 
 // chunkTotals returns the sums over the chunks of j.
 func (s *Store) chunkTotals(ctx context.Context, j *job.Job) (t job.ChunkTotals, err error) {
-	err = s.r.QueryRowxContext(ctx, `
-		SELECT COUNT(*),
-		       COALESCE(SUM(CASE WHEN state IN ('READY', 'PAUSED') THEN 1 ELSE 0 END), 0),
-		       COALESCE(SUM(CASE WHEN state = 'FAILED' THEN 1 ELSE 0 END), 0),
-		       COALESCE(SUM(CASE WHEN state <> 'DONE' AND job_version < ? THEN 1 ELSE 0 END), 0),
-		       COALESCE(SUM(CASE WHEN `+s.stalled()+` THEN 1 ELSE 0 END), 0),
-		       COALESCE(SUM(rows_done - rows_rejected), 0),
-		       COALESCE(SUM(rows_rejected), 0)
+	ofPhase, behind := `chunk_no >= 0`, `job_version < ? OR chunk_no < 0`
+	if j.Phase == job.Preparing {
+		ofPhase, behind = `chunk_no < 0`, `job_version < ?`
+	}
+	count := func(condition string) string {
+		return `COALESCE(SUM(CASE WHEN ` + condition + ` THEN 1 ELSE 0 END), 0)`
+	}
+	var row struct {
+		Recorded int `db:"recorded"`
+		Open     int `db:"open"`
+		Failed   int `db:"failed"`
+		Behind   int `db:"behind"`
+		Stalled  int `db:"stalled"`
+		sums
+	}
+	err = s.r.GetContext(ctx, &row, `
+		SELECT `+count(ofPhase)+` AS recorded,
+		       `+count(ofPhase+` AND state IN ('READY', 'PAUSED')`)+` AS open,
+		       `+count(ofPhase+` AND state = 'FAILED'`)+` AS failed,
+		       `+count(`state <> 'DONE' AND (`+behind+`)`)+` AS behind,
+		       `+count(ofPhase+` AND `+s.stalled())+` AS stalled,`+rowSums+`
 		  FROM job_chunks
-		 WHERE job_id = ?`, j.ChunksVersion, job.MaxStalls, j.ID).
-		Scan(&t.Recorded, &t.Open, &t.Failed, &t.Behind, &t.Stalled, &t.Processed, &t.Rejected)
+		 WHERE job_id = ?`, j.ChunksVersion, job.MaxStalls, j.ID)
+	t = job.ChunkTotals{Recorded: row.Recorded, Open: row.Open, Failed: row.Failed, Behind: row.Behind, Stalled: row.Stalled}
+	row.add(&t, j)
 	return t, translate("sum up chunks", err)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -18,21 +19,38 @@ import (
 // caller's any more; any other error leaves the chunk where it stood, and wraps job.ErrStoreUnavailable when
 // trying later may help.
 func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int) error {
+	return s.commit(ctx, c, &batch{
+		rows: len(users) + rejected, rejected: rejected, inserts: len(users),
+		store: func(ctx context.Context, tx *sqlx.Tx, with prepared, _ *job.Chunk) error {
+			return s.insertUsers(ctx, tx, with.insert, users)
+		},
+	})
+}
+
+// batch is what a transaction adds to a chunk.
+type batch struct {
+	rows, rejected   int // that the checkpoint moves on by, and how many of these are known to be rejected
+	inserts, upserts int // at most so many users are inserted, and changed
+	isolation        *sql.TxOptions
+	// store writes what belongs to the rows, and adds what became of them to the counts of the chunk as it is afterwards. It may
+	// run several times.
+	store func(ctx context.Context, tx *sqlx.Tx, with prepared, after *job.Chunk) error
+}
+
+// commit stores b as the next rows of the claimed chunk.
+func (s *Store) commit(ctx context.Context, c *job.Claim, b *batch) error {
 	crash.Point("batch.begin")
-	if c.Job.Status == job.Pending {
-		if err := s.startJob(ctx, c); err != nil {
-			return err
-		}
+	if err := s.startWaiting(ctx, c); err != nil {
+		return err
 	}
 	crash.Point("batch.started")
 	unknown := false
 	for n := 1; ; n++ {
-		err := s.tryBatch(ctx, c, users, rejected, unknown)
+		after, err := s.tryBatch(ctx, c, b, unknown)
 		switch {
 		case err == nil:
 			crash.Point("batch.committed")
-			c.Chunk.Done += int64(len(users) + rejected)
-			c.Chunk.Rejected += int64(rejected)
+			c.Chunk = after
 			return nil
 		case errors.Is(err, errNoRow):
 			return job.ErrFenced
@@ -49,38 +67,39 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 	}
 }
 
-// tryBatch runs the transaction of a batch a single time; unknown says that an earlier run may have committed.
-func (s *Store) tryBatch(ctx context.Context, c *job.Claim, users []user.User, rejected int, unknown bool) error {
+// tryBatch runs the transaction of a batch a single time, and returns the chunk as it is then; unknown says that an earlier run
+// may have committed.
+func (s *Store) tryBatch(ctx context.Context, c *job.Claim, b *batch, unknown bool) (after job.Chunk, err error) {
 	guard, err := s.inserts.get(ctx, s.guardSQL())
 	if err != nil {
-		return err
+		return after, err
 	}
-	rowsPerInsert := s.rowsPerInsert()
-	var full *sqlx.Stmt
-	if len(users) >= rowsPerInsert {
-		if full, err = s.inserts.get(ctx, insertSQL(rowsPerInsert)); err != nil {
-			return err
-		}
+	with, err := s.prepare(ctx, b.inserts, b.upserts)
+	if err != nil {
+		return after, err
 	}
-	return s.runTx(ctx, func(tx *sqlx.Tx) error {
-		n := int64(len(users) + rejected)
+	err = s.runTx(ctx, b.isolation, func(tx *sqlx.Tx) error {
 		began := time.Now()
 		rows, err := changed(tx.StmtxContext(ctx, guard).ExecContext(ctx,
-			n, n, rejected, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Done))
+			b.rows, b.rows, b.rejected, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Done))
 		if err != nil {
 			return err
 		}
 		s.observeRTT(time.Since(began))
+		after = c.Chunk
 		if rows == 0 {
-			return s.resolve(ctx, tx, c, n, unknown)
+			return s.resolve(ctx, tx, &after, int64(b.rows), unknown)
 		}
 		crash.Point("batch.guarded")
-		if err := s.insertUsers(ctx, tx, full, rowsPerInsert, users); err != nil {
+		after.Done += int64(b.rows)
+		after.Rejected += int64(b.rejected)
+		if err := b.store(ctx, tx, with, &after); err != nil {
 			return err
 		}
 		crash.Point("batch.inserted")
 		return nil
 	})
+	return after, err
 }
 
 // farRTT is the round trip from which on fewer statements are worth more than quick ones.
@@ -116,20 +135,22 @@ func (s *Store) guardSQL() string {
 }
 
 // resolve finds out why the guard of a batch of n rows matched no row. After a lost connection the first commit may
-// have taken effect: a checkpoint that already stands at the batch's end is this batch's own, and resolve returns nil.
-// Otherwise it returns errNoRow.
-func (s *Store) resolve(ctx context.Context, tx *sqlx.Tx, c *job.Claim, n int64, unknown bool) error {
+// have taken effect: a checkpoint that already stands at the batch's end is this batch's own, and resolve sets c to the chunk as
+// it is then. Otherwise it returns errNoRow.
+func (s *Store) resolve(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, n int64, unknown bool) error {
 	if !unknown {
 		return errNoRow
 	}
-	var done int64
-	err := tx.GetContext(ctx, &done, `SELECT rows_done FROM job_chunks WHERE job_id = ? AND chunk_no = ?`+s.dialect.forUpdate,
-		c.Chunk.JobID, c.Chunk.No)
+	var now chunkRow
+	err := tx.GetContext(ctx, &now, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ?`+s.dialect.forUpdate,
+		c.JobID, c.No)
 	if err != nil {
 		return err
 	}
-	if done == c.Chunk.Done+n {
+	if now.Done == c.Done+n {
 		crash.Point("batch.resolved")
+		now.Claims, now.Stalls = c.Claims, c.Stalls // those of the claim
+		*c = now.chunk()
 		return nil
 	}
 	return errNoRow

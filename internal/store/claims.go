@@ -17,7 +17,8 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 	crash.Point("claim.begin")
 	// Before the claim: if this read failed after it, the claim would be a stall, and three of them fail the chunk.
 	j, err := s.jobRowOf(ctx, s.r, jobID)
-	if err != nil || !j.Status.HoldsSlot() {
+	// A chunk of the other phase may exist by now. Its turn comes when the job is read in that phase.
+	if first, count := j.ChunkNumbers(); err != nil || !j.Status.HoldsSlot() || no < first || no >= first+count {
 		return nil, err
 	}
 	var row chunkRow

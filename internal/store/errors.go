@@ -171,6 +171,7 @@ var mysqlFaults = map[uint16]fault{
 	1251: unsuitable, // client does not support the authentication
 	1275: unsuitable, // password in the old format
 	1524: unsuitable, // authentication plugin is not loaded
+	1665: unsuitable, // READ COMMITTED, with binlog_format = STATEMENT
 	3159: unsuitable, // MySQL: connections without TLS are prohibited
 
 	1062: {class: duplicate},

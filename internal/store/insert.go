@@ -47,34 +47,63 @@ func (p *statements) close() {
 
 // insertSQL returns the INSERT for rows users. Never INSERT IGNORE: it cuts and blanks bad values silently.
 func insertSQL(rows int) string {
-	return `INSERT INTO users (` + strings.Join(user.Inserts, ", ") + `) VALUES ` +
-		strings.TrimSuffix(strings.Repeat("("+placeholders+"),", rows), ",")
+	return `INSERT INTO users (` + strings.Join(user.Inserts, ", ") + `) VALUES ` + lists("("+placeholders+")", rows)
 }
 
 // placeholders are those of one row: ?,?,?
-var placeholders = strings.TrimSuffix(strings.Repeat("?,", len(user.Inserts)), ",")
+var placeholders = lists("?", len(user.Inserts))
 
-// insertUsers stores users in tx by statements of up to perInsert rows. full is the statement for perInsert rows; it may be
-// nil when there are fewer users.
-func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, full *sqlx.Stmt, perInsert int, users []user.User) error {
-	args := make([]any, 0, min(len(users), perInsert)*len(user.Inserts))
+// lists returns n times the row, joined by commas.
+func lists(row string, n int) string {
+	return strings.TrimSuffix(strings.Repeat(row+",", n), ",")
+}
+
+// writer stores users by statements of up to perStatement rows.
+type writer struct {
+	perStatement int
+	full         *sqlx.Stmt // for perStatement rows; nil when there are never so many
+	suffix       string     // of the INSERT: what to do with users that are there
+}
+
+// prepared is what a batch stores users by. It is made before the transaction, which on SQLite has the only connection.
+type prepared struct{ insert, upsert writer }
+
+// prepare returns the statements for up to so many users that are inserted, and changed.
+func (s *Store) prepare(ctx context.Context, inserts, upserts int) (p prepared, err error) {
+	if p.insert, err = s.writer(ctx, inserts, ""); err == nil {
+		p.upsert, err = s.writer(ctx, upserts, s.dialect.onDuplicateReplace)
+	}
+	return p, err
+}
+
+func (s *Store) writer(ctx context.Context, users int, suffix string) (w writer, err error) {
+	w = writer{perStatement: s.rowsPerInsert(), suffix: suffix}
+	if users >= w.perStatement {
+		w.full, err = s.inserts.get(ctx, insertSQL(w.perStatement)+suffix)
+	}
+	return w, err
+}
+
+// insertUsers stores users in tx.
+func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, w writer, users []user.User) error {
+	args := make([]any, 0, min(len(users), w.perStatement)*len(user.Inserts))
 	for len(users) > 0 {
-		n := min(len(users), perInsert)
+		n := min(len(users), w.perStatement)
 		args = args[:0]
 		for i := range users[:n] {
 			args = users[i].Inserted(args)
 		}
 		var rows int64
 		var err error
-		if n == perInsert {
-			rows, err = changed(tx.StmtxContext(ctx, full).ExecContext(ctx, args...))
+		if n == w.perStatement {
+			rows, err = changed(tx.StmtxContext(ctx, w.full).ExecContext(ctx, args...))
 		} else {
-			rows, err = changed(tx.ExecContext(ctx, insertSQL(n), args...))
+			rows, err = changed(tx.ExecContext(ctx, insertSQL(n)+w.suffix, args...))
 		}
 		if err != nil {
 			return err
 		}
-		if rows != int64(n) {
+		if rows != int64(n) && w.suffix == "" {
 			return fmt.Errorf("inserted %d rows of %d", rows, n)
 		}
 		users = users[n:]

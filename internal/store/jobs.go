@@ -17,6 +17,7 @@ func (s *Store) jobColumns() string {
 	return `id, owner, source, tier, status, version, requested, processed, rejected, chunks, chunk_rows, chunks_version,
 	first_id, seed, params, error_code, wait_reason, COALESCE(idempotency_key, '') AS idempotency_key, request_hash,
 	created_at, started_at, finished_at, idle_ms, undo_at, undo_rows, undone_at, finalized_at,
+	phase, dry_run, updated, unchanged, skipped,
 	CASE WHEN deadline_at > 0 AND deadline_at <= ` + s.dialect.now + ` THEN 1 ELSE 0 END AS overdue`
 }
 
@@ -48,12 +49,25 @@ type jobRow struct {
 	UndoRows       int64  `db:"undo_rows"`
 	UndoneAt       int64  `db:"undone_at"`
 	FinalizedAt    int64  `db:"finalized_at"`
+	Phase          string `db:"phase"`
+	DryRun         bool   `db:"dry_run"`
+	Updated        int64  `db:"updated"`
+	Unchanged      int64  `db:"unchanged"`
+	Skipped        int64  `db:"skipped"`
 	Overdue        bool   `db:"overdue"`
 }
 
 // params is what only some sources need, as JSON in one column.
 type params struct {
-	Nat []string `json:"nat,omitempty"`
+	Nat      []string  `json:"nat,omitempty"`
+	File     *job.File `json:"file,omitempty"`
+	ParentID string    `json:"parentId,omitempty"`
+}
+
+// paramsOf returns the params of j.
+func paramsOf(j *job.Job) (string, error) {
+	p, err := json.Marshal(params{Nat: j.Nat, File: j.File, ParentID: j.ParentID})
+	return string(p), err
 }
 
 func (r *jobRow) job() (job.Job, error) {
@@ -61,7 +75,7 @@ func (r *jobRow) job() (job.Job, error) {
 	if err := json.Unmarshal([]byte(r.Params), &p); err != nil {
 		return job.Job{}, fmt.Errorf("params of job %s: %w", r.ID, err)
 	}
-	return job.Job{
+	j := job.Job{
 		ID: r.ID, Owner: r.Owner, Source: r.Source, Tier: job.Tier(r.Tier), Status: job.Status(r.Status), Version: r.Version,
 		Requested: r.Requested, Processed: r.Processed, Rejected: r.Rejected, Chunks: r.Chunks, ChunkRows: r.ChunkRows,
 		ChunksVersion: r.ChunksVersion, FirstID: r.FirstID, Seed: r.Seed, Nat: p.Nat,
@@ -69,7 +83,13 @@ func (r *jobRow) job() (job.Job, error) {
 		UndoRequested: r.UndoAt > 0, Undone: r.UndoneAt > 0, UndoneRows: r.UndoRows,
 		CreatedAt: millis(r.CreatedAt), StartedAt: millis(r.StartedAt), FinishedAt: millis(r.FinishedAt),
 		Idle: time.Duration(r.Idle) * time.Millisecond, Overdue: r.Overdue, Finalized: r.FinalizedAt > 0,
-	}, nil
+		Phase: job.Phase(r.Phase), File: p.File, DryRun: r.DryRun, ParentID: p.ParentID,
+		Updated: r.Updated, Unchanged: r.Unchanged, Skipped: r.Skipped,
+	}
+	if j.Phase == job.Importing {
+		j.Prepared = j.File.Bytes
+	}
+	return j, nil
 }
 
 func millis(ms int64) time.Time {
@@ -79,7 +99,8 @@ func millis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-const chunkColumns = `job_id, chunk_no, first_row, row_count, rows_done, rows_rejected, claims, stalls`
+const chunkColumns = `job_id, chunk_no, first_row, row_count, rows_done, rows_rejected, claims, stalls,
+	rows_updated, rows_unchanged, rows_skipped`
 
 type chunkRow struct {
 	JobID    string `db:"job_id"`
@@ -171,7 +192,7 @@ func (s *Store) countedJobs(ctx context.Context, where string, args ...any) ([]j
 	counted := map[string]*job.Job{}
 	var ids []string
 	for i := range jobs {
-		if !jobs[i].Finalized {
+		if !jobs[i].Finalized || jobs[i].Phase == job.Preparing { // how much of a file was read stands in its chunk only
 			counted[jobs[i].ID] = &jobs[i]
 			ids = append(ids, jobs[i].ID)
 		}
@@ -179,29 +200,51 @@ func (s *Store) countedJobs(ctx context.Context, where string, args ...any) ([]j
 	if len(ids) == 0 {
 		return jobs, nil
 	}
-	const sums = `
-		SELECT job_id,
-		       SUM(rows_done - rows_rejected) AS processed,
-		       SUM(rows_rejected) AS rejected
-		  FROM job_chunks
-		 WHERE job_id IN (?)
-		 GROUP BY job_id`
-	query, in, err := sqlx.In(sums, ids)
+	query, in, err := sqlx.In(`SELECT job_id, `+rowSums+` FROM job_chunks WHERE job_id IN (?) GROUP BY job_id`, ids)
 	if err != nil {
 		return nil, err
 	}
 	var rows []struct {
-		JobID     string `db:"job_id"`
-		Processed int64  `db:"processed"`
-		Rejected  int64  `db:"rejected"`
+		JobID string `db:"job_id"`
+		sums
 	}
 	if err := s.r.SelectContext(ctx, &rows, query, in...); err != nil {
 		return nil, translate("read jobs", err)
 	}
 	for _, r := range rows {
-		counted[r.JobID].Processed, counted[r.JobID].Rejected = r.Processed, r.Rejected
+		t := job.ChunkTotals{}
+		r.add(&t, counted[r.JobID])
+		t.Count(counted[r.JobID])
 	}
 	return jobs, nil
+}
+
+// rowSums are the columns of sums over chunks. The rows of the chunk by which a file is prepared are bytes, of which none is
+// rejected, updated, unchanged or skipped.
+const rowSums = `
+	COALESCE(SUM(CASE WHEN chunk_no >= 0 THEN rows_done - rows_rejected ELSE 0 END), 0) AS processed,
+	COALESCE(SUM(rows_rejected), 0) AS rejected,
+	COALESCE(SUM(rows_updated), 0) AS updated,
+	COALESCE(SUM(rows_unchanged), 0) AS unchanged,
+	COALESCE(SUM(rows_skipped), 0) AS skipped,
+	COALESCE(SUM(CASE WHEN chunk_no < 0 THEN rows_done ELSE 0 END), 0) AS prepared`
+
+type sums struct {
+	Processed int64 `db:"processed"`
+	Rejected  int64 `db:"rejected"`
+	Updated   int64 `db:"updated"`
+	Unchanged int64 `db:"unchanged"`
+	Skipped   int64 `db:"skipped"`
+	Prepared  int64 `db:"prepared"`
+}
+
+// add sets the counts of t, the totals of j.
+func (r *sums) add(t *job.ChunkTotals, j *job.Job) {
+	t.Processed, t.Rejected, t.Prepared = r.Processed, r.Rejected, r.Prepared
+	t.Updated, t.Unchanged, t.Skipped = r.Updated, r.Unchanged, r.Skipped
+	if j.File != nil { // a file without bytes has a chunk of one
+		t.Prepared = min(t.Prepared, j.File.Bytes)
+	}
 }
 
 // Chunks returns the chunks of a job in order.

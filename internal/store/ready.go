@@ -95,6 +95,10 @@ func (s *Store) probes() []string {
 		`INSERT INTO jobs SELECT * FROM jobs WHERE FALSE`,
 		`INSERT INTO job_chunks SELECT * FROM job_chunks WHERE FALSE`,
 		`INSERT INTO deployment SELECT * FROM deployment WHERE FALSE`,
+		`INSERT INTO job_rejects SELECT * FROM job_rejects WHERE FALSE`,
+		`DELETE FROM job_rejects WHERE FALSE`,
+		`INSERT INTO key_locks SELECT * FROM key_locks WHERE FALSE ON DUPLICATE KEY UPDATE lock_key = VALUES(lock_key)`,
+		`DELETE FROM key_locks WHERE FALSE`,
 	}
 }
 

@@ -26,13 +26,12 @@ func (s *Store) FailStalled(ctx context.Context, id string) (int64, error) {
 		`UPDATE job_chunks SET state = 'FAILED' WHERE job_id = ? AND `+s.stalled(), id, job.MaxStalls)
 }
 
-// FailOpen marks the chunks of j that are still open as failed for good, since its deadline has passed, and returns how
-// many. It leaves those alone that have followed a later move than j knows of.
-func (s *Store) FailOpen(ctx context.Context, j job.Job) (int64, error) {
-	return s.exec(ctx, "fail overdue chunks", `
+// FailOpen marks the chunks of j that are still open as failed for good, for the reason, which is the code of an error, and returns how many. It leaves those alone that have followed a later move than j knows of.
+func (s *Store) FailOpen(ctx context.Context, j job.Job, reason string) (int64, error) {
+	return s.exec(ctx, "fail open chunks", `
 		UPDATE job_chunks
-		   SET state = 'FAILED', last_error = 'deadline_exceeded'
-		 WHERE job_id = ? AND state = 'READY' AND job_version <= ?`, j.ID, j.ChunksVersion)
+		   SET state = 'FAILED', last_error = ?
+		 WHERE job_id = ? AND state = 'READY' AND job_version <= ?`, reason, j.ID, j.ChunksVersion)
 }
 
 // ClaimableChunks returns those of the job's first window open chunks that no worker holds: what belongs in the queue.

@@ -4,6 +4,7 @@
 package store
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -19,6 +20,7 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"github.com/musterhq/muster/internal/store/search"
+	"github.com/musterhq/muster/internal/user"
 )
 
 // Options tunes a Store. The zero value takes the defaults.
@@ -63,6 +65,12 @@ type dialect struct {
 	forUpdate string
 	// onDuplicateKeep, at the end of an INSERT, leaves rows alone whose key exists.
 	onDuplicateKeep string
+	// onDuplicateReplace, at the end of an INSERT of users, replaces the values of those whose id exists.
+	onDuplicateReplace string
+	// current are transactions of which each statement reads what is committed then, and that lock rows but not the gaps
+	// between them. nil: that of SQLite is alone.
+	current  *sql.TxOptions
+	keyLocks bool // others may write at the same time, and so be about the same users
 	// rowsPerInsert is for a server nearby, farRowsPerInsert for one that is farther than farRTT. MySQL takes 65,535
 	// placeholders, but 1000 rows in one statement cost it a tenth more work than 250 in each of four. SQLite copies each
 	// page aside that a statement of several rows changes, which costs more than the calls that it saves.
@@ -75,16 +83,31 @@ var (
 	mysqlDialect = dialect{
 		name: "mysql", rowsPerInsert: 250, farRowsPerInsert: 1000,
 		now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)", forUpdate: " FOR UPDATE",
-		onDuplicateKeep: " ON DUPLICATE KEY UPDATE state = state",
-		search:          &search.MySQL,
+		onDuplicateKeep:    " ON DUPLICATE KEY UPDATE state = state",
+		onDuplicateReplace: " ON DUPLICATE KEY UPDATE " + replaced("%[1]s = VALUES(%[1]s)"),
+		current:            &sql.TxOptions{Isolation: sql.LevelReadCommitted},
+		keyLocks:           true,
+		search:             &search.MySQL,
 	}
 	sqliteDialect = dialect{
 		name: "sqlite", rowsPerInsert: 1, farRowsPerInsert: 1,
-		now:             "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-		onDuplicateKeep: " ON CONFLICT DO NOTHING",
-		search:          &search.SQLite,
+		now:                "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+		onDuplicateKeep:    " ON CONFLICT DO NOTHING",
+		onDuplicateReplace: " ON CONFLICT (id) DO UPDATE SET " + replaced("%[1]s = excluded.%[1]s"),
+		search:             &search.SQLite,
 	}
 )
+
+// replaced returns the SET list of all columns that a patch of a user may change; assignment has the place of the column's name.
+func replaced(assignment string) string {
+	var list []string
+	for _, column := range user.Inserts {
+		if column != "id" {
+			list = append(list, fmt.Sprintf(assignment, column))
+		}
+	}
+	return strings.Join(list, ", ")
+}
 
 // Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (or mariadb://; the query says what
 // is to be said of TLS, as ssl-mode=REQUIRED, and of timeouts) or sqlite:///path/to/file, as SQLiteURL writes it. It fails on a URL that it does not

@@ -56,7 +56,7 @@ func move(ctx context.Context, s *store.Store, owner, id string, m job.Move) (jo
 		return j, err
 	}
 	totals, err := s.AlignChunks(ctx, j)
-	j.Processed, j.Rejected = totals.Processed, totals.Rejected
+	totals.Count(&j)
 	return j, err
 }
 

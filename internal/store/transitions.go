@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"strings"
 
@@ -18,18 +17,27 @@ import (
 // them leaves chunks that are behind; the reconciler finds those and makes the second step.
 
 // CreateJob makes the job exist: it reserves the ids of its users and stores its row, in one transaction. The caller
-// has set j.ChunkRows; FirstID, Chunks, Status and CreatedAt are filled in. AddChunks is the second step. It returns
+// has set j.ChunkRows; FirstID, Chunks, Status and CreatedAt are filled in. The job of a file begins PREPARING, with one
+// chunk for all bytes of the file and without ids; ChunkRows is filled in, too. AddChunks is the second step. It returns
 // job.ErrDuplicateKey when the owner has a job under the same idempotency key.
 func (s *Store) CreateJob(ctx context.Context, j *job.Job) error {
-	p, err := json.Marshal(params{Nat: j.Nat})
+	p, err := paramsOf(j)
 	if err != nil {
 		return err
 	}
-	j.Status, j.Chunks = job.Pending, int((j.Requested+j.ChunkRows-1)/j.ChunkRows)
-	key := sql.NullString{String: j.IdempotencyKey, Valid: j.IdempotencyKey != ""}
+	var upload string
+	if j.File != nil {
+		j.Phase, j.ChunkRows, j.Chunks, upload = job.Preparing, preparationRows(j.File), 1, j.File.Upload
+	} else {
+		j.Chunks = int((j.Requested + j.ChunkRows - 1) / j.ChunkRows)
+	}
+	j.Status = job.Pending
+	key := nullable(j.IdempotencyKey)
 	return s.inTx(ctx, "create job", func(tx *sqlx.Tx) error {
-		if j.FirstID, err = reserveIDs(ctx, tx, j.Requested); err != nil {
-			return err
+		if j.File == nil {
+			if j.FirstID, err = reserveIDs(ctx, tx, j.Requested); err != nil {
+				return err
+			}
 		}
 		var now int64
 		if err := tx.GetContext(ctx, &now, `SELECT `+s.dialect.now); err != nil {
@@ -38,16 +46,19 @@ func (s *Store) CreateJob(ctx context.Context, j *job.Job) error {
 		j.CreatedAt = millis(now)
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO jobs (id, owner, source, tier, status, requested, chunks, chunk_rows, first_id, seed, params,
-			                  idempotency_key, request_hash, created_at, deadline_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			j.ID, j.Owner, j.Source, j.Tier, j.Status, j.Requested, j.Chunks, j.ChunkRows, j.FirstID, j.Seed, string(p),
-			key, j.RequestHash, now, s.deadlineFrom(now))
+			                  idempotency_key, request_hash, created_at, deadline_at, phase, dry_run, upload_id)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			j.ID, j.Owner, j.Source, j.Tier, j.Status, j.Requested, j.Chunks, j.ChunkRows, j.FirstID, j.Seed, p,
+			key, j.RequestHash, now, s.deadlineFrom(now), j.Phase, j.DryRun, nullable(upload))
 		if classify(err).class == duplicate && key.Valid {
 			return job.ErrDuplicateKey
 		}
 		return err
 	})
 }
+
+// nullable is s, and NULL when it is empty.
+func nullable(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
 // deadlineFrom returns when a job that is created now must be over, ms since 1970; 0: never.
 func (s *Store) deadlineFrom(now int64) int64 {
@@ -164,8 +175,8 @@ func (s *Store) startJob(ctx context.Context, c *job.Claim) error {
 	return err
 }
 
-// FinishJob ends a job that runs and whose chunks are all over: COMPLETED when each is done, else FAILED. It reports
-// whether this call made the move; exactly one call does. Call it after the commit that ended a chunk: of two last
+// FinishJob ends a job that runs and whose chunks are all over: COMPLETED when each is done and no more rows were rejected
+// than may be, else FAILED. A job that is PREPARING only ends when that failed. It reports whether this call made the move; exactly one call does. Call it after the commit that ended a chunk: of two last
 // chunks that end at once, the later one sees both.
 func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 	crash.Point("finish.begin")
@@ -177,24 +188,52 @@ func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 	if err != nil || t.Open > 0 || !t.Aligned(&j) {
 		return false, err
 	}
-	move, code := job.MoveComplete, ""
-	switch {
-	case t.Failed > 0 && j.Overdue:
-		move, code = job.MoveFail, "deadline_exceeded"
-	case t.Failed > 0:
-		move, code = job.MoveFail, "chunk_failed"
+	t.Count(&j)
+	code, err := s.failure(ctx, &j, &t)
+	if err != nil {
+		return false, err
+	}
+	move := job.MoveComplete
+	if code != "" {
+		move = job.MoveFail
 	}
 	// Whoever moved the job since it was read has raised its version, and reconciles it.
 	rows, err := s.exec(ctx, "finish job", `
 		UPDATE jobs
 		   SET status = ?, version = version + 1, error_code = ?, wait_reason = '', finalized_at = 0,
-		       finished_at = `+s.dialect.now+`, processed = ?, rejected = ?
+		       finished_at = `+s.dialect.now+`, `+counts+`
 		 WHERE id = ? AND version = ? AND `+legalFor(move),
-		move.To(), code, t.Processed, t.Rejected, id, j.Version)
+		append(countsOf(&j, move.To(), code), id, j.Version)...)
 	if rows == 1 {
 		crash.Point("finish.moved")
 	}
 	return rows == 1, err
+}
+
+// failure returns the code of the error with which j fails, whose chunks are over; empty when it does not.
+func (s *Store) failure(ctx context.Context, j *job.Job, t *job.ChunkTotals) (code string, err error) {
+	switch {
+	case j.TooManyRejected():
+		return job.CodeTooManyRejected, nil
+	case t.Failed == 0:
+		return "", nil
+	case j.Phase == job.Preparing:
+		code, err = s.preparationFailure(ctx, j.ID)
+	}
+	switch {
+	case err != nil || code != "":
+		return code, err
+	case j.Overdue:
+		return "deadline_exceeded", nil
+	}
+	return "chunk_failed", nil
+}
+
+// counts is the part of a SET list that stores a job's counts, and countsOf appends their values to args.
+const counts = `processed = ?, rejected = ?, updated = ?, unchanged = ?, skipped = ?`
+
+func countsOf(j *job.Job, args ...any) []any {
+	return append(args, j.Processed, j.Rejected, j.Updated, j.Unchanged, j.Skipped)
 }
 
 // FinalizeJob records that everything is done that follows the end or the pause of j, and with it the counts of its
@@ -203,10 +242,10 @@ func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 func (s *Store) FinalizeJob(ctx context.Context, j job.Job) error {
 	_, err := s.exec(ctx, "finalize job", `
 		UPDATE jobs
-		   SET finalized_at = `+s.dialect.now+`, processed = ?, rejected = ?
+		   SET finalized_at = `+s.dialect.now+`, `+counts+`
 		 WHERE id = ? AND version = ? AND finalized_at = 0
 		   AND status NOT IN ('PENDING', 'IN_PROGRESS') AND (undo_at = 0 OR undone_at > 0)`,
-		j.Processed, j.Rejected, j.ID, j.Version)
+		append(countsOf(&j), j.ID, j.Version)...)
 	return err
 }
 

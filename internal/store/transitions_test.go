@@ -198,7 +198,7 @@ func failOverdue(t *testing.T, s *store.Store, id string) (bool, error) {
 	if err != nil || !j.Overdue || !j.Status.HoldsSlot() {
 		return false, err
 	}
-	n, err := s.FailOpen(t.Context(), j)
+	n, err := s.FailOpen(t.Context(), j, "deadline_exceeded")
 	if err == nil && n > 0 {
 		_, err = s.FinishJob(t.Context(), id)
 	}
@@ -531,7 +531,7 @@ func TestLateDeadline(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n, err := s.FailOpen(t.Context(), late); n != 0 || err != nil {
+		if n, err := s.FailOpen(t.Context(), late, "deadline_exceeded"); n != 0 || err != nil {
 			t.Errorf("%d chunks of a resumed job failed, %v", n, err)
 		}
 	})

@@ -34,8 +34,13 @@ func backoff(ctx context.Context, n int) error {
 // again, so fn may run several times and must not keep state from one run to the next. It does not retry a lost
 // COMMIT: whether that took effect is unknown, and only the caller can find out. Such an error wraps job.ErrUncertain.
 func (s *Store) inTx(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) error {
+	return s.inTxAt(ctx, op, nil, fn)
+}
+
+// inTxAt is inTx at another isolation level; nil: the session's.
+func (s *Store) inTxAt(ctx context.Context, op string, isolation *sql.TxOptions, fn func(tx *sqlx.Tx) error) error {
 	for n := 1; ; n++ {
-		err := s.runTx(ctx, fn)
+		err := s.runTx(ctx, isolation, fn)
 		if err == nil {
 			return nil
 		}
@@ -71,9 +76,9 @@ func (s *Store) leave(err error) {
 	}
 }
 
-// runTx is inTx without the retries and the translation of errors.
-func (s *Store) runTx(ctx context.Context, fn func(tx *sqlx.Tx) error) error {
-	tx, err := s.w.BeginTxx(ctx, nil)
+// runTx is inTxAt without the retries and the translation of errors.
+func (s *Store) runTx(ctx context.Context, isolation *sql.TxOptions, fn func(tx *sqlx.Tx) error) error {
+	tx, err := s.w.BeginTxx(ctx, isolation)
 	if err != nil {
 		return err
 	}

@@ -3,14 +3,12 @@ package upload
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 
 	"github.com/google/uuid"
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"github.com/musterhq/muster/internal/filestore"
-	"github.com/musterhq/muster/internal/job"
 )
 
 // dataStore is where tusd keeps uploads. It has no locker: whoever continues an upload takes it from the request that
@@ -85,10 +83,7 @@ func (g *growing) GetInfo(context.Context) (handler.FileInfo, error) {
 // WriteChunk appends what the request brings.
 func (g *growing) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	n, err := g.Append(ctx, offset, &whileWanted{ctx: g.r.ctx, r: src})
-	if errors.Is(err, job.ErrFileNotFound) {
-		err = notFound(err)
-	}
-	return n, g.r.failed(err)
+	return n, g.r.failed(notFound(err))
 }
 
 // whileWanted ends when the request's context does, so that a process that stops saves what it has and says so. tusd's own

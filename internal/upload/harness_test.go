@@ -187,7 +187,7 @@ func begin(t testing.TB, server string, size int, headers ...string) (url, id st
 }
 
 // finished checks an upload of ann's.
-func finished(t testing.TB, u *upload.Uploads, id string, body []byte) *upload.Upload {
+func finished(t testing.TB, u *upload.Uploads, id string, body []byte) *job.Upload {
 	t.Helper()
 	up, err := u.Find(t.Context(), "ann", id)
 	if err != nil {

@@ -42,18 +42,6 @@ type Uploads struct {
 	handler http.Handler
 }
 
-// Upload is a finished upload.
-type Upload struct {
-	ID     string
-	Object string // its name in the file store
-	Size   int64  // bytes
-	SHA256 string // hexadecimal
-
-	// What the client says it is, without control characters: text to show, never a path.
-	FileName    string
-	ContentType string
-}
-
 // New returns the Uploads. They serve any path that ends in /uploads or /uploads/<id>.
 func New(c Config) (*Uploads, error) {
 	u := &Uploads{Config: c}
@@ -75,7 +63,7 @@ func New(c Config) (*Uploads, error) {
 }
 
 // Find returns a finished upload. Errors: job.ErrUploadNotFound, job.ErrUploadUnfinished, the store's.
-func (u *Uploads) Find(ctx context.Context, owner, id string) (*Upload, error) {
+func (u *Uploads) Find(ctx context.Context, owner, id string) (*job.Upload, error) {
 	g, n, err := u.find(ctx, owner, id)
 	switch {
 	case err != nil:
@@ -83,7 +71,7 @@ func (u *Uploads) Find(ctx context.Context, owner, id string) (*Upload, error) {
 	case !g.Done():
 		return nil, job.ErrUploadUnfinished
 	}
-	return &Upload{ID: id, Object: g.Name, Size: g.Size, SHA256: g.SHA256(), FileName: n.FileName, ContentType: n.ContentType}, nil
+	return &job.Upload{ID: id, Object: g.Name, Size: g.Size, SHA256: g.SHA256(), FileName: n.FileName, ContentType: n.ContentType}, nil
 }
 
 // note is what the store keeps of an upload beside its bytes.
@@ -114,9 +102,9 @@ func (u *Uploads) find(ctx context.Context, owner, id string) (*filestore.Growin
 // ObjectName is the name in the file store of the upload.
 func ObjectName(id string) string { return "uploads/" + id }
 
-// notFound translates what the store says of an upload that is not there.
+// notFound translates what the store says of an upload that is not there. What another request has taken may still be.
 func notFound(err error) error {
-	if errors.Is(err, job.ErrFileNotFound) {
+	if errors.Is(err, job.ErrFileNotFound) && !errors.Is(err, job.ErrUploadConflict) {
 		return fmt.Errorf("%w: %w", job.ErrUploadNotFound, err)
 	}
 	return err
@@ -135,20 +123,26 @@ func keepMetadata(hook handler.HookEvent) (handler.HTTPResponse, handler.FileInf
 	for name, value := range hook.Upload.MetaData {
 		switch name {
 		case fileName:
-			// The last name of a path, also of one from Windows.
-			value = path.Base("/" + strings.ReplaceAll(value, `\`, "/"))
-			if value == "/" || value == ".." || value == "." {
-				value = ""
-			}
+			value = lastName(value)
 		case contentType:
+			value = text(value)
 		default:
 			continue
 		}
-		if value = text(value); value != "" {
+		if value != "" {
 			meta[name] = value
 		}
 	}
 	return handler.HTTPResponse{}, handler.FileInfoChanges{MetaData: meta}, nil
+}
+
+// lastName returns the last name of a path, also of one from Windows, as text.
+func lastName(s string) string {
+	switch s = path.Base("/" + strings.ReplaceAll(s, `\`, "/")); s {
+	case "/", "..", ".":
+		return ""
+	}
+	return text(s)
 }
 
 // text returns s as far as it can be shown: valid UTF-8, without control characters, and not too long.

@@ -18,6 +18,18 @@ var (
 	ErrActive = errors.New("user is active")
 	// ErrChanged: the user is not what the caller last saw.
 	ErrChanged = errors.New("the user changed meanwhile")
+	// ErrDuplicate: there is a user with this e-mail address already.
+	ErrDuplicate = errors.New("a user has this e-mail address already")
+	// ErrAmbiguous: there are several users with this e-mail address, so which one to change cannot be told.
+	ErrAmbiguous = errors.New("several users have this e-mail address")
+)
+
+// What became of a user who was to be created, and whose e-mail address another may have already.
+const (
+	WasInserted  = "inserted"
+	WasUpdated   = "updated"
+	WasUnchanged = "unchanged" // nothing new was said of the user who is there
+	WasSkipped   = "skipped"
 )
 
 // Apply changes u as the patch says.
@@ -28,6 +40,18 @@ func (p *Patch) Apply(u *User) {
 			*f.text(u) = **f.Text(p)
 		case f.Number != nil && *f.Number(p) != nil:
 			*f.number(u) = **f.Number(p)
+		}
+	}
+}
+
+// Fill keeps of the patch only what u has no value for.
+func (p *Patch) Fill(u *User) {
+	for i := range fields {
+		switch f := &fields[i]; {
+		case f.Text != nil && *f.text(u) != "":
+			*f.Text(p) = nil
+		case f.Number != nil && *f.number(u) != 0:
+			*f.Number(p) = nil
 		}
 	}
 }

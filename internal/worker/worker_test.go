@@ -81,8 +81,8 @@ func (r *fakeRedis) Put(_ context.Context, j job.Job, _ []job.Chunk) error {
 	})
 }
 
-func (r *fakeRedis) Chunk(_ context.Context, id string, _ int, done, _ int64) error {
-	return r.do(func() { j := r.shown[id]; j.Processed, j.WaitReason = done, ""; r.shown[id] = j })
+func (r *fakeRedis) Chunk(_ context.Context, c *job.Chunk) error {
+	return r.do(func() { j := r.shown[c.JobID]; j.Processed, j.WaitReason = c.Done, ""; r.shown[c.JobID] = j })
 }
 
 func (r *fakeRedis) WaitForStore(_ context.Context, id string, reason job.WaitReason) error {

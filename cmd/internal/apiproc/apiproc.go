@@ -8,13 +8,17 @@ import (
 	"net"
 	"net/http"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/export"
+	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/records"
 	"github.com/musterhq/muster/internal/tasks"
+	"github.com/musterhq/muster/internal/upload"
 )
 
 // API is an API process that listens, and does not serve yet.
@@ -36,8 +40,8 @@ func Run(ctx context.Context, s *boot.Stack) error {
 // New opens the listeners; Serve serves them.
 func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
-	server, err := httpapi.New(httpapi.Config{
-		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Log: s.Log,
+	config := httpapi.Config{
+		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Duplicates: s.Store, Rejects: s.Store, Log: s.Log,
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ready}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.CheckRedis},
@@ -46,8 +50,13 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		},
 		Upstream: c.Upstream(), BatchRows: c.EffectiveBatchRows(), MaxExports: c.MaxExports, TempDir: c.TempDir,
 		CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
-		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly},
-	})
+		Monitoring:   &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly},
+		KnownCharset: records.KnownCharset, MaxFileBytes: c.MaxFileBytes,
+	}
+	if err := takeFiles(s, &config); err != nil {
+		return nil, err
+	}
+	server, err := httpapi.New(config)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +74,33 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		}
 	}
 	return a, nil
+}
+
+// uploadExpiry is how long an upload may stand unfinished.
+const uploadExpiry = 24 * time.Hour
+
+// takeFiles lets the API take files, if there is a place for them.
+func takeFiles(s *boot.Stack, c *httpapi.Config) error {
+	if from := s.Config.ImportFrom; from != "" {
+		source, err := filestore.OpenSource(from)
+		if err != nil {
+			return fmt.Errorf("MUSTER_IMPORT_FROM: %w", err)
+		}
+		c.Source = source
+	}
+	if s.Files == nil {
+		return nil
+	}
+	uploads, err := upload.New(upload.Config{
+		Files: s.Files, Max: s.Config.MaxFileBytes, Expiry: uploadExpiry, Owner: httpapi.UploadOwner, Fail: httpapi.UploadFailed,
+	})
+	if err != nil {
+		return err
+	}
+	c.Uploads, c.Files = uploads, s.FileImport()
+	// Minor, as all else goes on without.
+	c.Checks = append(c.Checks, httpapi.Check{Name: "files", Ping: s.CheckFiles, Minor: true})
+	return nil
 }
 
 // checkTempDir returns an error when the folder for exports is not there or not ours to write to. One that is full is

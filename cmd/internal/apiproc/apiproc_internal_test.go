@@ -11,6 +11,7 @@ import (
 
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/httpapi"
 	"github.com/musterhq/muster/internal/testenv"
 )
@@ -56,5 +57,29 @@ func TestRefuseOtherNames(t *testing.T) {
 		if a.RefuseOtherNames(); a.server.LoopbackNames != want {
 			t.Errorf("%s: %t, want %t", addr, a.server.LoopbackNames, want)
 		}
+	}
+}
+
+// Without a place for files the API has none; with one it keeps uploads there, and says when it cannot.
+func TestTakeFiles(t *testing.T) {
+	t.Parallel()
+	var c httpapi.Config
+	if err := takeFiles(&boot.Stack{Config: &config.Config{}}, &c); err != nil || c.Uploads != nil || c.Source != nil || len(c.Checks) > 0 {
+		t.Errorf("without a place: %+v, %v", c, err)
+	}
+	files, err := filestore.Open("file://" + t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &boot.Stack{Config: &config.Config{ImportFrom: "file:///srv/in", MaxFileBytes: 1000}, Files: files}
+	if err := takeFiles(s, &c); err != nil || c.Uploads == nil || c.Source == nil || len(c.Checks) != 1 || c.Checks[0].Name != "files" || !c.Checks[0].Minor {
+		t.Errorf("with a place: %+v, %v", c, err)
+	}
+	if _, err := c.Uploads.Receive(t.Context(), "ann", "", "", strings.NewReader(strings.Repeat("x", 1001))); err == nil {
+		t.Error("a file of any size is taken")
+	}
+	s.Config.ImportFrom = "file://"
+	if err := takeFiles(s, &c); err == nil || !strings.Contains(err.Error(), "MUSTER_IMPORT_FROM") {
+		t.Errorf("a place to import from that is none: %v", err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/deployment"
+	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/ratelimit"
 	"github.com/musterhq/muster/internal/store"
@@ -149,6 +150,7 @@ type Stack struct {
 	Log    *slog.Logger
 	Store  *store.Store
 	Redis  redis.UniversalClient
+	Files  *filestore.Store // nil: there is no place for files
 	Tiers  job.Tiers
 
 	// What checkRedis works with.
@@ -158,6 +160,7 @@ type Stack struct {
 	deployment atomic.Pointer[string] // the database's id; nil: not read yet
 	address    string                 // where the database is, for people
 	redisCheck recent
+	filesCheck recent
 
 	stopWatch context.CancelFunc // nil: nobody watches
 	watched   chan struct{}      // closed when nobody watches any more
@@ -174,6 +177,8 @@ const (
 	readyWithin = 2 * time.Second // how long one that runs does
 	// redisKept is how long the result of a check of Redis is given out, so that it costs Redis nothing to be asked for often.
 	redisKept = 3 * time.Second
+	// filesKept is the same of the file store, where a check writes a file.
+	filesKept = 10 * time.Second
 	// renewEvery is how often each process holds the deployment's prefix anew.
 	renewEvery = deployment.HeldFor / 6
 )
@@ -187,6 +192,12 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	}
 	logLibraries(log)
 	s := &Stack{Config: c, Log: log, Tiers: tiers, ballast: make([]byte, 8<<20)}
+	if place := c.FilesURL(); place != "" {
+		if s.Files, err = filestore.Open(place); err != nil {
+			return nil, fmt.Errorf("MUSTER_FILES: %w", err)
+		}
+		s.filesCheck = recent{check: s.Files.Check, keep: filesKept, within: readyWithin}
+	}
 	if s.Store, err = store.Open(c.Database, store.Options{MaxConns: c.DBMaxConns, Lease: c.Lease, Deadline: c.JobDeadline}); err != nil {
 		return nil, fmt.Errorf("MUSTER_DATABASE: %w", err)
 	}
@@ -235,6 +246,9 @@ func (s *Stack) ready(ctx context.Context, within time.Duration) error {
 // CheckRedis returns why Redis cannot take a job, as it was at most three seconds ago. Errors: *job.UnreadyError when it
 // answers.
 func (s *Stack) CheckRedis(ctx context.Context) error { return s.redisCheck.result(ctx) }
+
+// CheckFiles returns why the file store cannot be written, as it was at most ten seconds ago.
+func (s *Stack) CheckFiles(ctx context.Context) error { return s.filesCheck.result(ctx) }
 
 func (s *Stack) readDeployment(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)

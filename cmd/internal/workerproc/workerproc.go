@@ -4,6 +4,7 @@ package workerproc
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/job"
@@ -23,20 +24,22 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	}
 	service := s.Jobs()
 	drain := make(chan struct{})
+	importer := &worker.Importer{
+		Chunks: s.Store, Jobs: service, Progress: progress.New(s.Redis, c.RedisPrefix), BatchRows: c.EffectiveBatchRows(), Lease: c.Lease,
+		Drain: drain, Log: s.Log,
+		Sources: map[string]worker.Source{
+			job.SourceFaker: faker,
+			job.SourceRandomUser: source.NewRandomUser(source.RandomUserConfig{
+				BaseURL: c.RandomUserURL, Logger: s.Log, MaxElapsed: c.Lease * 3 / 4,
+				Budget: ratelimit.NewBudget(s.Redis, c.RedisPrefix, c.RandomUserUsers, c.RandomUserWindow),
+			}),
+		},
+	}
+	takeFiles(s, importer)
 	server := worker.NewServer(worker.ServerConfig{
 		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log},
 		Redis:  s.Redis, Prefix: c.RedisPrefix, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
-		Importer: &worker.Importer{
-			Chunks: s.Store, Jobs: service, Progress: progress.New(s.Redis, c.RedisPrefix), BatchRows: c.EffectiveBatchRows(), Lease: c.Lease,
-			Drain: drain, Log: s.Log,
-			Sources: map[string]worker.Source{
-				job.SourceFaker: faker,
-				job.SourceRandomUser: source.NewRandomUser(source.RandomUserConfig{
-					BaseURL: c.RandomUserURL, Logger: s.Log, MaxElapsed: c.Lease * 3 / 4,
-					Budget: ratelimit.NewBudget(s.Redis, c.RedisPrefix, c.RandomUserUsers, c.RandomUserWindow),
-				}),
-			},
-		},
+		Importer: importer,
 	})
 	stopHealth, err := serveHealth(ctx, s)
 	if err != nil {
@@ -47,15 +50,13 @@ func Run(ctx context.Context, s *boot.Stack) error {
 		return fmt.Errorf("start taking tasks: %w", err)
 	}
 	s.Log.Info("worker runs", "concurrency", c.WorkerConcurrency)
-	reconciled := make(chan struct{})
-	go func() {
-		defer close(reconciled)
-		service.RunReconciler(ctx, c.ReconcileInterval)
-	}()
+	var loops sync.WaitGroup
+	loops.Go(func() { service.RunReconciler(ctx, c.ReconcileInterval) })
+	loops.Go(func() { sweeper(s).Run(ctx, sweepEvery) })
 	<-ctx.Done()
 	close(drain)
 	server.Shutdown()
-	<-reconciled
+	loops.Wait()
 	s.Log.Info("worker stopped")
 	return nil
 }

@@ -32,6 +32,9 @@ type Accepted struct {
 	JobID   string `json:"jobId"`
 	Message string `json:"message"`
 	Status  Status `json:"status"`
+
+	// UploadID The file of the job as an upload.
+	UploadID string `json:"uploadId,omitempty"`
 }
 
 // AcceptedOrJob defines model for AcceptedOrJob.
@@ -48,12 +51,16 @@ type CheckResult struct {
 type Error struct {
 	// Code Names the kind of error; stable, though new ones may come.
 	// - 400 `validation_failed`, `user_id_missing`, `batch_limit_exceeded`, `malformed_json`, `user_is_active`
+	// - 400 `empty_file`, `unknown_format`, `unknown_charset`, `unreadable`, `bomb`, `bad_header`, `too_many_columns`, `too_large`
+	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`
 	// - 403 `forbidden`
-	// - 404 `route_not_found`, `user_not_found`, `job_not_found`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
+	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
+	// - 409 `upload_unfinished`, `upload_conflict`, `duplicate_user`, `ambiguous_key`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
@@ -62,7 +69,7 @@ type Error struct {
 	// - 426 `upgrade_required`
 	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`
 	// - 500 `internal_error`
-	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`
+	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`, `files_unavailable`
 	Code string `json:"code"`
 
 	// Details What there is depends on the code.
@@ -90,6 +97,9 @@ type ErrorDetails struct {
 	// FieldErrors Every bad field of the request (validation_failed, user_id_missing), at most 100.
 	FieldErrors []FieldError `json:"fieldErrors,omitempty"`
 
+	// File What a file was found to be, as far as it was understood.
+	File *FileFound `json:"file,omitempty"`
+
 	// InUse How many there are.
 	InUse *int64 `json:"inUse,omitempty"`
 
@@ -101,10 +111,58 @@ type ErrorDetails struct {
 	RetryAfterSeconds int64  `json:"retryAfterSeconds,omitempty"`
 	Status            Status `json:"status,omitempty"`
 	Tier              Tier   `json:"tier,omitempty"`
+
+	// UploadID The file that was sent is there under this id: repeat with `uploadId`, without sending it again.
+	UploadID string `json:"uploadId,omitempty"`
 }
 
 // FieldError defines model for FieldError.
 type FieldError = invalid.Field
+
+// FileColumn defines model for FileColumn.
+type FileColumn struct {
+	// Field What the column is taken for; absent when it is passed over.
+	Field string `json:"field,omitempty"`
+
+	// Name At most its first 100 characters.
+	Name string `json:"name"`
+}
+
+// FileFound What a file was found to be, as far as it was understood.
+type FileFound struct {
+	Charset     string `json:"charset,omitempty"`
+	ColumnCount int    `json:"columnCount,omitempty"`
+
+	// Columns At most the first 100.
+	Columns     []FileColumn `json:"columns,omitempty"`
+	Compression string       `json:"compression,omitempty"`
+	Delimiter   string       `json:"delimiter,omitempty"`
+	Format      string       `json:"format,omitempty"`
+
+	// Header Whether the first row names the columns.
+	Header bool `json:"header,omitempty"`
+}
+
+// FilePreview defines model for FilePreview.
+type FilePreview struct {
+	// Charset Absent for Parquet and the like.
+	Charset     string `json:"charset,omitempty"`
+	ColumnCount int    `json:"columnCount"`
+
+	// Columns At most the first 100.
+	Columns     []PreviewColumn `json:"columns"`
+	Compression string          `json:"compression"`
+
+	// Delimiter Of CSV.
+	Delimiter string `json:"delimiter,omitempty"`
+	Format    string `json:"format"`
+
+	// Header Whether the first row names the columns.
+	Header bool `json:"header"`
+
+	// Rows At most the first 20.
+	Rows []PreviewRow `json:"rows"`
+}
 
 // Health defines model for Health.
 type Health struct {
@@ -116,35 +174,55 @@ type Job struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	CreatedAt Time `json:"createdAt"`
 
+	// DryRun true when no user is stored.
+	DryRun bool `json:"dryRun,omitempty"`
+
 	// ErrorCode Why it FAILED.
 	ErrorCode string `json:"errorCode,omitempty"`
 
 	// EtaSeconds How long it still takes; null while that cannot be told.
-	EtaSeconds *int64       `json:"etaSeconds"`
+	EtaSeconds *int64 `json:"etaSeconds"`
+
+	// File The file of a job. What its bytes do not say at once is absent until a worker has read it.
+	File       *JobFile     `json:"file,omitempty"`
 	FinishedAt NullableTime `json:"finishedAt"`
 
-	// FirstID The id of the job's first user; its users have consecutive ids.
-	FirstID int64  `json:"firstId"`
+	// FirstID The id of the job's first user; its users have consecutive ids. Of a file the id is that of its first row, and rows that do not become users leave gaps. Absent when there are no ids: a file that is PREPARING, a dry run.
+	FirstID int64  `json:"firstId,omitempty"`
 	JobID   string `json:"jobId"`
-	LastID  int64  `json:"lastId"`
+
+	// LastID Absent with firstId.
+	LastID  int64  `json:"lastId,omitempty"`
 	Message string `json:"message"`
+
+	// Outcome What became of a file's rows so far; at the end the sum is the number of its rows. Of a dry run what would have become of them.
+	Outcome *Outcome `json:"outcome,omitempty"`
+
+	// ParentJobID The job whose rejected rows this one imports.
+	ParentJobID string `json:"parentJobId,omitempty"`
 
 	// Partial true when it FAILED; what was stored stays.
 	Partial bool `json:"partial,omitempty"`
 
-	// ProcessedCount Users stored, never attempts.
+	// Phase Of a file: it is read, to find its rows; its rows are imported.
+	Phase string `json:"phase,omitempty"`
+
+	// ProcessedCount Users stored, never attempts. Of a file the rows that are done and not rejected, see `outcome`.
 	ProcessedCount int64 `json:"processedCount"`
 
-	// Progress Whole percent; 100 only when COMPLETED.
+	// Progress Whole percent; 100 only when COMPLETED. While a file is PREPARING of its bytes, then, from 0 again, of its rows.
 	Progress int `json:"progress"`
 
-	// RatePerSecond Users stored a second, on average while it ran; 0 while it is paused.
+	// RatePerSecond Users stored a second, on average while it ran; 0 while it is paused, and while a file is PREPARING.
 	RatePerSecond int64 `json:"ratePerSecond"`
 
 	// RejectedCount Users that the source delivered and that break a rule of users: the same as for `POST /users`.
 	RejectedCount int64 `json:"rejectedCount"`
 
-	// RequestedCount Users asked for.
+	// RejectedURL Where the rejected rows of a file are; absent when there are none.
+	RejectedURL string `json:"rejectedUrl,omitempty"`
+
+	// RequestedCount Users asked for. Of a file its rows: while it is PREPARING an estimate by its size.
 	RequestedCount int64        `json:"requestedCount"`
 	Seed           int64        `json:"seed"`
 	Source         string       `json:"source"`
@@ -154,6 +232,25 @@ type Job struct {
 
 	// Undone true when its users were removed by an undo.
 	Undone bool `json:"undone,omitempty"`
+}
+
+// JobFile The file of a job. What its bytes do not say at once is absent until a worker has read it.
+type JobFile struct {
+	Bytes       int64  `json:"bytes"`
+	Charset     string `json:"charset,omitempty"`
+	ColumnCount int    `json:"columnCount,omitempty"`
+
+	// Columns At most the first 100.
+	Columns     []FileColumn `json:"columns,omitempty"`
+	Compression string       `json:"compression,omitempty"`
+	Delimiter   string       `json:"delimiter,omitempty"`
+	Format      string       `json:"format,omitempty"`
+	Name        string       `json:"name,omitempty"`
+	Rows        *int64       `json:"rows,omitempty"`
+	Sha256      string       `json:"sha256"`
+
+	// UploadID It can be imported again by this, as long as it is kept.
+	UploadID string `json:"uploadId"`
 }
 
 // JobID defines model for JobID.
@@ -171,10 +268,79 @@ type JobPage struct {
 // NullableTime defines model for NullableTime.
 type NullableTime = Timestamp
 
+// Outcome What became of a file's rows so far; at the end the sum is the number of its rows. Of a dry run what would have become of them.
+type Outcome struct {
+	// Inserted Became users.
+	Inserted int64 `json:"inserted"`
+
+	// Rejected Break a rule.
+	Rejected int64 `json:"rejected"`
+
+	// Skipped Were passed over, by `onDuplicate=skip` or because another row of the file has the same key.
+	Skipped int64 `json:"skipped"`
+
+	// Unchanged Said nothing new of a user that was there.
+	Unchanged int64 `json:"unchanged"`
+
+	// Updated Changed a user that was there.
+	Updated int64 `json:"updated"`
+}
+
+// PreviewColumn defines model for PreviewColumn.
+type PreviewColumn struct {
+	// Field What the column is taken for; absent when it is passed over.
+	Field string `json:"field,omitempty"`
+
+	// Name At most its first 100 characters.
+	Name string `json:"name"`
+
+	// Samples Its first values that are not empty, at most 3, each at most 100 characters.
+	Samples []string `json:"samples"`
+}
+
+// PreviewRow defines model for PreviewRow.
+type PreviewRow struct {
+	// Errors Why the row would be rejected; empty when it would not.
+	Errors []RowError `json:"errors"`
+
+	// Line Where it begins.
+	Line int64 `json:"line"`
+
+	// Row Its number in the file.
+	Row int64 `json:"row"`
+
+	// User What of a user the row has, in the form in which it would be stored.
+	User PreviewUser `json:"user"`
+}
+
+// PreviewUser What of a user the row has, in the form in which it would be stored.
+type PreviewUser struct {
+	Age          int    `json:"age,omitempty"`
+	City         string `json:"city,omitempty"`
+	Email        string `json:"email,omitempty"`
+	FirstName    string `json:"firstName,omitempty"`
+	Gender       string `json:"gender,omitempty"`
+	ID           int64  `json:"id,omitempty"`
+	LastName     string `json:"lastName,omitempty"`
+	MobileNumber string `json:"mobileNumber,omitempty"`
+	State        string `json:"state,omitempty"`
+}
+
 // Readiness defines model for Readiness.
 type Readiness struct {
 	Checks []CheckResult `json:"checks"`
 	Status string        `json:"status"`
+}
+
+// RowError defines model for RowError.
+type RowError struct {
+	Code string `json:"code"`
+
+	// Field Absent when it is about the row as a whole.
+	Field string `json:"field,omitempty"`
+
+	// Message Follows the field's name in a sentence, and does not repeat the value.
+	Message string `json:"message"`
 }
 
 // Status defines model for Status.
@@ -229,17 +395,35 @@ type AcceptEncoding = string
 // CSV defines model for CSV.
 type CSV = string
 
+// Charset Examples: windows-1252
+type Charset = string
+
 // Compress defines model for Compress.
 type Compress = string
 
 // Count Examples: 100000
 type Count = int64
 
+// Delimiter Examples: semicolon
+type Delimiter = string
+
 // Direction defines model for Direction.
 type Direction = string
 
+// DryRun defines model for DryRun.
+type DryRun = bool
+
+// EmptyMeans defines model for EmptyMeans.
+type EmptyMeans = string
+
 // Fields Examples: ["id","email"]
 type Fields = []string
+
+// FileFormat defines model for FileFormat.
+type FileFormat = string
+
+// FileName Examples: users.csv
+type FileName = string
 
 // FilterAge Examples: 36
 type FilterAge = int
@@ -271,6 +455,12 @@ type FilterState = string
 // Format defines model for Format.
 type Format = string
 
+// From Examples: 2026/partner.csv.gz
+type From = string
+
+// HeaderRow defines model for HeaderRow.
+type HeaderRow = bool
+
 // ID Examples: 1
 type ID = int64
 
@@ -279,6 +469,18 @@ type IdempotencyKey = string
 
 // IfMatch Examples: "PPIxvExZL0c1c1TvZ9gJ"
 type IfMatch = string
+
+// InFile defines model for InFile.
+type InFile = string
+
+// Key defines model for Key.
+type Key = string
+
+// Map Examples: ["email:Contact address","lastName:Surname"]
+type Map = []string
+
+// MaxRejected Examples: 500, 10%
+type MaxRejected = string
 
 // Nat Examples: ["us","ca","au","gb","in"]
 type Nat = []string
@@ -289,6 +491,9 @@ type OfJob = JobID
 // Caller Examples: ada
 type Caller = string
 
+// OnDuplicate defines model for OnDuplicate.
+type OnDuplicate = string
+
 // PageAfter defines model for PageAfter.
 type PageAfter = string
 
@@ -297,6 +502,9 @@ type PageNumber = int
 
 // PageSize defines model for PageSize.
 type PageSize = int
+
+// ParentJobID defines model for ParentJobID.
+type ParentJobID = openapi_types.UUID
 
 // Prefer Examples: wait=30
 type Prefer = string
@@ -310,11 +518,17 @@ type SortBy = string
 // Source defines model for Source.
 type Source = string
 
+// UploadID defines model for UploadID.
+type UploadID = openapi_types.UUID
+
 // UserID Examples: ada
 type UserID = string
 
 // BadExport defines model for BadExport.
 type BadExport = Error
+
+// BadFile defines model for BadFile.
+type BadFile = Error
 
 // BadList defines model for BadList.
 type BadList = Error
@@ -325,8 +539,20 @@ type BadRequest = Error
 // BadUser defines model for BadUser.
 type BadUser = Error
 
+// BodyTimeout defines model for BodyTimeout.
+type BodyTimeout = Error
+
 // Conflict defines model for Conflict.
 type Conflict = Error
+
+// FileNotFound defines model for FileNotFound.
+type FileNotFound = Error
+
+// FileTooLarge defines model for FileTooLarge.
+type FileTooLarge = Error
+
+// FilesUnavailable defines model for FilesUnavailable.
+type FilesUnavailable = Error
 
 // Forbidden defines model for Forbidden.
 type Forbidden = Error
@@ -364,8 +590,14 @@ type TooManyExports = Error
 // Unavailable defines model for Unavailable.
 type Unavailable = Error
 
+// UnsupportedFileType defines model for UnsupportedFileType.
+type UnsupportedFileType = Error
+
 // UnsupportedMediaType defines model for UnsupportedMediaType.
 type UnsupportedMediaType = Error
+
+// UploadUnfinished defines model for UploadUnfinished.
+type UploadUnfinished = Error
 
 // UserNotFound defines model for UserNotFound.
 type UserNotFound = Error
@@ -506,6 +738,134 @@ type ImportBulkParams struct {
 	Prefer Prefer `json:"Prefer,omitempty"`
 }
 
+// ImportFileMultipartBody defines parameters for ImportFile.
+type ImportFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+}
+
+// ImportFileParams defines parameters for ImportFile.
+type ImportFileParams struct {
+	// UploadID The id of a finished upload of the caller's, instead of a body.
+	UploadID UploadID `form:"uploadId,omitempty" json:"uploadId,omitempty"`
+
+	// From The path of a file in the folder or bucket that `MUSTER_IMPORT_FROM` names, instead of a body. All callers see all files there.
+	From From `form:"from,omitempty" json:"from,omitempty"`
+
+	// FileName The name of a file that is the body, for people. Of a path only the last part is kept.
+	FileName FileName `form:"fileName,omitempty" json:"fileName,omitempty"`
+
+	// Format Found by looking when absent.
+	Format FileFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Delimiter Of CSV: the character, or a word for it. Found by looking when absent.
+	Delimiter Delimiter `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Charset Of CSV and JSON: UTF-8, UTF-16, Windows-1252, ISO-8859-15 and others of one byte a character. Found by looking when absent.
+	Charset Charset `form:"charset,omitempty" json:"charset,omitempty"`
+
+	// Header Of CSV and XLSX: whether the first row names the columns. Found by looking when absent.
+	Header *HeaderRow `form:"header,omitempty" json:"header,omitempty"`
+
+	// Map `<field>:<column>`, once for each field whose column is not found by its name, or by the wrong one; `<field>:` leaves the field alone.
+	// The fields are those of a user, `name` for the whole name in one column, and `birthdate`, which gives the age.
+	Map Map `form:"map,omitempty" json:"map,omitempty"`
+
+	// Key By which field a row finds the user that is there already; not with `onDuplicate=insert`. `email` when absent.
+	Key Key `form:"key,omitempty" json:"key,omitempty"`
+
+	// OnDuplicate What becomes of a row whose user is there already, by its key: `insert` does not look, every row becomes a user; `skip` passes the row over;
+	// `update` changes the user to what the row says; `fill` changes only what the user has not; `reject` rejects the row.
+	OnDuplicate OnDuplicate `form:"onDuplicate,omitempty" json:"onDuplicate,omitempty"`
+
+	// InFile Which of several rows of the file with one key counts; not with `onDuplicate=insert`. `first` when absent.
+	InFile InFile `form:"inFile,omitempty" json:"inFile,omitempty"`
+
+	// EmptyMeans With `onDuplicate=update` only, what an empty value says of the user's field: `keep` it as it is, or `clear` it. `keep` when absent.
+	EmptyMeans EmptyMeans `form:"emptyMeans,omitempty" json:"emptyMeans,omitempty"`
+
+	// MaxRejected How many rows may be rejected before the job fails with `too_many_rejected`: a number, or a percentage of the file's rows. When absent
+	// a tenth of them, and at least 1,000.
+	MaxRejected MaxRejected `form:"maxRejected,omitempty" json:"maxRejected,omitempty"`
+
+	// DryRun Goes through the whole file as an import would, and stores no user.
+	DryRun DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// ParentJobID The caller's job whose rejected rows this file has, mended.
+	ParentJobID ParentJobID `form:"parentJobId,omitempty" json:"parentJobId,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+
+	// IdempotencyKey Makes repeating the request harmless: the same request under the same key is answered with the same job and
+	// `Idempotent-Replayed: true`, another request with 422. Refusals are not remembered.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=30` (RFC 7240): answer when the job is over, or after 30 s; at most 60.
+	Prefer Prefer `json:"Prefer,omitempty"`
+}
+
+// PreviewFileMultipartBody defines parameters for PreviewFile.
+type PreviewFileMultipartBody struct {
+	File openapi_types.File `json:"file"`
+}
+
+// PreviewFileParams defines parameters for PreviewFile.
+type PreviewFileParams struct {
+	// UploadID The id of a finished upload of the caller's, instead of a body.
+	UploadID UploadID `form:"uploadId,omitempty" json:"uploadId,omitempty"`
+
+	// From The path of a file in the folder or bucket that `MUSTER_IMPORT_FROM` names, instead of a body. All callers see all files there.
+	From From `form:"from,omitempty" json:"from,omitempty"`
+
+	// FileName The name of a file that is the body, for people. Of a path only the last part is kept.
+	FileName FileName `form:"fileName,omitempty" json:"fileName,omitempty"`
+
+	// Format Found by looking when absent.
+	Format FileFormat `form:"format,omitempty" json:"format,omitempty"`
+
+	// Delimiter Of CSV: the character, or a word for it. Found by looking when absent.
+	Delimiter Delimiter `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Charset Of CSV and JSON: UTF-8, UTF-16, Windows-1252, ISO-8859-15 and others of one byte a character. Found by looking when absent.
+	Charset Charset `form:"charset,omitempty" json:"charset,omitempty"`
+
+	// Header Of CSV and XLSX: whether the first row names the columns. Found by looking when absent.
+	Header *HeaderRow `form:"header,omitempty" json:"header,omitempty"`
+
+	// Map `<field>:<column>`, once for each field whose column is not found by its name, or by the wrong one; `<field>:` leaves the field alone.
+	// The fields are those of a user, `name` for the whole name in one column, and `birthdate`, which gives the age.
+	Map Map `form:"map,omitempty" json:"map,omitempty"`
+
+	// Key By which field a row finds the user that is there already; not with `onDuplicate=insert`. `email` when absent.
+	Key Key `form:"key,omitempty" json:"key,omitempty"`
+
+	// OnDuplicate What becomes of a row whose user is there already, by its key: `insert` does not look, every row becomes a user; `skip` passes the row over;
+	// `update` changes the user to what the row says; `fill` changes only what the user has not; `reject` rejects the row.
+	OnDuplicate OnDuplicate `form:"onDuplicate,omitempty" json:"onDuplicate,omitempty"`
+
+	// InFile Which of several rows of the file with one key counts; not with `onDuplicate=insert`. `first` when absent.
+	InFile InFile `form:"inFile,omitempty" json:"inFile,omitempty"`
+
+	// EmptyMeans With `onDuplicate=update` only, what an empty value says of the user's field: `keep` it as it is, or `clear` it. `keep` when absent.
+	EmptyMeans EmptyMeans `form:"emptyMeans,omitempty" json:"emptyMeans,omitempty"`
+
+	// MaxRejected How many rows may be rejected before the job fails with `too_many_rejected`: a number, or a percentage of the file's rows. When absent
+	// a tenth of them, and at least 1,000.
+	MaxRejected MaxRejected `form:"maxRejected,omitempty" json:"maxRejected,omitempty"`
+
+	// DryRun Goes through the whole file as an import would, and stores no user.
+	DryRun DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// ParentJobID The caller's job whose rejected rows this file has, mended.
+	ParentJobID ParentJobID `form:"parentJobId,omitempty" json:"parentJobId,omitempty"`
+
+	// Partial The body is only the beginning of the file.
+	Partial bool `form:"partial,omitempty" json:"partial,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
 // ImportRandomUsersParams defines parameters for ImportRandomUsers.
 type ImportRandomUsersParams struct {
 	// Count How many users; at most 10,000,000 as Muster comes, 100,000 with source randomuser.
@@ -563,6 +923,17 @@ type JobEventsParams struct {
 type PauseJobParams struct {
 	// UserID The caller.
 	UserID UserID `json:"X-USER-ID"`
+}
+
+// RejectedRowsParams defines parameters for RejectedRows.
+type RejectedRowsParams struct {
+	Format string `form:"format,omitempty" json:"format,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+
+	// AcceptEncoding Compresses text on the way, by gzip or zstd, unless `compress` does it for good.
+	AcceptEncoding AcceptEncoding `json:"Accept-Encoding,omitempty"`
 }
 
 // ResumeJobParams defines parameters for ResumeJob.
@@ -623,6 +994,13 @@ type ListUsersParams struct {
 
 	// Deleted `true`: only the deleted users, otherwise only the others.
 	Deleted FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+}
+
+// CreateUserParams defines parameters for CreateUser.
+type CreateUserParams struct {
+	// OnDuplicate What becomes of a row whose user is there already, by its key: `insert` does not look, every row becomes a user; `skip` passes the row over;
+	// `update` changes the user to what the row says; `fill` changes only what the user has not; `reject` rejects the row.
+	OnDuplicate OnDuplicate `form:"onDuplicate,omitempty" json:"onDuplicate,omitempty"`
 }
 
 // ImportUsersParams defines parameters for ImportUsers.
@@ -717,6 +1095,12 @@ type ReplaceUserParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty"`
 }
 
+// ImportFileMultipartRequestBody defines body for ImportFile for multipart/form-data ContentType.
+type ImportFileMultipartRequestBody ImportFileMultipartBody
+
+// PreviewFileMultipartRequestBody defines body for PreviewFile for multipart/form-data ContentType.
+type PreviewFileMultipartRequestBody PreviewFileMultipartBody
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserFields
 
@@ -743,6 +1127,12 @@ type ServerInterface interface {
 	// ImportBulk Import made-up users
 	// (POST /import/bulk)
 	ImportBulk(ctx echo.Context, params ImportBulkParams) error
+	// ImportFile Import a file of users
+	// (POST /import/file)
+	ImportFile(ctx echo.Context, params ImportFileParams) error
+	// PreviewFile See how a file would be imported
+	// (POST /import/preview)
+	PreviewFile(ctx echo.Context, params PreviewFileParams) error
 	// ImportRandomUsers Import users of the RandomUser service
 	// (POST /import/random-users)
 	ImportRandomUsers(ctx echo.Context, params ImportRandomUsersParams) error
@@ -761,6 +1151,9 @@ type ServerInterface interface {
 	// PauseJob Pause a job
 	// (POST /jobs/{jobId}/pause)
 	PauseJob(ctx echo.Context, jobID JobID, params PauseJobParams) error
+	// RejectedRows The rows of a file that were rejected
+	// (GET /jobs/{jobId}/rejected)
+	RejectedRows(ctx echo.Context, jobID JobID, params RejectedRowsParams) error
 	// ResumeJob Resume a paused job
 	// (POST /jobs/{jobId}/resume)
 	ResumeJob(ctx echo.Context, jobID JobID, params ResumeJobParams) error
@@ -778,7 +1171,7 @@ type ServerInterface interface {
 	ListUsers(ctx echo.Context, params ListUsersParams) error
 	// CreateUser Create a user
 	// (POST /users)
-	CreateUser(ctx echo.Context) error
+	CreateUser(ctx echo.Context, params CreateUserParams) error
 	// ImportUsers Import users
 	// (POST /users/import/async)
 	ImportUsers(ctx echo.Context, params ImportUsersParams) error
@@ -1217,6 +1610,313 @@ func (w *ServerInterfaceWrapper) ImportBulk(ctx echo.Context) error {
 	return err
 }
 
+// ImportFile converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportFile(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ImportFileParams
+	// ------------- Optional query parameter "uploadId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "uploadId", ctx.QueryParams(), &params.UploadID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uploadId: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "fileName" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fileName", ctx.QueryParams(), &params.FileName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter fileName: %s", err))
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// ------------- Optional query parameter "delimiter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delimiter", ctx.QueryParams(), &params.Delimiter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delimiter: %s", err))
+	}
+
+	// ------------- Optional query parameter "charset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "charset", ctx.QueryParams(), &params.Charset, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter charset: %s", err))
+	}
+
+	// ------------- Optional query parameter "header" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "header", ctx.QueryParams(), &params.Header, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter header: %s", err))
+	}
+
+	// ------------- Optional query parameter "map" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "map", ctx.QueryParams(), &params.Map, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter map: %s", err))
+	}
+
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "key", ctx.QueryParams(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// ------------- Optional query parameter "onDuplicate" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "onDuplicate", ctx.QueryParams(), &params.OnDuplicate, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter onDuplicate: %s", err))
+	}
+
+	// ------------- Optional query parameter "inFile" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "inFile", ctx.QueryParams(), &params.InFile, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter inFile: %s", err))
+	}
+
+	// ------------- Optional query parameter "emptyMeans" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "emptyMeans", ctx.QueryParams(), &params.EmptyMeans, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter emptyMeans: %s", err))
+	}
+
+	// ------------- Optional query parameter "maxRejected" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "maxRejected", ctx.QueryParams(), &params.MaxRejected, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter maxRejected: %s", err))
+	}
+
+	// ------------- Optional query parameter "dryRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dryRun", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dryRun: %s", err))
+	}
+
+	// ------------- Optional query parameter "parentJobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "parentJobId", ctx.QueryParams(), &params.ParentJobID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter parentJobId: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = Prefer
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportFile(ctx, params)
+	return err
+}
+
+// PreviewFile converts echo context to params.
+func (w *ServerInterfaceWrapper) PreviewFile(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewFileParams
+	// ------------- Optional query parameter "uploadId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "uploadId", ctx.QueryParams(), &params.UploadID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uploadId: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "fileName" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fileName", ctx.QueryParams(), &params.FileName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter fileName: %s", err))
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// ------------- Optional query parameter "delimiter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delimiter", ctx.QueryParams(), &params.Delimiter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delimiter: %s", err))
+	}
+
+	// ------------- Optional query parameter "charset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "charset", ctx.QueryParams(), &params.Charset, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter charset: %s", err))
+	}
+
+	// ------------- Optional query parameter "header" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "header", ctx.QueryParams(), &params.Header, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter header: %s", err))
+	}
+
+	// ------------- Optional query parameter "map" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "map", ctx.QueryParams(), &params.Map, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter map: %s", err))
+	}
+
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "key", ctx.QueryParams(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// ------------- Optional query parameter "onDuplicate" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "onDuplicate", ctx.QueryParams(), &params.OnDuplicate, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter onDuplicate: %s", err))
+	}
+
+	// ------------- Optional query parameter "inFile" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "inFile", ctx.QueryParams(), &params.InFile, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter inFile: %s", err))
+	}
+
+	// ------------- Optional query parameter "emptyMeans" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "emptyMeans", ctx.QueryParams(), &params.EmptyMeans, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter emptyMeans: %s", err))
+	}
+
+	// ------------- Optional query parameter "maxRejected" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "maxRejected", ctx.QueryParams(), &params.MaxRejected, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter maxRejected: %s", err))
+	}
+
+	// ------------- Optional query parameter "dryRun" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dryRun", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dryRun: %s", err))
+	}
+
+	// ------------- Optional query parameter "parentJobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "parentJobId", ctx.QueryParams(), &params.ParentJobID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter parentJobId: %s", err))
+	}
+
+	// ------------- Optional query parameter "partial" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "partial", ctx.QueryParams(), &params.Partial, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter partial: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreviewFile(ctx, params)
+	return err
+}
+
 // ImportRandomUsers converts echo context to params.
 func (w *ServerInterfaceWrapper) ImportRandomUsers(ctx echo.Context) error {
 	var err error
@@ -1508,6 +2208,65 @@ func (w *ServerInterfaceWrapper) PauseJob(ctx echo.Context) error {
 	return err
 }
 
+// RejectedRows converts echo context to params.
+func (w *ServerInterfaceWrapper) RejectedRows(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectedRowsParams
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+	// ------------- Optional header parameter "Accept-Encoding" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Encoding")]; found {
+		var AcceptEncoding AcceptEncoding
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept-Encoding, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", valueList[0], &AcceptEncoding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept-Encoding: %s", err))
+		}
+
+		params.AcceptEncoding = AcceptEncoding
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RejectedRows(ctx, jobID, params)
+	return err
+}
+
 // ResumeJob converts echo context to params.
 func (w *ServerInterfaceWrapper) ResumeJob(ctx echo.Context) error {
 	var err error
@@ -1744,8 +2503,17 @@ func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateUser(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateUserParams
+	// ------------- Optional query parameter "onDuplicate" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "onDuplicate", ctx.QueryParams(), &params.OnDuplicate, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter onDuplicate: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateUser(ctx)
+	err = w.Handler.CreateUser(ctx, params)
 	return err
 }
 
@@ -2179,9 +2947,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/users/import/async", wrapper.ImportUsers, options.OperationMiddlewares["importUsers"]...)
 	router.POST(options.BaseURL+"/import/bulk", wrapper.ImportBulk, options.OperationMiddlewares["importBulk"]...)
 	router.POST(options.BaseURL+"/import/random-users", wrapper.ImportRandomUsers, options.OperationMiddlewares["importRandomUsers"]...)
+	router.POST(options.BaseURL+"/import/file", wrapper.ImportFile, options.OperationMiddlewares["importFile"]...)
+	router.POST(options.BaseURL+"/import/preview", wrapper.PreviewFile, options.OperationMiddlewares["previewFile"]...)
 	router.GET(options.BaseURL+"/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.GET(options.BaseURL+"/jobs/:jobId", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
 	router.GET(options.BaseURL+"/jobs/:jobId/events", wrapper.JobEvents, options.OperationMiddlewares["jobEvents"]...)
+	router.GET(options.BaseURL+"/jobs/:jobId/rejected", wrapper.RejectedRows, options.OperationMiddlewares["rejectedRows"]...)
 	router.POST(options.BaseURL+"/jobs/:jobId/cancel", wrapper.CancelJob, options.OperationMiddlewares["cancelJob"]...)
 	router.POST(options.BaseURL+"/jobs/:jobId/pause", wrapper.PauseJob, options.OperationMiddlewares["pauseJob"]...)
 	router.POST(options.BaseURL+"/jobs/:jobId/resume", wrapper.ResumeJob, options.OperationMiddlewares["resumeJob"]...)
@@ -2196,13 +2967,30 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 type BadExportJSONResponse Error
 
+type BadFileJSONResponse Error
+
 type BadListJSONResponse Error
 
 type BadRequestJSONResponse Error
 
 type BadUserJSONResponse Error
 
+type BodyTimeoutJSONResponse Error
+
 type ConflictJSONResponse Error
+
+type FileNotFoundJSONResponse Error
+
+type FileTooLargeJSONResponse Error
+
+type FilesUnavailableResponseHeaders struct {
+	RetryAfter int
+}
+type FilesUnavailableJSONResponse struct {
+	Body Error
+
+	Headers FilesUnavailableResponseHeaders
+}
 
 type ForbiddenJSONResponse Error
 
@@ -2267,7 +3055,11 @@ type UnavailableJSONResponse struct {
 	Headers UnavailableResponseHeaders
 }
 
+type UnsupportedFileTypeJSONResponse Error
+
 type UnsupportedMediaTypeJSONResponse Error
+
+type UploadUnfinishedJSONResponse Error
 
 type UserNotFoundJSONResponse Error
 
@@ -3317,6 +4109,349 @@ func (response ImportBulk503JSONResponse) VisitImportBulkResponse(w http.Respons
 	return err
 }
 
+type ImportFileRequestObject struct {
+	Params        ImportFileParams
+	ContentType   string
+	Body          io.Reader
+	MultipartBody *multipart.Reader
+}
+
+type ImportFileResponseObject interface {
+	VisitImportFileResponse(w http.ResponseWriter) error
+}
+
+type ImportFile201JSONResponse struct{ ImportFinishedJSONResponse }
+
+func (response ImportFile201JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.Header().Set("Preference-Applied", fmt.Sprint(response.Headers.PreferenceApplied))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile202JSONResponse struct{ ImportAcceptedJSONResponse }
+
+func (response ImportFile202JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.Header().Set("Preference-Applied", fmt.Sprint(response.Headers.PreferenceApplied))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile400JSONResponse struct{ BadFileJSONResponse }
+
+func (response ImportFile400JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportFile403JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile404JSONResponse struct{ FileNotFoundJSONResponse }
+
+func (response ImportFile404JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile408JSONResponse struct{ BodyTimeoutJSONResponse }
+
+func (response ImportFile408JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile409JSONResponse struct{ UploadUnfinishedJSONResponse }
+
+func (response ImportFile409JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile413JSONResponse struct{ FileTooLargeJSONResponse }
+
+func (response ImportFile413JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile415JSONResponse struct {
+	UnsupportedFileTypeJSONResponse
+}
+
+func (response ImportFile415JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile422JSONResponse struct{ KeyReusedJSONResponse }
+
+func (response ImportFile422JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile429JSONResponse struct{ TooManyJSONResponse }
+
+func (response ImportFile429JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile500JSONResponse struct{ InternalJSONResponse }
+
+func (response ImportFile500JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportFile503JSONResponse struct{ FilesUnavailableJSONResponse }
+
+func (response ImportFile503JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFileRequestObject struct {
+	Params        PreviewFileParams
+	ContentType   string
+	Body          io.Reader
+	MultipartBody *multipart.Reader
+}
+
+type PreviewFileResponseObject interface {
+	VisitPreviewFileResponse(w http.ResponseWriter) error
+}
+
+type PreviewFile200JSONResponse FilePreview
+
+func (response PreviewFile200JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFile400JSONResponse struct{ BadFileJSONResponse }
+
+func (response PreviewFile400JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFile403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response PreviewFile403JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFile404JSONResponse struct{ FileNotFoundJSONResponse }
+
+func (response PreviewFile404JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFile408JSONResponse struct{ BodyTimeoutJSONResponse }
+
+func (response PreviewFile408JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFile409JSONResponse struct{ UploadUnfinishedJSONResponse }
+
+func (response PreviewFile409JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFile415JSONResponse struct {
+	UnsupportedFileTypeJSONResponse
+}
+
+func (response PreviewFile415JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFile500JSONResponse struct{ InternalJSONResponse }
+
+func (response PreviewFile500JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewFile503JSONResponse struct{ FilesUnavailableJSONResponse }
+
+func (response PreviewFile503JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportRandomUsersRequestObject struct {
 	Params ImportRandomUsersParams
 }
@@ -3999,6 +5134,206 @@ func (response PauseJob503JSONResponse) VisitPauseJobResponse(w http.ResponseWri
 	return err
 }
 
+type RejectedRowsRequestObject struct {
+	JobID  JobID `json:"jobId"`
+	Params RejectedRowsParams
+}
+
+type RejectedRowsResponseObject interface {
+	VisitRejectedRowsResponse(w http.ResponseWriter) error
+}
+
+type RejectedRows200ResponseHeaders struct {
+	ContentDisposition string
+	ContentEncoding    string
+	Trailer            string
+}
+
+type RejectedRows200ApplicationXNdjsonResponse struct {
+	Body          io.Reader
+	Headers       RejectedRows200ResponseHeaders
+	ContentLength int64
+}
+
+func (response RejectedRows200ApplicationXNdjsonResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type RejectedRows200TextCsvResponse struct {
+	Body          io.Reader
+	Headers       RejectedRows200ResponseHeaders
+	ContentLength int64
+}
+
+func (response RejectedRows200TextCsvResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Encoding", fmt.Sprint(response.Headers.ContentEncoding))
+	w.Header().Set("Trailer", fmt.Sprint(response.Headers.Trailer))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type RejectedRows400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RejectedRows400JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows404JSONResponse Error
+
+func (response RejectedRows404JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response RejectedRows406JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RejectedRows413JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows426JSONResponse Error
+
+func (response RejectedRows426JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(426)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows429JSONResponse struct{ TooManyExportsJSONResponse }
+
+func (response RejectedRows429JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows500JSONResponse struct{ InternalJSONResponse }
+
+func (response RejectedRows500JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows503JSONResponse struct{ FilesUnavailableJSONResponse }
+
+func (response RejectedRows503JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ResumeJobRequestObject struct {
 	JobID  JobID `json:"jobId"`
 	Params ResumeJobParams
@@ -4510,11 +5845,36 @@ func (response ListUsers503JSONResponse) VisitListUsersResponse(w http.ResponseW
 }
 
 type CreateUserRequestObject struct {
-	Body *CreateUserJSONRequestBody
+	Params CreateUserParams
+	Body   *CreateUserJSONRequestBody
 }
 
 type CreateUserResponseObject interface {
 	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser200ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CreateUser200JSONResponse struct {
+	Body    User
+	Headers CreateUser200ResponseHeaders
+}
+
+func (response CreateUser200JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CreateUser201ResponseHeaders struct {
@@ -4565,6 +5925,20 @@ func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409JSONResponse Error
+
+func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5519,6 +6893,12 @@ type StrictServerInterface interface {
 	// ImportBulk Import made-up users
 	// (POST /import/bulk)
 	ImportBulk(ctx context.Context, request ImportBulkRequestObject) (ImportBulkResponseObject, error)
+	// ImportFile Import a file of users
+	// (POST /import/file)
+	ImportFile(ctx context.Context, request ImportFileRequestObject) (ImportFileResponseObject, error)
+	// PreviewFile See how a file would be imported
+	// (POST /import/preview)
+	PreviewFile(ctx context.Context, request PreviewFileRequestObject) (PreviewFileResponseObject, error)
 	// ImportRandomUsers Import users of the RandomUser service
 	// (POST /import/random-users)
 	ImportRandomUsers(ctx context.Context, request ImportRandomUsersRequestObject) (ImportRandomUsersResponseObject, error)
@@ -5537,6 +6917,9 @@ type StrictServerInterface interface {
 	// PauseJob Pause a job
 	// (POST /jobs/{jobId}/pause)
 	PauseJob(ctx context.Context, request PauseJobRequestObject) (PauseJobResponseObject, error)
+	// RejectedRows The rows of a file that were rejected
+	// (GET /jobs/{jobId}/rejected)
+	RejectedRows(ctx context.Context, request RejectedRowsRequestObject) (RejectedRowsResponseObject, error)
 	// ResumeJob Resume a paused job
 	// (POST /jobs/{jobId}/resume)
 	ResumeJob(ctx context.Context, request ResumeJobRequestObject) (ResumeJobResponseObject, error)
@@ -5682,6 +7065,78 @@ func (sh *strictHandler) ImportBulk(ctx echo.Context, params ImportBulkParams) e
 		return err
 	} else if validResponse, ok := response.(ImportBulkResponseObject); ok {
 		return validResponse.VisitImportBulkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ImportFile operation middleware
+func (sh *strictHandler) ImportFile(ctx echo.Context, params ImportFileParams) error {
+	var request ImportFileRequestObject
+
+	request.Params = params
+	request.ContentType = ctx.Request().Header.Get("Content-Type")
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "*/*") {
+		request.Body = ctx.Request().Body
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "multipart/form-data") {
+		if reader, err := ctx.Request().MultipartReader(); err != nil {
+			return err
+		} else {
+			request.MultipartBody = reader
+		}
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportFile(ctx.Request().Context(), request.(ImportFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImportFileResponseObject); ok {
+		return validResponse.VisitImportFileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PreviewFile operation middleware
+func (sh *strictHandler) PreviewFile(ctx echo.Context, params PreviewFileParams) error {
+	var request PreviewFileRequestObject
+
+	request.Params = params
+	request.ContentType = ctx.Request().Header.Get("Content-Type")
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "*/*") {
+		request.Body = ctx.Request().Body
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "multipart/form-data") {
+		if reader, err := ctx.Request().MultipartReader(); err != nil {
+			return err
+		} else {
+			request.MultipartBody = reader
+		}
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewFile(ctx.Request().Context(), request.(PreviewFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PreviewFileResponseObject); ok {
+		return validResponse.VisitPreviewFileResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5842,6 +7297,32 @@ func (sh *strictHandler) PauseJob(ctx echo.Context, jobID JobID, params PauseJob
 	return nil
 }
 
+// RejectedRows operation middleware
+func (sh *strictHandler) RejectedRows(ctx echo.Context, jobID JobID, params RejectedRowsParams) error {
+	var request RejectedRowsRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectedRows(ctx.Request().Context(), request.(RejectedRowsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectedRows")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RejectedRowsResponseObject); ok {
+		return validResponse.VisitRejectedRowsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ResumeJob operation middleware
 func (sh *strictHandler) ResumeJob(ctx echo.Context, jobID JobID, params ResumeJobParams) error {
 	var request ResumeJobRequestObject
@@ -5969,8 +7450,10 @@ func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) err
 }
 
 // CreateUser operation middleware
-func (sh *strictHandler) CreateUser(ctx echo.Context) error {
+func (sh *strictHandler) CreateUser(ctx echo.Context, params CreateUserParams) error {
 	var request CreateUserRequestObject
+
+	request.Params = params
 
 	var body CreateUserJSONRequestBody
 	var err error
@@ -6271,197 +7754,292 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3bctvGtuCvrMHsqcQ7IEVSF8dUpSayLGfLW5a1LTnJcegjNIEm2RbYzaAbohmXpmoezxfM07zNZ8zb",
-	"qfmR+YH5haleq3EhCdKgZGsnOUpVLBIEGn1Z9+tHL1TjiZJcGu11P3ojziKe4MejCza0fyOuw0RMjFDS",
-	"63qHIyaHXMN0xCW/5gmYEYdU8wQixfU+DFQCwfGg8ZKZcBQAkxF+PVWSu2tNz/d0OOJjZkfnH9h4EnPt",
-	"dX/xet7Z2fGH66MPb09aYTtsX1y/fTJ80fO8d75nZhPudT1tEiGH3s2N7x1HfDxRhkvzmk9iNuPR8mwD",
-	"k6Q8wMkCk8BZEgueQMJ/Tbk2kMoIVyA05KOFs8bf+QzGLOK4tveqvzBjmY7tbO3Q1TM7USGjCSzO56cR",
-	"T/JhQejVe7HFJmLrur31XvX1Vqv9ZLfF91jjcbQdNh7327zxJNweNDqDvajNvu3vhLtR9VTOEj7gCZch",
-	"P5hMYlG1RxcjDpP8NjAjZmDKNIyUVGnCo9VznDJhvttuVb/5NTfJ7GBgeFK1DSrmoHmoZKQhlUbEIAwI",
-	"DVOVmBGYZCbkENiQCWlfb89LJHbydtPL0xkLKcb2PNr5HIQ0fMgT78bOYsISNubGgfRBGPKJOZKhiuw0",
-	"l4FbjScJ15prMPyDASXxrKZs5kN/BsPfxARUAr9pE/mQyphrDUHoHgoQA+w6LA4MlcKdE3ZcwirP9yQb",
-	"2ynSPBr5RFZtML3Ivnb/1+9azW8rdtr3PjTGXGs2tFfHqTbQ52Dfo0ENgLtXaHvn4fmPy2t+rhI74TEz",
-	"EOprUDKeNSFI2DSAmLNrriHkcayBabsXM2AJ92E6YibD/hlowxIDU2FGTQj4h5DHAfT5UEh8BAYi5vgr",
-	"MOjPDAeVRDzpyTFLrnBfpyMRjuDIPghXUk01ASFBxJuL541v93Eg+wCEKpVGg6CjibkcmpGPny3BQoKT",
-	"IIlq9mS2/7+mPJkV2x/q60qMTtjU8z1cwPJO240eqkat7U/Y1MIJjWQ33oHIeojLtkoYzePBvv2LBwma",
-	"zTRo1YQDOGPJryk3dvSD60S5BzRkQMgjEFKLiDdXrT2bStUGWEjzfAS7u21AGVNoA1Jpllf/NzWFMZMz",
-	"ZCB6H5iBsdIG2i2/1cL/Ldi9TLXhiV0i1z603Q8IUFqlSWj3W0ZqbAdZvWw7gXWUpIR37Zb9753vEV4Q",
-	"Tdnb8fy15KZ6JxhMkdjJdNznCQwSNYY2GAVPOp3t7ced1vbet7s7jx/vftt6bMd4JhIeZsyjaiVRfkN5",
-	"9hEfsDS2U2U6tEDsTpS+2V2/24EyHdrzxIFufO+54HGkq3nJAH+DKZOGRz4hqtCE9D5wFo5AyZA34fD8",
-	"xy6IyEcg94ENuQ9DLvG2UJiZbwmL4T7wMROxD2PVF7G9UUYgBsD0FY8s6erJgUi0OcVRYpZ9injMcQbu",
-	"w4Fpgp2fMiOekTzddWiHU1YDYCTLELGDg7NjR0rNiI99R5Y0sDjuyX5qCD3tfGhuRHL4h0msIu51ByzW",
-	"vBoe6Y2rCP8vnojsQHbd3rt3vicMH+sypuLvOJbv5av3fC9bfv6079mttC+ye+n5nj1X36P55h9OETo9",
-	"36P9R5DBTSs+HZj6EDRmH45pxu0OIk32LR+AJQmzs0ql+DXl7meLkp9iaLRxJTjy4b0SkkeWkYRqPGaa",
-	"ADQ2PDmwY1SjEW1D5e5v773DJThM3219Vrxv77aKCR7as6lgCtIwuybEHksfQ6b5PmjOIbDzD1aSOXfW",
-	"ldJErGSkpEeLO0HG6XUtObXLy79bmckYntjR//WXf+31PrRa7/76F6+O5DFi19ytstWCcMQSFlrZy0dq",
-	"rVIDp29OitU/czC2QmzvojCCiOhgkPiETyg8FZoXd+AlvWpfCmiuIJkOTd3y+krFnMlV52pnZikhPlQs",
-	"5QiRrZIeEhywKLJsd+MTzbC4+khZxL5335uhGi+cbWd390ucbWd399Nn+wMRkhXYl5OZZRnkJUO69JyP",
-	"7Yc7MS07lD0rN1Y+t5fsg6MMi6dlafsQn5mpVA5XyxNjGmLFuezt3hsFeSnkJ9ei4mjNSmiAVaLQt/e2",
-	"EmRbNWmhn8n/yPucAJGpBCy/ohJ7sa/MqMQkGOgJs/JH8F8CH4JLZ6T4awBjzmRPWlaveXyNGkRPHuSv",
-	"RN3d3mv1u5KAgtecjDK0KmCfSFKo4hjtAJZvIRVjhvWZ5l14OTv/xwk+95Ilgj17CoZd8Z6MuUVP7bQl",
-	"GeW4xcKQW7XHvtoOpa3g8XXAAxgIq0MH//5vgQ9WJAniAKQyEPyf/x74TrWyoAA0tp2LVSzUVD7ye/L8",
-	"HyfCcDCo4tmVA5tYZY6WaYWiA3tQb51eaAX2fCSndiirdKBMJq+FFv2Yl6gDjNkVB6kgEgNnYVitlzl5",
-	"ZiWpg/5skcK12l+EwrXan6Zw5yhQfUbmnUlo1evnchgzGf0+2LfTi6qJu9OaqtUT0r0zYk/fZPReoz7j",
-	"/kxIybXC6nWi7sYDQn3tA73AB/p3UujQOP6N7x0/yxczYWZUrAXl7HpK4z9HXyzZLf/OK2TJl+yKa0j4",
-	"hDMj5BCJR2b+HLFkHHPtlCAkKYuWUXf5is+QiEg95QknslT8+l71LQHoyaCwyTYyo2wXRabAqm2keWWv",
-	"wDF2Op0mvOaDVLNYA0s40q6Ej7ldPo9KxGLRiLZgsV2JOGI8UYlpdFqdvUar02jvWYAqI8l/avy3dx/b",
-	"fmd396YenvRLglBG8g7OD4+PSziDZzNAi3e1WGhF2a+0M1qRuhmyOOYJMTDNpiDMPuy0O2S+zu3sI6bt",
-	"e+SQR6CFJagrd8iZ4T+Hwb16G+zscakvVH8lDr1X/eP1aPSXhA+8rveftwpnxBb9qrdo5JXY8uYN/XrK",
-	"KuxLp8h+WSyM4NpH5rlkMULOtg+p9iFkPrDUh2Hf8bN85y3jR9iUuNt1NHy5QALn1PvUqv4hsxQutVp3",
-	"n46wUtXHO/pJ9gAeZ2T5RHRlp6LRAmD/SfKROA3ne8JeG3+ws7JKhFT2n9/sWdjHjP01tYOm+jbKfae9",
-	"TrlfcWRKokw6VglHg0vqQz+hvQ9HPkTch+jKBzwv4cMgsefhg0ABzweR+DD+4IOMfZDKB/mbD5ZDmcSH",
-	"lOG52aOssgm8GrxQ/WUgeZWpkKhckqwmtCVqfia4EWJ+hVLTPvzceHN+9Lpx/MySxAyo7X1yFWfPMGAT",
-	"iC9tf0NfiUlDTQiYGxNleUjioO+TmIHLPsQVVFMiWt1+sRSkzDjnlaQl34N18toioT1ovGWN31qNJ83L",
-	"7xuW5O7trKK4Q9Vwb3IzX0OG93acRKp9iMQQpdsEmnAJ30PDDnfGhnyFJ8quP5D8gzlME62SIDtxHYuQ",
-	"Q58PFLo75thdqGQk7PMawQ0Nm004VQaMGnLkcfhAMGHD1dIewwnN+bLKcu16uS7fycvGu29qMy27gmKt",
-	"VUvNdsvZA5edRVYcaTXBrgz+/X+AFr9x+L//9r+cxb4LfT5TMiJD6VCBkm4rcLVB5S65n1Zs02TRUJeL",
-	"kq2yYtrKNoy+t5bErTuj07JY1nKSsl13aa24nu96aau1HRa7jd/z/T0Xv620TNo9rV5xe3HJn1cZb7VQ",
-	"GyeXcYVRzrl7A/j69fNDeNzZaT3qOpGwEFHIrw3qmieof+NuwHYLSu6dvdZKuuJefiuP8zlf5d5GtNWc",
-	"R6iO6gKVkeQ34XCkNEYIRFZSVomxRBBjBvqaS7NSYeMLJsXSVHc6VfrAlwfKxrKe8O0a9eFcJeZphdrw",
-	"RudmCP5rymK4ZnHKNQxUHKup5asiWrktNGa1/keOjbIXY4X7otJt4Twid1EIReRDpb9ozuXkLGf0Ptwn",
-	"KzauRFn6tXrFA3aFR50tOvteiKB3WxCOZydbGvDGxxMkkXwVx6/F3Gvpvp+N2btJ357Z39gZ64mSmqMQ",
-	"/ZRFRx8sRtsvoZJWNbUf2WQSC4rS2UKrQ7EgutNK9941i0WEN10OmIidO8wwEePg6Is6ShKV2E1w38sG",
-	"kNuZI97d+B63o3pdO394TQrz3HguYmODYX3Syrp5ZBHHfdnSJuFs7E6aa3NsV7D784sf/9H5l723T7f/",
-	"/o+fHp/svOycOmRMtdfdsazHiDHXho0nXtcrlOuLdqvb2u1ut5rtzvZbe771hF7cRorZWYbXzGQgNEwT",
-	"JYddWDoZZDYW9i9FdDkWWgs5JBqOgqx9dCiuuSwsqjkW3Ph2m0+Evlcgye3uC0AiFdH2vrrm4NwMN37x",
-	"nBOIiqfmZDGhS0EUm0kmdcCuk7nKrTYsJC59GbKQq25pzhJUVv/YgJXBR7Yd9wgiWdDKXa2EdU4W3wW3",
-	"Gn/F+ZPdbYvpmQz/BORlkbaoBPrMhKPLWIyFueQfQs6jAlwsJ7tPWCk83KUzZdJRE83NHBGRIrxy3pbi",
-	"dqGR+DDC8SIaZu5JVkWzMuaM/rw60La9AR1p/zl405jFlmnz6NKefaEw9VWEtnWp4MX5q9MmhcvJQSzC",
-	"2xGb96p/KZW5DJkMeRyzPvrTSyCU7ZR3+Orl2cnRxRGaibIjy99dAUk0JDDU8rJgqGKUpQOsHby8RSNv",
-	"etJP7vWk36v+Vxro7RTri+iCCpEwPnr43DY36a6mc5b1RRRxWeM07zjLAzLMWMx1zhaViKGQFCvno+0V",
-	"j+3w1evzYgkxNyBkFwbZTHHex0i/KVSZFOv6oEgGz65XK3C9DGj0Uooo5lET3mjuBDijIBzx8AqyrS0A",
-	"wTs7On12fPpD/XPOVvUqeaH6q86bGBiKVO5255KPY0vxIiV5E35CGxaZLQKKFkfOiT4xjAZPUomzLaVW",
-	"VLjJVs3YPbVVke2wkGmw7un8vrmUgEYpJ2Dd08tJBLhjdFbPhRR6VAtAapu/P30i6pon+xT9NS2fwJ9z",
-	"o6XVqll8HwQErRaWglDU9Ve6C8K9/hJZRBOOjYaQpRq1jSzoRg1LPuOciCMh+Tufveap/owgspZML2by",
-	"9Hms5FBbArLggu6CKO69vOKzywTnibM+VY72IQP98js/nxLiaDGGGhPJJi+k0D5MYiYkpYUgQfpNm6hr",
-	"CfklyyecLeG5SuX97DtOzkoxOg1HznuWuBwOrcYc5Rwea25BKpNRBnZ6TYcsuV/lOcm99wIt6AJ2ku/U",
-	"7nPmNMesiy5MSvPKNEL4gWN2CpN8ipO/UOqEJUN+P1POJMbYvtIiHJPQhpdPuzBhs1ix6NIodYm/ZrN7",
-	"yeTsVsKkETxxGk7CWThaVEeEfKM5eh+srOd1f/Hq5qrhoPhkkmeKnVNGGIWN21d7Xe/nk7J0eqEU2MVk",
-	"WoWekx5+PoFQyTBNLA2dAb4C3Lyb8JJ9IGmNR/AdtL+A3tq5P4H0VBmQatqF5ROyeBcqFUdqKi9ZaMQ1",
-	"X2CLmJvXyF2i61hSKY0PZ+GAiYyq+nYwpdTlmElLbfMzXAapnRxEdipBZLc2VOwAmTpJ20xSKS2BpaCO",
-	"OOEsmvmWbmFEAjOYVPB5raWd+9RThIZJokKuNUqeVgjFFKt8D1AoHbNZF5YO4vOByRvJrpmI74d3aqMS",
-	"fpkWr/Th15Snc5csUtDFQRrH+1bCCbJDDfV1ACzWCqS6xOBgv9DPNU+uXdSVVJAoNc6CcHtyIGLeLcYh",
-	"4AhAch5pChaCU2VGaIouorby1FHMaSQwpRy/jNGDSk2oxpaj9mQqr6SaSgzSkxArdeWc9dVRfch26Rdg",
-	"MhOZSTYTZinRmQLsPteh63RC7tOXPBLsAl0998YS7RFlEt7Yvh/MbOKiwMsZkl1Ii4le4p2X9s5m5jbb",
-	"QG5apm5oJ8xlG68gUpZiP3fXCuKE8ocVPrLbP48NbOc+LSPzop+dcUn2c4bJLsxvTBN9dW70IjebxD4W",
-	"kcDF4rNETXhiBNd5sN2kdCm3NHwsfO1pirbEmsFs2UF8XHZMZru5fmPO6S7yPGa+0l+KkC/6uXhT4etV",
-	"/fc8NPZN8+YIuwFy9mqA9t06Vgw00H5SpX43vwdWIrzxvcMRD69ec42+6o12ft3WSZfLsWZPM3e4uvJ8",
-	"z1m6a/rBF7Y6Sxugoav2l4B3s+UROi9HlLpsULgSEm3kiN77oA0xHjNS6XAEkk9BSW55L4Yg8mZPNmCn",
-	"1YJgyTwc+BAseBfspSrvgr0+b0guHtZO1gvoTW0IUslSyzSMpVo8cj9sQ5Ab+tylHQgSlRpeoGc+7NyV",
-	"ObXNPbsLwZibkYrwFydfu9/2IJhXS931J8VQJSt1+Q0TlurFawnX6Xj5oklmixdTGanide0OBBVqnPtx",
-	"G4Iltcn9tGu3sIpTuN/3IMBSA/hOzYzQA1G8ttOBoNq+4H7fgyCdDBMW8csMnN0vTyBYFuvtAhfEentp",
-	"SYjDMXYtpM0bbtz1bQiW5CU7zpLEVFy0EpP9lklHAcoMS7hdkuE/yUmeuXs3iIDiGRIvs/+/XVycZYZ5",
-	"IWGqkghl2XXkfrkKxoSrScwrnyOmXEHPSkz542rn0Fcagp8bTjlpHD8LKl9S0Ma1K2x6VaF+JW6/fvsv",
-	"xJgvkdDi6RLHog33iRIWe+dn4f3F2lfS3GcFSKwlvYvlYUr2Loj4hMtIZ8VY7GzsFsxT6zm36OIGHl3z",
-	"ZAZ9FhWezXIazNef9vY+8sthFRg4lYXpr9vr5/ms8IgWouOdoruyKEaed2Df9xlDCclS87Haw+WUkJGK",
-	"IxcdrEgvzBd8O0FrcfFOt1+5eJXAOHWpi8RT6uzCTaWp4OOmiVmbSX6ZqepTeIdqUgWmlKBkMxHF+eQ/",
-	"ehuItQuIT0OskU7nz9O56pvP3WMFzJGeaV/oFJihMKO03wzVeGuMroTRr+7DVsaXtjLPv53V3ziLichu",
-	"sAOV4uTtpMg14mMmlK+bV1kRTDijghlrFC/f44YV9k7fGzg/mn1MpnHsAmMtZyHr6iYO1Zi5J1suMD7X",
-	"N8/INiTkkMJXYGd3y5K0pqOpIarIrl7Pzi4+PUnUkMoX7ez6XsIMP8uwy+vutTvbaKGzu5U/2crZQ34p",
-	"mwtGTXd3On4WNluEyDq378qd29nde1v2+x6fXp69fvXD66Pzcy83GJ8cvP7hCJn2vDxfnEodBunY32Gl",
-	"FvDTaGa12+cHxydHzyp5eflwq2hcrOTQDqGNiGNM/tb7YI8dpiMROy99Eb9jVLyO/v1SYgN2EO/dBuyg",
-	"DHjrd+Y0JUE926EcQKt4icj5LMVNUKa+5atU2YqyrTDlOFRS8zC1Ei0IktxqEPo7av4Zinys8651uu6E",
-	"JUawiuIfWCoE7Yg5rOyTj2nKNKAQHlmZblYW6UrlRxaxsTpGn8bxgaoxMmP4eGLq7mGB2dUl+iY8Cbk0",
-	"+5gQTt52u5485Me+ppyRsjYF52aJdqxbETBXINC3kh+75gkbcocdwkDC5D60iu9Cg9UZNxAT5uhV9Uxy",
-	"e6zLGo14LK4xAZplSU79hLMrYJCkMQbeIFiXEqoZ1WwIzl6dXwBZ84LaU5wnoNVzzMtg1RxVuyyZOrfm",
-	"SQ+fI3ehRNw3IzNfThrzvVRGSvL1uJvRqilHm/tYXbtCIhLs41XI+yljYJ4wgnNdOuol3F+E1xLmLiLV",
-	"HO/xsxyljFTndM8vMcTy2czxg/VWyzzne5EAl9NAWo0nrDE4aDx/9/Hbm0b5684mX9ud6uSRF6p/5gjz",
-	"Rra93KhfS49D++myDjNi+pR/MCWuUKLeRYD9MnT9gIVCpVFZ9mNe18U+hUF8ThpQpZo2Lvk8Y/k5um3I",
-	"8RdgM9uLYjlzc686+DkELZ9/xAxvGDHm80DQ60X2PHu9qNeL3J8L+tOd+9PrNe292zdv/1JroVbUyC0X",
-	"WHOWRUI6flZbXB/x8IqCqbNqYa5OT1nUVFdoZS8Eaany3EdhRkJCWxcZVAmPhC4/7gzcN+9K10q2tgpx",
-	"1c2qJoSWzfgVkLrC7F6ewZ20Jj+bbxW4nC+9PIvX9Bck+LODN+cYR1yOKSbJyV48OD08OrGfPzHX96rf",
-	"PM8mdkcV9T1GI/rehWMq2RLOXx6cnHi+9/Lo2fGbl57v1A7f+/mkzvQuxILN5o6Tqyqd9fr5IWxvbz8B",
-	"IeHNxSEFSo5FHAtXeXlOYvgSuFu9/jmUzfIk6mIrIt/2nssP7XonVNSwKFhZmBSzspVOnaZczu5Szbxy",
-	"BmrXO4hYUQazm5Wh8z1BenieoNr1ns4SfPFcBc2u983OTqf1+MnOntV28wTWrnfk6jctYfq8XlESv0JX",
-	"HLLC0J7XTVzmO6V1byZm8ayE4dL7SvtT8eswr/R3xxJ+oq5cWhxClelr7jhWuCBrWMbW5SbXKK26aUXV",
-	"glxajCjq625gNr/gH1yMk9OghMSIf7ujlJ2A+SZ8KCgCKqt0YiWAhIWmCYf2k4rnSn9dHDxFbScWkpO2",
-	"o4GNFQWdjH37vp5M+MDqXhkrZFg+PauG+2ncvRtqfhaclAoRpgwBCwc5GZ2mY+/dKvzdpEhihtmLhdwW",
-	"SreldroN/Nt+jn8eP6evT+zXTqvzLf15Uq7wtiQwlXF7MdzbXu+rDxYWLLvY3e60i0KKrhghppPMgB6k",
-	"4g97u9vtR93cJ9LZ3cHK7ngvFmz3YW8nC1OyY32PMLS3DX1uppxLMFPVk5EyGvp8JGQEwrjqIOyKS4Ti",
-	"X1NleASxClkME5YY7WM1H0vFfIiEnsRs5ioD29FdiVUUraGfsPCKG92EQ0aR6ld8YnyqUzZhWCldXfPE",
-	"KnKUqZpVjM8JUIblcxVVd9adUqfV875+5De7+5RkS6m13/d6v/Twv3fuEN9983Wv17z1w4/++n3x7Fa3",
-	"Ye9pBB8b2Q1fF7/6zYrf/7r26Uf/dX5yX+AFj/76l9p2ujnmsxwD24+ZvGp6GxZF3ASzlo+pfP9Ba+H+",
-	"2yPul+CpZVZ5b9RmkQWXXrzd+YLvJQq9TOVcTCAWa1cDKE9vH6sCUFEytFaPF2Dpi044F0Xu6WiWnH/J",
-	"kkhDMoyDv094A7HhwpmrMHhHVYYSjZ34U8ukMxd66ew5v/wZFIR3JcuSm2vZmESTxTIQ3ZZP5aK67dbN",
-	"XY1cb1zhmPuycmHdsS9n5sq2qLLdERuWGh3lFnR0KCzUJKuwirvaXetamZCteM40v9SdaJUZztX/cnU+",
-	"ahvlCG9cudHaiEM4csjG/UREy+oLAtuDdPwgHT9Ixw/S8YN0/CAd/8ml43uWdm8wCnSglk+FaiuQNe+9",
-	"6usu6LQ/Figd+TBRMTZM7M/QPS0iPyvNIgyIASagQZ834cCVDMdODhk/yjICMdrTJTwC09j5AtNJ3WGL",
-	"hGqKYfylhq/R5eGqvbayVjzk/yjVgPUBPSHZfXTp5xMqaPYIW2oEeYHBoGivlZVjg/P5ZHFXXV5PKdjB",
-	"Lk8YiESEWVP8g9AGB6UgXwzawkywZcsnCbpwRFUMDgCLOELeIZIEQgaYCVEUR7mSakq178HVPyDcIK5q",
-	"ktSMetJVxxQSLBDQT3Z4wekIp4kwxjJuvOfF+avTLgS7rvOIq4+PTTu+2Q18CFq7AagEgnZA+/W3o4Nn",
-	"gZ0EhQRP7b+WOwc/HF0EWBNgvkKxS9Cbz3LMshPxnVSa5yMGJtxs8WsrNQTZKEqTdNyTdu6YfViWVpzb",
-	"U2hskoozxIjtWKmrUm1VUXymeBiD9uksRmbBUP1GilBF9rztocHp88Oi68R0JAynri1AATkiAYwJR3kl",
-	"u62y/8jXz6gQ5+XxUKqE9WN+eagifnlmtYUu/MYT1ZiKyIxofO2DVgMDo9lkxKX2oS8iQRZyFbsjt8Kf",
-	"uOKPmvBCCckT3ZNfv/mm02od+oB/nz3CG69ZIqj/i+YxD43C2CY2y2S6xTqW9hk9G/dV7CKPsOQ8F0ie",
-	"qb+AVAmcMCOkDz8knF/17IXDWSLiWIS+Ba8znmjBpA9/EzISrjWNei+IJiAJhwOHTXqkphSQJrKoq33X",
-	"UVNTn00kL/ZcALUr3YRzJw32JGaiokaH5+rEYjx6wrusVU529i71OKvEmDWnGeOO0Ipz4MCKcznMCY3x",
-	"VSSB6nQ8ZgmqLRjBon2X5Eo7mOU50ziuFQ96PRXWZzfCWN3Ho/omnu9d2x1DottutppYAllNuGQT4XW9",
-	"7Wa72XIpD6jPlHKG7dchN2tKDg9EzJFoLSLhfAfVostnE35ylMKoUvbxV9oK9FcUQ2khNGuQqt1x9SQ2",
-	"LDDakr4RFGhrL6NyQH1/LJugdo65yutOxJLLPOe5wHCq44wdDlnEseIFtVzE/nsubKmJLZ5fMznkQUGJ",
-	"sLMFNRaajqjgt6sGQjGvbpOa4Mgb3UrrwTfaAejdGB+LLArjZu2GWspHDY/ylkhcRkIOCUisCoq4h1HT",
-	"VK3gOXU8LLcEXpFgWdyy5VrdrMqwLN9JPrsad+btYOvce/5jnduot0HdG11N/Rq3L3RMtk9UmVMSk5eD",
-	"o76fpAg/abdbj1aWGUaAWVnqGzXm7yhovNWo3ZGEUfdfC+44woopI3C6+ORBHnBdasKCyeS0MjXo5mG8",
-	"okgxtxgj1dQvFf0iHLMgXq4aXtGWZXnp9RYnceIVa8JGLNQfM+a6ajX7sN3aydcxVWkcwZCbReF+1YyL",
-	"Bu6bTzvrElMDhfJGcLXvxhaate+mpl21b8+K79a62bXiq39/Udy31v2upWLt+49c8fKat2fdOG/eLdTQ",
-	"7rRaayohYHHpuSoOuYmoLyTDMunLkRblEbDr9J1GWKrGgIVRF232qyz0GJSXvzu3lS9ZWOcN4wtTuJZR",
-	"k01YOOLNrH3ZnZb0oeG6opWX5X3seSLq2WX0igX2vG7PLrHn+b18dXgR19fzbnpyHdIuvBl7dm88dyvg",
-	"ZUJRMV8R+diJkQ2571o7Y5l9qrJPPRPJ4NBLerLtH0QMcNL+9p5P1hyfHDi+c4/4C94Z/6s5f4odZu1a",
-	"VxYB037R1aBUDsXVZUOCXZEmcRBP2UxDgLwGHQbLHU2JD1W2rDgknGo8E3qitMgqDK6qOYCcyin91HSf",
-	"Qvuaq7vwGMPC0RhzOOzT9jS+66EtQ2NLtFYHE6xau9utt81QX1c2/yrNNBcFKjJGSIAPFkrZBehkQcN1",
-	"c/Ou8/bdyPMqpWyUdktsvPkJOP+58VpNG7W60RcbjtaT+ZE/GaSGgNZp7f1BCOftR/iSdO/2o9yOho3T",
-	"2Agr8m1ZlE1ylL89JdzkyUrK5ATQBTk1cLoW01eatDg1AG3VycwXBAyqVvNA3B6I22cibtutnepp47BC",
-	"Z4pFMKc8BFhka4ckyiqxNJc8t4rWLfjEzqefyOt24QN7tR4o1Xi1T7W3P/1UXu0TH9i7nwpndFisKLNl",
-	"MbsLlfVnmhBkEO0IBdlWCnsRnULnSa3Flus93vjebp3Dy0sW4wM1NrVcMBArg+VWvizNERsTxNyHLEEt",
-	"sw8WKreFVatqdn/xyN5GXp2F4o3rzHYmYcIqzEEJmQK0VxLOuIYYmZ2yCceEn/SGPD56YJxlj7KeLZH0",
-	"XfUSKXloX9iTQkOYmtzKTbdLFkM4SuVVYeZjoEd2cAQBSvMlUzsaHfaxNsxWu9maAw8thmT9wx6VGJ3d",
-	"7MljsmDAlMVXJO52c4LgDM4sinBrXdhBRoudlTbmAwMqNU34aaScXc7VMmQS9nbg6ulc4m5PZpm7GIMA",
-	"YyFTw4FpEXEfaAd8MEp1S21WB3wKk5iFnHJnnUUXHQ2H5z8ibaGAjJ32t60mnLt9skufJJxFesS5cZMT",
-	"ZCBkaJNOY+YDg5DHMQy5oa7oDOstB18FuXEEV+y6nwXfwTfQgO8DUElPMtpXfJ3zWLg26UaVLCmaw9fB",
-	"//vf/zN45FNdSbedJUcGVsjDN1wcPPXh8LX9fvKcLs8ZaZyNsyftFIvu7ZY7DhIlDW7A/EIcYiAgUCx+",
-	"5o0ZpiyJ/NyPkbjOFZmJntxNSzwur52o4fD8Rx9On704f3WKo+AHF741ZTOsUUU3BxgXg0BrT2CoVLTa",
-	"NotI/mCcvbNx9sHA9mBgezCwPRjY/jgGtgctsY6WeEFyaVX4llSpDN3uVIqvPozqK3/ZjMrKZMWMbv5c",
-	"WlznHrS4XEx3ZZ2sTgYM+om64hJIN6G4h6z7npK8C4slQqknkhusjfLiXCHzP7RqR7uA3ZfJ2MVnVLSf",
-	"s2iVcjfCwnG/ldS6eQHzB25cbbmN2O5mp+7eUNXYJcb+C7hwDOYgyTZNYq/rbRFvzDdkrnw/lj4U17y0",
-	"8HxlmiIkKwe0m+KaWPTT+ApDE5VeF6eCESrL3S9cMIcrfoS1f5pL8jtFKj61L9pUfHfdfmsIUKWi9X/n",
-	"taRR10i8lsBvaVyNG7G/eIXw1q6BM/OtstA30Kn7WKnMd22amzVdxEdq4GjRpO529LPGYoo2UBsSqH8G",
-	"ZXJ96MYs4o10QnyzhIdYQpXIj0MYqojVoBs/E8YVVbZWod1rvON2yvMfEvs+fd8pMw9I+h8KSUmodY6S",
-	"AiMwdlKEvBptsyLIlSLDidDmhb3hDjiFgVQYYl7EURX132oJFUVJu6qoKmdudLWUfCiVUvKBKin5RaVG",
-	"31Wg9KEoo7Rqmq4oXb1JZpX01kwREweyVAGXH+ADNvaqngAVhy7PIKIobq/baa2sOFmZTFgdI7iiu3W7",
-	"1VoRLxgU2ZdBBmqYRUqm1jxybmEh6AiovZVUUG/FpLO8WZpExRw2tStt3JUTs7LXdp21SNW8LQXclJ7d",
-	"N7W5yMMpKSlF+yD5lGtDTp7VZCZLs1inobxQ/Y2JTQYutanSF4aPNX2Tbw0UGxsMfu9QRDSd4vJdCU/q",
-	"tP4eIeATIJT1yV4pYP40l83hqgvDITVZEXIIzGWKxTzCzCqhYcSSccy1XhYy6bk/M2zObUbz/oS3zQ1h",
-	"NUSxvHX7HwERDku95GsAPqWorfTdH0CQoVMAeG+R2SgjUBIwYYU68BXNPAYqTXJ/9T4EkZI8KPJgHIIU",
-	"STConQny1XPs/0RZk2S3aoIFqYgZhukHyowy3yq2w3VpKzC3sCDPbRSmCQeZHRA9zJjiloUHZHNj2pkM",
-	"e1INBmhTZ+jHZQm5utFqyPQVsCETsgmHrigAXHE+AQa/poKb7D1oYGrCOXcOYWeYt6MGA27CUUDlAtQU",
-	"61r3ZHBkN/ccFdTAmTKr3LovVP+Ijux3QDrQd4JQ0ShiQAonCv7SzelxT9oj7MLHHhVuRk9PncYL6B/K",
-	"R/G6O7s3PXkbdwkB+wPTzGjF2SKntLhExs+GtrjOM1D7FBnBGvGr2eex0djxBvo8VGOuYZBwTqgvjIap",
-	"Sq4sT7V4SVlsqTQidhFI2J+MR+hucVE6ctiEM5Zq4rxUoH6J7fbkqcob9lJ9RqwgzwzQJPKUOuqkwGXk",
-	"wkpKWUkFI6soiV+Bn3ZW/M/M2YvNfmDr94mqdttrc3VCmXX4CEPFsffXlPqBWc6lVNSEY+P67DLCWPQi",
-	"ST5F9IoU1014bUcn1LMXEaOwJ/I89i3hBj7HH1SyPy9W/N4tmwSBcyyjFjaZZLYamV5R/xZSEKUyYCVK",
-	"1yTcioq+6xJdVHCoi2Ymmd0KzUwye8CyByz752GZSaz2RM0ZaiJZKiO1GscOrExY9keQyCYil5bOihYy",
-	"ToYryq1Q0UDXJB60kCEnjdJiVW5Sv+bJfl4ACMXPngyojQ2ViElSbnEyaw1PguA6PHwjI/VPQsPOPaFh",
-	"ueWYPYI+t1uTH4RKygdTxIGzmQatHuTHe8VJewaIOjkerZEmE86i2drYn6InzBdkAsVLKmAQK1OZkUNG",
-	"x03J6NOEwPDx5DISSYApFtgPL2tCS/VxsO3aXIgXjdEs7faXX8S5GvOFNeQlsmgxt4pxCpmESOXK9W1C",
-	"nfKQi2rDYBxD3vnb9Rs0CiMfkbhSj2GpwCjD4i6VPbLLDJU2GsZUgIi54kZUsjZwRVkDohBZdRtMYMG0",
-	"HvtUE35QqLcUBWW/o9KVhRePilgGi+W7SvNF42US8aSL1XtwTkVvOYMpFhGfmJGr3VlK5gnVmAMmXsCY",
-	"M0lmgayclB6JgcFyUglyChwU65pYmJywITGTrLYOpTFRgTeX+VTBSE6EvmUixxkbZhUR60SXsCE/F7/x",
-	"uvdiN+BaMSYqMU9rBbg8EwmlcT1kXfw5sy42I5150fIVIggSjo3kCItLfwiGfUCLy+TdxUg5+o71R53A",
-	"vOBixBpuWHs8b4P4VEWzz3o0WfbXfNFtKynfVAeKfbY3rwIIq0FngX2lZIgsGbxqWHfblqsA5Z0omlWV",
-	"E5gnhQgFQq9OjthiE7F13XahiO27hvpnNeTvI5ytvVsHbHU6sXITj17ySLALu7Z/hrMToRwYHkgFduRy",
-	"zFw0aFnNrIr+/I8R90mtUh8iRB8iRO8WIVqtQBLWUY37Txf0zF34RSPnecSk8qgPQvCDEPwgBP8HEoIJ",
-	"7VcKvwWh+SgoDpSaD1VTGhTaXKHehLPQiGtmeNQEPEVytLjmRZmABzutnWViRKfuZOvNaNHxgGp9VgDM",
-	"zppZC53NbKNzvoPYWMdiaoefj3epwefOEp7bYZ677s1/AEikM18taforDaV3g5MVFWnXF6It1Z518TQU",
-	"XHOLQrRlpabnnZ0df7g++vD2pBW2w/bF9dsnwxeVad1rC9Z+aWK5Llv+1orh2tpcGZKyVeW5qAr5Xd69",
-	"Oc4/YPAcBr+SfDXyboid5HSbZG3BFmNmsXjPmCdDDngPVe1+vP1k71F3LlIAC/ZTNHlexd+HQKZxHAAf",
-	"Tww2upCQNWODgeBx1IRDdGZqjJONxGDAEy4N/ahdKwcSrI0YY6MRbAFXHa9mSK6+Iyv7MgYmaguzWOgD",
-	"d7aBO/vN7cesYbP6g5ClB3HgD2a1QuwFrbCVBeIsemNXU6e0KuxojiaUW5vkhIWibZGQzJoVcUJYDO53",
-	"i/ybWJcfMPUBU79I1ASiSB0Ds9VAtwq1ck0oE0mLphww6LTOoqYkea53Wi0I7N2XQl/iyDxowk7rSVbC",
-	"MPNGpAxFfJM6ShK60JR9+3tPuoztTGsQGg7OjmGgqAFZliiz02oVIflhLIrklqlKrla0gHmdr/h2dOTZ",
-	"H1gd2Kk10bl+ylHW8a44Uc/3sAGa1/Wesggy07TvFfpTrl5kD7iWeAtepjL45WQZT2n35xc//qPzL3tv",
-	"n27//R8/PT7Zedk5dS2SU+117cl7VlTUho0nXtfrtDp7jVangQW8uq3d7nar2e5sv8U+vXcvuputpwT7",
-	"VC+12JV9cCESInKBJJRV3oVrFosIt/iSAnqa90opf+daztOkwpDVZ+FVFfFaiP+ZPyikE1kTLz8LDiKI",
-	"q7BL5CoH9vkr8utY5RiI9W4+iyOdCzmM89p2liDFQhtd7qbjzBa0kOW5uC6PPpUgoIKsiAxZ+y8uo9Iw",
-	"6LZYHiWvooW9f0r386zw2uITzx3MKsmxijAkqQRqiFZ6vBSBdfPu5v8HAAD//w==",
+	"7L3bctvGujD4Kv3jX7tir4AUSR1iU5X6I8tyoiwftCQ5yU7oLTSJJtkW2M2gG6IZW7tqLvcTzNXczWPM",
+	"3a55kXmBeYW/+vu6GyAJUKBkO4elVbVikQT6+J2P74OBnEylYEKroPs+GDMasxT+PDqnI/NvzNQg5VPN",
+	"pQi6weGYihFTZDZmgl2xlOgxI5liKYklU/tkKFMSHQ8bL6gejCNCRQwfX0rB7HfNIAzUYMwm1IzO3tHJ",
+	"NGEq6P4S9IKTk+N3V0fvfn7eGrQH7fOrnx+Pvu8FwZsw0PMpC7qB0ikXo+D6OgyOYzaZSs2EPmXThM5Z",
+	"vLraSKcZi2CxhArCaJpwlpKU/ZoxpUkmYtgBV8SPNpg3/sHmZEJjBnt7K/tLKxbZxKzWDF2+sudyQHEB",
+	"y+v5ccxSPyzhqvostuiUb121t97KvtpqtR/vttgebXwVbw8aX/XbrPF4sD1sdIZ7cZs+6u8MduPypZyk",
+	"bMhSJgbsYDpNeNkZnY8ZmfrHiB5TTWZUkbEUMktZXL3GGeX66+1W+cynTKfzg6FmadkxyIQRxQZSxIpk",
+	"QvOEcE24IjOZ6jHR6ZyLEaEjyoWZ3twXT83izaEXlzPhgk/MfbT9GrjQbMTS4NqsYkpTOmHagvTBYMCm",
+	"+kgMZGyWuQrccjJNmVJMEc3eaSIF3NWMzkPSn5PRb3xKZEp+UzoOSSYSphSJBvalCDDA7MPgwEhKODlu",
+	"xkWsCsJA0IlZIq6j4RdSdcA4kZl2/9evW81HJScdBu8aE6YUHZlvJ5nSpM+ImUcROSTMTqHMk4dnP6zu",
+	"+ZlMzYInVJOBuiJSJPMmiVI6i0jC6BVTZMCSRBGqzFnMCU1ZSGZjqh32z4nSNNVkxvW4SSL2bsCSiPTZ",
+	"iAt4hQx5wuBXQkl/rhmRaczSnpjQ9BLOdTbmgzE5Mi+SSyFnCoEQIeL1+bPGo30YyLxABjITWhGOV5Mw",
+	"MdLjEP42BAsITgokqtkT7vx/zVg6z49/oK5KMTqlsyAMYAOrJ20OeiQbtY4/pTMDJziSOfgxTRXTq4f/",
+	"akgOz36ARX9/9uplF3cbwj/tvZD8yEUsZ6rR7ux2QnJ89qrx6NHu40Z7F16ResxSuGYpGB4tJYMxTelA",
+	"s7RJnslMxOaAEykvDUIhHewrJnSz6mzsUitxvrAic0gT+u453EHQ3WmFBh/dx7bBPq1Zamb5j18OGj/T",
+	"xm+txuPmRbfx5su/BTVB2dysWZvZJu5OMR0SlQ3GBibXHJi5gsKRwUVYXF2P+g5muVYsGe6bf3EJis4V",
+	"UbJJDsgJTX/NmDZzHFyl0r6giKMGLCZcKB6zyoN2SymDRIPyQQj4fzdILJIsPIBMlMDhd3JGJlTMgZOr",
+	"fUI1mUilSbsVtlrwf3PWLzKlWWq2yFRI2vYHwGwls3RgAF/EcmIGqd62WcA6kl6AtnbL/O9NGCCBQuK+",
+	"txOEa+l++UlQMgOuI7JJn6VkmMoJaRMtyeNOZ3v7q05re+/R7s5XX+0+an1lxnjKEj7hpewLsbYLgOLR",
+	"LTTHTA0Di4EBcH07BIz9vFUoqNiED2QihQGNAoo90LT/YSAnE/rBP/Jhyqfswy+9nib/4382elmr1dl7",
+	"0NjqNr7p9X5pRO8b//nmYW1UNFTG79fSaEUE44YOkYRpOIaYj7gmQqbk10xqBueiaT8ksLSQ+LWZH8zy",
+	"4LR5ygZOZio9Fv9A8VhiNqRZYgCDqoGh3RZ/8JO5tbuhD1UDs0oYyKwynZ9mJWLdtxLIRiqz0RglBgA1",
+	"oAlUGcmTT6bS8EiZJXEIxFtpmTJFhCTr0CXGGUv3PKSJYn53fSkTRkUlGU0zw3gJvGQeOppM9fwFo6KE",
+	"GP5oUDqS4mk2TfiAavZ1No2pZhGIB8j+QZ42Y5ArmmSWNsqh1we+UGTIWRJ3SXTJ2DQy7JwqZOoAE9Eg",
+	"YTSNAFHsI0X0qOTeLF94Gek0IwVhAIPf7fLNSGahONR1GDwz+1HlEjTsVZEZFZrFIYonXKGoExJGB2Mi",
+	"xYA1kXLwOASOEhI6YiEZMQGPDbieh0acMmjDJpQnIZnIPk8YwgwfEqouGRCYnhjyVOmXMEpC3V8xSxis",
+	"wP5xoJvErA9kBSvoqa7lcbBk4KugwaGIRw5Ojq0AqcdsEnpEp0nSE/1MIy8068G14VWxd9NExsyDZdnV",
+	"4YxVhO2XgMdmILPv4M2bMOCaTVTxbuF3GCsM/O6DMHDb92+HgTlKM5E5yyAMzM2GAa7X//ESWEEQBnj+",
+	"QDHg0PK/DnR9GJrQd8e44nYHOJT75AegaUrNqjLBf82Y/dlg5k1iPB5cAY5C8lZywYC5AF1VCKAJe2ZZ",
+	"5aqcvzkvsmy3DM1QhhbxWwUk2f4zRanIHPhVKs1JJerd3bBwoK5CgvOEBP9rZwmJmcRgKMxi9w9wUIqi",
+	"uRQJhNmBtQH5voznIbDtKZPThDXJK/PclOoxkDzUNajSZm5465JNq4/NLaOKg4OU1TRHuChBd3Z314nQ",
+	"/9HrvWu13vy9HsMe0yuGEk5ndzfn2yoEiU1mmrx8/dyemmbpwYhV8V5EntKtbO/hDqwwttv6qKJZe7eV",
+	"L/DQYHSJ3C40NZgANNeIsAOq2D5RjJHIrD+qlEQthSi9oUSKGAWswvUYifcTXE+71br5ep5aylRh4urm",
+	"YGopF4ryIRL+GVcsfwL1xjUCqKWBH13mwK0cAYkuRVGEAxrHRjPa+EYd7S+/UhrTb+zn5kBO/kCo9y2y",
+	"nwrs88xplQi/oMDNnrGJ+eNOZNYMZe7KjuXX9oK+s5Rh+baMRDCCd+YyE6NqGXaCQ1Tcy97uZ6MgL7i4",
+	"cS8yidfsBAeo0lYffbadlDO5cloYOlsZSExW7HTmM+q/MSqrIH2pxwXRghI1pUZqjf4tCkl0YQ36f4/I",
+	"hFHRE0ZAVCy5AmtbTxz4KcHObZ41PLUg1sJ3VrIdGa2pjyRpIJMEbOZOhYippn2qWJe8mJ/98zm894Km",
+	"nD59QjS9ZD2B+qaylkURe9yigwETWsHUZihl+P6DiEVkyEWsSPTf/xWFxAiyURIRITWJ/t//IwqtGdKA",
+	"gtVlzVq4VkTOxMOwJ87++ZxrRjSYQ83OCQVpALdpROkDc1E/Wxvqd3KWj2QtQ1KxGCV5ccUV7ycFhVqR",
+	"Cb1kRiGM+dBa46u1ILFOvqAxJf35MoVrtT8JhWu1b6ZwZyCGf0Tm7eT68v0zMUqoiP8Y7NvL4zUl7Nym",
+	"gTL2RhL3JxK1wbZlxjcbSuWkwosE4rIXsB3ZAZJqRuhng0umUfCOXrw+Oz86vTh+cfLq9Pzi2emrFxHq",
+	"OwYWlGY0xqGMaN4kB0lCBjRJDJoY6KBJApMAIqZr8MQQ0Eo46bQ6e1sGhwVLjTjeHP22AjOdnU8DNJ2d",
+	"dVDzHXiMTuVsrc/gp+dnP3WNIgfKfU7jUznLNXhDW7OJULczR3rXVX6CS8JfAcIa6pJPGxJWSpPGVBpm",
+	"l1qpsa6QePzUI4sBqHwpoP3Xsxv/Pibjgg/5H6xEV3lBL5kiKZsyqs3xm8txrugxTScJU9Y0Ayxr2Utt",
+	"v75kc2BSQs1YypDt5b++lX0DGj0R5f7xhnOQd+G0o5BQgfYgNwWMsdPpNMkpG2aKJorQlAFvTNmEme2z",
+	"uIBkyw7NJe95JcKhGbRh8K7R6jTae0sm7F/+R+M/37xvh53d3evaZmkvaDuWenB2eHxcwC64myFEH5QT",
+	"LmuvRAeiRRogNiggKTojXO+TnXYHUcbHPIypMvOIEYuJ4oZhV56QDYn4GMEP5cdgVo9bFc94wsq87ka+",
+	"kUOi2BVLaWLIhDfZ5k5aKRDG0NG6D0AwWzEIc6FYqqMmiYDkRHVoCceFlWkyMIi15N2NiSEFlHh15qHv",
+	"Zb+SpLyV/eP1VOVvKRsG3eB/buVxMlv4q9rCkSuJx+vX+GspLXji3N5g2iMUaDbKpx66ChYqI00nKaPx",
+	"/OYLAfG61oVcLqOqvQ2nSPM7eh9hHNAswPn4gk5L7Be9rNXaHsAxwJ+si98g28KvohCsniDSgw0UT202",
+	"lsrxN3BFSU2Gjsk5ry2oNlbNmKVSjAyE75OSeX3Eg7eOE5pIYaSLgomfQgSPmdhbzkMrrXqVw/INQ5C5",
+	"QL8ZLBLN+FGfp3oMDhWndYy4m5eOlg3qCJLlmvW02pgOh98FEXugnU2lYCzvnmUpjLNgai/KPiAwFx2M",
+	"PP4Ao37wxvcPbrQPZqgPRtP7ALL5BzpiH/w+P6AR40PR7m4/fJiOX2aTh931olRuW++01tnWKwCxDoyF",
+	"OfnzNBEunMfeGVPqckEgW/DdgFfH7945eAo+E+t6AKR4d8reskGpcc/75YFUT+gcokvs46TPhrIQTjak",
+	"PLHqcKSlvDAvXriHoy6hVpCxnuopS42eDHaPnAd8oWCuJvkxJx89QYmRI8b2wQmCMdUGX5Qm7bDValWL",
+	"4JPCDqu4326rFYRBu/Vvyz7tB60Pv7Qbj9/80mo8fvO+Fba/un74YeHL//Wh3Wo9/Lf6buwlsU4OYcfO",
+	"fw8/Fc7GBZqYtV2Hwcsy38pLihIv19zoL4YKrAREgFVgn2QqJAMaEpqFZNS3tgAvVRgyD3KXAEmijk9N",
+	"UF1NAzKD8ANqtMMsCINRH6+o1LkGT/RT9wKIKrHh1vGlWYoCn5v5T+pHYjhcGHDz3eSdWZXhG0Ka//xm",
+	"GKt5TZtfMzNopm7jTuu0b4HygMcpmRgMMYQ6C0k/xbMfjEMSs5DElyGB++IhGabmPkLCwTgWEp6GZPIu",
+	"JCIJiZAhEb+FxOhpOg1JRuHezFWWeeFeDb+X/RK9zZnfwTCPqMSVwdzQISAKnV+AxWmf/NR4fXZ02jh+",
+	"alibk1DMc6KKnztxZhPx5Y7qWy7mwLYPYQflUjbubj/fCpAqWHOl2OzPYJ2ta1mJKISafdMw6sTeTpU2",
+	"MZINO5Nd+RoVY2/HWvOUDXJRBsCa5IJ8QxpwArk4ViZ9UzMUBE+h5GAkPpRggD4sC3qhE2Iu2bxLIivf",
+	"YZCpEXSMEh8SI8oDe/Bjo0iyTyJzmxGZUh/UZp6SVyzd74nIBXQMbDx3LnRKDO9wLyg6V/tGyk+S/Glw",
+	"JfnHvCokpN4nEbKcyPIpP3U1gyiIsRWWMNx8wRjmvzCbNIQFtgMkKklAoDdz3016xTlCYqYICc5giEUC",
+	"Iq2d4ToMTuiIVQQ6G7CPBHunD7NUyTRyiK4SPmCWf4dLGvxAipib9xUGeaYxS5vkpdREyxFaepDHT+mo",
+	"2kBKh8shZAum4Fa9WM2LjSM1/V7LtupOy0o/qzEKqZyQVpOYnZH//j+J4r8x8v/91/9t4xC7pM/mUsSo",
+	"GI0kkcIeBew2Kj0l+1PFMU2Xfdse5lpFX07LHRh+bq1YkO5MRVctTS1rXDb7LuwV9vM1iq/5aaMI6873",
+	"jP9W6cw3Z1q+4/bylj+u/6rVauH6Uia0V8qr2MQXwBktffQSb4rB4VyhvWJMVUgmRraOqy/YTbfIGL15",
+	"MMvArlgE/1bjMW0MDxrP3rx/dN0oftzZ5GO7c72BTOrYKGZslOjJNtsiIg9Onx2Srzo7rYddawXMrVKY",
+	"VgJUHgVaAy1ku0UKQb17rUp2aye/VcLHGavKLgGyphiLwcOlclKHcTDk0FyywNB9NpWpueka1gszYtVS",
+	"dzplJuBPj7SNVdPwozUW4zOZ6icl1qHXyns22a8ZTTDGUpGhTBLD6ueEV0K8wjErGGlcZKJxdRxdafyc",
+	"Dc27E1ONK7ToZf0ZEihgPjgno01VkjT8tXzHQ3oJV+0tjfZzrpnd0d5oxgOBIB/wOgxeTxNJ4yoax2Pn",
+	"JxNcjVlMMnh8WQ8oc4VV3DoO8Gchcga+19P/WhpBLWfQR9MQ7KJvryFcmxWrqRSKgeb9hMZH7wy9Mx8G",
+	"UmiGuRl0itIwl2IL3Lz5hvDJ2Mx8RRMew0MXQ8oTG7WqKU9gcDBeHaWpTM0h2M9Fj/Pt/L9vrsOAmVGD",
+	"rlk/OUUP0sJ4Np1sg2FDtMt3fdojg3PZUjpldGJvmil9bHaw+9P3P/yz8+97Pz/Z/sc/f/zq+c6LzktL",
+	"qjIVdHeM4KL5hClNJ9OgG+TepvN2q9va7W63mu3O9s/mfutpynCMmFC4Cq/Oh8YVmpe7ZOVmgBUbynDB",
+	"44sJV8o7X0H7Na+O+BUTeQiLx4Lr0Byzc+hsDCRCXlwKORMXaOlcBhH7rEtPCzI9bDwy1B+etslCHfcZ",
+	"AclHLsjgOvQf+zQNrt+EPq0Jz0dIwTCY2uXSBGFQYMwY02BRHCOha8CXKNhoO869DUG5Zqs244I1wPlg",
+	"7d5o3LNBM0uwhk7JrWnKrjib/QWAbRnSZEr6VA/GF3ALF+zdgLGYxfvW3gCOExCoMQoMRocsiy7+c2F+",
+	"cyHReEqEJsoaCrjqCfSreD3WJ76ghNQlmUAoxIsP/WefzpeJlNGY9s0a+nLSD0mfxhcIGCHx1mx71/hN",
+	"QtMRC3tCMBarC5jpAnexBPX4BXOv43nEFxM6bfaExbDnXH1WMuxDCZfIsJDIKvvyihEbOWnQzL1nFdb8",
+	"rQVdmatC6t5mmmMdwt4p+sC4gK2v4hNI9VuK0RRsyH9ubHIU2B3HZwQRlyp518CUOjcLc5FbjV9x/5aq",
+	"UjUXg38dmurAxciKnxNW8qD9wp1SYamJYe5FIiL44NLywvxx6z+n1vPtndsLb9IymuXEXwhRrgNt2xvQ",
+	"kfZfQ/qb0MQwPxZfmLvPDTZGp7Mc+PuzVy8RfmQ8P+cTJrM69OaOm3gpbVGGYb6eAZ1grAUlEy4yzbpu",
+	"nxca1wWm1jEgwtBKDJgRBTnmYpjwwe1o5VvZvxBSXwyoGLAkMRLBIga4iw4OX704eX50fgQKpYM4P3cJ",
+	"IuCQhIKRzMXW5KOswF/t0itbOPKmgPr4swLqW9n/QhGcPXciUbAncR1CVK095iY+1fQpdVJD6OinB8bz",
+	"gkAKjvdyu0jXfg+QAgE/WCBkmtABM5TIplsD40LHFA5nxMMu/HflVbAT49Q9YSBkZU4HmvCWlRzN8ZxL",
+	"+dyIop/leLzhGz3bBnWhXIrwlwcMqUumdA5H5CXldShrtqFeC3pFOaLcJ98KpL9fZPmUIfk1Y9nCVwRq",
+	"CJgvh1mS7GPA98IDnozizRuShVHhOYCDgRyLEOTAJVhPPHAh6M+Onx+dRQ9BS4B0FxwWj8jM3CSYEO9O",
+	"2NnaouVSId6H27VRvtYH5V9AH2ihyBZUSWp472HZUdqntwoFleA8n8m0z+OYiU9/WQfokTMigQ0clikf",
+	"cYHZ6CHEWgBBPXx1elbwUDNNuOiaa8GVAqwdA25iCSQWb8YkMMChG9QqiFVkATgpVipicZO8VszaXrQk",
+	"gzEbXBJH9HISHZwcvXx6/PLb+hTY7epV+r3sV2GwJU5GV7OP2/SlJDGiVCwFcxCH/pioEFMI8d1QRiHN",
+	"BKy2AE0lId83QVVJFbWlCmbr3vbPLZQaaxRqja17e7U4GZwY3tUzaxr/aNBd60YgPMKGNxRv4K950EKz",
+	"VNDkcxAQcMcYCoJFhAw/5Xb6CxDemuRYKzKgmQIa7RIU5aiQ/+DFq6aNqz5lmWKfRy5ZqRDYZ4kUI2UI",
+	"yFI6RZfw/FkwPKWwTlj1S2lp3+fhs0ul5iwthmIeSLIdVwwND+UCy80BQfpN6bhrCPkF9Qt2W/i95EGM",
+	"lnNGSiUnDBQWlii2KqJZZPEBNc9Qof4s0OJCuiBY35yzSwCBgKoumRbW5UxN5FsGVe+oYDNY/OeVLJ0q",
+	"CtJiikJlm7x4UiZL2tW9oGJ+KzVPc5Za00nK6GC8bOfg4rViEHZitLCg+0tQtwYmDApvpl5gOsNKk1iY",
+	"xUwddIOfnhf1xnMpidmMM1eoBenhp+dkIMUgSw0NnROYgth1N8kL+g71KBaTr0n7ExjEOp9PVXwpNRFy",
+	"1iWrNwS1kKRMYjkTF3Sg+RVrfjRp1gIT+kPV7WAqj3n3d7gKUjseRHZKQWS3NlTsEPRSohkrzYQwBHYx",
+	"hFNI1NOohgSWj+vo7HxOCwJXZJrKAVMKJE8jhEJmgj8DEEondN4lKxfx8cDkD6+jyiGJ3KUO1FWEjjKn",
+	"WYa5xqpYeuXDZkkq5cRlD/UEmimiReCICDi6MDnA6/KzPAPRl6SFWqkIpliWzTF6IjM9kBMGPjvrg4OE",
+	"UwHRxC6hpDRDNcSgV9Bq84J2KJtxvVJA+WNquq+FyqYYFwb2FgjS+NSXf4ij55JTodQhiEjCltXskixf",
+	"38WExZxe6PkUeWRh6S/ML59n7Z6bj8EXjsIprIyYlaEEVaxVun4PYL14LYYfWyNby4SMgIrWLVdUEE2B",
+	"mH4HNhZrBMz8ypoutmgDCXWVj4Crx0uRQc4OzLKe2e9yNgCSns88/GhujJ3PaR1eMroqazFDKdv6lrpk",
+	"8WCaENBkR8+rayN80BhFW5qcpHLKUs2Z8mlM08JX3qazGq1WM03IXcT71egtd5rrD+YMn7oO8yC6ihKP",
+	"iXeTWDMMFRYIm8Wolg3Wf10MYvslT+DBJeW7y0MUZd/lHSwam8yhi/mrIbgF69iowK93o8HkzeK6jbwP",
+	"Ba3Z4PKUKQix3Oi2112XsFWN1tyji+KUl+bAUZ97c6ujdgV0cOiy80WE2Wx7SEJW8wNdLY5LLsCbASRl",
+	"nyiNYoUeQ+lYwWZECoaZnoZRN3uiQXZaLRKteBWjkERLTmnzVZlT2ny/6H/MX1ZWko/8THnIDzy1ELlT",
+	"/MbG7uBXLnoHliAnfVyKi+Axn5ZjeNx3oE/msy8H85jHlsJ53Fc+oMdNNqFTn1BNQQpXEk4dTvtQxjZl",
+	"+63s43xts3SaGQFIQ/pRbBeyTSJvtLZf7ZAolZkuOI78IS58s2CCcF+MqboQMj/UJe+V+W7RKWUn3SXR",
+	"hOmxxGetkml/2zOnULTN2O8fkWjJWWt/eJwvruBdLa55SjO1/F3KVDZZ/VKn8+UvMxHLwjoe+33mDLqw",
+	"+YH11JqvYpf+dWHO03xDJ30+ymSmzDXjgO0OiUqsJvbHbRKtWCnsT7vmlsukG/v7HomgYwBsQlHN1ZDn",
+	"++h0SFRuzrO/75ktjVIaswtHX+wvj0m0qkWb3S1p0Qvo4XQmGGPXoMSindR+v02iFfXEjLOioORfGgXF",
+	"4g4oIw7qFlxqEcjtKxS4oEffKGM8tc9ukF7BHKld5brfnZ+fOLc1F1BfHfTJdYLAaocLW9a17D0U10q4",
+	"TkFce18d+fGFItFPDWsgaBw/jUonyTnY2h02g7I8q4IcuP74z/mErTC6/O2CXIEHHiK/ys8udPVR8r1X",
+	"csanOUisZZAlabDeExuzKROxco1WzGrMESzy1IWYp+UDPIL81z6N87ClYlmlBzeHcj0MizGTkHfgUuPX",
+	"nfUzvyq4oqWMdBdavX6EhDl1ojamWCtWZaEIX0RgQSK9ewIUmmHflweWWAvDWCaxzfmUaPTxJ3k72X75",
+	"VK3hrnLzMiWTzNZwRF5Z5xSuS+2A7zetILapsoF26JsQGseuoZj4vk3KxrEgJBRaXPG4KiwhLz+nmEBj",
+	"h867L91Sr1mhGgWM2UyotsGH74MNlL8lIohDrNGnFrdhYxKbz+xrOZqg3ctMaNX8EdfjrN8cyMnWBFyb",
+	"41/tH1uOcW+5EMdrG2pziMkYtzyFcoJaKIOk6SUTZGgUDMygLAa0QD2AGBzdpZxKlJaWPbAUkmtlK2wt",
+	"lr0sGapM33pTChaODN6Ck9hSkwbusfCTlqTPQqObD2lqjdLmV8ADpW1XriWlLW/PtHIcC5kw70vQ3qfG",
+	"VB1ZXpZxM/biwaSEEC5k2bwvE9cKzWtWfh36kqQrP7lUnJLGdbVqTAartcGvK+78xObb3HTrRQPdRolK",
+	"LmbZVTOzmUovbJHw6srgYdCX/W+CN4X0prOxZMSlzudvbj8K3tTKetpfn/UUBqmc4aqZC+4GX6ZgsK1U",
+	"zoDrZDasHLfUXVn5tVkyy8PDrUXTKMfuFJZPpSS7YDl5CqxAuJZtu5aOX8s1RHxXItQSTiA5GsrUN9Ci",
+	"AmWGhF+Wy+e/FwZa+KyNhM40ZW//Vi284puaTpWe0OfFZwerN592Z+PDPpWz1ZNeZuUugbV4/mGeJ1yE",
+	"lxw47KrLGNB3jCaoAm7AjUtNkrezRK4xQTrDbl36mDKKTWvWOAzCgGmaR0QYioDGGfOayJLE1gQw0ibG",
+	"X2wScplQ+2bL1kzx5OUEvcdGugQjJdnZ3TL42LQMeQCeKIvnO7vw9jSVI+zXt7MbBinV7MSJ6EF3r93Z",
+	"3nGlfvybLa+8+q/cWqBgRHenE7qKAXl1ABsYWnlyO7t7PxcjQ49fXpycvvr29OjsLPAhJc8PTr89Clap",
+	"YX4rddT30DX9WsEwKJUMopztGgYxUFraJq2riOrtnmUEYG5Eo2cHx8+PnpZSlSKUlGlciUQ9QWmeJCBz",
+	"qn1i4IfMxl4hyXOQtEzWaWO/FJRSM0jwZgPltI62/b3s2+qzGwybI8b6wV9maEx1N+gRqLr4g/Y5GUgs",
+	"sWiXka+xPhzUCh9Iodgg0/zKvKZsDq7V92AkbnVv26rA03Is0Zj6ZqqxtKml4P/HKaDaKRnRqWqSg4Ki",
+	"UCxEaKbtLrdMOjk9Ojk4PX75bUgoidM5STNRU9O+o7fPkZcKwQL0Wnv4NRe0ziFlwyVuuv1X9rENQKtY",
+	"lqjKqlJd/EgKF7OsbqugwxI0p8k6MuMJxD7GMIJ5AegNUZrOK8SD6ZiWmag86HatJpoyGodGYRtyEQP0",
+	"mh3u+78wO3CCZvtmoYSLB78gDLB/gPm7tpC1zGvKi+/gPkOCXc6p1mwy1SsYmCOYWWxsLsbgHRZOx3vD",
+	"1KrIwlJUEyxzzlfePNtWKN0HPdyW42MiT2drkh+BClPfmdafmqMVEF0BrZNF6EqOgdEndE9AJdhgsSrY",
+	"2jJo1ytMet3hEmp7gIdECkKvWEpHzHIPrklKxT5p5Z/BeJEpZhtozqr2V9vmtyA3lC/UR07Zeq5GQL+C",
+	"svvU1aHrp4xeEkrSDMMDgLYWyvhT7EQTnbw6OycYDRJtuMTXabKul/wihcgbcNCULVqAVivMVjk9bjgW",
+	"34WyiA8OYroLV5aDndErleYTqpkrbWk06ppnoWx5sTqP+mpRa4o+WamhNtUoSIibyQKf1C4sDMlZT8Kd",
+	"QDFjENo3kVe2t5Mg5vUKk83aqBRfcAvWugI0KyR2GdkK5G2ZYCzInaGr8ZaL0MWLWJDQ1sfKOOlvMxNj",
+	"MeoHwgYMVaU6p55OrFJ07kJ8wfmAOJcJzRPsCX1pQz0NzyNcr9ogYbia8P2nt1d+dFPJJiaRyigjZ9b4",
+	"iF4zNaad3T3rLVgqvfbmfVXRsWpvzzFoVFBHz8pFyLGxvwFXYPgGxcy1WvaNSj9CdBrCqN9VYaEVKIcl",
+	"3n7HKnTfy/6JFe43CuLyEaO1YB8C5VaBfkzVS/ZOl7RMMlDoC/BUtBPnQktXvdb3lTBvQS6u1bRloY3f",
+	"Akf/Jb/YDbXppTt3Z5FvZ2HtZRe/wACL9x9TzRqauxpcDgh6vdjcZ68X93qx/ecc/+ku/NPrNc2z29c/",
+	"/63WRg0F98EP12HwKlfnNvUz9dlgoXuwbZNAlCRDmkJtVQg0s8ZslU1ca+G8y4CXqFFmsnqz1axklsSo",
+	"81sV3bZaWOUUWJa6rNbqE1wkVlXdTMIsGawg1tYV0S75dFo21o9G9Cg4HqG0+UL3GqxVLlM46EyxPKVS",
+	"zhZaFI2pWmiFVXNpmbBJEquLO6McFDZIp4AITN8Q3fvUsclczamgUHjJRIe2UdTtB1/CTQ8J+aTFneYX",
+	"UrjnMoRd9HT8tb3SBffdKnN1o9hqu16vNyIehMXmoULbthl7IXRoaWLPOm4Ia6mIS7arXHNftjvgBpfF",
+	"KoKofhzPfb1/pESFNjP7uHV/W/iAkLq2bHgqZ5WBUuhWLNdtuaG7Iy5qE7OydonmVi0N9n1wa1M052+t",
+	"4bqCil/Ll2lWZPdoBwvdJay5WFc8bFMmVSRceJlQIN334Uwn2GsG2tzq/KZzF8IiuCyaRYs6hG3Fvuoz",
+	"cK29VwVyX2a67NeR74C98hOvq/X74tWlgULFrktVKQYVcUQr13TKaMyFNc7Vj11gg8uFCqquxXHRryQv",
+	"IS2jWOvU13jnhkWRtspDGVIWc1V83WZEXL8pfFcI7i3xTdlV1ZR0i3kfJchckadRXMGdXKShW28Z8ngq",
+	"c7uMjRKILeVsByu8i/ZllvdLycuebhqlnCRoTLaNx75QvoEchaA+JgYMTZ++wo4N5zPvAM+6OQxrKeC3",
+	"7CDPVm7R1cEJl/yeJwevz6ByWrGKGnoMzJcHLw+Pnpu/b7j0t7LfPHM3fMdQu7dQ5SUMzq0VzW3h7MXB",
+	"8+dBGLw4enr8+kUQWmdtGPz0vM7yzvmS4n/HxZVJM6fPDsn29vZjc+Ovzw/RmTXhScLRSr7IBj+FMlW+",
+	"/wUdqhZvKpA9gPXtPcczgudSxBLrUGPFypyfwec8CKEqxmmBlwQHMQ1y/hE8YxMKTl6O0Qs5UwiezFOY",
+	"eJEVBF/u7HRaXz3e2Wu1oAedZQTBke0hfn13rui3WmYIKOx7M7vy3Xmtw40XeGT27Gpb4H5/zrygDK1p",
+	"ZuFi3UqbWiwswB9PWCipml9RGbk0GAFxwpumQpyzd7Z2hHWH2Vah5kTRaQgFOY0ELGzZPvD+DqTQRs9o",
+	"kkPzl0wWGomfHzwBHmGETvRNKUInEpP5J6GZrydSNsyU7cAG/EWzd9q1Hb0Zd++Gmh8FJ4UEhClCwNJF",
+	"Ql/R4E0V/uY+zd0bGx05zF5oDN9a6QSfmeU24N/2M/jnq2f48bH52Gl1HuE/j4tdTlcsWEXcXi6jZb7v",
+	"y3cGFgy72N3utL2Ab1tPYJm+OcEXsVvQ3u52+2HXK6ud3Z08t/71+bPGo5Ds7RT7iX4DMLS3TfpMzxgT",
+	"RM9kT8RSK9JnY/TX23ZboNYbKP41k5rFJJEDmpApTbUKoSuioWIhibmaJnRuYwyhfyhGl4Ktk/RTOrhk",
+	"WjXJIcUKYJdsqkPsZV6wDpD+nGBpcaYQYD0B8hGthUZnuzvrbqnT6gUPHobN7j5WRcda6N/0er/04H9v",
+	"7CW++fJBr9e89csP//5N/u5Wt2GeaUTvG+6BB/mvYbPk97+vffvh/1pc3CeY4OHf/1Y7rGSB+ayWdegn",
+	"VFw2F2+pvb4b3YaYtXpNxecPWkvP3x5xPwVPLbLKz0ZtlllwYeLtziecFyn0KpWzpl9hLe7F5e1Do5RC",
+	"k+bJEix90gV7UeQzXc1KElO6ItKgDGPh74aspkyxtHlCNbRluKMqkzlzlxF/avnYFgqtWAfbL38FBeFN",
+	"wdVn11r07uFioW9HtxVi/8Vuu3V9V6/ja9tp7HO5HaGR56fzO7ojKguGhOrD3l/ig48gOmypyWeJV8o2",
+	"w6zIGS0Ex+RRTTf7XnK/qM0Kso1ZantJEW8MLm6COIgjh3TST3m8qr4AsN1Lx/fS8b10fC8d30vH99Lx",
+	"X1w6/szS7jUU4BjKEi/zJK8E+1b2VZeorD/hIB2FZCqTBLzZGPXM49A1o+Ga8CEU9iR91iQHtpe+hOZI",
+	"lh+5SqtQaMNFmVLVE4YVac5cq3WeYhM4io6kB+DysO3TWyjnhAT9H4Wm6iEBT4h7Dr/66Tl2oHvY7Ime",
+	"iHzP1aiYIoodKsnZYhFuLI0HLkssCgvNRmKMsSHsHVcaBsXCLeAMh6CeVcsnCrrkCKvDHxDoeGtYJ50w",
+	"7QJoKIGqXLlL7FLIGXjlBLF15RE3kKvqNNPjnrABHlwQAwT4kxmeM7zCWcq1ZtBKkgtozNQl0W4Ez0U6",
+	"zVgUwmTRl7tRSKLWLsQuRe0Iz+u7o4OnUV6DY2b+a7hz9O3ReQS11hdb/tvCp4vVY13VV5gTmxG9h0js",
+	"6y12ZaSGyI0iFUrHPWHWjk0wC9KK9R9zA0YxgxVCuEAi5WUhmIrnf2P2ggb7tMtoWDJUvxZ8IGNz3xBX",
+	"8PLZYV5EZDbmmhFspYLeSZ4SqPMD8op7jIsrrng/YQX7NXnwFDs3XxyPhExpP2EXhzJmFydGW+iS31gq",
+	"GzMe6zGOr0Ki5FCT8Xw6ZkKFpM9jjhZymaiF5PKHTfK95IKlqicevP6y02odhgT+ffoQHryiKYdKQUSx",
+	"hA20hEQVOncy3XJrX/OOmk/6ZqI8VMiWiD04Ozw+hhqxz6nmIiTfpoxd9swXh/OUJwkfQLDuCUsVpyIk",
+	"33ERcxiTTeRbjjQBSDg5sNikxnLmem7aq9gnCVBaRbCDn1mXuRcC2pVqkjMrDfYEVPgFjQ7u1YrFyrb6",
+	"mqBn2Wl85pk8hhia07rKehM4EZ91iMAB6UMe5rjCsEGQQFU2mdAU1BaI4lehy13D3dr60ThOHwORwOsp",
+	"IadQc51A2QYgyUEYXJkTA6LbbraaLcjTmzJBpzzoBtvNdrNly1iBPlOoxWw+jsqqEvge9dg7iKoVJAzh",
+	"2AGHQR+GhvZ0rprkR0sptCxUdf5CGYH+EqPJDITazEmt7HX1BLUpb2OqsFih7V0rYlQObJMmG+1dUHnt",
+	"jRhy6WtJ5xiO0ZVmFIPr0EnAvNYTEKxm8zSaJDoeNk6pGLEop0RH53RENEsSZQYGILZdFjDB1x5Sk1jy",
+	"ho/ifmBGMwDODcnAwKJcLDpQvpD0M+1BzJYaQiAxKijgHuSaYxV4m67rCb6qLG2aP7L1DPWdqtqmxSfR",
+	"Z1fjyUObvVDr2bMf6jz2aohB4/UePARWW+dxLO7qalbDG2XmlFT7XN4ZFUYvBUX4cbvdeljZeR0AJqjq",
+	"sg4a89eYat9qrMr0lT3hofaiAXdMLyhfMgBnMQ7YJ+ahGIKVrnFncthdCM9xLasEI0LOwkIzJd8ITTGh",
+	"K/ftcGVh6/U2J2DhJXsyXwOOI8kp2c0+2W7tLAVdjpheFu6rVvxSCoYNRzZfNiyuHgolmqWgkdV++pDr",
+	"ef2nz0CnqP2465Zc6+EX2IK5/vN5N+Zaz3+Lam/t54/AQlP78afWPn79JgxSpqZSKDThdVqtNXXPod/+",
+	"Qol2byLqc2EYdVkIWXEESNe60wgrtdehWtOyzb7KQg/RjX7u5TDr3MK6EmZdXMKViJt0Sgdj1pxiJaK7",
+	"beldQ8Qr2wre9wIe98w2evkGe0G3Z7bYC8Ke3x18CfvrBdcoN1Uh7dLMkDa38dqNgOeEony9PA4NCQnp",
+	"iIVotQkHXM9DUO1DMCGGaHDopT3RDg9iSmDR4fZeiNacEB04oXWPhEvemfCLBX+KGWbtXiubKylIIuHx",
+	"Um8R2+8KCHZZkmMyo3NFIuA14DAocDNrnEI+9Kbs1FxTiKdcTaXirnNbVbVv4FQu1Vkb3oShfc1KLkq1",
+	"poPxBDL7zdvmNr7ugS1DNTqtzl6rA2VpWrvbrZ+bA3XVC9av1IsC5SkaRuFcahEWYVIKvWSi/HzWpmua",
+	"uYHnlUrZIO0W2HjzBjj/qXEqZ42KVPQlF06eIiQTjJUswYjKzBozW6e19ychnLcf4VPSvduPcjsaNskS",
+	"zY3It2VQNvUof3tKuMmbpZTJCqBLcmpkdS2qLhVqcXJIlFEnnS+IUFK2m3vidk/cPhJx227trKkebIsK",
+	"mRNbUB4iaKmzgxJlmVjqJc+tJzRGvR3f2Ln5Dd+lB17Yq/VCoXemeau9ffNbvosivLD3mdt0u6Y6BrO7",
+	"pLTRQJNEDqItoUDbSm4vwlvoPK612WIfvesw2K1zeb4VLLxQ41CLjdigD5C38rkKMTZTOiSuSIezD+Yq",
+	"t4FVo2p2fwnQ3oZenaWmeOvMdjql3CjMUQGZIrBXLmdfY1Y0OUb8xBl8fPRQL9TCNEQytOmrQrCBmbAn",
+	"uCKDTHsrNz4uaEIG40xc5mY+StQYus8bEMDyUWhqB6PDPtT732o3WwvgofgIrX9QGAuis5s9cYwWDDKj",
+	"ySWKu11PEKzBmcYxHO3YFdFCWmyttAkbaiIz3SQ/jqW1y9kecVSQvR1y+WShClNPuDJMEINAJlxkmhGq",
+	"eMxCgicQEi1lt1BMaMhm2IAdKx1Ziy44Gg7PfgDaggEZO+1HrSY5s+dktj5NGY3VmDFtF8fRQEjBJp0l",
+	"NCSUDFiSkBEDLplA7t2IRF9E3jgCO1Y2FOhr8iVpkG8iItOeoHiuMJ31WJAhONe0LFhSFCMPov////m/",
+	"oochNo2xx1lwZEA/LJjh/OBJSA5Pzefnz/DrBSONtXH2hFmiTfuXM2G44zCVQsMBLG7EIgYAAsbiO2/M",
+	"KKOprXeFlZ6U/8mG7PfEKo/zjd0UOTz7ISQvn35/9uoljAJ/2PCtGZ1DMxJ8OIK4GABacwMjKeNq2ywg",
+	"+b1x9s7G2XsD272B7d7Adm9g+/MY2O61xDpa4jnKpWXhW0JmYmBPp1R8Dcm4vvLnVlRUJktWdP3X0uI6",
+	"n0GL82K6rWFtdDJCST+Vl0wQ1E0w7oE6d6KAprSLveCa5LViTuZvg7y40CD6T63a4Smw2Jf8ZnNshs5o",
+	"XKXcjaHc/m8FtW5RwPyWaVuRfyO2u9mt2xlKrv0ggb72sHEI5kDJNkuToBtsIW/0B7LQFh26TvErVti4",
+	"35nCCMnSAc2hYETMVj9LLiE0Uap1cSoQoYJ9he2LVM3FwAZz2FK1UPO0uSK/Y6TiEzPRpuK7uf7jp3UE",
+	"qEIz8H+wWtLoScqG9WQ5pHE1Hjxj5cJbuwbOTDAAxTa8Bt9Ap+5rhQa7tWmu7R+Ir9TA0WeuO+kt6WeN",
+	"zfyDzU+hz+WmBOr3oEx48hD01MimyDcLeAjd65D8WIRxLQOqMc3ZRbVrpv4gGmRpQhrn1pZkqPdDIOja",
+	"Wf6hn2aEhZhye74RFxsx1ZS4qC8o2C0F28+7bFtzSmJI57xLqOgJ2/H8Qd6oDaejC62owfJSKFQNNAZG",
+	"hHZ80rXqB1b1IDL/RA+b5PDsB5cLE3OasIF2doKwJyjaCUCyD12rnpAcXKXSLOCn52c/hSSbmtE7LfLt",
+	"E0ORMEAP2hZjaovtLW+kP2iYb/vlm3+F1FBkHCMKC8sechGrnpAZBEsnUl5yMXLVFc2u93Nb6fl8ymx4",
+	"7LKoF4H9S9E5hksCX0r4ZW7vAcOJddhYegGMC+oL5aZKf/e2XH3XGpmO3k3ZQHdJu9VqGH7ERWaWQgYJ",
+	"d933ZFI0eCoIf+Vgh2N5GTLCMYw7Zd7E81b2C10zqKUlRMgZebDTeRyS3db2w5BEtiNr08NGITQbq+yX",
+	"9/rD2unWhklhd2hohIr+1vgW0zmc0IGrXQxmunzZEIL+AAr95wW+H2It+fL6/eSBr9T/sElOfdn8herp",
+	"KDrYYuZmjXA4HKZXEu2jeQjyUlC0ezHah3VC0NdSDwHyWsSSYykMOGgsh40bK9hVDUba2or7PTGzX9ka",
+	"i7b1AR5Pbh8ubEeRgVRaFQLNwB1EnsmUQGNibPLtu6BGW3g7ynevNgCUKdJutnriwVjrqepubelMNbnc",
+	"mqZSy4FMgDBia+YGvv/QGwpF4cLLjHiOv90iwPKPIQS8xt3VWsezVE5qWn3YBqY2Vt+a+dTXqq4j39jq",
+	"3jUe/Q7UcmyadePDL+i0zmM1r+pVXry1FiwIALYaTx5Npnr+glGh6m3q3akrbVrnIrCzUh1Q9A1anloZ",
+	"EgS0JzKeLykhf9/6+11CF7xwsDjIRiVYE1Z33sVyAklZAbhrfO4PLzJbgLqNvFzHrAHUYMG08ajGsmQ8",
+	"P8em+/hODakZSdlr3yO/tkRvVrjo296tI0L7Tvjwvrn7P7FGYPagblQLcoF5WTGA8OtFzWCa9yWtUA7A",
+	"UQlSQVRUJyJ0YYYLwlKqNHnBn6AjMMwlGOVKTjfJAYqYLiA/kWLEUqtXUI2R7T2xFCIQLpRUXq0URq20",
+	"DH9asRSGU7bhejJfeimyDaG+hvw2SG8hSjZtshhXZJZKMcrzRbDFjK92iY7qnVYrfwLcrV4xgY5W4CEd",
+	"Up7AU6EXRnN5Fk6y2MDXzdUTS318S+QaW0D3Ews298LHvfDx+YSP0nwYp5SW4PFSBBokiEDqbJ4f4lq/",
+	"FR0JMeZdehljtXZMWaoINBqSKYGX7gWlj2ihLrbILjFT+wL7QIYxvghbKN+LUPFdpaHfRVY5Ywwcf66l",
+	"vavO7qwX66UW7GzWQPnmI3kQ8m5pVW6EU3jidsFAf0pvws3PvTRc+d7p8C/kdEDDoWW7OUaASZsPWLkb",
+	"Av6scoE+58pw/zvhVBnfzxv41WJBeU/CMtZvwydtbfiQFErDhwQrw4d5P9LQdpINSV4WvmqZtqtgvUW6",
+	"VohrlgiFUFzpE1vvJCQ/Pa9cAAjM5dJRp1XZDrW0OFp5zjNqTDY4GRwzbaIlabdaFfJelFeTi7zjh46Y",
+	"dTFUCXoQ2Fz7KJ3AWS7p2TqAuIiSNWwaJ7eZOOQ6uZV57HEVcggVcpq3pYCb0rPPTW3OfXo4FtlRIRFs",
+	"xpRGK0M1mXEeknURF9/L/sbEJtdPalKlTwwfVcFsb2X/1kCxcQDUHx2KkKZjnRHbg9V3N70ZhLawbFW1",
+	"gPnjQnUa6yojh/BWAq5cW/kqYTFYhLgiY5pOEqbUqpCJ7/2VYXPhMJqfT3jbPLCvhih2KMUw4YM/BzlF",
+	"2KoN+FhyqzIX6YBEDp0iAs/mldpETKTAbnHYmi/vIjeUWerzb/ZJFEvBoryuj0WQvKgPaGc87zUph1gF",
+	"DuPwmsSAFASayCHpSz128StvZT90ZXjIwsYiX6uN6yY5cHGNYLUFS7ELFXBro8qGQPaEHA4hRphCXgpN",
+	"MXUHoiCpusTOtE1yaIuckkvGpoSSXzPOtJsHAuaa5Mw1zrSBxtAfcsj0YBxh+VM5g67qPREdmcM9AwU1",
+	"soESZZbg72X/CK/sD0A6IBYcoKKR57TlQeHwS9fT454wV9gl73vYeRsi11vtx7sttkcbX8Xbg8ZX/TZr",
+	"PB5sDxud4V7cpo/6O4PdGOLd/ShBd2f3uiduE/6NwH7PNB2tOFnmlAaXMGKpAd3AmAO1m8jIlGZqTdzZ",
+	"sVZEJRD6A3FUZJgy2/OLawXBOIanGrzEqlzYYhwjyCAchMUQPm6zDsWoSU5oppDzwuSrbLcnXkoykDKJ",
+	"sXDgiAvVRQqAi/AOnbey/4UyZMGmyRWqLOWMrNj8H2cs9dSYX/7KnD0/7Hu2/jlRFbsH1+TqxfbHFXy9",
+	"GGqJUW0K4wlnLGVQXdwleNrO+oiuNoNUj9mERBepnEUhiS4SLhj8MZAx/gGt/mwU44XVuqMumTiGiFNC",
+	"me+8OX/CiJbLzmdgt7ayaDT1HiSMh5PKvHfl+vFiXFyx6S65IZsa5Yw8nRobWf/owv4xmi4TkMCLPZpd",
+	"VVKsre/D+rBjtg0BhMKHbIqCw3aLxBhZt0ItnJvNvPTpKUaFVci6jUrNQsFAXQWhz8bBTzZhrXZ56zKz",
+	"y0BdQcAsDnWLJNPNyF95OZe62W2Yv0ZHLDQQHwK4hwDrIQJ66EC8l/YEjek34fZe2Ao7YZ/GF/i2zYHL",
+	"K+ixhvnG1cO/XT6bgVbfCUCmsa+Z7N2kd89w087UsGFim8OMRh0R7y+e75bmHVA/W7rbquT6yauDYNiv",
+	"K/0AypnPA1CL5bS75mcoGDI0TNsnDNgKukLaYG/z1JiqCyEvEKTvs/FKs/H+cNl2N3iFHfXKY7pKmGqF",
+	"a3hJ1DHawTrVg4wkU0QKrFeOhTWkjJvkWEM1akUoKicQ9CXYDJh+LJlqklMzOmoZ5ktYIooDC4pGCWM3",
+	"q7q3Pv91FYA/uhMXIXBBO66lOOh0Xo1Mr0Qy95XaDbmKpWCIEFZMhzjGQvH9umim0/mt0Eyn83ssu8ey",
+	"3w/LdDo3DMzIf3WRLBOxrMaxgyRZDL1A6xSPbUVxTCabyCvmzFXLOila42OiuBgw1IANVvnogSuW7vve",
+	"LWBp64nILEow7O6RZszg5JRRbZASBTiPh+RHrAZmWPIXNiXO5ZD5xgn5ajAdzJWCgmQ814ChDKVfi1j+",
+	"Thjd+UwYvQ+mlbz7SJ+ZU/Z3KtPiHefVwGzg+r3V7XOit7mDQhrlepcy5DivrQBxCtXRmFKfsghEPkkJ",
+	"DEJ/IsjQMEBlGTO6ypok0mwyvYh5ionGY3rFLGlzGZwQmL1Q6APHQOsg5ImrKAS7l9PlXDeAZuFCPv0+",
+	"z+SELW3T91LC/d6qGMaAChJL77W4TU0MmxS7Svmjk1dn55H1VBAqCD4JvkibNks2yJp1XlVF2DvNhDJL",
+	"I4OUwSJD/1fDPGbfCXsGdyZcYL8g28eG4772SfTq5Pz41cuzyPdTsVERU6Ot5uX8IBlY2UqRXJDoPFON",
+	"F/Rd44z/xqImORC4IZu/Y+4lxNYx0RkTELLso8G+lWRKB5d0xEiEz2Mzqu+sR9WZsJHSdUmhqVeIE5+6",
+	"g+kS6KxjvsfI6ga2c4sWk3++ULZN5gP32FM2ZKl/GEXfngC7ks1N5kPXcMS984JpGlNN7eCRs4xFOaLo",
+	"+dScxvlCp5tOq50vx1ZKMEf4XCKOwPth0UHW8/HhYeHKBb5mV3NkbpEpOxv0ty2WdJ5S9Km7Lm4GfQup",
+	"9dC+a9EoD827FjPL8F7A0qGQdMCJynQCZDNJbO56F7Kpoiua8Bi2dIEkxtyLobIXPL6YcKW4GEUh2Wl3",
+	"SDRNIZKAF58mD1wHFNs5CTaTqYfmnW0STencrP9CS3kBABmFPbHb2rZE6iLLqb6ZWcgLKIgZLXd3emLQ",
+	"EWMBEIzsrQRo2NZjGQP+G+QNwsCiSFBE9a337iyvS7C+2HaocGWvhkPFdJQbEREoqROpQhKdHJwffheR",
+	"BwulI7qkSFEljPKlHGjmnPQF+LdzPOwJOp1CWASYmlBkswTAxVF0Wjs5YBr1bWmQkERPj54fnR9Fi+UH",
+	"4KEmscQNkeGnxnfn5ycGR8Yybry6YmnKYxA+e2IIlUclUFplwFhICziGcHiUUM4/xdIvLPfJPCIUu0lB",
+	"1QdbChcqD1NbCbcArgYkdxzE51ZJA36tx/77gRVdIvIAUpPgPmJJsKaFgRK0MBUwF53aKNNZaLWUqidc",
+	"gQ2zE4wswcMBeDBQ3HpEIvv0hcbUkYg8mGGF3JQb4dB2zAWY3yVRlud9XExYzOkF0BgorlEP7peEbvAX",
+	"QUNJ7y5yoBwUk4mMylBauzvLeFySiLTAYL+VYJ0zm78ZzczpBGEAoB+EAYKc+aIM/VzWSLkPNEmIpyqO",
+	"YkmwzgOZ9NZsLTVNutiJzggUWAVjgoVUqO03h13EI9sn2+aZuoZjgFBQadm81SSFHWOP76+xm3AeiIx9",
+	"haPljoqF9UL8VRqztAsN1XxlDsyD0VgBh01tNmpPFPSygZxAdttIkgmjAiMbXIc/NeZDDR3+bKGVvOpI",
+	"01DVESqJLjsXU4Gx56YtIFSi1T3n6pa1dU/oyDWprZVhOGJGyKj77MGwZgLpmUz1k1o5Ok95ipVT7gvh",
+	"/jUL4W6mpGA//PII/3NHODZS6g0u/Sm05wPcnBMyl2sU4GdoCV0ecw3kUeY50RGh2Ed4kSYuOtKRQfqW",
+	"lgOqmKtWbhudPvQlCRZqk0GNAjbUhCZGbHgQqUs+jR6GPQEl2p2uAz1DgfhC39/JVM+hkllsFoh1zGRu",
+	"Jde2GL4mDwz7TaKH+66wmuXshcL45EGEnq/oIVjNwU/cE7OxhO2wRDHU2pgiBf3aGpJ0fiJGWCijwtio",
+	"1EDkxmR4ITV9bTr03VDFFUhfzFU24sX1J0bSdTWDrTmTLoFMmLeSFXK2by9+BWyX4jBcp5WyBdnHtmx7",
+	"xcBpfWUxD17UVKA5VgdobNEp37pq27zYdlVggU3m/OQHanQHl3z7JziWumQZt3w7Q+vjTx9ocIZNGOyp",
+	"LJE+UOcLIPu1pUNdEruvLsybQLxcgyea+hBe5w7EZr/OUgjysxEwdbcn6KTPR5nM1MUlmxvidLs2N5sl",
+	"v78wOtCnzX5fk4kB1NaeeQnf8xrKQqp60TFUlpr+r5GUDnkQ9+nr9+nrd0xfL/fTINYpaCF/c/d0n18E",
+	"r0Wr6XzYi/5evb1Xb+/V238h9RbRvlKtzQnNe+7s/uZCyikNyGUDKkgfugwMNL+iUNoXbhFDo/D92Mtw",
+	"O62dVWKEt34rHe94iI3VSwBmZ82quXIr2+ie7yIv1whMMMMvJuPV4HMnBT/TM3Az/SkgEe+8WtIMK+MR",
+	"7gYnFe3/13f9LzT6t8l+6CS5Rdf/ojbXC05Ojt9dHb37+Xlr0B60z69+fjz6vjSnoDwjBdb+6YnlOjPD",
+	"rTXitY1QHZLSql6o4Ku409yb4/w9Bi9g8CvBqpF3Q+zE2LYpYEtJ4h90QJiwdARu/8GYPDh9dki+2n68",
+	"97C7ENuLls7FiL2QRCJLkggMn5xBlIqcYp1CAqlQTXII4YcKkvhjPhyylAmNP66aKSEuIKFKlyfTapSr",
+	"78jKPo2p8gRnWOqqBifbgJP98vZj/qGsn5+ZNPzlxIE/l9UKsBfStRzOQtBjNXXKyhIFFmhCoa1vTliw",
+	"FAB6UJolkf3Q/+UPi/x/TD/FPab+C2GqRZE6BmajgW7lauWa5IOCu8ul+Fits+CnBBcXBPFhvJ66gJFZ",
+	"1IR4KV/iFd0wGQURX2eWkrgwKuhn0xO2nKTTGrgiByfHZCiTBEsEYPTZTquV1wvBOFBbeWcm00suRuXp",
+	"QW7Ht6MjT//E6sBOrYX6HHfzZAzhXQs3GoQBA49SN3hCY+JM02GQ609evXAvQLhYd9m9VgQ/T5bhlnZ/",
+	"+v6Hf3b+fe/nJ9v/+OePXz3fedF5adQ8rNLZNTcfGFFRaTqZBt2g0+rsNVqdBnRL7bZ2u9utZruz/bNB",
+	"qbvnMHt1qQD72Jw+PxXvw+exDRHDAhJdshLU2vyslPIPruU8SUsMWX06uCwjXksx9IsXBXTCxv0GoQuw",
+	"R4grsUt4lSOVmWaq0CesbAzAerue5ZHOuBglvpGwIUgJV9qFoU+ahThJ2MjqWtA9oUIfausjQbR0BdAK",
+	"w4DbonIUF1uDlhb1BRRssdkWeYEPyJ1eHcO3PV1+gblOuctvPLNwD32+ZmNJ0kzYBnmF1wuZENdvrv93",
+	"AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

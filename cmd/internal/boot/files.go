@@ -1,0 +1,11 @@
+package boot
+
+import "github.com/musterhq/muster/internal/fileimport"
+
+// FileImport returns what reads the files of jobs; nil when there is no place for files.
+func (s *Stack) FileImport() *fileimport.Files {
+	if s.Files == nil {
+		return nil
+	}
+	return &fileimport.Files{Store: s.Files, TempDir: s.Config.TempDir, ChunkRows: s.Config.ChunkRows}
+}

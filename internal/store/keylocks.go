@@ -1,0 +1,118 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/musterhq/muster/internal/columns"
+)
+
+// keysPerStatement is how many keys one statement locks or looks for. MariaDB turns longer lists into a temporary table.
+const keysPerStatement = 500
+
+// keyLocks returns the locks of the rows' e-mail addresses, in the one order in which everybody takes them. ADR 24 says why
+// they are rows of a table.
+func keyLocks(rows []columns.Row) [][]byte {
+	locks := make([][]byte, 0, len(rows))
+	for i := range rows {
+		if key := emailKey(rows[i].User.Email); key != "" {
+			sum := sha256.Sum256([]byte("email:" + key))
+			locks = append(locks, sum[:16])
+		}
+	}
+	slices.SortFunc(locks, bytes.Compare)
+	return slices.CompactFunc(locks, bytes.Equal)
+}
+
+// lockKeys keeps other transactions from locking these until the end of this one. Not INSERT alone: that would first share the
+// lock of a row that is there, and two who share it would wait for each other.
+func lockKeys(ctx context.Context, tx *sqlx.Tx, locks [][]byte) error {
+	for part := range slices.Chunk(locks, keysPerStatement) {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO key_locks (lock_key) VALUES `+lists("(?)", len(part))+`
+			ON DUPLICATE KEY UPDATE lock_key = VALUES(lock_key)`, anys(part)...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlockKeys removes the rows of the locks; the locks last until the end of the transaction all the same.
+func unlockKeys(ctx context.Context, tx *sqlx.Tx, locks [][]byte) error {
+	for part := range slices.Chunk(locks, keysPerStatement) {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM key_locks WHERE lock_key IN (`+lists("?", len(part))+`)`, anys(part)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func anys[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}
+
+// find returns the users whom the rows are about, by their keys, at most two for each. Deleted users are none. If rows may
+// change them, nobody else can until the end of tx.
+func (s *Store) find(ctx context.Context, tx *sqlx.Tx, st *strategy, rows []columns.Row) (map[string][]*known, error) {
+	there := make(map[string][]*known, len(rows))
+	wanted := make([]any, 0, len(rows))
+	for i := range rows {
+		key := keyOf(&rows[i], st.options.Key)
+		if _, repeated := there[key]; key == "" || repeated {
+			continue
+		}
+		there[key] = nil
+		if st.options.Key == columns.KeyID {
+			wanted = append(wanted, rows[i].ID)
+		} else {
+			wanted = append(wanted, key)
+		}
+	}
+	for part := range slices.Chunk(wanted, keysPerStatement) {
+		if err := s.findKeys(ctx, tx, st, part, there); err != nil {
+			return nil, err
+		}
+	}
+	return there, nil
+}
+
+// findKeys adds to there the users with one of these keys.
+func (s *Store) findKeys(ctx context.Context, tx *sqlx.Tx, st *strategy, keys []any, there map[string][]*known) error {
+	rows, err := tx.QueryxContext(ctx, s.findSQL(st, len(keys)), keys...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() { // one by one, since a million users may share an address
+		var row userRow
+		if err := rows.StructScan(&row); err != nil {
+			return err
+		}
+		key := keyOf(&columns.Row{ID: row.ID, User: row.User}, st.options.Key)
+		if found, asked := there[key]; asked && len(found) < 2 {
+			there[key] = append(found, &known{user: row.user()})
+		}
+	}
+	return rows.Err()
+}
+
+func (s *Store) findSQL(st *strategy, keys int) string {
+	by, column := s.dialect.search.Index("ix_users_email"), s.dialect.search.Column("email")
+	if st.options.Key == columns.KeyID {
+		by, column = "", "id"
+	}
+	query := selectUsers + by + ` WHERE ` + column + ` IN (` + lists("?", keys) + `) AND deleted = FALSE`
+	if st.changes() {
+		query += s.dialect.forUpdate
+	}
+	return query
+}

@@ -1,0 +1,9 @@
+-- +goose Up
+-- Locks of keys of users, such as an e-mail address, also of users who are not there yet. Each row is written and deleted
+-- by one transaction, so nobody ever sees any.
+CREATE TABLE IF NOT EXISTS key_locks (
+  lock_key BINARY(16) NOT NULL PRIMARY KEY
+) ENGINE=InnoDB;
+
+-- +goose Down
+DROP TABLE key_locks;
