@@ -48,7 +48,7 @@ func TestUsersOverTwoAPIs(t *testing.T) {
 func create(t testing.TB, c *client.ClientWithResponses) *client.User {
 	t.Helper()
 	city := "Ło\u0301dz\u0301\u200b" // stored as "Łódź"
-	r, err := c.CreateUserWithResponse(t.Context(), client.CreateUserJSONRequestBody{
+	r, err := c.CreateUserWithResponse(t.Context(), nil, client.CreateUserJSONRequestBody{
 		FirstName: "Ada 👩", Email: "ada@example.com", Age: 36, Gender: "Female", City: &city,
 	})
 	if err != nil || r.JSON201 == nil {
