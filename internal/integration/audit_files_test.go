@@ -46,11 +46,7 @@ func (s *stack) preload(api *proc, files ...*sampleFile) (jobs []fileJob) {
 	for i, f := range files {
 		jobs = append(jobs, api.importFile(fmt.Sprintf("before%d", i), f, strategy{onDuplicate: job.DuplicateInsert}, f.text))
 	}
-	for _, b := range jobs {
-		if end := api.follow(b.id, b.owner, 2*time.Minute); end.Status != "COMPLETED" {
-			s.t.Fatal(end.RawResponse)
-		}
-	}
+	api.complete(jobs...)
 	w.signal(syscall.SIGTERM)
 	w.waitExit(10 * time.Second)
 	return jobs

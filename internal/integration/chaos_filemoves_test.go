@@ -146,7 +146,7 @@ func (x *movedFiles) whilePreparing(files map[string]*sampleFile) {
 	})
 	x.move(missing, job.MoveRetry)
 	x.move(paused, job.MoveResume)
-	x.complete(missing, paused)
+	x.api.complete(missing, paused)
 	x.untilUndone(undone)
 }
 
@@ -159,15 +159,6 @@ func (x *movedFiles) inBucket(fn func(files *filestore.Store) error) {
 	}
 	if err != nil {
 		x.t.Fatal(err)
-	}
-}
-
-func (x *movedFiles) complete(jobs ...fileJob) {
-	x.t.Helper()
-	for _, f := range jobs {
-		if end := x.api.follow(f.id, f.owner, time.Minute); end.Status != "COMPLETED" {
-			x.t.Fatal(end.RawResponse)
-		}
 	}
 }
 
@@ -194,7 +185,7 @@ func (x *movedFiles) whileImporting(files map[string]*sampleFile) {
 	x.bucket.slow(0)
 	x.bucket.hold(nil)
 	whole := x.submit("whole2", files["whole2"], job.Completed)
-	x.complete(whole)
+	x.api.complete(whole)
 	for i, f := range []fileJob{paused, cancelled} {
 		if j := x.job(f.id); j.Processed != before[i] || j.Processed+j.Rejected >= int64(len(f.file.rows)) {
 			t.Errorf("row %d of job %s appeared after it was stopped, at %d", j.Processed, f.id, before[i])
@@ -203,7 +194,7 @@ func (x *movedFiles) whileImporting(files map[string]*sampleFile) {
 	x.move(cancelled, job.MoveUndo)
 	x.move(whole, job.MoveUndo)
 	x.move(paused, job.MoveResume)
-	x.complete(paused)
+	x.api.complete(paused)
 	x.untilUndone(cancelled)
 	x.untilUndone(whole)
 }
@@ -222,5 +213,5 @@ func (x *movedFiles) deadWhileImporting(f *sampleFile) {
 		x.t.Fatalf("three workers died over a chunk: %s", end.RawResponse)
 	}
 	x.move(dead, job.MoveRetry)
-	x.complete(dead)
+	x.api.complete(dead)
 }

@@ -63,11 +63,7 @@ func fileKills(s *stack, kills int, deaths []string, rows, smaller int) string {
 		s.start("worker", "MUSTER_WORKER_CONCURRENCY=1", "MUSTER_CHAOS_CRASH="+at).waitExit(time.Minute)
 	}
 	s.killInMidImport(api, kills, under)
-	for _, f := range under {
-		if end := api.follow(f.id, f.owner, 5*time.Minute); end.Status != "COMPLETED" {
-			t.Fatal(end.RawResponse)
-		}
-	}
+	api.complete(under...)
 	s.auditFiles(api, append(jobs, under...)...)
 	return fmt.Sprintf("%d kills, %d rows exact", kills+len(deaths), rows+2*smaller)
 }

@@ -20,70 +20,79 @@ import (
 func TestChaosFR4BucketTrouble(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "F-R4", "a bucket away, full, slow", s, func(s *stack) string {
-			return bucketTrouble(s, bucketTroubles[:rounds(1, len(bucketTroubles))])
+			return bucketTroubles(s, troubles[:rounds(1, len(troubles))])
 		})
 		control(t, "F-R4", s, "file-trouble-is-failure", `is FAILED while the file store`, func(s *stack) string {
-			return bucketTrouble(s, bucketTroubles[:1])
+			return bucketTroubles(s, troubles[:1])
 		})
 	})
 }
 
-var bucketTroubles = []struct {
-	status int // 0: it is slow
+// trouble is how a bucket does not serve.
+type trouble struct {
+	status int // of all answers; 0: they come too late
 	code   string
 	waits  job.WaitReason
 	says   string // to who sends a file
-}{
+}
+
+var troubles = []trouble{
 	{http.StatusServiceUnavailable, "ServiceUnavailable", job.WaitFilesDown, "files_unavailable"},
 	{http.StatusInsufficientStorage, "XMinioStorageFull", job.WaitFilesFull, "no_space"},
 	{0, "", job.WaitSourceSlow, ""},
 }
 
-func bucketTrouble(s *stack, troubles []struct {
-	status int
-	code   string
-	waits  job.WaitReason
-	says   string
-},
-) string {
-	t := s.t
-	b := newBucket(t)
-	s.env = append(s.env, noCooldown, "MUSTER_FILES="+b.url, "MUSTER_CHUNK_ROWS=200", "MUSTER_BATCH_ROWS=100", "MUSTER_WORKER_CONCURRENCY=1", "MUSTER_LEASE=10s")
+func bucketTroubles(s *stack, list []trouble) string {
+	b := newBucket(s.t)
+	s.env = append(s.env, noCooldown, "MUSTER_FILES="+b.url, "MUSTER_CHUNK_ROWS=500", "MUSTER_BATCH_ROWS=50", "MUSTER_WORKER_CONCURRENCY=1",
+		"MUSTER_LEASE=10s")
 	api := s.api()
 	s.workers(1)
-	y := strategy{onDuplicate: job.DuplicateSkip}
-	var done []fileJob
-	for i, trouble := range troubles {
-		send := func(phase string) fileJob {
-			f := newFile(chaosSeed(t), mix{set: fmt.Sprint(phase, i), n: 4000, bad: 1, again: 5, step: 1})
-			return api.importFile(fmt.Sprint(phase, i), f, y, f.text)
-		}
-		importing := send("importing")
-		api.untilMoves(importing)
-		b.hold(reads)
-		eventually(t, time.Minute, "the worker is at its next chunk", func() bool { return b.waiting() > 0 })
-		preparing := send("preparing")
-		b.fail(trouble.status, trouble.code)
-		if trouble.status == 0 {
-			b.slow(11 * time.Second)
-		}
-		b.hold(nil)
-		s.untilWaits(importing, trouble.waits)
-		if trouble.status != 0 {
-			s.untilWaits(preparing, trouble.waits)
-			api.refusesFiles(trouble.says)
-		}
-		b.fail(0, "")
-		b.slow(0)
-		for _, f := range []fileJob{importing, preparing} {
-			if end := api.follow(f.id, f.owner, time.Minute); end.Status != "COMPLETED" {
-				t.Fatal(end.RawResponse)
-			}
-			done = append(done, f)
+	var jobs []fileJob
+	for i, x := range list {
+		jobs = append(jobs, s.bucketTrouble(api, b, x, i)...)
+	}
+	s.auditFiles(api, jobs...)
+	return fmt.Sprintf("%d troubles, %d jobs exact", len(list), len(jobs))
+}
+
+// bucketTrouble imports two files through it.
+func (s *stack) bucketTrouble(api *proc, b *bucket, x trouble, round int) []fileJob {
+	t := s.t
+	send := func(what string) fileJob {
+		set := fmt.Sprint(what, round)
+		f := newFile(chaosSeed(t), mix{set: set, n: 1500, bad: 1, again: 5, step: 1})
+		return api.importFile(set, f, strategy{onDuplicate: job.DuplicateSkip}, f.text)
+	}
+	importing := send("importing")
+	api.untilMoves(importing)
+	b.hold(reads)
+	eventually(t, time.Minute, "the worker is at its next chunk", func() bool { return b.waiting() > 0 })
+	preparing := send("preparing")
+	b.fail(x.status, x.code)
+	if x.status == 0 {
+		b.slow(11 * time.Second)
+	}
+	b.hold(nil)
+	s.untilWaits(importing, x.waits)
+	if x.status != 0 {
+		s.untilWaits(preparing, x.waits)
+		api.refusesFiles(x.says)
+	}
+	b.fail(0, "")
+	b.slow(0)
+	api.complete(importing, preparing)
+	return []fileJob{importing, preparing}
+}
+
+// complete follows jobs to their ends, which must be good.
+func (p *proc) complete(jobs ...fileJob) {
+	p.t.Helper()
+	for _, f := range jobs {
+		if end := p.follow(f.id, f.owner, 5*time.Minute); end.Status != "COMPLETED" {
+			p.t.Fatal(end.RawResponse)
 		}
 	}
-	s.auditFiles(api, done...)
-	return fmt.Sprintf("%d troubles, %d jobs exact", len(troubles), len(done))
 }
 
 // reads are requests for the content of uploaded files.
@@ -136,40 +145,51 @@ func TestChaosFR4FolderTrouble(t *testing.T) {
 }
 
 func folderTrouble(s *stack) string {
-	t := s.t
-	disk := tmpfs(t, "size=24m")
+	disk := tmpfs(s.t, "size=24m")
 	s.files = filepath.Join(disk, "files")
 	s.env = append(s.env, noCooldown, "MUSTER_FILES=file://"+s.files, "MUSTER_CHUNK_ROWS=500", "MUSTER_BATCH_ROWS=50", "MUSTER_WORKER_CONCURRENCY=1")
 	api := s.api()
-	y := strategy{onDuplicate: job.DuplicateSkip}
-	random := chaosSeed(t)
-
-	// Away: one is imported, the other is still to be read.
-	small := newFile(random, mix{set: "away", n: 10_000, bad: 1, again: 5, step: 1})
-	away := []fileJob{api.importFile("ann", small, y, small.text)}
 	w := s.workers(1)[0]
-	api.untilMoves(away[0])
+	jobs := append(s.folderAway(api, w), s.diskFull(api, disk))
+	s.auditFiles(api, jobs...)
+	return fmt.Sprintf("%d jobs exact", len(jobs))
+}
+
+// folderAway moves the folder away while one file is imported, and another one is still to be read.
+func (s *stack) folderAway(api, w *proc) []fileJob {
+	t := s.t
+	random, y := chaosSeed(t), strategy{onDuplicate: job.DuplicateSkip}
+	f := newFile(random, mix{set: "away", n: 10_000, bad: 1, again: 5, step: 1})
+	jobs := []fileJob{api.importFile("ann", f, y, f.text)}
+	api.untilMoves(jobs[0])
 	w.signal(syscall.SIGSTOP)
 	next := newFile(random, mix{set: "next", n: 1000, step: 1})
-	away = append(away, api.importFile("bob", next, y, next.text))
+	jobs = append(jobs, api.importFile("bob", next, y, next.text))
 	if err := os.Rename(s.files, s.files+"-away"); err != nil {
 		t.Fatal(err)
 	}
 	w.signal(syscall.SIGCONT)
-	for _, f := range away {
+	for _, f := range jobs {
 		s.untilWaits(f, job.WaitFilesDown)
 	}
 	api.refusesFiles("files_unavailable")
 	if err := os.Rename(s.files+"-away", s.files); err != nil {
 		t.Fatal(err)
 	}
+	api.complete(jobs...)
+	return jobs
+}
 
-	// Full: the text of a compressed file has no room, nor has another file.
-	large := newFile(random, mix{set: "full", n: 4000, bad: 1, step: 1, wide: 3000})
-	full := api.importFile("eve", large, y, large.gzipped(t))
+// diskFull fills the disk, so that the text of a compressed file has no room, nor has another file.
+func (s *stack) diskFull(api *proc, disk string) fileJob {
+	t := s.t
+	s.stopWorkers()
+	large := newFile(chaosSeed(t), mix{set: "full", n: 4000, bad: 1, step: 1, wide: 3000})
+	j := api.importFile("eve", large, strategy{onDuplicate: job.DuplicateSkip}, large.gzipped(t))
 	filler := filepath.Join(disk, "filler")
 	fill(t, filler)
-	s.untilWaits(full, job.WaitFilesFull)
+	s.workers(1)
+	s.untilWaits(j, job.WaitFilesFull)
 	before := s.objects()
 	v, err := api.send(http.MethodPost, "/import/file", "refused", bytes.NewReader(large.text))
 	if err != nil || v.HTTP != http.StatusServiceUnavailable || v.Code != "no_space" {
@@ -181,14 +201,8 @@ func folderTrouble(s *stack) string {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	jobs := append(away, full)
-	for _, f := range jobs {
-		if end := api.follow(f.id, f.owner, time.Minute); end.Status != "COMPLETED" {
-			t.Fatal(end.RawResponse)
-		}
-	}
-	s.auditFiles(api, jobs...)
-	return fmt.Sprintf("%d jobs exact", len(jobs))
+	api.complete(j)
+	return j
 }
 
 // fill writes a file until the disk is full.
