@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -31,10 +32,12 @@ func newBar(out io.Writer, unit string, total int64) *bar {
 		return b
 	}
 	b.drawn = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
-	count := decor.CountersNoUnit("%d / %d " + unit)
-	if total == 0 {
-		count = decor.CurrentNoUnit("%d " + unit)
-	}
+	count := decor.Any(func(s decor.Statistics) string {
+		if total == 0 {
+			return b.amount(s.Current)
+		}
+		return b.amount(s.Current) + " / " + b.amount(s.Total)
+	})
 	b.line = b.drawn.AddBar(total, mpb.PrependDecorators(count),
 		mpb.AppendDecorators(decor.OnCondition(decor.Percentage(), total > 0), decor.Name("  "), decor.Elapsed(decor.ET_STYLE_GO)))
 	return b
@@ -54,14 +57,39 @@ func (b *bar) set(n int64) {
 	if b.total == 0 {
 		if second := int64(elapsed.Seconds()); second > max(b.shown, 0) {
 			b.shown = second
-			fmt.Fprintf(b.out, "  %d %s, %d a second\n", n, b.unit, rate)
+			fmt.Fprintf(b.out, "  %s, %s a second\n", b.amount(n), b.rate(rate))
 		}
 		return
 	}
 	if tenth := n * 10 / b.total; tenth > b.shown {
 		b.shown = tenth
-		fmt.Fprintf(b.out, "  %3d %%  %d %s, %d a second\n", n*100/b.total, n, b.unit, rate)
+		fmt.Fprintf(b.out, "  %3d %%  %s, %s a second\n", n*100/b.total, b.amount(n), b.rate(rate))
 	}
+}
+
+// ofBytes is the unit of what is counted in bytes.
+const ofBytes = "bytes"
+
+func (b *bar) amount(n int64) string {
+	if b.unit == ofBytes {
+		return byteSize(n)
+	}
+	return fmt.Sprintf("%d %s", n, b.unit)
+}
+
+func (b *bar) rate(n int64) string {
+	if b.unit == ofBytes {
+		return byteSize(n)
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// byteSize is a number of bytes as people read it: 1.5 MiB.
+func byteSize(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("% .1f", decor.SizeB1024(n))
 }
 
 // say prints a line, above the bar.

@@ -31,7 +31,12 @@ func TestFlagsTakeTheWordsOfTheContract(t *testing.T) {
 	}{
 		{filter{}, "Gender", parameter("FilterGender")},
 		{usersSearchCommand{}, "Sort", parameter("SortBy")},
-		{importCommand{}, "Source", parameter("Source")},
+		{importUsersCommand{}, "Source", parameter("Source")},
+		{importFileCommand{}, "OnDuplicate", parameter("OnDuplicate")},
+		{importFileCommand{}, "Key", parameter("Key")},
+		{importFileCommand{}, "InFile", parameter("InFile")},
+		{importFileCommand{}, "EmptyMeans", parameter("EmptyMeans")},
+		{importFileCommand{}, "Format", parameter("FileFormat")},
 		{exportCommand{}, "Format", parameter("Format")},
 		{exportCommand{}, "Compress", parameter("Compress")},
 		{jobsListCommand{}, "Status", words(spec.Components.Schemas["Status"].Value.Enum)},

@@ -14,11 +14,17 @@ type count int64
 
 var countForm = regexp.MustCompile(`^[0-9]+(_[0-9]+)*(\.[0-9]+)?([eE]\+?[0-9]{1,2})?([kKmM])?$`)
 
+// looksLikeFile tells a file's name by its ending, or its folder.
+var looksLikeFile = regexp.MustCompile(`/|\.[A-Za-z][A-Za-z0-9]*$`)
+
 // UnmarshalText reads a whole number of at most 64 bits.
 func (c *count) UnmarshalText(text []byte) error {
 	bad := fmt.Errorf("want a whole number such as 100000, 100k, 1e6 or 1_000_000, not %q", text)
 	form := countForm.FindSubmatch(text)
-	if form == nil {
+	switch {
+	case form == nil && looksLikeFile.Match(text):
+		return fmt.Errorf("%w; a file is imported by: muster import file %s", bad, text)
+	case form == nil:
 		return bad
 	}
 	unit := string(form[4])

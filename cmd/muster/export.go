@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 
@@ -36,97 +35,10 @@ func (e *exportCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	if e.Output != "-" {
-		return e.save(p, c, params)
-	}
-	resp, err := client.Check(c.ExportUsers(p.ctx, params)) //nolint:bodyclose // below
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	out := p.stdout
-	if interactive(p.stderr) && !interactive(p.stdout) {
-		bar := newBar(p.stderr, "bytes", 0)
-		defer bar.end()
-		out = io.MultiWriter(out, &meter{bar: bar})
-	}
-	_, err = io.Copy(out, resp.Body)
-	return err
-}
-
-// save exports to a file. It makes the file first: a name that will not do costs the API nothing.
-func (e *exportCommand) save(p *process, c *client.ClientWithResponses, params *client.ExportUsersParams) (err error) {
-	defer func() {
-		if err != nil && p.ctx.Err() != nil {
-			err = fmt.Errorf("interrupted: nothing was written to %s", e.Output)
-		}
-	}()
-	f, err := create(e.Output, func() error { return e.mayReplace(p) })
-	if err != nil {
-		return fmt.Errorf("export to %s: %w", e.Output, err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	resp, err := client.Check(c.ExportUsers(p.ctx, params)) //nolint:bodyclose // below
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	bar := newBar(p.stderr, "bytes", 0)
-	size, err := io.Copy(io.MultiWriter(f, &meter{bar: bar}), resp.Body)
-	bar.end()
-	if err != nil {
-		return fmt.Errorf("export to %s: %w", e.Output, err)
-	}
-	if err := f.commit(); err != nil {
-		return fmt.Errorf("export to %s: %w", e.Output, err)
-	}
-	// The number of users comes in a trailer, which is there after the body.
-	_, err = fmt.Fprintf(p.stderr, "Wrote %s users, %d bytes, to %s.\n", resp.Trailer.Get("X-Row-Count"), size, e.Output)
-	return err
-}
-
-// mayReplace returns nil when the file may be overwritten: by the flag, or as a person answers.
-func (e *exportCommand) mayReplace(p *process) error {
-	switch {
-	case e.Force:
-		return nil
-	case !p.person:
-		return errors.New("the file exists; --force overwrites it")
-	}
-	yes, err := ask(p, e.Output+" exists. Overwrite it?")
-	if err == nil && !yes {
-		err = errors.New("the file exists, and stays as it is")
-	}
-	return err
-}
-
-// ask asks a person; everything but a yes is a no.
-func ask(p *process, question string) (yes bool, err error) {
-	fmt.Fprint(p.stderr, question+" [y/N] ")
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(p.stdin).ReadString('\n')
-		answer <- line
-	}()
-	select {
-	case <-p.ctx.Done():
-		return false, p.ctx.Err()
-	case line := <-answer:
-		line = strings.ToLower(strings.TrimSpace(line))
-		return line == "y" || line == "yes", nil
-	}
-}
-
-// meter shows how many bytes were written through it.
-type meter struct {
-	bar *bar
-	n   int64
-}
-
-func (m *meter) Write(p []byte) (int, error) {
-	m.n += int64(len(p))
-	m.bar.set(m.n)
-	return len(p), nil
+	d := download{to: e.Output, force: e.Force, what: "users", doing: "export", ask: func() (*http.Response, error) {
+		return c.ExportUsers(p.ctx, params)
+	}}
+	return d.run(p)
 }
 
 func (e *exportCommand) params() (*client.ExportUsersParams, error) {

@@ -54,18 +54,18 @@ func TestOverwriting(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users.csv")
 	for answer, want := range map[string]bool{"y\n": true, "YES\r\n": true, "\n": false, "n\n": false, "": false, "yes, but\n": false} {
 		var question strings.Builder
-		e := exportCommand{Output: file}
-		err := e.mayReplace(&process{ctx: t.Context(), stdin: strings.NewReader(answer), stderr: &question, person: true})
+		d := download{to: file}
+		err := d.mayReplace(&process{ctx: t.Context(), stdin: strings.NewReader(answer), stderr: &question, person: true})
 		if (err == nil) != want || question.String() != file+" exists. Overwrite it? [y/N] " {
 			t.Errorf("%q after %q: %v", answer, question.String(), err)
 		}
 	}
-	e := exportCommand{Output: file}
-	if err := e.mayReplace(&process{ctx: t.Context()}); err == nil || !strings.Contains(err.Error(), "--force") {
+	d := download{to: file}
+	if err := d.mayReplace(&process{ctx: t.Context()}); err == nil || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("nobody to ask: %v", err)
 	}
-	e.Force = true
-	if err := e.mayReplace(&process{ctx: t.Context()}); err != nil {
+	d.force = true
+	if err := d.mayReplace(&process{ctx: t.Context()}); err != nil {
 		t.Error(err)
 	}
 

@@ -14,54 +14,6 @@ import (
 	"github.com/musterhq/muster/client"
 )
 
-type importCommand struct {
-	remote
-	Count  count    `arg:"" help:"How many users: 100000, 100k, 1e6 or 1_000_000."`
-	Source string   `enum:"faker,randomuser" default:"faker" help:"faker or randomuser."`
-	Seed   *int64   `help:"The same seed makes the same users."`
-	Nat    []string `sep:"none" help:"Nationalities of RandomUser users, such as us,gb."`
-	Key    *string  `help:"Idempotency key: a repeat with the same key gets the same job."`
-	Detach bool     `short:"d" help:"Print the job's id and do not wait for its end."`
-
-	Misplaced countFlag `name:"count" hidden:""`
-}
-
-// Run imports, and waits unless told otherwise.
-func (i *importCommand) Run(p *process) error {
-	c, err := i.open()
-	if err != nil {
-		return err
-	}
-	for n := range i.Nat { // in any case, as all words of the command line
-		i.Nat[n] = strings.ToLower(i.Nat[n])
-	}
-	r, err := c.ImportUsersWithResponse(p.ctx, &client.ImportUsersParams{
-		UserID: i.User, Count: int64(i.Count), Source: &i.Source, Seed: i.Seed, Nat: list(i.Nat), IdempotencyKey: i.Key,
-	})
-	if err != nil && p.ctx.Err() != nil {
-		return fmt.Errorf("interrupted before the API had answered: `%s` shows whether it took the job", i.again("muster jobs"))
-	}
-	if err != nil {
-		return err
-	}
-	if r.JSON202 == nil {
-		return client.Failure(r.HTTPResponse, r.Body)
-	}
-	accepted, err := r.JSON202.AsAccepted()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(p.stdout, accepted.JobID)
-	if i.Detach {
-		return nil
-	}
-	id, err := uuid.Parse(accepted.JobID)
-	if err != nil {
-		return err
-	}
-	return i.watch(p, c, id)
-}
-
 type jobsCommand struct {
 	List   jobsListCommand   `cmd:"" default:"withargs" help:"List the latest jobs."`
 	Show   jobsShowCommand   `cmd:"" help:"Show one job."`
@@ -71,6 +23,8 @@ type jobsCommand struct {
 	Resume jobsResumeCommand `cmd:"" help:"Let a paused job go on."`
 	Retry  jobsRetryCommand  `cmd:"" help:"Run what a failed job has not done."`
 	Undo   jobsUndoCommand   `cmd:"" help:"Remove the users of a job that is over."`
+
+	Rejected jobsRejectedCommand `cmd:"" help:"Write the rejected rows of a file, to be mended and imported again."`
 }
 
 type jobsListCommand struct {
@@ -104,11 +58,49 @@ func (l *jobsListCommand) Run(p *process) error {
 
 func printJobs(p *process, jobs []client.Job) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "JOB\tSTATUS\tTIER\tSOURCE\tUSERS\tDONE\t%\tCREATED")
-	for _, j := range jobs {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", j.JobID, j.Status, j.Tier, j.Source, j.RequestedCount, j.ProcessedCount, j.Progress,
-			j.CreatedAt.Local().Format(time.DateTime))
+	fmt.Fprintln(w, "JOB\tSTATUS\tTIER\tSOURCE\tUSERS\tDONE\t%\tCREATED\tFILE")
+	for i := range jobs {
+		j := &jobs[i]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", j.JobID, j.Status, j.Tier, j.Source, j.RequestedCount, j.ProcessedCount, j.Progress,
+			j.CreatedAt.Local().Format(time.DateTime), nameOf(j))
 	}
+	return w.Flush()
+}
+
+// nameOf returns the name of a job's file; it may have none.
+func nameOf(j *client.Job) string {
+	if j.File == nil || j.File.Name == nil {
+		return ""
+	}
+	return plain(*j.File.Name)
+}
+
+// printFile prints what is known of a job's file, and what became of its rows so far.
+func printFile(p *process, j *client.Job) error {
+	if j.File == nil {
+		return nil
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%s\t%s\n", name, value)
+		}
+	}
+	f := j.File
+	line("phase", value(j.Phase))
+	line("file", strings.Join(present(nameOf(j), byteSize(f.Bytes), dialect(value(f.Format), value(f.Compression), value(f.Charset), value(f.Delimiter))), ", "))
+	if f.Columns != nil {
+		taken, passed := parted(*f.Columns)
+		line("columns", strings.Join(taken, ", "))
+		line("not used", strings.Join(passed, ", "))
+	}
+	if j.Outcome != nil {
+		line("outcome", outcomeText(j.Outcome))
+	}
+	if value(j.DryRun) {
+		line("dry run", "no user is stored")
+	}
+	line("parent", value(j.ParentJobID))
 	return w.Flush()
 }
 
@@ -143,8 +135,8 @@ func (x *jobCommand) call(p *process, do func(c *client.ClientWithResponses) (*h
 	if err := printJobs(p, []client.Job{j}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(p.stdout, j.Message)
-	return err
+	fmt.Fprintln(p.stdout, j.Message)
+	return printFile(p, &j)
 }
 
 type jobsShowCommand struct{ jobCommand }

@@ -57,24 +57,19 @@ func (caller) Do(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// watch shows a job until it is over, and fails when it did not complete. The job goes on when nobody watches any more,
-// and the error says so.
+// watch shows a job until it is over, and fails when it did not complete, or rows of its file were rejected. The job goes on
+// when nobody watches any more, and the error says so.
 func (r *remote) watch(p *process, c *client.ClientWithResponses, id client.JobID) error {
 	j, err := follow(p.ctx, p.stdout, c, r.User, id)
 	refused, ok := errors.AsType[*client.APIError](err)
 	switch {
-	case j != nil && (j.Undone != nil && *j.Undone || strings.HasPrefix(j.Message, "Undoing")): // whatever the import had come to
+	case j != nil && (value(j.Undone) || strings.HasPrefix(j.Message, "Undoing")): // whatever the import had come to
 		_, err := fmt.Fprintln(p.stdout, j.Message)
 		return err
-	case err == nil && j.Outcome != nil: // of a file, whose rows are not all users
-		_, err := fmt.Fprintln(p.stdout, j.Message)
-		return err
+	case j != nil && j.File != nil:
+		return r.fileOver(p, j, err)
 	case err == nil:
-		ids := ""
-		if j.FirstID != nil && j.LastID != nil {
-			ids = fmt.Sprintf(", ids %d to %d", *j.FirstID, *j.LastID)
-		}
-		_, err := fmt.Fprintf(p.stdout, "Imported %d users%s, %d a second.\n", j.ProcessedCount, ids, j.RatePerSecond)
+		_, err := fmt.Fprintf(p.stdout, "Imported %d users, ids %d to %d, %d a second.\n", j.ProcessedCount, value(j.FirstID), value(j.LastID), j.RatePerSecond)
 		return err
 	case j != nil, ok && refused.Status < http.StatusInternalServerError:
 		return err
@@ -90,24 +85,9 @@ const standstill = 5
 // follow shows a job's progress until it is over, and returns it, with an error when it did not complete. Without a job
 // the error says why it could not be followed.
 func follow(ctx context.Context, out io.Writer, c *client.ClientWithResponses, user string, id client.JobID) (*client.Job, error) {
-	var b *bar
-	var done int64
-	message, polls := "", 0
-	j, err := c.Wait(ctx, user, id, func(j *client.Job) {
-		if b == nil {
-			b = newBar(out, "users", j.RequestedCount)
-		}
-		if n := j.ProcessedCount + j.RejectedCount; n != done || j.Message != message {
-			done, message, polls = n, j.Message, 0
-		}
-		if polls++; polls == standstill {
-			b.say(message)
-		}
-		b.set(done)
-	})
-	if b != nil {
-		b.end()
-	}
+	b := jobBar{out: out}
+	j, err := c.Wait(ctx, user, id, b.show)
+	b.end()
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +97,47 @@ func follow(ctx context.Context, out io.Writer, c *client.ClientWithResponses, u
 	return j, nil
 }
 
+// jobBar shows how far a job is: of a file first the bytes that are read, then the rows.
+type jobBar struct {
+	out     io.Writer
+	bar     *bar // nil: none yet
+	reads   bool // it is about bytes
+	done    int64
+	message string
+	polls   int
+}
+
+func (b *jobBar) show(j *client.Job) {
+	done, total, unit := j.ProcessedCount+j.RejectedCount, j.RequestedCount, "users"
+	reads := value(j.Phase) == preparing
+	switch {
+	case reads:
+		done, total, unit = j.File.Bytes/100*int64(j.Progress), j.File.Bytes, ofBytes
+	case j.File != nil:
+		unit = "rows"
+	}
+	if b.bar == nil || b.reads != reads {
+		b.end()
+		b.bar, b.reads = newBar(b.out, unit, total), reads
+	}
+	if done != b.done || j.Message != b.message {
+		b.done, b.message, b.polls = done, j.Message, 0
+	}
+	if b.polls++; b.polls == standstill {
+		b.bar.say(b.message)
+	}
+	b.bar.set(done)
+}
+
+func (b *jobBar) end() {
+	if b.bar != nil {
+		b.bar.end()
+	}
+}
+
+// preparing is the phase of a job whose file is read, to find its rows.
+const preparing = "PREPARING"
+
 // given returns a pointer to v, or nil for the zero value: a parameter that is not sent.
 func given[T comparable](v T) *T {
 	var zero T
@@ -124,6 +145,14 @@ func given[T comparable](v T) *T {
 		return nil
 	}
 	return &v
+}
+
+// value returns what p points to, or the zero value: what an answer does not say.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
 }
 
 // list returns the elements of flags that hold lists joined by commas, or nil where none was given. Kong's own lists do not

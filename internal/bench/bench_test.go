@@ -71,7 +71,7 @@ func TestReportShowsWhatWasMissed(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	t.Parallel()
-	if got := sizes(0.1).Replace("{1M} {3M} {5M}"); got != "100,000 300,000 500,000" {
+	if got := sizes(0.1, 5).Replace("{1M} {3M} {5M} {file}"); got != "100,000 300,000 500,000 500 MB" {
 		t.Error(got)
 	}
 }

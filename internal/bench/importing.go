@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/client"
 	"github.com/musterhq/muster/internal/source"
@@ -37,15 +33,7 @@ func importUsers(ctx context.Context, api *process, n int64) (rate float64, err 
 	if r.JSON202 == nil {
 		return 0, client.Failure(r.HTTPResponse, r.Body)
 	}
-	accepted, err := r.JSON202.AsAccepted()
-	if err != nil {
-		return 0, err
-	}
-	id, err := uuid.Parse(accepted.JobID)
-	if err != nil {
-		return 0, err
-	}
-	j, err := ended(ctx, c, caller, id)
+	j, err := ended(ctx, c, caller, r.JSON202)
 	if err != nil {
 		return 0, err
 	}
@@ -56,9 +44,17 @@ func importUsers(ctx context.Context, api *process, n int64) (rate float64, err 
 	return float64(n) / took.Seconds(), nil
 }
 
-// ended waits for the job's end and returns the job. It polls more often than the client's Wait, whose last second of
-// waiting would count as the import's.
-func ended(ctx context.Context, c *client.ClientWithResponses, caller string, id uuid.UUID) (*client.Job, error) {
+// ended waits for the end of an accepted job and returns the job. It polls more often than the client's Wait, whose last
+// second of waiting would count as the import's.
+func ended(ctx context.Context, c *client.ClientWithResponses, caller string, answer *client.ImportAccepted) (*client.Job, error) {
+	accepted, err := answer.AsAccepted()
+	if err != nil {
+		return nil, err
+	}
+	id, err := uuid.Parse(accepted.JobID)
+	if err != nil {
+		return nil, err
+	}
 	for {
 		r, err := c.GetJobWithResponse(ctx, id, &client.GetJobParams{UserID: caller})
 		if err != nil {
@@ -113,12 +109,7 @@ func importAgainstLoader(ctx context.Context, l *lab) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	ours, theirs, err := alternate(3, l.ours(ctx, api, n), func() (float64, error) {
-		if err := l.empty(ctx); err != nil {
-			return 0, err
-		}
-		return l.loadData(ctx, n, files)
-	})
+	ours, theirs, err := alternate(3, l.ours(ctx, api, n), func() (float64, error) { return l.loadData(ctx, n, files) })
 	if err != nil {
 		return result{}, err
 	}
@@ -144,33 +135,6 @@ func rendered(n int64, rows int) (files [][]byte, err error) {
 		}
 	}
 	return files, nil
-}
-
-const columns = "id, first_name, last_name, email, city, state, age, mobile_number, gender"
-
-// loadData loads the files over two connections, each file a transaction as LOAD DATA has it.
-func (l *lab) loadData(ctx context.Context, n int64, files [][]byte) (rate float64, err error) {
-	began := time.Now()
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(2)
-	for i, file := range files {
-		g.Go(func() error {
-			name := l.name + strconv.Itoa(i)
-			mysql.RegisterReaderHandler(name, func() io.Reader { return bytes.NewReader(file) })
-			defer mysql.DeregisterReaderHandler(name)
-			_, err := l.db.ExecContext(gctx, "LOAD DATA LOCAL INFILE 'Reader::"+name+"' INTO TABLE users CHARACTER SET utf8mb4 ("+columns+")")
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return 0, err
-	}
-	took := time.Since(began)
-	var rows int64
-	if err := l.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM users").Scan(&rows); err != nil || rows != n {
-		return 0, fmt.Errorf("LOAD DATA stored %d of %d users: %w", rows, n, err)
-	}
-	return float64(n) / took.Seconds(), nil
 }
 
 func importAgainstInserts(ctx context.Context, l *lab) (result, error) {

@@ -68,6 +68,7 @@ func build(ctx context.Context) (dir string, cleanup func(), err error) {
 type lab struct {
 	engine   engine
 	scale    float64
+	fileGB   float64
 	binaries string
 	dir      string
 	name     string // of the database
@@ -166,7 +167,7 @@ type process struct {
 func (l *lab) start(binary string, env ...string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(context.Background(), filepath.Join(l.binaries, binary)), done: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(),
-		"MUSTER_DATABASE="+l.url, "MUSTER_REDIS=redis://"+l.redis.Addr, "MUSTER_ADMIN_ADDR=off", "MUSTER_LOG_LEVEL=warn"), env...)
+		"MUSTER_DATABASE="+l.url, "MUSTER_REDIS=redis://"+l.redis.Addr, "MUSTER_FILES=file://"+filepath.Join(l.dir, "files"), "MUSTER_ADMIN_ADDR=off", "MUSTER_LOG_LEVEL=warn"), env...)
 	p.cmd.Dir, p.cmd.Stderr = l.dir, os.Stderr
 	if err := p.cmd.Start(); err != nil {
 		return nil, err

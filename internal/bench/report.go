@@ -31,6 +31,7 @@ type line struct {
 type report struct {
 	engine engine
 	scale  float64
+	fileGB float64 // of the largest file of F4, at scale 1
 	lines  []line
 }
 

@@ -21,8 +21,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A server that the tests started lives as long as they do.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/musterhq/muster/internal/testenv.(*Process).run.func1"))
+	goleak.VerifyTestMain(m,
+		// A server that the tests started lives as long as they do.
+		goleak.IgnoreAnyFunction("github.com/musterhq/muster/internal/testenv.(*Process).run.func1"),
+		// What tusd ends some seconds after its request.
+		goleak.IgnoreAnyFunction("github.com/tus/tusd/v2/pkg/handler.newDelayedContext.func1"))
 }
 
 // logBuffer keeps what the server logs.

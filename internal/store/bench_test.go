@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/musterhq/muster/internal/columns"
+	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/store/storetest"
 	"github.com/musterhq/muster/internal/user"
@@ -48,6 +51,32 @@ func fill(b *testing.B, s *store.Store, users int64) {
 	for c.Chunk.Left() > 0 {
 		if err := s.CommitBatch(b.Context(), c, rows(c, 1000), 0); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Batches of a file of which half is there, by each strategy.
+func BenchmarkFileBatch(b *testing.B) {
+	const users, perBatch = 50_000, 1000
+	for _, e := range storetest.Engines(b) {
+		for _, onDuplicate := range []string{job.DuplicateInsert, job.DuplicateSkip, job.DuplicateUpdate} {
+			b.Run(e.Name+"/"+onDuplicate, func(b *testing.B) {
+				s := storetest.Open(b, e.New(b), store.Options{})
+				fill(b, s, users)
+				c := fileOf(b, s, job.FileOptions{Key: columns.KeyEmail, OnDuplicate: onDuplicate}, int64(b.N+100_000)*perBatch)
+				known := 0
+				for b.Loop() {
+					next := rows(c, perBatch)
+					for i := 0; i < perBatch; i += 2 {
+						known = (known + 7919) % users
+						next[i].Email, next[i].City = fmt.Sprintf("ada.%d@example.com", known+1), next[i].MobileNumber
+					}
+					if err := s.CommitFileBatch(b.Context(), c, batchOf(c, next...)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(perBatch*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+			})
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/musterhq/muster/internal/columns"
+	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store/search"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -66,4 +68,20 @@ func (s *Store) MigrateTo(ctx context.Context, version int64) error {
 	}
 	_, err = p.UpTo(ctx, version)
 	return err
+}
+
+// FileStatements returns what is asked of large tables for the jobs of files, with arguments.
+func (s *Store) FileStatements() map[string][]any {
+	statements := map[string][]any{
+		uploadInUseSQL: {"upload", 1},
+		rejectsSQL:     {"job", -1, 10},
+		`SELECT job_id FROM job_rejects WHERE job_id > ? ORDER BY job_id LIMIT 1`: {"job"},
+	}
+	for _, onDuplicate := range []string{job.DuplicateSkip, job.DuplicateUpdate} {
+		byEmail := newStrategy(job.FileOptions{Key: columns.KeyEmail, OnDuplicate: onDuplicate}, 1, false)
+		statements[s.findSQL(&byEmail, 3)] = []any{"a1@example.com", "b2@example.com", "c3@example.com"}
+		byID := newStrategy(job.FileOptions{Key: columns.KeyID, OnDuplicate: onDuplicate}, 1, false)
+		statements[s.findSQL(&byID, 3)] = []any{1, 2, 3}
+	}
+	return statements
 }

@@ -92,17 +92,13 @@ func (s *Store) isolation(st *strategy) *sql.TxOptions {
 	return s.dialect.current
 }
 
-// apply stores what becomes of the rows in tx, and returns it. The locks of their keys come first: what is read after that
-// stays so until the end of the transaction, and of users that are not there, too.
+// apply stores what becomes of the rows in tx, and returns it.
 func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, with prepared, st *strategy, rows []columns.Row) (settlement, error) {
-	var locks [][]byte
-	if s.dialect.keyLocks && !st.dryRun && st.options.Key == columns.KeyEmail {
-		locks = keyLocks(rows)
-	}
-	if err := lockKeys(ctx, tx, locks); err != nil {
+	there, keys := wanted(rows, st.options.Key)
+	if err := s.find(ctx, tx, st, keys, there); err != nil {
 		return settlement{}, err
 	}
-	there, err := s.find(ctx, tx, st, rows)
+	locks, err := s.lockMissing(ctx, tx, st, there)
 	if err != nil {
 		return settlement{}, err
 	}
@@ -117,4 +113,24 @@ func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, with prepared, st *strat
 		return done, err
 	}
 	return done, unlockKeys(ctx, tx, locks)
+}
+
+// lockMissing keeps others from storing users with the e-mail addresses that nobody has, and returns the locks. Somebody may
+// have been faster, so it looks again after it has them. A user that is there needs no lock: whoever finds him skips or rejects the
+// row, or has locked him to change him.
+func (s *Store) lockMissing(ctx context.Context, tx *sqlx.Tx, st *strategy, there map[string][]*known) ([][]byte, error) {
+	if !s.dialect.keyLocks || st.dryRun || st.options.Key != columns.KeyEmail {
+		return nil, nil
+	}
+	var missing []any
+	for key, found := range there {
+		if len(found) == 0 {
+			missing = append(missing, key)
+		}
+	}
+	locks := keyLocks(missing)
+	if err := lockKeys(ctx, tx, locks); err != nil {
+		return nil, err
+	}
+	return locks, s.find(ctx, tx, st, missing, there)
 }

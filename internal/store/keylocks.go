@@ -14,18 +14,16 @@ import (
 // keysPerStatement is how many keys one statement locks or looks for. MariaDB turns longer lists into a temporary table.
 const keysPerStatement = 500
 
-// keyLocks returns the locks of the rows' e-mail addresses, in the one order in which everybody takes them. ADR 24 says why
-// they are rows of a table.
-func keyLocks(rows []columns.Row) [][]byte {
-	locks := make([][]byte, 0, len(rows))
-	for i := range rows {
-		if key := emailKey(rows[i].User.Email); key != "" {
-			sum := sha256.Sum256([]byte("email:" + key))
-			locks = append(locks, sum[:16])
-		}
+// keyLocks returns the locks of e-mail addresses, by their keys, in the one order in which everybody takes them. ADR 24 says
+// why they are rows of a table.
+func keyLocks(keys []any) [][]byte {
+	locks := make([][]byte, len(keys))
+	for i, key := range keys {
+		sum := sha256.Sum256([]byte("email:" + key.(string)))
+		locks[i] = sum[:16]
 	}
 	slices.SortFunc(locks, bytes.Compare)
-	return slices.CompactFunc(locks, bytes.Equal)
+	return locks
 }
 
 // lockKeys keeps other transactions from locking these until the end of this one. Not INSERT alone: that would first share the
@@ -60,32 +58,36 @@ func anys[T any](list []T) []any {
 	return out
 }
 
-// find returns the users whom the rows are about, by their keys, at most two for each. Deleted users are none. If rows may
-// change them, nobody else can until the end of tx.
-func (s *Store) find(ctx context.Context, tx *sqlx.Tx, st *strategy, rows []columns.Row) (map[string][]*known, error) {
-	there := make(map[string][]*known, len(rows))
-	wanted := make([]any, 0, len(rows))
+// wanted returns the keys of the rows, each once, as arguments of find, and nobody yet who has them.
+func wanted(rows []columns.Row, by string) (there map[string][]*known, keys []any) {
+	there, keys = make(map[string][]*known, len(rows)), make([]any, 0, len(rows))
 	for i := range rows {
-		key := keyOf(&rows[i], st.options.Key)
+		key := keyOf(&rows[i], by)
 		if _, repeated := there[key]; key == "" || repeated {
 			continue
 		}
 		there[key] = nil
-		if st.options.Key == columns.KeyID {
-			wanted = append(wanted, rows[i].ID)
+		if by == columns.KeyID {
+			keys = append(keys, rows[i].ID)
 		} else {
-			wanted = append(wanted, key)
+			keys = append(keys, key)
 		}
 	}
-	for part := range slices.Chunk(wanted, keysPerStatement) {
-		if err := s.findKeys(ctx, tx, st, part, there); err != nil {
-			return nil, err
-		}
-	}
-	return there, nil
+	return there, keys
 }
 
-// findKeys adds to there the users with one of these keys.
+// find adds to there the users with one of the keys, at most two for each. Deleted users are none. If rows may change them,
+// nobody else can until the end of tx.
+func (s *Store) find(ctx context.Context, tx *sqlx.Tx, st *strategy, keys []any, there map[string][]*known) error {
+	for part := range slices.Chunk(keys, keysPerStatement) {
+		if err := s.findKeys(ctx, tx, st, part, there); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findKeys is find for the keys of one statement.
 func (s *Store) findKeys(ctx context.Context, tx *sqlx.Tx, st *strategy, keys []any, there map[string][]*known) error {
 	rows, err := tx.QueryxContext(ctx, s.findSQL(st, len(keys)), keys...)
 	if err != nil {

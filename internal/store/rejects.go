@@ -40,6 +40,13 @@ func insertRejects(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, rejects []job
 	return nil
 }
 
+const rejectsSQL = `
+	SELECT row_no, line_no, code, field, message, raw
+	  FROM job_rejects
+	 WHERE job_id = ? AND row_no > ?
+	 ORDER BY row_no
+	 LIMIT ?`
+
 // Rejects returns up to limit rejected rows of a job whose number is above after, in their order; -1: from the first.
 func (s *Store) Rejects(ctx context.Context, jobID string, after int64, limit int) ([]job.Reject, error) {
 	var rows []struct {
@@ -50,12 +57,7 @@ func (s *Store) Rejects(ctx context.Context, jobID string, after int64, limit in
 		Message string `db:"message"`
 		Raw     []byte `db:"raw"`
 	}
-	err := s.r.SelectContext(ctx, &rows, `
-		SELECT row_no, line_no, code, field, message, raw
-		  FROM job_rejects
-		 WHERE job_id = ? AND row_no > ?
-		 ORDER BY row_no
-		 LIMIT ?`, jobID, after, limit)
+	err := s.r.SelectContext(ctx, &rows, rejectsSQL, jobID, after, limit)
 	rejects := make([]job.Reject, len(rows))
 	for i, r := range rows {
 		rejects[i] = job.Reject(r)

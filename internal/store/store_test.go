@@ -60,7 +60,7 @@ func move(ctx context.Context, s *store.Store, owner, id string, m job.Move) (jo
 	return j, err
 }
 
-func claim(t *testing.T, s *store.Store, id string, no int) *job.Claim {
+func claim(t testing.TB, s *store.Store, id string, no int) *job.Claim {
 	t.Helper()
 	c, err := s.ClaimChunk(t.Context(), id, no)
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 
 // What the sweep of old files asks, and what it removes.
 
+// uploadInUseSQL counts the jobs of an upload that are not over, or have ended since.
+var uploadInUseSQL = `SELECT COUNT(*) FROM jobs WHERE upload_id = ? AND (` + notOver + ` OR finished_at >= ?)`
+
 // UploadInUse reports whether a job uses the upload that is not over, or has ended since then.
 func (s *Store) UploadInUse(ctx context.Context, uploadID string, since time.Time) (bool, error) {
 	var jobs int
-	err := s.w.GetContext(ctx, &jobs, `
-		SELECT COUNT(*)
-		  FROM jobs
-		 WHERE upload_id = ? AND (`+notOver+` OR finished_at >= ?)`, uploadID, since.UnixMilli())
+	err := s.w.GetContext(ctx, &jobs, uploadInUseSQL, uploadID, since.UnixMilli())
 	return jobs > 0, translate("read jobs", err)
 }
 

@@ -26,12 +26,12 @@ const (
 // ServeHTTP serves the protocol. It reads until the request's context ends, which may be before the client does, and sets
 // its deadlines itself.
 func (u *Uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Tus-Resumable", "1.0.0")
 	before, id, ok := cutPath(r.URL.Path)
 	if !ok {
-		http.NotFound(w, r)
+		u.Fail(w, r, job.ErrUploadNotFound)
 		return
 	}
-	w.Header().Set("Tus-Resumable", "1.0.0")
 	req := &request{ctx: r.Context()}
 	if r.Method != http.MethodOptions { // which browsers ask without credentials
 		var err error

@@ -28,21 +28,38 @@ import (
 	"github.com/musterhq/muster/internal/tasks"
 )
 
-// Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or 1 after an error,
-// which it prints in one line, unless it was logged.
+// Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or after an error, which
+// it prints unless it was logged, that of an *ExitError, else 1.
 func Main(name string, run func(ctx context.Context, args []string, stdout io.Writer) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // a second Ctrl-C ends the process at once
 	err := run(ctx, os.Args[1:], os.Stdout)
-	switch {
-	case err == nil:
-		return 0
-	case !errors.Is(err, errLogged):
+	if err != nil && !errors.Is(err, errLogged) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if e, ok := errors.AsType[*ExitError](err); ok {
+		return e.Code
 	}
 	return 1
 }
+
+// ExitError ends a command with another exit code than 1.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+func (e *ExitError) Error() string { return e.Err.Error() }
+
+func (e *ExitError) Unwrap() error { return e.Err }
 
 // errLogged ends a command whose error is in its log already.
 var errLogged = errors.New("the error was logged")

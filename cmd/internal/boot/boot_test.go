@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -10,6 +11,17 @@ import (
 
 	"github.com/musterhq/muster/internal/config"
 )
+
+func TestExitCode(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[int]error{
+		0: nil, 1: io.EOF, 3: fmt.Errorf("one of several: %w", &ExitError{Code: 3, Err: io.EOF}),
+	} {
+		if got := exitCode(err); got != want {
+			t.Errorf("%v ends with %d, want %d", err, got, want)
+		}
+	}
+}
 
 // An empty variable is one that is not set, for every setting of every type.
 func TestEmptyVariables(t *testing.T) { // sets the environment, so it is not parallel

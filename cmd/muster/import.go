@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/musterhq/muster/client"
+)
+
+type importCommand struct {
+	Users importUsersCommand `cmd:"" default:"withargs" help:"Import so many made-up users: muster import 100k."`
+	File  importFileCommand  `cmd:"" help:"Import your own users from files."`
+}
+
+type importUsersCommand struct {
+	remote
+	Count          count    `arg:"" help:"How many users: 100000, 100k, 1e6 or 1_000_000."`
+	Source         string   `enum:"faker,randomuser" default:"faker" help:"faker or randomuser."`
+	Seed           *int64   `help:"The same seed makes the same users."`
+	Nat            []string `sep:"none" help:"Nationalities of RandomUser users, such as us,gb."`
+	IdempotencyKey *string  `aliases:"key" help:"A repeat with the same key gets the same job."`
+	Detach         bool     `short:"d" help:"Print the job's id and do not wait for its end."`
+
+	Misplaced countFlag `name:"count" hidden:""`
+}
+
+// Run imports, and waits unless told otherwise.
+func (i *importUsersCommand) Run(p *process) error {
+	c, err := i.open()
+	if err != nil {
+		return err
+	}
+	for n := range i.Nat { // in any case, as all words of the command line
+		i.Nat[n] = strings.ToLower(i.Nat[n])
+	}
+	r, err := c.ImportUsersWithResponse(p.ctx, &client.ImportUsersParams{
+		UserID: i.User, Count: int64(i.Count), Source: &i.Source, Seed: i.Seed, Nat: list(i.Nat), IdempotencyKey: i.IdempotencyKey,
+	})
+	if err != nil && p.ctx.Err() != nil {
+		return fmt.Errorf("interrupted before the API had answered: `%s` shows whether it took the job", i.again("muster jobs"))
+	}
+	if err != nil {
+		return err
+	}
+	if r.JSON202 == nil {
+		return client.Failure(r.HTTPResponse, r.Body)
+	}
+	id, err := accepted(r.JSON202)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, id)
+	if i.Detach {
+		return nil
+	}
+	return i.watch(p, c, id)
+}
+
+// accepted returns the id of the job that was accepted.
+func accepted(answer *client.ImportAccepted) (client.JobID, error) {
+	job, err := answer.AsAccepted()
+	if err != nil {
+		return client.JobID{}, err
+	}
+	return uuid.Parse(job.JobID)
+}
