@@ -20,9 +20,11 @@ func TestChaosFR3SameAddresses(t *testing.T) {
 		chaos(t, "F-R3", "the same addresses at once", s, func(s *stack) string {
 			return sameAddresses(s, rounds(4, 20), rounds(1000, 2000), rounds(200, 1000))
 		})
-		control(t, "F-R3", s, "file-batch-without-key-locks", `users have the address`, func(s *stack) string {
-			return sameAddresses(s, 4, 1000, 200)
-		})
+		if long() {
+			control(t, "F-R3", s, "file-batch-without-key-locks", `users have the address`, func(s *stack) string {
+				return sameAddresses(s, 4, 1000, 200)
+			})
+		}
 	})
 }
 

@@ -17,6 +17,9 @@ import (
 func TestChaosFR5Moves(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
 		chaos(t, "F-R5", "moves of a job in both phases", s, fileMoves)
+		if !long() {
+			return
+		}
 		control(t, "F-R5", s, "phase-move-without-guard", `while its file was read, is`, movesWhilePreparing)
 		control(t, "F-R5", s, "undo-without-ids", `a user is missing`, movesWhilePreparing)
 	})
@@ -86,7 +89,7 @@ func (x *movedFiles) said(lines ...string) (n int) {
 
 func fileMoves(s *stack) string {
 	names := []string{"pause", "cancel", "undo", "missing", "pause2", "cancel2", "whole2"}
-	if rounds(0, 1) == 1 {
+	if long() {
 		names = append(names, "dead2")
 	}
 	x, files := newMovedFiles(s, names...)

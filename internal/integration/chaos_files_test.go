@@ -22,6 +22,9 @@ func TestChaosFR1KillStorm(t *testing.T) {
 		chaos(t, "F-R1", "kill -9 of workers over files", s, func(s *stack) string {
 			return fileKills(s, rounds(6, 30), fileDeaths, rounds(40_000, 500_000), rounds(6000, 100_000))
 		})
+		if !long() {
+			return
+		}
 		few := []string{"batch.committed:2", "batch.committed:3", "batch.committed:4"}
 		fewKills := func(s *stack) string { return fileKills(s, 1, few, 3000, 3000) }
 		control(t, "F-R1", s, "file-outcome-outside-transaction", wrongOutcome, fewKills)
