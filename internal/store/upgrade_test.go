@@ -1,7 +1,7 @@
 package store_test
 
 import (
-	"errors"
+	"database/sql"
 	"slices"
 	"strings"
 	"testing"
@@ -71,25 +71,33 @@ func tableOfUsers(t *testing.T, url string) (lines []string, unknown int) {
 	for _, query := range []string{
 		`SELECT CONCAT_WS('|', id, first_name, last_name, email, city, state, age, mobile_number, gender, deleted, deleted_at) FROM users ORDER BY id`, indexes,
 	} {
-		rows, err := db.QueryContext(t.Context(), query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				t.Fatal(err)
-			}
-			lines = append(lines, line)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
+		lines = append(lines, texts(t, db, query)...)
 	}
 	if err := db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM users WHERE age IS NULL`).Scan(&unknown); err != nil {
 		t.Fatal(err)
 	}
 	return lines, unknown
+}
+
+// texts returns the column that a query selects.
+func texts(t *testing.T, db *sql.DB, query string) (list []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 // A paused job from before moves had two steps has its counts in its chunks only.

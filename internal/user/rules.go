@@ -178,11 +178,14 @@ func (f *Field) Prepare(s string) (stored string, fault *Fault) {
 		if strings.ContainsFunc(s, control) {
 			return s, &controlCharacter
 		}
+		if blank(s) {
+			s = ""
+		}
 		characters = utf8.RuneCountInString(s)
 	}
 	switch {
-	case blank(s):
-		return "", nil
+	case s == "":
+		return s, nil
 	case characters > f.Max:
 		return s, &Fault{TooLong, fmt.Sprintf("must have at most %d characters", f.Max)}
 	case f.check != nil:
