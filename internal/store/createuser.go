@@ -43,14 +43,15 @@ func (s *Store) CreateUserOnDuplicate(ctx context.Context, u *user.User, onDupli
 
 // single returns what became of the only row.
 func (s *settlement) single() (stored user.User, what string, err error) {
-	for _, r := range s.rejects {
-		switch r.Code {
+	if len(s.rejects) > 0 {
+		switch code := s.rejects[0].Code; code {
 		case columns.Duplicate:
 			return user.User{}, "", user.ErrDuplicate
 		case columns.AmbiguousKey:
 			return user.User{}, "", user.ErrAmbiguous
+		default:
+			return user.User{}, "", fmt.Errorf("the user was rejected as %s", code)
 		}
-		return user.User{}, "", fmt.Errorf("the user was rejected as %s", r.Code)
 	}
 	switch {
 	case len(s.inserts) > 0:

@@ -32,7 +32,7 @@ func TestServerErrors(t *testing.T) {
 			3231, 3985, 4081, 4082, 6411},
 		{unavailable, job.WaitStoreDisk}: {1, 3, 20, 28, 1004, 1016, 1017, 1021, 1023, 1024, 1025, 1026, 1028, 1030, 1034, 1114, 1712,
 			1812, 1814, 1878, 3019, 3675, 4139},
-		{unavailable, job.WaitStoreUnsuitable}: {1049, 1193, 1251, 1275, 1524, 3159},
+		{unavailable, job.WaitStoreUnsuitable}: {1049, 1193, 1251, 1275, 1524, 1665, 3159},
 		{class: duplicate}:                     {1062, 1586},
 		{schema, job.WaitStoreSchema}:          {1054, 1146},
 		// A statement's or its data's own: 1048 is NULL where none may be, 1064 a syntax error, 1153 a statement that is too

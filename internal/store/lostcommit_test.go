@@ -80,22 +80,22 @@ func (p *cutter) serve(client net.Conn) {
 		}
 	}()
 	for {
-		packet := make([]byte, 4)
-		if _, err := io.ReadFull(client, packet); err != nil {
+		header := make([]byte, 4)
+		if _, err := io.ReadFull(client, header); err != nil {
 			return
 		}
-		packet = append(packet, make([]byte, int(packet[0])|int(packet[1])<<8|int(packet[2])<<16)...)
-		if _, err := io.ReadFull(client, packet[4:]); err != nil {
+		body := make([]byte, int(header[0])|int(header[1])<<8|int(header[2])<<16)
+		if _, err := io.ReadFull(client, body); err != nil {
 			return
 		}
 		at := p.at.Load()
-		if at != nil && strings.HasPrefix(strings.TrimSpace(string(packet[min(5, len(packet)):])), at.statement) && p.at.CompareAndSwap(at, nil) {
+		if at != nil && strings.HasPrefix(strings.TrimSpace(string(body[min(1, len(body)):])), at.statement) && p.at.CompareAndSwap(at, nil) {
 			if !at.after {
 				return
 			}
 			mute.Store(true)
 		}
-		if _, err := server.Write(packet); err != nil {
+		if _, err := server.Write(append(header, body...)); err != nil {
 			return
 		}
 	}

@@ -25,7 +25,7 @@ type model struct {
 func (m *model) row(r *columns.Row, o *job.FileOptions) string {
 	var same []int
 	for i, u := range m.users {
-		if o.Key == columns.KeyID && u.ID == r.ID || o.Key == columns.KeyEmail && strings.ToLower(u.Email) == strings.ToLower(r.User.Email) {
+		if o.Key == columns.KeyID && u.ID == r.ID || o.Key == columns.KeyEmail && strings.EqualFold(u.Email, r.User.Email) {
 			same = append(same, i)
 		}
 	}
