@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 )
 
 // scenario makes a worker pass a crash point three times. Three jobs of ten chunks are submitted before it; nil: that
@@ -23,10 +26,11 @@ type scenario func(s *stack, api, dying *proc, ids []string, user string)
 // points are the names of internal/crash that a worker passes, by the scenario in which it does.
 var points = []struct {
 	scenario scenario
+	files    bool // the jobs import files
 	env      []string
 	names    []string
 }{
-	{nil, nil, []string{
+	{nil, false, nil, []string{
 		"claim.begin", "claim.taken", "claim.read", "batch.read",
 		"batch.begin", "batch.started", "batch.guarded", "batch.inserted", "batch.committed", "batch.counted", "batch.shown",
 		"chunk.done", "chunk.enqueued", "finish.begin", "finish.moved",
@@ -34,9 +38,11 @@ var points = []struct {
 		"reconcile.published", "reconcile.finalized",
 	}},
 	// The worker is told to stop while it works on three chunks, one row a batch.
-	{stopInMidChunk, []string{"MUSTER_BATCH_ROWS=1", "MUSTER_WORKER_CONCURRENCY=3"}, []string{"giveback.begin", "giveback.done"}},
+	{stopInMidChunk, false, []string{"MUSTER_BATCH_ROWS=1", "MUSTER_WORKER_CONCURRENCY=3"}, []string{"giveback.begin", "giveback.done"}},
 	// Three jobs that are over are undone.
-	{undoAll, nil, []string{"undo.begin", "undo.deleted", "undo.sliced"}},
+	{undoAll, false, nil, []string{"undo.begin", "undo.deleted", "undo.sliced"}},
+	// Three files are read and imported.
+	{nil, true, nil, []string{"prepare.read", "prepare.done", "prepare.moved", "batch.started", "batch.guarded", "batch.inserted", "batch.committed"}},
 }
 
 // submitPoints are those that an API passes when it accepts a job; R3 kills it at each.
@@ -95,6 +101,8 @@ func crashPoints(s *stack, only string, hits int) string {
 	s.hooks = true
 	s.env = append(s.env, "MUSTER_CHUNK_ROWS=300", "MUSTER_BATCH_ROWS=100", "MUSTER_LEASE=1s")
 	api := s.api()
+	random := chaosSeed(t)
+	files := map[string]*sampleFile{}
 	var all []string
 	swept := 0
 	for _, p := range points {
@@ -104,22 +112,38 @@ func crashPoints(s *stack, only string, hits int) string {
 			}
 			swept++
 			for hit := 1; hit <= hits; hit++ {
-				user := fmt.Sprintf("%s-%d", name, hit)
+				owner := fmt.Sprintf("%s-%d", name, hit)
 				env := append([]string{"MUSTER_WORKER_CONCURRENCY=1", "MUSTER_RECONCILE_INTERVAL=50ms", fmt.Sprintf("MUSTER_CHAOS_CRASH=%s:%d", name, hit)}, p.env...)
-				all = append(all, s.crashAt(api, user, env, p.scenario)...)
+				submit := func(n int) string { return api.submit(owner, n).JobID }
+				if p.files {
+					submit = func(n int) string {
+						set := fmt.Sprintf("%s-%d-", owner, n)
+						files[set] = newFile(random, mix{set: set, n: n, step: 1, variants: 5})
+						return api.importFile(owner, files[set], strategy{onDuplicate: job.DuplicateSkip}, files[set].text).id
+					}
+				}
+				all = append(all, s.crashAt(api, owner, env, submit, p.scenario)...)
 			}
 		}
 	}
 	s.workers(1)
-	s.audit(api, fakerRow(t), all...)
+	faker := fakerRow(t)
+	s.audit(api, func(j job.Job, n int64) user.User {
+		if j.Source != job.SourceFile {
+			return faker(j, n)
+		}
+		u := files[fmt.Sprintf("%s-%d-", j.Owner, j.Requested)].rows[n].says
+		u.ID = j.FirstID + n
+		return u
+	}, all...)
 	return fmt.Sprintf("%d points, %d crashes, %d jobs exact", swept, swept*hits, len(all))
 }
 
-// crashAt lets a worker die at a point, with three jobs, and has another one end them.
-func (s *stack) crashAt(api *proc, user string, env []string, scenario scenario) (ids []string) {
+// crashAt lets a worker die at a point, with three jobs of so many users, and has another one end them.
+func (s *stack) crashAt(api *proc, user string, env []string, submit func(n int) (id string), scenario scenario) (ids []string) {
 	t := s.t
 	for n := range 3 {
-		ids = append(ids, api.submit(user, 2998+n).JobID)
+		ids = append(ids, submit(2998+n))
 	}
 	dying := s.start("worker", env...)
 	if scenario != nil {

@@ -65,6 +65,7 @@ type stack struct {
 	store         *store.Store
 	env           []string
 	server        storetest.Engine
+	files         string // the folder of the file store
 	procs         []*proc
 	hooks         bool   // start processes that have internal/crash's hooks
 	control       string // start processes that also lack what this control takes away
@@ -90,12 +91,13 @@ func newStack(t testing.TB, e storetest.Engine) *stack {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Kill() })
-	s := &stack{t: t, engine: e.Name, server: e, database: e.New(t), redis: p}
+	s := &stack{t: t, engine: e.Name, server: e, database: e.New(t), redis: p, files: filepath.Join(t.TempDir(), "files")}
 	s.rdb = redis.NewClient(&redis.Options{Addr: p.Addr})
 	t.Cleanup(func() { _ = s.rdb.Close() })
 	s.store = storetest.Open(t, s.database, store.Options{})
 	s.env = append(os.Environ(), shortLeases...)
-	s.env = append(s.env, "MUSTER_DATABASE="+s.database, "MUSTER_REDIS=redis://"+p.Addr, "MUSTER_ADMIN_ADDR=off", "MUSTER_LOG_LEVEL=debug")
+	s.env = append(s.env, "MUSTER_DATABASE="+s.database, "MUSTER_REDIS=redis://"+p.Addr, "MUSTER_ADMIN_ADDR=off", "MUSTER_LOG_LEVEL=debug",
+		"MUSTER_FILES=file://"+s.files)
 	return s
 }
 
@@ -301,6 +303,8 @@ type response struct {
 	ErrorCode   string      `json:"errorCode"`
 	Undone      bool        `json:"undone"`
 	FinishedAt  *time.Time  `json:"finishedAt"`
+	Phase       string      `json:"phase"`
+	Outcome     outcome     `json:"outcome"`
 	RawResponse string      `json:"-"`
 }
 
@@ -310,9 +314,14 @@ func (v response) terminal() bool {
 
 // call makes a request; header holds name and value in turn. It does not fail the test when the API is gone.
 func (p *proc) call(method, path, user string, header ...string) (response, error) {
+	return p.send(method, path, user, nil, header...)
+}
+
+// send is call with a body.
+func (p *proc) send(method, path, user string, body io.Reader, header ...string) (response, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(p.timeout, 30*time.Second))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, p.base+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, p.base+path, body)
 	if err != nil {
 		return response{}, err
 	}
@@ -327,12 +336,15 @@ func (p *proc) call(method, path, user string, header ...string) (response, erro
 		return response{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return response{}, err
 	}
-	v := response{HTTP: resp.StatusCode, Header: resp.Header, RawResponse: string(body)}
-	return v, json.Unmarshal(body, &v)
+	v := response{HTTP: resp.StatusCode, Header: resp.Header, RawResponse: string(answer)}
+	if len(answer) == 0 { // HEAD, and what tus answers
+		return v, nil
+	}
+	return v, json.Unmarshal(answer, &v)
 }
 
 func (p *proc) must(method, path, user string, want int, header ...string) response {
@@ -347,13 +359,13 @@ func (p *proc) must(method, path, user string, want int, header ...string) respo
 	return v
 }
 
-// follow polls a job to its end and checks that its progress only grows.
+// follow polls a job to its end and checks that its progress only grows, that of a file in each phase.
 func (p *proc) follow(id, user string, deadline time.Duration) response {
 	p.t.Helper()
 	var last response
 	eventually(p.t, deadline, "job "+id+" ends", func() bool {
 		v := p.must(http.MethodGet, "/jobs/"+id, user, http.StatusOK)
-		if v.Processed < last.Processed || v.Progress < last.Progress {
+		if v.Processed < last.Processed || v.Phase == last.Phase && v.Progress < last.Progress {
 			p.t.Fatalf("progress went back from %d (%d %%) to %d (%d %%)", last.Processed, last.Progress, v.Processed, v.Progress)
 		}
 		last = v

@@ -50,18 +50,21 @@ func (p *proc) submit(user string, count int, header ...string) response {
 	return p.must(http.MethodPost, importPath(user, count), user, http.StatusAccepted, header...)
 }
 
-// rounds returns full, or short with MUSTER_CHAOS=short.
+// long reports whether the whole set is run, and not the short one of MUSTER_CHAOS=short.
+func long() bool { return os.Getenv("MUSTER_CHAOS") != "short" }
+
+// rounds returns full, or short in the short set.
 func rounds(short, full int) int {
-	if os.Getenv("MUSTER_CHAOS") == "short" {
-		return short
+	if long() {
+		return full
 	}
-	return full
+	return short
 }
 
 // fullOnly skips what the short set leaves out.
 func fullOnly(t testing.TB) {
 	t.Helper()
-	if os.Getenv("MUSTER_CHAOS") == "short" {
+	if !long() {
 		t.Skip("the short set leaves it out")
 	}
 }

@@ -108,3 +108,13 @@ func (s *Store) HoldKeys(ctx context.Context, key string, keys []any, held func(
 		return locks.remove(ctx, tx)
 	})
 }
+
+// MigrateDown takes the steps above the version back.
+func (s *Store) MigrateDown(ctx context.Context, version int64) error {
+	p, err := s.provider(s.w)
+	if err != nil {
+		return err
+	}
+	_, err = p.DownTo(ctx, version)
+	return err
+}
