@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -84,6 +85,28 @@ func (s *Store) FileStatements() map[string][]any {
 		statements[s.findSQL(&byID, 3)] = []any{1, 2, 3}
 	}
 	return statements
+}
+
+// HoldKeys does what a batch of onDuplicate=update does before it stores anything, for these keys, calls held, and lets go of them.
+func (s *Store) HoldKeys(ctx context.Context, key string, keys []any, held func() error) error {
+	st := newStrategy(job.FileOptions{Key: key, OnDuplicate: job.DuplicateUpdate}, 1, false)
+	return s.runTx(ctx, s.dialect.current, func(tx *sqlx.Tx) error {
+		there := make(map[string][]*known)
+		for _, k := range keys {
+			there[fmt.Sprint(k)] = nil
+		}
+		if err := s.find(ctx, tx, &st, keys, there); err != nil {
+			return err
+		}
+		locks, err := s.lockMissing(ctx, tx, &st, there)
+		if err != nil {
+			return err
+		}
+		if err := held(); err != nil {
+			return err
+		}
+		return locks.remove(ctx, tx)
+	})
 }
 
 // MigrateDown takes the steps above the version back.

@@ -112,15 +112,15 @@ func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, with prepared, st *strat
 	if err := s.insertUsers(ctx, tx, with.upsert, done.updates); err != nil {
 		return done, err
 	}
-	return done, unlockKeys(ctx, tx, locks)
+	return done, locks.remove(ctx, tx)
 }
 
 // lockMissing keeps others from storing users with the e-mail addresses that nobody has, and returns the locks. Somebody may
 // have been faster, so it looks again after it has them. A user that is there needs no lock: whoever finds him skips or rejects the
 // row, or has locked him to change him.
-func (s *Store) lockMissing(ctx context.Context, tx *sqlx.Tx, st *strategy, there map[string][]*known) ([][]byte, error) {
+func (s *Store) lockMissing(ctx context.Context, tx *sqlx.Tx, st *strategy, there map[string][]*known) (locks keyLocks, err error) {
 	if !s.dialect.keyLocks || st.dryRun || st.options.Key != columns.KeyEmail {
-		return nil, nil
+		return locks, nil
 	}
 	var missing []any
 	for key, found := range there {
@@ -128,9 +128,9 @@ func (s *Store) lockMissing(ctx context.Context, tx *sqlx.Tx, st *strategy, ther
 			missing = append(missing, key)
 		}
 	}
-	locks := keyLocks(missing)
-	if err := lockKeys(ctx, tx, locks); err != nil {
-		return nil, err
+	locks = newKeyLocks(missing)
+	if err := locks.take(ctx, tx); err != nil {
+		return locks, err
 	}
 	return locks, s.find(ctx, tx, st, missing, there)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -14,25 +15,35 @@ import (
 // keysPerStatement is how many keys one statement locks or looks for. MariaDB turns longer lists into a temporary table.
 const keysPerStatement = 500
 
-// keyLocks returns the locks of e-mail addresses, by their keys, in the one order in which everybody takes them. ADR 24 says
-// why they are rows of a table.
-func keyLocks(keys []any) [][]byte {
-	locks := make([][]byte, len(keys))
-	for i, key := range keys {
-		sum := sha256.Sum256([]byte("email:" + key.(string)))
-		locks[i] = sum[:16]
-	}
-	slices.SortFunc(locks, bytes.Compare)
-	return locks
+// keyLocks are locks of a transaction.
+type keyLocks struct {
+	keys   [][]byte
+	holder int64 // tells rows of this transaction from those of others
 }
 
-// lockKeys keeps other transactions from locking these until the end of this one. Not INSERT alone: that would first share the
+// newKeyLocks returns the locks of e-mail addresses, by their keys, in the one order in which everybody takes them. ADR 24 says
+// why they are rows of a table.
+func newKeyLocks(keys []any) keyLocks {
+	l := keyLocks{keys: make([][]byte, len(keys)), holder: rand.Int64()}
+	for i, key := range keys {
+		sum := sha256.Sum256([]byte("email:" + key.(string)))
+		l.keys[i] = sum[:16]
+	}
+	slices.SortFunc(l.keys, bytes.Compare)
+	return l
+}
+
+// take keeps other transactions from locking these until the end of this one. Not by INSERT alone: that would first share the
 // lock of a row that is there, and two who share it would wait for each other.
-func lockKeys(ctx context.Context, tx *sqlx.Tx, locks [][]byte) error {
-	for part := range slices.Chunk(locks, keysPerStatement) {
+func (l *keyLocks) take(ctx context.Context, tx *sqlx.Tx) error {
+	for part := range slices.Chunk(l.keys, keysPerStatement) {
+		args := make([]any, 0, 2*len(part))
+		for _, key := range part {
+			args = append(args, key, l.holder)
+		}
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO key_locks (lock_key) VALUES `+lists("(?)", len(part))+`
-			ON DUPLICATE KEY UPDATE lock_key = VALUES(lock_key)`, anys(part)...)
+			INSERT INTO key_locks (lock_key, holder) VALUES `+lists("(?, ?)", len(part))+`
+			ON DUPLICATE KEY UPDATE holder = VALUES(holder)`, args...)
 		if err != nil {
 			return err
 		}
@@ -40,22 +51,18 @@ func lockKeys(ctx context.Context, tx *sqlx.Tx, locks [][]byte) error {
 	return nil
 }
 
-// unlockKeys removes the rows of the locks; the locks last until the end of the transaction all the same.
-func unlockKeys(ctx context.Context, tx *sqlx.Tx, locks [][]byte) error {
-	for part := range slices.Chunk(locks, keysPerStatement) {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM key_locks WHERE lock_key IN (`+lists("?", len(part))+`)`, anys(part)...); err != nil {
-			return err
-		}
+// remove removes the rows of the locks; the locks last until the end of the transaction all the same. It does not name the
+// keys: of so small a table servers would rather read all rows than look so many up, and so wait for others, who wait for
+// this transaction.
+func (l *keyLocks) remove(ctx context.Context, tx *sqlx.Tx) error {
+	if len(l.keys) == 0 {
+		return nil
 	}
-	return nil
-}
-
-func anys[T any](list []T) []any {
-	out := make([]any, len(list))
-	for i, v := range list {
-		out[i] = v
-	}
-	return out
+	// This form of DELETE takes the index.
+	_, err := tx.ExecContext(ctx, `
+		DELETE k FROM key_locks AS k FORCE INDEX (ix_key_locks_holder)
+		 WHERE k.holder = ?`, l.holder)
+	return err
 }
 
 // wanted returns the keys of the rows, each once, as arguments of find, and nobody yet who has them.
