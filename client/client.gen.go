@@ -404,33 +404,37 @@ type Time = time.Time
 
 // User defines model for User.
 type User struct {
-	Age          int           `json:"age"`
-	City         string        `json:"city"`
-	Deleted      bool          `json:"deleted"`
-	DeletedAt    *NullableTime `json:"deletedAt"`
-	Email        string        `json:"email"`
-	FirstName    string        `json:"firstName"`
-	Gender       string        `json:"gender"`
-	ID           int64         `json:"id"`
-	LastName     string        `json:"lastName"`
-	MobileNumber string        `json:"mobileNumber"`
-	State        string        `json:"state"`
+	// Age Absent when it is unknown.
+	Age       *int          `json:"age,omitempty"`
+	City      string        `json:"city"`
+	Deleted   bool          `json:"deleted"`
+	DeletedAt *NullableTime `json:"deletedAt"`
+	Email     string        `json:"email"`
+	FirstName string        `json:"firstName"`
+
+	// Gender Absent when it is unknown.
+	Gender       *string `json:"gender,omitempty"`
+	ID           int64   `json:"id"`
+	LastName     string  `json:"lastName"`
+	MobileNumber string  `json:"mobileNumber"`
+	State        string  `json:"state"`
 }
 
-// UserFields Texts are stored in one form, see the beginning of this contract. Control characters, TAB and line breaks among them, are
+// UserFields A user has an e-mail address or a name, `email`, `firstName` or `lastName`: at least one of them is neither left out nor empty.
+// All else may be left out; `null` is the same, and so is an empty text.
+//
+// Texts are stored in one form, see the beginning of this contract. Control characters, TAB and line breaks among them, are
 // refused within a text.
 type UserFields struct {
-	Age  int     `json:"age"`
+	Age  *int    `json:"age,omitempty"`
 	City *string `json:"city,omitempty"`
 
 	// Email A mailbox of RFC 5321, in the letters of any script (RFC 6531): at most 254 bytes of UTF-8, 64 before the @ and 63 between two
 	// dots behind it. Not taken are quoted local parts, comments, display names and addresses in brackets. Case is kept, and
 	// passed over by searches.
-	Email string `json:"email"`
-
-	// FirstName Not blank.
-	FirstName    string  `json:"firstName"`
-	Gender       string  `json:"gender"`
+	Email        *string `json:"email,omitempty"`
+	FirstName    *string `json:"firstName,omitempty"`
+	Gender       *string `json:"gender,omitempty"`
 	LastName     *string `json:"lastName,omitempty"`
 	MobileNumber *string `json:"mobileNumber,omitempty"`
 
@@ -462,9 +466,7 @@ type UserPatch struct {
 	// Email A mailbox of RFC 5321, in the letters of any script (RFC 6531): at most 254 bytes of UTF-8, 64 before the @ and 63 between two
 	// dots behind it. Not taken are quoted local parts, comments, display names and addresses in brackets. Case is kept, and
 	// passed over by searches.
-	Email *string `json:"email,omitempty"`
-
-	// FirstName Not blank.
+	Email        *string `json:"email,omitempty"`
 	FirstName    *string `json:"firstName,omitempty"`
 	Gender       *string `json:"gender,omitempty"`
 	LastName     *string `json:"lastName,omitempty"`
@@ -1049,7 +1051,7 @@ type ListUsersParams struct {
 	// After The `nextCursor` of the slice before, with the same conditions and order. Not together with `page`.
 	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
 
-	// SortBy Users with equal values follow by id.
+	// SortBy Users with equal values follow by id, in the same direction. Those of unknown age are the last by age in both directions.
 	SortBy    *SortBy    `form:"sortBy,omitempty" json:"sortBy,omitempty"`
 	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
 
@@ -1121,7 +1123,7 @@ type SearchUsersParams struct {
 	// After The `nextCursor` of the slice before, with the same conditions and order. Not together with `page`.
 	After *PageAfter `form:"after,omitempty" json:"after,omitempty"`
 
-	// SortBy Users with equal values follow by id.
+	// SortBy Users with equal values follow by id, in the same direction. Those of unknown age are the last by age in both directions.
 	SortBy    *SortBy    `form:"sortBy,omitempty" json:"sortBy,omitempty"`
 	Direction *Direction `form:"direction,omitempty" json:"direction,omitempty"`
 
@@ -1356,6 +1358,8 @@ type ClientInterface interface {
 	// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
 	// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
 	//
+	// An unknown age or gender is an empty cell in CSV, not there in NDJSON and JSON, and null in Parquet and Avro.
+	//
 	// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 	//
 	// Corresponds with GET /export/stream (the `ExportUsers` operationId).
@@ -1543,8 +1547,8 @@ type ClientInterface interface {
 
 	// PatchUserWithBody Change some fields of a user
 	//
-	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-	// different fields at the same time all last.
+	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+	// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1553,8 +1557,8 @@ type ClientInterface interface {
 
 	// PatchUser Change some fields of a user
 	//
-	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-	// different fields at the same time all last.
+	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+	// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1563,8 +1567,8 @@ type ClientInterface interface {
 
 	// PatchUserWithApplicationMergePatchPlusJSONBody Change some fields of a user
 	//
-	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-	// different fields at the same time all last.
+	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+	// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -1573,7 +1577,7 @@ type ClientInterface interface {
 
 	// ReplaceUserWithBody Replace a user
 	//
-	// Optional fields that are not given become empty.
+	// Fields that are not given become empty.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1582,7 +1586,7 @@ type ClientInterface interface {
 
 	// ReplaceUser Replace a user
 	//
-	// Optional fields that are not given become empty.
+	// Fields that are not given become empty.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1628,6 +1632,8 @@ func (c *Client) ExportFile(ctx context.Context, params *ExportFileParams, reqEd
 // CSV is of RFC 4180. So that no spreadsheet takes it for a formula, a cell gets a leading `'` when it starts with `= + - @` or
 // a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
 // `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
+//
+// An unknown age or gender is an empty cell in CSV, not there in NDJSON and JSON, and null in Parquet and Avro.
 //
 // `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 //
@@ -2046,8 +2052,8 @@ func (c *Client) GetUser(ctx context.Context, id ID, params *GetUserParams, reqE
 
 // PatchUserWithBody Change some fields of a user
 //
-// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-// different fields at the same time all last.
+// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2066,8 +2072,8 @@ func (c *Client) PatchUserWithBody(ctx context.Context, id ID, params *PatchUser
 
 // PatchUser Change some fields of a user
 //
-// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-// different fields at the same time all last.
+// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2086,8 +2092,8 @@ func (c *Client) PatchUser(ctx context.Context, id ID, params *PatchUserParams, 
 
 // PatchUserWithApplicationMergePatchPlusJSONBody Change some fields of a user
 //
-// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-// different fields at the same time all last.
+// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -2106,7 +2112,7 @@ func (c *Client) PatchUserWithApplicationMergePatchPlusJSONBody(ctx context.Cont
 
 // ReplaceUserWithBody Replace a user
 //
-// Optional fields that are not given become empty.
+// Fields that are not given become empty.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2125,7 +2131,7 @@ func (c *Client) ReplaceUserWithBody(ctx context.Context, id ID, params *Replace
 
 // ReplaceUser Replace a user
 //
-// Optional fields that are not given become empty.
+// Fields that are not given become empty.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4903,6 +4909,8 @@ type ClientWithResponsesInterface interface {
 	// a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
 	// `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
 	//
+	// An unknown age or gender is an empty cell in CSV, not there in NDJSON and JSON, and null in Parquet and Avro.
+	//
 	// `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5128,8 +5136,8 @@ type ClientWithResponsesInterface interface {
 
 	// PatchUserWithBodyWithResponse Change some fields of a user
 	//
-	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-	// different fields at the same time all last.
+	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+	// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5138,8 +5146,8 @@ type ClientWithResponsesInterface interface {
 
 	// PatchUserWithResponse Change some fields of a user
 	//
-	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-	// different fields at the same time all last.
+	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+	// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5148,8 +5156,8 @@ type ClientWithResponsesInterface interface {
 
 	// PatchUserWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a user
 	//
-	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-	// different fields at the same time all last.
+	// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+	// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5158,7 +5166,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceUserWithBodyWithResponse Replace a user
 	//
-	// Optional fields that are not given become empty.
+	// Fields that are not given become empty.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5167,7 +5175,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceUserWithResponse Replace a user
 	//
-	// Optional fields that are not given become empty.
+	// Fields that are not given become empty.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7857,6 +7865,8 @@ func (c *ClientWithResponses) ExportFileWithResponse(ctx context.Context, params
 // a sign that Unicode folds to one of these (`＝`), also behind white space, or with TAB, CR or LF, or when it would but for
 // `'` of its own in front. So a leading `'` before such a text is the guard, and the rest is the text.
 //
+// An unknown age or gender is an empty cell in CSV, not there in NDJSON and JSON, and null in Parquet and Avro.
+//
 // `Accept-Encoding` compresses CSV, NDJSON and JSON on the way, `compress` any file for good.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -8220,8 +8230,8 @@ func (c *ClientWithResponses) GetUserWithResponse(ctx context.Context, id ID, pa
 
 // PatchUserWithBodyWithResponse Change some fields of a user
 //
-// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-// different fields at the same time all last.
+// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8236,8 +8246,8 @@ func (c *ClientWithResponses) PatchUserWithBodyWithResponse(ctx context.Context,
 
 // PatchUserWithResponse Change some fields of a user
 //
-// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-// different fields at the same time all last.
+// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8252,8 +8262,8 @@ func (c *ClientWithResponses) PatchUserWithResponse(ctx context.Context, id ID, 
 
 // PatchUserWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a user
 //
-// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties an optional field. Changes of
-// different fields at the same time all last.
+// A JSON merge patch (RFC 7396): what is not given stays as it is, `null` empties a field. Changes of different fields at
+// the same time all last. One that would leave the user without an e-mail address and a name is refused.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8268,7 +8278,7 @@ func (c *ClientWithResponses) PatchUserWithApplicationMergePatchPlusJSONBodyWith
 
 // ReplaceUserWithBodyWithResponse Replace a user
 //
-// Optional fields that are not given become empty.
+// Fields that are not given become empty.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8283,7 +8293,7 @@ func (c *ClientWithResponses) ReplaceUserWithBodyWithResponse(ctx context.Contex
 
 // ReplaceUserWithResponse Replace a user
 //
-// Optional fields that are not given become empty.
+// Fields that are not given become empty.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -57,13 +57,13 @@ func (b *bar) set(n int64) {
 	if b.total == 0 {
 		if second := int64(elapsed.Seconds()); second > max(b.shown, 0) {
 			b.shown = second
-			fmt.Fprintf(b.out, "  %s, %s a second\n", b.amount(n), b.rate(rate))
+			fmt.Fprintf(b.out, "  %s%s\n", b.amount(n), b.rate(rate))
 		}
 		return
 	}
 	if tenth := n * 10 / b.total; tenth > b.shown {
 		b.shown = tenth
-		fmt.Fprintf(b.out, "  %3d %%  %s, %s a second\n", n*100/b.total, b.amount(n), b.rate(rate))
+		fmt.Fprintf(b.out, "  %3d %%  %s%s\n", n*100/b.total, b.amount(n), b.rate(rate))
 	}
 }
 
@@ -77,11 +77,15 @@ func (b *bar) amount(n int64) string {
 	return fmt.Sprintf("%d %s", n, b.unit)
 }
 
+// rate is how fast it goes; nothing while that is not known.
 func (b *bar) rate(n int64) string {
-	if b.unit == ofBytes {
-		return byteSize(n)
+	switch {
+	case n == 0:
+		return ""
+	case b.unit == ofBytes:
+		return ", " + byteSize(n) + " a second"
 	}
-	return strconv.FormatInt(n, 10)
+	return ", " + strconv.FormatInt(n, 10) + " a second"
 }
 
 // byteSize is a number of bytes as people read it: 1.5 MiB.

@@ -65,11 +65,17 @@ func (i *importFileCommand) Run(p *process) error {
 	return i.importAll(p, c, all)
 }
 
+// waitTries is how often in a row the API is asked again to take a file.
+const waitTries = 10
+
 // importAll imports one file after the other. The first that fails stops it; rejected rows do not.
 func (i *importFileCommand) importAll(p *process, c *client.ClientWithResponses, all []*input) error {
 	var rejected []string
 	for n, in := range all {
 		err := i.importOne(p, c, in)
+		for tries := 0; n > 0 && tries < waitTries && waitAfter(p, err); tries++ {
+			err = i.importOne(p, c, in)
+		}
 		some, ok := errors.AsType[*boot.ExitError](err)
 		switch {
 		case len(all) == 1:

@@ -95,6 +95,9 @@ func (f *fakeFiles) serveImport(w http.ResponseWriter, r *http.Request) {
 	f.requests, f.bodies = append(f.requests, r), append(f.bodies, string(body))
 	if f.refuse != nil {
 		if status, code := f.refuse(len(f.requests)); status != 0 {
+			if code == "cooldown_active" {
+				w.Header().Set("Retry-After", "1")
+			}
 			answer(w, status, map[string]any{"status": status, "code": code, "message": "refused: " + code, "details": map[string]any{"uploadId": f.job}})
 			return
 		}
@@ -357,10 +360,23 @@ func TestImportSeveralFiles(t *testing.T) {
 	if s.failure == nil || !strings.HasPrefix(s.failure.Error(), b+": refused: queue_full\n") || !strings.HasSuffix(s.failure.Error(), "\nDone before: "+a+"\nNot begun: "+c) || len(f.requests) != 2 {
 		t.Errorf("%d imports, %v", len(f.requests), s.failure)
 	}
+	// The cooldown after the first is waited for, and the file is not sent again.
+	f.requests, f.uploads = nil, map[string]*fakeUpload{}
+	f.refuse = func(n int) (int, string) {
+		if n == 2 {
+			return http.StatusTooManyRequests, "cooldown_active"
+		}
+		return 0, ""
+	}
+	s = muster(t, "import", "file", a, b, "--server="+f.url)
+	if s.failure != nil || len(f.requests) != 3 || len(f.uploads) != 2 || f.requests[2].URL.Query().Get("uploadId") != f.job || !strings.Contains(s.err, b+" waits: ") {
+		t.Errorf("%d imports, %d uploads, %v, %q", len(f.requests), len(f.uploads), s.failure, s.err)
+	}
+	f.requests = nil
 	f.refuse, f.outcome = nil, map[string]int{"inserted": 1, "rejected": 2}
 	s = muster(t, "import", "file", a, b, "--server="+f.url)
 	e, ok := errors.AsType[*boot.ExitError](s.failure)
-	if !ok || e.Code != 3 || !strings.Contains(e.Error(), a+", "+b) || strings.Count(s.err, "2 of 3 rows were rejected") != 2 || len(f.requests) != 4 {
+	if !ok || e.Code != 3 || !strings.Contains(e.Error(), a+", "+b) || strings.Count(s.err, "2 of 3 rows were rejected") != 2 || len(f.requests) != 2 {
 		t.Errorf("%d imports, %v, %q", len(f.requests), s.failure, s.err)
 	}
 }

@@ -23,6 +23,7 @@ type input struct {
 	name string // for people
 
 	upload *uuid.UUID // the server has it
+	named  bool       // the command line names the upload
 	from   *string    // the server can read it
 
 	file *os.File    // nil for standard input and for what the server has
@@ -36,7 +37,7 @@ type input struct {
 // inputs opens what the command line names. Close what it returns, with an error too.
 func (i *importFileCommand) inputs(p *process) (all []*input, err error) {
 	if i.Upload != nil {
-		all = append(all, &input{name: "upload " + i.Upload.String(), upload: i.Upload})
+		all = append(all, &input{name: "upload " + i.Upload.String(), upload: i.Upload, named: true})
 	}
 	for n := range i.From {
 		all = append(all, &input{name: i.From[n], from: &i.From[n]})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -21,15 +22,16 @@ func (i *importFileCommand) submit(p *process, c *client.ClientWithResponses, in
 	in.place(params)
 	var body io.Reader = http.NoBody
 	switch {
+	case in.upload != nil, in.from != nil:
 	case in.info != nil:
 		upload, err := i.send(p, c, in)
 		if err != nil {
 			return client.JobID{}, err
 		}
 		params.UploadID, params.FileName = upload, nil
-	case in.upload == nil && in.from == nil:
+	default:
 		// As it comes: kept in a file it could be gone on with, but the folder for such files may be memory, and too small. What
-		// arrived whole is not lost either, see refused.
+		// arrived whole is not lost either, see keptError.
 		bar := newBar(p.stderr, ofBytes, 0)
 		defer bar.end()
 		body = io.TeeReader(io.MultiReader(bytes.NewReader(in.head), in.rest), &meter{bar: bar})
@@ -41,10 +43,13 @@ func (i *importFileCommand) submit(p *process, c *client.ClientWithResponses, in
 	case err == nil && r.JSON202 == nil:
 		err = client.Failure(r.HTTPResponse, r.Body)
 	}
-	if err != nil {
-		return client.JobID{}, refused(err, in, params.UploadID)
+	if err == nil {
+		return accepted(r.JSON202)
 	}
-	return accepted(r.JSON202)
+	if kept := keptUpload(err, params.UploadID); kept != nil {
+		return client.JobID{}, &keptError{err: err, upload: kept, in: in}
+	}
+	return client.JobID{}, err
 }
 
 // send uploads a file, and returns the upload's id.
@@ -83,19 +88,53 @@ func broken(p *process, err error, at *resumption) error {
 	return fmt.Errorf("%w\nThe same command with `--resume %s` sends what is missing", err, at)
 }
 
-// refused says how to repeat a request whose file the server has.
-func refused(err error, in *input, upload *uuid.UUID) error {
+// keptUpload returns the upload with which a request can be repeated; nil: that would not help.
+func keptUpload(err error, upload *uuid.UUID) *uuid.UUID {
 	e, ok := errors.AsType[*client.APIError](err)
+	if ok && e.Status < http.StatusInternalServerError && e.Status != http.StatusTooManyRequests {
+		return nil
+	}
 	if ok && e.Answer.Details != nil && e.Answer.Details.UploadID != nil {
 		if id, err := uuid.Parse(*e.Answer.Details.UploadID); err == nil {
-			upload = &id
+			return &id
 		}
 	}
-	if upload == nil || ok && e.Status < http.StatusInternalServerError && e.Status != http.StatusTooManyRequests {
-		return err
+	return upload
+}
+
+// keptError: the job was not accepted, and the server has the file.
+type keptError struct {
+	err    error
+	upload *uuid.UUID
+	in     *input
+}
+
+func (e *keptError) Error() string {
+	if e.in.named {
+		return e.err.Error() + "\nThe file stays there: run the command again"
 	}
-	if in.upload != nil {
-		return fmt.Errorf("%w\nThe file stays there: run the command again", err)
+	return fmt.Sprintf("%v\nThe file is there: the same command with `--upload %s` in place of %s does not send it again", e.err, e.upload, e.in.name)
+}
+
+func (e *keptError) Unwrap() error { return e.err }
+
+// waitAfter waits as long as the API asks for after a job that was not accepted, and reports whether it did. It is for the
+// cooldown that the file before has caused, and for jobs that are over soon.
+func waitAfter(p *process, err error) bool {
+	kept, ok := errors.AsType[*keptError](err)
+	if !ok {
+		return false
 	}
-	return fmt.Errorf("%w\nThe file is there: the same command with `--upload %s` in place of %s does not send it again", err, upload, in.name)
+	e, ok := errors.AsType[*client.APIError](err)
+	if !ok || e.Status != http.StatusTooManyRequests || e.RetryAfter == 0 {
+		return false
+	}
+	fmt.Fprintf(p.stderr, "%s waits: %v\n", kept.in.name, e)
+	kept.in.upload = kept.upload
+	select {
+	case <-p.ctx.Done():
+		return false
+	case <-time.After(e.RetryAfter):
+		return true
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -150,8 +151,15 @@ func lister(out io.Writer) func([]client.User) error {
 		heading = ""
 		for i := range page {
 			u := &page[i]
-			fmt.Fprintf(&text, "%d\t%s %s\t%d\t%s\t%s\t%s\t%s\t%s\n",
-				u.ID, plain(u.FirstName), plain(u.LastName), u.Age, u.Gender, plain(u.City), plain(u.State), plain(u.Email), plain(u.MobileNumber))
+			var age, gender string // empty: unknown
+			if u.Age != nil {
+				age = strconv.Itoa(*u.Age)
+			}
+			if u.Gender != nil {
+				gender = *u.Gender
+			}
+			fmt.Fprintf(&text, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", u.ID, strings.TrimSpace(plain(u.FirstName)+" "+plain(u.LastName)),
+				age, plain(gender), plain(u.City), plain(u.State), plain(u.Email), plain(u.MobileNumber))
 		}
 		if !interactive(out) {
 			_, err := io.WriteString(out, text.String())

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/musterhq/muster/client"
 )
 
 // An API of 2,500 users whose last page is never sent before the first ones were printed.
@@ -45,7 +47,7 @@ func TestSearchPrintsEachPage(t *testing.T) {
 		if len(lines) != want+1 || lines[0] != "ID\tNAME\tAGE\tGENDER\tCITY\tSTATE\tEMAIL\tMOBILE" {
 			t.Errorf("%d lines, the first is %q", len(lines), lines[0])
 		}
-		if last, want := lines[len(lines)-1], fmt.Sprintf("%d\tAda\uFFFD\uFFFD[31m Byron\t0\t\tŁódź\t\t\t", want); last != want {
+		if last, want := lines[len(lines)-1], fmt.Sprintf("%d\tAda\uFFFD\uFFFD[31m Byron\t\t\tŁódź\t\t\t", want); last != want {
 			t.Errorf("the last line is %q, want %q", last, want)
 		}
 		text := fmt.Sprintf("There are more than these %d: -n sets how many to show, --all shows all.\n", want)
@@ -55,5 +57,19 @@ func TestSearchPrintsEachPage(t *testing.T) {
 		if progress.String() != text {
 			t.Errorf("beside %d users: %q, want %q", want, progress.String(), text)
 		}
+	}
+}
+
+// What is unknown is an empty cell, and no zero.
+func TestUnknownIsEmpty(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	show := lister(&out)
+	if err := show([]client.User{{ID: 1, LastName: "Ng"}, {ID: 2, FirstName: "Ada", Age: new(36), Gender: new("Female")}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "ID\tNAME\tAGE\tGENDER\tCITY\tSTATE\tEMAIL\tMOBILE\n1\tNg\t\t\t\t\t\t\n2\tAda\t36\tFemale\t\t\t\t\n"
+	if out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
 	}
 }

@@ -44,11 +44,15 @@ func newAvro(w io.Writer, fields []field, compress string) (*avroFile, error) {
 func avroSchema(fields []field) string {
 	types := map[kind]any{
 		text: "string", whole: "int", long: "long", flag: "boolean",
-		stamp: []any{"null", map[string]string{"type": "long", "logicalType": "timestamp-millis"}},
+		stamp: map[string]string{"type": "long", "logicalType": "timestamp-millis"},
 	}
 	list := make([]any, len(fields))
 	for i, f := range fields {
-		list[i] = map[string]any{"name": f.name, "type": types[f.kind]}
+		t := types[f.kind]
+		if f.nullable() {
+			t = []any{"null", t}
+		}
+		list[i] = map[string]any{"name": f.name, "type": t}
 	}
 	schema, err := json.Marshal(map[string]any{"type": "record", "name": "User", "namespace": "muster", "fields": list})
 	if err != nil {
@@ -70,6 +74,13 @@ func appendAvro(dst []byte, fields []field, cols [][]byte) ([]byte, error) {
 	for i := range fields {
 		f := &fields[i]
 		col := cols[f.col]
+		if f.nullable() { // a union: the branch comes first
+			if f.lacks(col) {
+				dst = append(dst, 0)
+				continue
+			}
+			dst = binary.AppendVarint(dst, 1)
+		}
 		switch f.kind {
 		case text:
 			dst = binary.AppendVarint(dst, int64(len(col)))
@@ -82,12 +93,6 @@ func appendAvro(dst []byte, fields []field, cols [][]byte) ([]byte, error) {
 				dst = append(dst, 0)
 			}
 			continue
-		case stamp: // a union: the branch comes first
-			if col == nil {
-				dst = append(dst, 0)
-				continue
-			}
-			dst = binary.AppendVarint(dst, 1)
 		}
 		n, err := integer(col)
 		if err != nil {

@@ -44,6 +44,7 @@ func TestAppendCSV(t *testing.T) {
 		want string
 	}{
 		{"plain", ada(), false, "1,Ada Byron,36,Female,London,England,ada@example.com,'+442079460000\r\n"},
+		{"unknown", ada("age", "", "gender", ""), true, "1,Ada Byron,,,London,England,ada@example.com,+442079460000\r\n"},
 		{"raw", ada(), true, "1,Ada Byron,36,Female,London,England,ada@example.com,+442079460000\r\n"},
 		{"null", columns(map[string]string{"id": "7"}), false, "7,,,,,,,\r\n"},
 		{"no last name", ada("last_name", ""), true, "1,Ada,36,Female,London,England,ada@example.com,+442079460000\r\n"},

@@ -29,7 +29,16 @@ type field struct {
 	kind    kind
 	col     int
 	repeats bool // a few values for many users
+	unknown bool // the value may be unknown: NULL, or the empty text
 }
+
+// lacks reports whether the value of the field, or of a stamp that may be none, is not there.
+func (f *field) lacks(col []byte) bool {
+	return f.unknown && len(col) == 0 || f.kind == stamp && col == nil
+}
+
+// nullable reports whether typed files have null where there is no value.
+func (f *field) nullable() bool { return f.unknown || f.kind == stamp }
 
 // place returns where user.Columns has a column, which must be one of them.
 func place(column string) int { return slices.Index(user.Columns, column) }
@@ -39,7 +48,7 @@ var colFirstName, colLastName = place("first_name"), place("last_name")
 // apiFields are the fields of all formats but CSV, named as in the API.
 var apiFields = func() (out []field) {
 	for col, f := range user.Fields() {
-		out = append(out, field{f.Name, f.Kind, col, f.Repeats})
+		out = append(out, field{name: f.Name, kind: f.Kind, col: col, repeats: f.Repeats, unknown: f.CanBeUnknown})
 	}
 	return out
 }()

@@ -2,16 +2,20 @@ package export
 
 import "unicode/utf8"
 
-// appendJSON appends one user as a JSON object; it allocates nothing but dst.
+// appendJSON appends one user as a JSON object, without the fields that are unknown; it allocates nothing but dst.
 func appendJSON(dst []byte, fields []field, cols [][]byte) ([]byte, error) {
+	dst = append(dst, '{')
+	start := len(dst)
 	for i := range fields {
 		f := &fields[i]
 		col := cols[f.col]
-		sep := byte(',')
-		if i == 0 {
-			sep = '{'
+		if f.unknown && len(col) == 0 {
+			continue
 		}
-		dst = append(dst, sep, '"')
+		if len(dst) > start {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '"')
 		dst = append(dst, f.name...) // needs no escaping
 		dst = append(dst, '"', ':')
 		switch {

@@ -30,6 +30,8 @@ func TestAppendJSON(t *testing.T) {
 			`{"deletedAt":"2009-02-13T23:31:30.001Z","deleted":true,"id":1}`,
 		},
 		{"null", columns(nil), []string{"id", "city"}, `{"id":null,"city":null}`},
+		{"unknown", ada("age", "", "gender", "", "city", ""), []string{"age", "id", "gender", "city"}, `{"id":1,"city":""}`},
+		{"nothing known", columns(nil), []string{"age", "gender"}, `{}`},
 	} {
 		got, err := export.Appender(user.ExportSpec{Format: user.JSON, Fields: test.fields})([]byte("x"), test.cols)
 		if diff := cmp.Diff("x"+test.want, string(got)); diff != "" || err != nil {

@@ -59,8 +59,15 @@ func newSmallZstd() (*smallZstd, error) {
 // Encode implements compress.Codec.
 func (z *smallZstd) Encode(dst, src []byte) ([]byte, error) { return z.w.EncodeAll(src, dst[:0]), nil }
 
-// parquetNode returns the column of a field: required, but for deletedAt.
+// parquetNode returns the column of a field.
 func parquetNode(f field) parquet.Node {
+	if f.nullable() {
+		return parquet.Optional(parquetType(f))
+	}
+	return parquetType(f)
+}
+
+func parquetType(f field) parquet.Node {
 	switch f.kind {
 	case whole:
 		return parquet.Int(32)
@@ -69,7 +76,7 @@ func parquetNode(f field) parquet.Node {
 	case flag:
 		return parquet.Leaf(parquet.BooleanType)
 	case stamp:
-		return parquet.Optional(parquet.Timestamp(parquet.Millisecond))
+		return parquet.Timestamp(parquet.Millisecond)
 	}
 	if f.repeats {
 		return parquet.Encoded(parquet.String(), &parquet.RLEDictionary)
@@ -110,10 +117,21 @@ func (f *parquetFile) row(p *page, cols [][]byte) error {
 	return nil
 }
 
-// value returns the value of a field. Texts are copied into p.buf; when that grows and moves, earlier values keep the old
-// memory.
+// value returns the value of a field, or null.
 func (p *page) value(f *field, cols [][]byte) (parquet.Value, error) {
-	col := cols[f.col]
+	if f.lacks(cols[f.col]) {
+		return parquet.NullValue(), nil
+	}
+	v, err := p.present(f, cols[f.col])
+	if f.nullable() {
+		v = v.Level(0, 1, 0)
+	}
+	return v, err
+}
+
+// present returns the value of a field that is there. Texts are copied into p.buf; when that grows and moves, earlier values
+// keep the old memory.
+func (p *page) present(f *field, col []byte) (parquet.Value, error) {
 	switch f.kind {
 	case text:
 		start := len(p.buf)
@@ -121,20 +139,12 @@ func (p *page) value(f *field, cols [][]byte) (parquet.Value, error) {
 		return parquet.ByteArrayValue(p.buf[start:]), nil
 	case flag:
 		return parquet.BooleanValue(set(col)), nil
-	case stamp:
-		if col == nil {
-			return parquet.NullValue(), nil
-		}
 	}
 	n, err := integer(col)
 	if f.kind == whole {
 		return parquet.Int32Value(int32(n)), err
 	}
-	v := parquet.Int64Value(n)
-	if f.kind == stamp {
-		v = v.Level(0, 1, 0) // present
-	}
-	return v, err
+	return parquet.Int64Value(n), err
 }
 
 func (f *parquetFile) write(p *page) error {

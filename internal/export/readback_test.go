@@ -22,7 +22,8 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// crowd is a Pager of so many users, whose values all differ, every third of them deleted.
+// crowd is a Pager of so many users, whose values all differ, every third of them deleted, every fourth of unknown age and
+// every fifth of unknown gender.
 type crowd struct{ rows int64 }
 
 func (c crowd) Span(context.Context, user.Filter) (first, last int64, err error) {
@@ -47,6 +48,12 @@ func member(id int64) [][]byte {
 	} {
 		cols = append(cols, []byte(text))
 	}
+	if id%4 == 0 {
+		cols[6] = nil
+	}
+	if id%5 == 0 {
+		cols[8] = []byte("")
+	}
 	if id%3 == 0 {
 		cols[9] = []byte("1")
 		return append(cols, []byte(strconv.FormatInt(1_700_000_000_000+id, 10)))
@@ -63,13 +70,20 @@ func want(id int64, fields []string) []string {
 	}
 	all := map[string]string{
 		"id": string(cols[0]), "firstName": string(cols[1]), "lastName": string(cols[2]), "email": string(cols[3]), "city": string(cols[4]),
-		"state": string(cols[5]), "age": string(cols[6]), "mobileNumber": string(cols[7]), "gender": string(cols[8]), "deleted": deleted, "deletedAt": at,
+		"state": string(cols[5]), "age": orNull(cols[6]), "mobileNumber": string(cols[7]), "gender": orNull(cols[8]), "deleted": deleted, "deletedAt": at,
 	}
 	var out []string
 	for _, f := range fields {
 		out = append(out, all[f])
 	}
 	return out
+}
+
+func orNull(col []byte) string {
+	if len(col) == 0 {
+		return "null"
+	}
+	return string(col)
 }
 
 var allFields = []string{"id", "firstName", "lastName", "email", "city", "state", "age", "mobileNumber", "gender", "deleted", "deletedAt"}
@@ -79,7 +93,7 @@ func eachFile(t *testing.T, format string, check func(t *testing.T, data []byte,
 	t.Parallel()
 	for _, compress := range []string{"", "gzip", "zstd"} {
 		for _, rows := range []int64{0, 1, 70_000} {
-			for _, fields := range [][]string{nil, {"deletedAt", "id", "lastName"}} {
+			for _, fields := range [][]string{nil, {"deletedAt", "id", "age", "lastName"}} {
 				t.Run(fmt.Sprint(compress, " ", rows, " ", len(fields)), func(t *testing.T) {
 					t.Parallel()
 					var out bytes.Buffer
@@ -129,7 +143,7 @@ func TestParquetReadByArrow(t *testing.T) {
 			if kind == nil {
 				kind = arrow.BinaryTypes.String
 			}
-			if field.Name != name || !arrow.TypeEqual(field.Type, kind) || field.Nullable != (name == "deletedAt") {
+			if field.Name != name || !arrow.TypeEqual(field.Type, kind) || field.Nullable != slices.Contains([]string{"age", "gender", "deletedAt"}, name) {
 				t.Errorf("column %d is %s, want %s %s", i, field, name, kind)
 			}
 			compareColumn(t, got.Column(i), i, fields)
@@ -146,12 +160,12 @@ func compareColumn(t *testing.T, c *arrow.Column, i int, fields []string) {
 			have := chunk.ValueStr(at)
 			switch a := chunk.(type) {
 			case *array.Timestamp:
-				have = "null"
-				if a.IsValid(at) {
-					have = a.Value(at).ToTime(arrow.Millisecond).UTC().Format(time.RFC3339Nano)
-				}
+				have = a.Value(at).ToTime(arrow.Millisecond).UTC().Format(time.RFC3339Nano)
 			case *array.String:
 				have = a.Value(at)
+			}
+			if chunk.IsNull(at) {
+				have = "null"
 			}
 			if w := want(id, fields)[i]; have != w {
 				t.Fatalf("%s of user %d is %q, want %q", fields[i], id, have, w)
@@ -167,7 +181,7 @@ func TestAvroReadBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		schema := string(r.Metadata()["avro.schema"])
-		for _, part := range []string{`"name":"User"`, `{"name":"id","type":"long"}`, `"timestamp-millis"`} {
+		for _, part := range []string{`"name":"User"`, `{"name":"id","type":"long"}`, `"timestamp-millis"`, `{"name":"lastName","type":"string"}`} {
 			if !strings.Contains(schema, part) {
 				t.Errorf("the schema lacks %s: %s", part, schema)
 			}

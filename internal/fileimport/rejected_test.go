@@ -168,7 +168,7 @@ func TestRoundTripOfCSV(t *testing.T) {
 		if diff := cmp.Diff(want, codes(got.Rejects)); diff != "" {
 			t.Fatalf("faults (-want +got):\n%s", diff)
 		}
-		mended := out
+		var mended []byte
 		if format == "ndjson" {
 			mended = mendNDJSON(t, out)
 		} else {

@@ -19,7 +19,13 @@ type entry struct {
 const entryBytes = 3 * 8
 
 func (e entry) compare(f entry) int {
-	return cmp.Or(cmp.Compare(e.key[0], f.key[0]), cmp.Compare(e.key[1], f.key[1]), cmp.Compare(e.row, f.row))
+	switch { // cmp.Or would compare all three, which takes twice the time
+	case e.key[0] != f.key[0]:
+		return cmp.Compare(e.key[0], f.key[0])
+	case e.key[1] != f.key[1]:
+		return cmp.Compare(e.key[1], f.key[1])
+	}
+	return cmp.Compare(e.row, f.row)
 }
 
 // What a sorter keeps in memory: a run while it grows, and buffers of all runs while they are merged.
@@ -122,7 +128,7 @@ type runReader struct {
 // next reads the next entry; false: there is none.
 func (r *runReader) next() (bool, error) {
 	var b [entryBytes]byte
-	if _, err := io.ReadFull(r.r, b[:]); err == io.EOF { //nolint:errorlint // ReadFull's own, and no part of an entry is read
+	if _, err := io.ReadFull(r.r, b[:]); err == io.EOF { // and no part of an entry is read
 		return false, nil
 	} else if err != nil {
 		return false, err

@@ -70,7 +70,7 @@ func validSortValue(by, value string) bool {
 		return value == ""
 	case user.SortAge:
 		n, err := strconv.Atoi(value)
-		return err == nil && n >= 0 && n <= 999 && strconv.Itoa(n) == value
+		return value == "" || err == nil && n >= 0 && n <= 999 && strconv.Itoa(n) == value
 	}
 	return utf8.ValidString(value) && !strings.ContainsRune(value, 0) && utf8.RuneCountInString(value) <= user.MaxText
 }

@@ -37,27 +37,26 @@ func decodeUser(body []byte, whole bool) (user.Patch, []invalid.Field, error) {
 	if err := d.object(body); err != nil {
 		return user.Patch{}, nil, err
 	}
-	if err, ok := errors.AsType[*invalid.Error](d.Prepare()); ok {
-		for _, f := range err.Fields {
-			d.bad(d.given[f.Field], f.Message)
-		}
-	}
 	if whole {
 		d.complete()
+	}
+	if err, ok := errors.AsType[*invalid.Error](d.Prepare()); ok {
+		for _, f := range err.Fields {
+			d.bad(cmp.Or(d.given[f.Field], f.Field), f.Message)
+		}
 	}
 	return d.Patch, d.fields[:min(len(d.fields), maxFieldErrors)], nil
 }
 
-// complete adds an error for each required field that a whole user lacks, and empties the other fields that are not
-// given.
+// complete empties the fields that are not given.
 func (d *userDecoder) complete() {
 	for _, f := range user.Fields() {
 		switch {
-		case !f.Settable():
-		case f.Required && d.given[f.Name] == "":
-			d.bad(f.Name, required)
-		case !f.Required && f.Text != nil && *f.Text(&d.Patch) == nil:
+		case d.given[f.Name] != "":
+		case f.Text != nil:
 			*f.Text(&d.Patch) = new("")
+		case f.Number != nil:
+			*f.Number(&d.Patch) = new(0)
 		}
 	}
 }
@@ -121,7 +120,7 @@ func (d *userDecoder) member(name string, value json.RawMessage) {
 	default:
 		d.given[f.Name] = name
 		if f.Text != nil {
-			d.text(f.Text(&d.Patch), name, value, f.Required)
+			d.text(f.Text(&d.Patch), name, value)
 		} else {
 			d.number(f.Number(&d.Patch), name, value)
 		}
@@ -138,12 +137,10 @@ func meant(name string) string {
 	return ""
 }
 
-// text reads a string; null empties one that is not needed.
-func (d *userDecoder) text(to **string, name string, value json.RawMessage, needed bool) {
+// text reads a string; null is an empty one.
+func (d *userDecoder) text(to **string, name string, value json.RawMessage) {
 	var s string
 	switch {
-	case value[0] == 'n' && needed:
-		d.bad(name, "must not be null")
 	case value[0] == 'n':
 		*to = new("")
 	case value[0] != '"' || json.Unmarshal(value, &s) != nil:
@@ -155,14 +152,16 @@ func (d *userDecoder) text(to **string, name string, value json.RawMessage, need
 	}
 }
 
-// number reads a whole number, which JSON may write as 36, 36.0 or 3.6e1.
+// number reads a whole number, which JSON may write as 36, 36.0 or 3.6e1; null is an unknown one.
 func (d *userDecoder) number(to **int, name string, value json.RawMessage) {
 	f, err := strconv.ParseFloat(string(value), 64)
 	switch {
 	case value[0] == 'n':
-		d.bad(name, "must not be null")
+		*to = new(0)
 	case err != nil && !errors.Is(err, strconv.ErrRange) || !isWhole(string(value)):
 		d.bad(name, "must be a whole number")
+	case f == 0:
+		*to = new(-1) // a patch would take 0 for unknown, and nobody who writes 0 may mean that
 	default:
 		*to = new(int(max(-1, min(f, math.MaxInt32)))) // out of bounds stays out of bounds
 	}

@@ -266,6 +266,9 @@ func (f *fakes) ChangeUser(_ context.Context, id int64, p user.Patch, check func
 	}
 	f.patches = append(f.patches, p)
 	p.Apply(&u)
+	if err := u.CheckIdentity(); err != nil {
+		return user.User{}, err
+	}
 	f.users[id] = u
 	return u, nil
 }

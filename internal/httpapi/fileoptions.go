@@ -18,7 +18,16 @@ import (
 // say.
 func (s *Server) fileErrors(query url.Values) []invalid.Field {
 	var bad invalid.Error
-	has, value := query.Has, query.Get
+	s.originErrors(&bad, query)
+	s.formatErrors(&bad, query)
+	duplicateErrors(&bad, query)
+	slices.SortStableFunc(bad.Fields, byName)
+	return bad.Fields
+}
+
+// originErrors are about where the file comes from.
+func (s *Server) originErrors(bad *invalid.Error, query url.Values) {
+	has := query.Has
 	if has("uploadId") && has("from") {
 		bad.Add("from", "cannot go together with uploadId")
 	} else if has("from") && s.Source == nil {
@@ -27,6 +36,11 @@ func (s *Server) fileErrors(query url.Values) []invalid.Field {
 	if has("fileName") && (has("uploadId") || has("from")) {
 		bad.Add("fileName", "is for a file that is the body")
 	}
+}
+
+// formatErrors are about how it is read.
+func (s *Server) formatErrors(bad *invalid.Error, query url.Values) {
+	has, value := query.Has, query.Get
 	for name, formats := range map[string]string{"delimiter": "csv", "header": "csv or xlsx", "charset": "csv, ndjson or json"} {
 		if format := value("format"); has(name) && format != "" && !slices.Contains(strings.FieldsFunc(formats, isSeparator), format) {
 			bad.Add(name, "is for format %s only", formats)
@@ -35,6 +49,11 @@ func (s *Server) fileErrors(query url.Values) []invalid.Field {
 	if has("charset") && s.KnownCharset != nil && !s.KnownCharset(value("charset")) {
 		bad.Add("charset", "is not known; there are UTF-8, UTF-16, Windows-1252, ISO-8859-15 and others of one byte a character")
 	}
+}
+
+// duplicateErrors are about what becomes of its rows.
+func duplicateErrors(bad *invalid.Error, query url.Values) {
+	has, value := query.Has, query.Get
 	strategy := cmp.Or(value("onDuplicate"), job.DuplicateInsert)
 	for _, name := range []string{"key", "inFile"} {
 		if has(name) && strategy == job.DuplicateInsert {
@@ -50,8 +69,6 @@ func (s *Server) fileErrors(query url.Values) []invalid.Field {
 	} else if mapping["id"] != "" && value("key") != columns.KeyID {
 		bad.Add("map", "names a column for the id, which is read with key=id only")
 	}
-	slices.SortStableFunc(bad.Fields, byName)
-	return bad.Fields
 }
 
 func isSeparator(r rune) bool { return r == ' ' || r == ',' }

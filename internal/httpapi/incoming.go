@@ -36,7 +36,7 @@ func (s *Server) streamed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		in := &incoming{Request: c.Request(), rc: http.NewResponseController(c.Response()), patience: s.patience}
 		_ = in.rc.SetWriteDeadline(time.Time{}) // which runs since the request came; fails only without a connection, in tests
-		r := in.Request.Clone(context.WithValue(in.Context(), incomingKey{}, in))
+		r := in.Clone(context.WithValue(in.Context(), incomingKey{}, in))
 		r.Body = http.NoBody
 		r.Header.Del(echo.HeaderContentType)
 		c.SetRequest(r)

@@ -29,6 +29,7 @@ func TestReadiness(t *testing.T) {
 			{Name: "schema", Ping: func(context.Context) error { return job.ErrSchema }},
 			{Name: "slow", Ping: hang},
 			{Name: "temp_dir", Ping: func(context.Context) error { return httpapi.CheckTempDir("/nowhere/hunter2") }, Minor: true},
+			{Name: "files", Ping: func(context.Context) error { return fmt.Errorf("%w: write /hunter2", job.ErrNoSpace) }, Minor: true},
 			{Name: "full", Ping: func(context.Context) error {
 				return fmt.Errorf("ping: %w", &job.UnreadyError{Reason: "is full", Err: errors.New("user:hunter2@10.1.2.3")})
 			}},
@@ -53,6 +54,7 @@ func TestReadiness(t *testing.T) {
 		{Name: "schema", Status: "failed", Message: job.ErrSchema.Error()},
 		{Name: "slow", Status: "failed", Message: "no answer within 1s"},
 		{Name: "temp_dir", Status: "failed", Message: "does not take files"},
+		{Name: "files", Status: "failed", Message: "the file store is full"},
 		{Name: "full", Status: "failed", Message: "is full"},
 		{Name: "rights", Status: "failed", Message: "the database account lacks a right"},
 		{Name: "disk", Status: "failed", Message: "the database cannot write its files; the disk may be full"},

@@ -53,7 +53,8 @@ type UserStore interface {
 	// CreateUser stores u under a new id, to which it sets u.ID.
 	CreateUser(ctx context.Context, u *user.User) error
 	// ChangeUser changes what p gives, and returns the user as it is then. check, if not nil, sees the user before and
-	// refuses the change by its error; no other change comes between the two. Errors: user.ErrNotFound, check's.
+	// refuses the change by its error; no other change comes between the two. Errors: user.ErrNotFound, check's, and
+	// *invalid.Error when nothing that tells who the user is would be left.
 	ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (user.User, error)
 	// DeleteUser returns user.ErrNotFound also when the user is deleted already. check is as with ChangeUser.
 	DeleteUser(ctx context.Context, id int64, check func(user.User) error) error

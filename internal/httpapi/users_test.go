@@ -62,8 +62,9 @@ func userCalls() []call {
 				call{request, as{"Content-Encoding", "gzip"}, nil, 415, "unsupported_media_type"},
 				call{method + " " + path, nil, nil, 415, "unsupported_media_type"},
 				call{request + "}", nil, nil, 400, "malformed_json"},
-				call{method + " " + path + " " + strings.Replace(byronJSON, "Ada", "\u2003  ", 1), nil, nil, 400, "validation_failed"},
+				call{method + " " + path + " " + strings.Replace(byronJSON, "ada@", "\u2003  @", 1), nil, nil, 400, "validation_failed"},
 				call{method + " " + path + ` {"age":0}`, nil, nil, 400, "validation_failed"},
+				call{method + " " + path + ` {"firstName":null,"lastName":" ","email":"","city":"London"}`, nil, nil, 400, "validation_failed"},
 			)
 		}
 	}
@@ -78,7 +79,12 @@ func userCalls() []call {
 		call{"GET /api/v1/users/1", as{"If-Match", byronTag}, nil, 200, ""},
 		call{"GET /api/v1/users/1", as{"If-Match", `"x"`, "If-None-Match", byronTag}, nil, 412, "precondition_failed"},
 		call{"GET /api/v1/users/1", as{"If-Match", "W/" + byronTag}, nil, 412, "precondition_failed"},
+		call{`POST /api/v1/users {"lastName":"Ng"}`, nil, nil, 201, ""},
 		call{"PUT /api/v1/users/1 " + byronJSON, nil, nil, 200, ""},
+		call{`PUT /api/v1/users/1 {"email":"ada@example.com","age":null,"gender":null}`, nil, nil, 200, ""},
+		call{`PATCH /api/v1/users/1 {"age":null,"gender":null}`, nil, nil, 200, ""},
+		call{`PATCH /api/v1/users/1 {"firstName":null,"email":null}`, nil, nil, 200, ""},
+		call{`PATCH /api/v1/users/1 {"firstName":null,"lastName":null}`, nil, func(f *fakes) { f.users[1] = user.User{ID: 1, LastName: "Ng"} }, 400, "validation_failed"},
 		call{"PUT /api/v1/users/1 " + byronJSON, as{"If-Match", byronTag}, nil, 200, ""},
 		call{"PUT /api/v1/users/1 " + byronJSON, as{"If-Match", `"x"`}, nil, 412, "precondition_failed"},
 		call{"PATCH /api/v1/users/1 {}", nil, nil, 200, ""},
@@ -123,6 +129,28 @@ func TestCreate(t *testing.T) {
 	want := user.User{ID: 2, FirstName: "Ada", LastName: "Byron", Email: "ada@example.com", Age: 36, Gender: "Female", MobileNumber: "+44"}
 	if diff := cmp.Diff(want, f.users[2]); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+// What is unknown is left out, and the tag tells it from what is known.
+func TestUnknownAgeAndGender(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, newFakes(), nil)
+	const want = `{"city":"","deleted":false,"deletedAt":null,"email":"","firstName":"","id":2,"lastName":"Ng","mobileNumber":"","state":""}` + "\n"
+	created := a.do(`POST /api/v1/users {"lastName":"Ng","age":null}`, nil, nil)
+	if diff := cmp.Diff(want, string(created.body)); diff != "" {
+		t.Errorf("user (-want +got):\n%s", diff)
+	}
+	known := a.do(`PATCH /api/v1/users/2 {"age":36,"gender":"Female"}`, nil, nil)
+	emptied := a.do(`PATCH /api/v1/users/2 {"age":null,"gender":""}`, as{"If-Match", known.Header.Get("ETag")}, nil)
+	if string(emptied.body) != want || emptied.Header.Get("ETag") != created.Header.Get("ETag") || known.Header.Get("ETag") == created.Header.Get("ETag") {
+		t.Errorf("emptied: %d %s, tags %s %s %s", emptied.StatusCode, emptied.body, created.Header.Get("ETag"), known.Header.Get("ETag"), emptied.Header.Get("ETag"))
+	}
+	for _, patch := range []string{`{"lastName":null}`, `{"lastName":" ","city":"London"}`} {
+		e := a.failure(a.do("PATCH /api/v1/users/2 "+patch, nil, nil), 400, "validation_failed")
+		if diff := cmp.Diff([]api.FieldError{{Field: "email", Message: "or a name must be given"}}, e.Details.FieldErrors); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", patch, diff)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func create(t testing.TB, c *client.ClientWithResponses) *client.User {
 	t.Helper()
 	city := "Ło\u0301dz\u0301\u200b" // stored as "Łódź"
 	r, err := c.CreateUserWithResponse(t.Context(), nil, client.CreateUserJSONRequestBody{
-		FirstName: "Ada 👩", Email: "ada@example.com", Age: 36, Gender: "Female", City: &city,
+		FirstName: new("Ada 👩"), Email: new("ada@example.com"), Age: new(36), Gender: new("Female"), City: &city,
 	})
 	if err != nil || r.JSON201 == nil {
 		t.Fatalf("create: %v %s", err, r.Body)

@@ -142,6 +142,13 @@ func TestPercentRateETA(t *testing.T) {
 			t.Error("a job that waits for the database has a rate or an ETA")
 		}
 	}
+	reading := Job{Status: InProgress, Source: SourceFile, Phase: Preparing, Requested: 1_000_000, Prepared: 350, StartedAt: start, File: &File{Bytes: 1000}}
+	if _, known := reading.ETA(now, published); known || reading.Rate(now) != 0 || reading.Percent() != 35 || reading.LastID() != 0 {
+		t.Errorf("a job that reads its file: %d %%, %d users/s, ETA known %t", reading.Percent(), reading.Rate(now), known)
+	}
+	if reading.Prepared = 1000; reading.Percent() != 99 {
+		t.Errorf("all of the file is read: %d %%", reading.Percent())
+	}
 	waiting := Job{Status: Pending, Requested: 10}
 	if _, known := waiting.ETA(now, published); known || waiting.Rate(now) != 0 {
 		t.Error("a job that has not started has a rate or an ETA")

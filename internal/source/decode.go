@@ -79,7 +79,7 @@ func decodePage(body []byte, want wanted) ([]user.User, error) {
 }
 
 // decodeUser reads one result as if a stranger had typed it: by the rules that a caller's users have to keep. What breaks
-// one is not mended.
+// one is not mended, and the service knows of all its people what a caller may not know.
 func decodeUser(raw json.RawMessage, at time.Time) (user.User, bool) {
 	var p person
 	if json.Unmarshal(raw, &p) != nil {
@@ -109,7 +109,7 @@ func decodeUser(raw json.RawMessage, at time.Time) (user.User, bool) {
 			return user.User{}, false
 		}
 	}
-	return u, u.Prepare() == nil
+	return u, u.Prepare() == nil && u.FirstName != "" && u.Email != "" && u.Age != 0 && u.Gender != ""
 }
 
 // age returns the number of birthdays, by the UTC calendar, that somebody born then has had.

@@ -127,7 +127,7 @@ func (p *pageReader) next(ctx context.Context, dst []user.User, n int) ([]user.U
 	rejected := 0
 	for end := min(p.pos+max(n, 0), len(p.users)); p.pos < end; p.pos++ {
 		u := p.users[p.pos]
-		if u.Email == "" { // the zero User: no valid one is without an address
+		if u.Email == "" { // the zero User: none that is taken is without an address
 			rejected++
 			continue
 		}

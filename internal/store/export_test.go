@@ -85,3 +85,13 @@ func (s *Store) FileStatements() map[string][]any {
 	}
 	return statements
 }
+
+// MigrateDown takes the steps above the version back.
+func (s *Store) MigrateDown(ctx context.Context, version int64) error {
+	p, err := s.provider(s.w)
+	if err != nil {
+		return err
+	}
+	_, err = p.DownTo(ctx, version)
+	return err
+}

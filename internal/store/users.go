@@ -24,13 +24,16 @@ type ids struct {
 	next, end int64
 }
 
+// userRow has in place of the user's own fields those that may be NULL.
 type userRow struct {
 	user.User
+	Age       sql.NullInt64 `db:"age"`
 	DeletedAt sql.NullInt64 `db:"deleted_at"`
 }
 
 func (r *userRow) user() user.User {
 	u := r.User
+	u.Age = int(r.Age.Int64)
 	if r.DeletedAt.Valid {
 		u.DeletedAt = time.UnixMilli(r.DeletedAt.Int64).UTC()
 	}
@@ -86,7 +89,8 @@ func (s *Store) nextID(ctx context.Context) (id int64, err error) {
 
 // ChangeUser changes what p gives of the user and nothing else, so that two patches of different fields both last. check,
 // if any, sees the user as it is while nobody else can change it; its error is returned and nothing is changed. It
-// returns the changed user, or user.ErrNotFound, also when it is deleted.
+// returns the changed user, or user.ErrNotFound, also when it is deleted, or the error of CheckIdentity when the user would
+// be left without an e-mail address and a name.
 func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (u user.User, err error) {
 	err = s.inTx(ctx, "change user", func(tx *sqlx.Tx) error {
 		if u, err = s.hold(ctx, tx, id, check); err != nil {
@@ -96,6 +100,9 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check fu
 			return nil
 		}
 		p.Apply(&u)
+		if err := u.CheckIdentity(); err != nil {
+			return err
+		}
 		set, args := assignments(p)
 		_, err := tx.ExecContext(ctx, `UPDATE users SET `+set+` WHERE id = ?`, append(args, id)...)
 		return err

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/store/storetest"
 	"github.com/musterhq/muster/internal/user"
@@ -60,6 +61,46 @@ func TestUserFromBirthToReactivation(t *testing.T) {
 		}
 		if got, err := s.User(ctx, u.ID); err != nil || got != u {
 			t.Errorf("after all %+v, %v", got, err)
+		}
+	})
+}
+
+// Age and gender may be unknown from the start, become known, and be emptied; an e-mail address or a name stays.
+func TestUnknownAgeAndGender(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		ctx := t.Context()
+		u := user.User{LastName: "Ng"}
+		if err := s.CreateUser(ctx, &u); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []user.Patch{
+			{},
+			{Age: new(36), Gender: new(user.Female)},
+			{Age: new(0), City: new("Leeds")},
+			{Gender: new("")},
+			{Email: new("ng@example.com"), LastName: new("")},
+			{Age: new(1), FirstName: new("A"), Email: new("")},
+		} {
+			p.Apply(&u)
+			if got, err := s.ChangeUser(ctx, u.ID, p, nil); err != nil || got != u {
+				t.Errorf("changed to %+v, %v, want %+v", got, err, u)
+			}
+			if got, err := s.User(ctx, u.ID); err != nil || got != u {
+				t.Errorf("stored %+v, %v, want %+v", got, err, u)
+			}
+			list, _, err := s.Users(ctx, user.Query{Filter: user.Filter{MaxAge: user.MaxAge}, Size: 10})
+			if err != nil || len(list) == 1 != (u.Age != 0) {
+				t.Errorf("by age: %+v, %v", list, err)
+			}
+		}
+		_, err := s.ChangeUser(ctx, u.ID, user.Patch{FirstName: new("")}, nil)
+		if _, ok := errors.AsType[*invalid.Error](err); !ok {
+			t.Errorf("a patch that leaves nobody: %v", err)
+		}
+		if got, err := s.User(ctx, u.ID); err != nil || got != u {
+			t.Errorf("after it %+v, %v", got, err)
 		}
 	})
 }

@@ -20,10 +20,13 @@ type Field struct {
 	Alias    string // another name under which JSON may give it; usually empty
 	Column   string // in the table users
 	Kind     Kind
-	Required bool // a user has to have it, not blank, and a patch cannot empty it
 	Sortable bool // lists can be sorted by it, which takes an index whose equal entries are in the order of ids
 	Repeats  bool // a few values for many users: a dictionary of them pays
 	Min, Max int  // of a number; of a text there is only Max, in characters
+
+	// CanBeUnknown: the number 0 or the empty text stands for no value at all, which JSON leaves out and typed files have as
+	// null. The other texts are just empty.
+	CanBeUnknown bool
 
 	// Text or Number is the field's place in a patch; both are nil when it cannot be changed.
 	Text   func(p *Patch) **string
@@ -32,19 +35,22 @@ type Field struct {
 	text   func(u *User) *string // of the user, as above
 	number func(u *User) *int
 	oneOf  []string                  // the texts that there are; nil: any
-	check  func(value string) *Fault // what is wrong with a text that is neither too long nor, if required, blank; nil: nothing
+	check  func(value string) *Fault // what is wrong with a text that is neither too long nor empty; nil: nothing
 }
 
 // Settable reports whether a patch can change the field.
 func (f *Field) Settable() bool { return f.Text != nil || f.Number != nil }
 
-// Given returns the value that p gives the field; ok is false when it leaves the field as it is.
+// Nullable reports whether the database has NULL where the field is unknown.
+func (f *Field) Nullable() bool { return f.CanBeUnknown && f.Number != nil }
+
+// Given returns the value that p gives the field, as the database stores it; ok is false when it leaves the field as it is.
 func (f *Field) Given(p *Patch) (value any, ok bool) {
 	switch {
 	case f.Text != nil && *f.Text(p) != nil:
 		return **f.Text(p), true
 	case f.Number != nil && *f.Number(p) != nil:
-		return **f.Number(p), true
+		return stored(**f.Number(p)), true
 	}
 	return nil, false
 }
@@ -94,7 +100,7 @@ func KeyOf(u *User, s Sort) Key {
 	case f == nil:
 	case f.text != nil:
 		k.Value = *f.text(u)
-	case f.number != nil:
+	case f.number != nil && *f.number(u) != 0:
 		k.Value = strconv.Itoa(*f.number(u))
 	}
 	return k

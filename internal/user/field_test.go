@@ -56,6 +56,28 @@ func TestInsertedAreTheInserts(t *testing.T) {
 	}
 }
 
+// An unknown age is NULL in the database, when it is inserted and when a patch empties it; an unknown gender is an empty text,
+// as every other text.
+func TestUnknownAgeIsNull(t *testing.T) {
+	t.Parallel()
+	u, p := User{ID: 7, Email: "ada@example.com"}, Patch{Age: new(0), Gender: new("")}
+	for i, column := range Inserts {
+		if got := u.Inserted(nil)[i]; (got == nil) != (column == "age") {
+			t.Errorf("%s is inserted as %v", column, got)
+		}
+	}
+	for _, f := range Fields() {
+		value, given := f.Given(&p)
+		if given != f.CanBeUnknown || given && (value == nil) != f.Nullable() || f.Nullable() != (f.Name == "age") {
+			t.Errorf("%s is changed to %v", f.Name, value)
+		}
+	}
+	u.Age, u.Gender = 36, Female
+	if p.Apply(&u); u.Age != 0 || u.Gender != "" {
+		t.Errorf("%+v after the patch", u)
+	}
+}
+
 // A patch of every field turns one user into another: no field of Patch is without a line of the table, and none of those
 // mixes two up.
 func TestPatchReachesEveryField(t *testing.T) {
@@ -107,18 +129,16 @@ func TestPatchRules(t *testing.T) {
 		{Patch{}, ""},
 		{Patch{FirstName: new("Ada"), LastName: new(""), Email: new("a@b.c"), Age: new(1), Gender: new("Male")}, ""},
 		{Patch{FirstName: new("O")}, ""},
-		{Patch{FirstName: new("   ")}, "firstName must not be blank"},
-		{Patch{FirstName: new("")}, "firstName must not be blank"},
-		{Patch{FirstName: new("\u3164\u2800\u00a0\u200b")}, "firstName must not be blank"},
+		{Patch{FirstName: new(""), Email: new(""), Age: new(0), Gender: new("")}, ""}, // the user may have a last name
+		{Patch{FirstName: new(""), LastName: new("\u3164\u2800\u00a0\u200b"), Email: new(" ")}, "email or a name must be given"},
 		{Patch{FirstName: new(strings.Repeat("u\u0308", 100) + " ")}, ""},
 		{Patch{FirstName: new(strings.Repeat("ü", 101))}, "firstName must have at most 100 characters"},
-		{Patch{Email: new("")}, "email must not be blank"},
 		{Patch{Email: new("Ada <a@b.c>")}, "email must be an e-mail address"},
 		{Patch{Email: new(strings.Repeat("x", 65) + "@b.c")}, "email must have at most 64 bytes before the @"},
 		{Patch{Email: new("a@" + strings.Repeat("x.", 126) + "x")}, "email must have at most 254 characters"},
 		{Patch{Email: new("a@" + strings.Repeat("é.", 84) + "x")}, "email must have at most 254 bytes"},
 		{Patch{Gender: new("a longer text than any")}, "gender must be Male or Female"},
-		{Patch{Age: new(0)}, "age must be 1 to 150"},
+		{Patch{Age: new(-1)}, "age must be 1 to 150"},
 		{Patch{City: new("a\x00")}, "city must be text without control characters"},
 		{Patch{City: new("a\tb")}, "city must be text without control characters"},
 		{Patch{City: new("a\u0085b")}, "city must be text without control characters"},
@@ -164,5 +184,8 @@ func TestSortFields(t *testing.T) {
 		if got := KeyOf(&u, Sort{By: by}); got != (Key{Value: value, ID: 7}) {
 			t.Errorf("key by %q: %+v", by, got)
 		}
+	}
+	if got := KeyOf(&User{ID: 7}, Sort{By: SortAge}); got != (Key{ID: 7}) {
+		t.Errorf("key of an unknown age: %+v", got)
 	}
 }

@@ -1,6 +1,7 @@
 package user
 
-// Filter picks users; its conditions are ANDed. The zero value picks every user that is not deleted.
+// Filter picks users; its conditions are ANDed. The zero value picks every user that is not deleted. No condition on an age
+// or a gender picks those of whom it is unknown.
 type Filter struct {
 	Name    string // contained in the first name, the last name, or the two joined by a space; any case
 	City    string // contained, any case
@@ -26,7 +27,8 @@ const (
 	SortEmail     = "email"
 )
 
-// Sort is the order of a list; users with equal values follow by id, in the same direction.
+// Sort is the order of a list; users with equal values follow by id, in the same direction. Users of unknown age are the last
+// ones by age, in both directions.
 type Sort struct {
 	By   string // one of SortFields; empty: id
 	Desc bool
@@ -34,7 +36,7 @@ type Sort struct {
 
 // Key is the place of a user in a sorted list: a page after it starts with the next user.
 type Key struct {
-	Value string // of the sort field, as text; empty when sorting by id
+	Value string // of the sort field, as text; empty when sorting by id, and for an unknown age
 	ID    int64
 }
 

@@ -79,6 +79,9 @@ func (p *Patch) Prepare() error {
 		}
 		bad = f.add(bad, fault)
 	}
+	if p.FirstName != nil && p.LastName != nil && p.Email != nil && *p.FirstName == "" && *p.LastName == "" && *p.Email == "" {
+		bad = append(bad, nobody)
+	}
 	return listed(bad)
 }
 
@@ -98,8 +101,25 @@ func (u *User) Prepare() error {
 		}
 		bad = f.add(bad, fault)
 	}
+	if u.isNobody() {
+		bad = append(bad, nobody)
+	}
 	return listed(bad)
 }
+
+// CheckIdentity returns nil, or a *invalid.Error when u has neither an e-mail address nor a name. A patch alone does not tell,
+// so who applies one to a user that is there asks.
+func (u *User) CheckIdentity() error {
+	if u.isNobody() {
+		return listed([]invalid.Field{nobody})
+	}
+	return nil
+}
+
+func (u *User) isNobody() bool { return u.Email == "" && u.FirstName == "" && u.LastName == "" }
+
+// nobody is what is wrong with a user who cannot be told from any other.
+var nobody = invalid.Field{Field: "email", Message: "or a name must be given"}
 
 func (f *Field) add(bad []invalid.Field, fault *Fault) []invalid.Field {
 	if fault == nil {
@@ -125,7 +145,7 @@ type Fault struct {
 const (
 	NotText          = "not_text"          // no UTF-8
 	ControlCharacter = "control_character" // among them TAB and line breaks
-	Missing          = "required"          // empty or blank
+	Missing          = "required"          // neither an e-mail address nor a name
 	TooLong          = "too_long"
 	NotOneOf         = "not_one_of"
 	BadEmail         = "bad_email"
@@ -135,14 +155,13 @@ const (
 var (
 	notText          = Fault{NotText, "must be text in UTF-8"}
 	controlCharacter = Fault{ControlCharacter, "must be text without control characters"}
-	missing          = Fault{Missing, "must not be blank"}
 )
 
-// Prepare returns a text as the field stores it, in its Normal form without white space at its ends, and what is wrong with
-// that, nil when nothing is.
+// Prepare returns a text as the field stores it, in its Normal form without white space at its ends, or empty where that
+// shows nothing at all, and what is wrong with it, nil when nothing is.
 func (f *Field) Prepare(s string) (stored string, fault *Fault) {
 	if f.oneOf != nil { // as they are: they have one form already, which the contract lists
-		if !slices.Contains(f.oneOf, s) {
+		if s != "" && !slices.Contains(f.oneOf, s) {
 			return s, &Fault{NotOneOf, "must be " + strings.Join(f.oneOf, " or ")}
 		}
 		return s, nil
@@ -162,8 +181,8 @@ func (f *Field) Prepare(s string) (stored string, fault *Fault) {
 		characters = utf8.RuneCountInString(s)
 	}
 	switch {
-	case f.Required && blank(s):
-		return s, &missing
+	case blank(s):
+		return "", nil
 	case characters > f.Max:
 		return s, &Fault{TooLong, fmt.Sprintf("must have at most %d characters", f.Max)}
 	case f.check != nil:
@@ -173,7 +192,7 @@ func (f *Field) Prepare(s string) (stored string, fault *Fault) {
 }
 
 func (f *Field) checkNumber(n int) *Fault {
-	if n < f.Min || n > f.Max {
+	if n != 0 && (n < f.Min || n > f.Max) {
 		return &Fault{OutOfBounds, fmt.Sprintf("must be %d to %d", f.Min, f.Max)}
 	}
 	return nil

@@ -10,7 +10,8 @@ const (
 	Female = "Female"
 )
 
-// User is one record. The tags name the columns of the table users.
+// User is one record. The tags name the columns of the table users. It has an e-mail address or a name; all else may be
+// unknown.
 type User struct {
 	ID           int64     `db:"id"`
 	FirstName    string    `db:"first_name"`
@@ -18,14 +19,14 @@ type User struct {
 	Email        string    `db:"email"`
 	City         string    `db:"city"`
 	State        string    `db:"state"`
-	Age          int       `db:"age"`
+	Age          int       `db:"age"` // in years; 0: unknown, stored as NULL
 	MobileNumber string    `db:"mobile_number"`
-	Gender       string    `db:"gender"`
+	Gender       string    `db:"gender"` // Male, Female, or empty: unknown
 	Deleted      bool      `db:"deleted"`
 	DeletedAt    time.Time `db:"-"` // zero while not deleted; stored as milliseconds or NULL
 }
 
-// Patch is a change of some fields; nil leaves a field as it is.
+// Patch is a change of some fields; nil leaves a field as it is, and the empty text or the age 0 empties it.
 type Patch struct {
 	FirstName, LastName, Email, City, State, MobileNumber, Gender *string
 	Age                                                           *int
@@ -48,7 +49,7 @@ const MaxText = 255
 var fields = []Field{
 	{Name: "id", Column: "id", Kind: Long, Sortable: true},
 	{
-		Name: "firstName", Column: "first_name", Required: true, Sortable: true, Max: MaxName,
+		Name: "firstName", Column: "first_name", Sortable: true, Max: MaxName,
 		text: func(u *User) *string { return &u.FirstName }, Text: func(p *Patch) **string { return &p.FirstName },
 	},
 	{
@@ -56,7 +57,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.LastName }, Text: func(p *Patch) **string { return &p.LastName },
 	},
 	{
-		Name: "email", Column: "email", Required: true, Sortable: true, Max: MaxEmail, check: checkEmail,
+		Name: "email", Column: "email", Sortable: true, Max: MaxEmail, check: checkEmail,
 		text: func(u *User) *string { return &u.Email }, Text: func(p *Patch) **string { return &p.Email },
 	},
 	{
@@ -68,7 +69,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.State }, Text: func(p *Patch) **string { return &p.State },
 	},
 	{
-		Name: "age", Column: "age", Kind: Whole, Required: true, Sortable: true, Min: MinAge, Max: MaxAge,
+		Name: "age", Column: "age", Kind: Whole, CanBeUnknown: true, Sortable: true, Min: MinAge, Max: MaxAge,
 		number: func(u *User) *int { return &u.Age }, Number: func(p *Patch) **int { return &p.Age },
 	},
 	{
@@ -76,7 +77,7 @@ var fields = []Field{
 		text: func(u *User) *string { return &u.MobileNumber }, Text: func(p *Patch) **string { return &p.MobileNumber },
 	},
 	{
-		Name: "gender", Column: "gender", Required: true, Repeats: true, oneOf: []string{Male, Female},
+		Name: "gender", Column: "gender", CanBeUnknown: true, Repeats: true, oneOf: []string{Male, Female},
 		text: func(u *User) *string { return &u.Gender }, Text: func(p *Patch) **string { return &p.Gender },
 	},
 	{Name: "deleted", Column: "deleted", Kind: Flag},
@@ -86,5 +87,13 @@ var fields = []Field{
 // Inserted appends the values of the columns of Inserts to dst and returns it. It lists the fields a second time, because
 // going through the table would make batches slower.
 func (u *User) Inserted(dst []any) []any {
-	return append(dst, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, int64(u.Age), u.MobileNumber, u.Gender)
+	return append(dst, u.ID, u.FirstName, u.LastName, u.Email, u.City, u.State, stored(u.Age), u.MobileNumber, u.Gender)
+}
+
+// stored returns a number that may be unknown as the database has it. Small ones are not allocated.
+func stored(n int) any {
+	if n == 0 {
+		return nil
+	}
+	return int64(n)
 }

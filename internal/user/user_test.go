@@ -23,16 +23,21 @@ func TestPrepare(t *testing.T) {
 	if u := long; len(u.Email) != 254 || u.Prepare() != nil || u != long {
 		t.Fatalf("a record at the limits is refused or changed: %+v", u)
 	}
+	for _, few := range []User{{FirstName: "A"}, {LastName: "Ng"}, {Email: "li@example.com"}} {
+		if u := few; u.Prepare() != nil || u != few || u.CheckIdentity() != nil {
+			t.Errorf("refused or changed: %+v", u)
+		}
+	}
 	for name, c := range map[string]struct {
 		spoil func(u *User)
 		field string
 	}{
-		"no first name":    {func(u *User) { u.FirstName = "" }, "firstName"},
+		"nobody":           {func(u *User) { *u = User{City: "London", Age: 36, Gender: Female, MobileNumber: "1"} }, "email"},
+		"a blank name":     {func(u *User) { *u = User{FirstName: "\u3164\u2800\u00a0\u200b", LastName: " "} }, "email"},
 		"long last name":   {func(u *User) { u.LastName = strings.Repeat("x", 101) }, "lastName"},
 		"long e-mail":      {func(u *User) { u.Email = "x" + long.Email }, "email"},
 		"e-mail without @": {func(u *User) { u.Email = "example.com" }, "email"},
-		"no e-mail":        {func(u *User) { u.Email = "" }, "email"},
-		"age 0":            {func(u *User) { u.Age = 0 }, "age"},
+		"age -1":           {func(u *User) { u.Age = -1 }, "age"},
 		"age 151":          {func(u *User) { u.Age = 151 }, "age"},
 		"other gender":     {func(u *User) { u.Gender = "female" }, "gender"},
 		"NUL":              {func(u *User) { u.City = "a\x00b" }, "city"},
@@ -46,13 +51,13 @@ func TestPrepare(t *testing.T) {
 			t.Errorf("%s: %v, want an error of %s", name, err, c.field)
 		}
 	}
-	all := User{City: "a\tb", MobileNumber: long.FirstName}
+	all := User{City: "a\tb", MobileNumber: long.FirstName, Age: 151, Gender: "x"}
 	err, _ := errors.AsType[*invalid.Error](all.Prepare())
 	var names []string
 	for _, f := range err.Fields {
 		names = append(names, f.Field)
 	}
-	if diff := cmp.Diff([]string{"firstName", "email", "city", "age", "mobileNumber", "gender"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"city", "age", "mobileNumber", "gender", "email"}, names); diff != "" {
 		t.Errorf("bad fields (-want +got):\n%s", diff)
 	}
 }

@@ -60,8 +60,55 @@ func TestSearchesUseIndexes(t *testing.T) {
 	})
 }
 
+// A walk by a column seeks to the cursor, and to the users of unknown age; it reads no more of the index than it lists, and
+// nothing is sorted.
+func TestWalksByColumnSeek(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		l := open(t, url)
+		people := storetest.People(500)
+		for i := range people {
+			if i%50 != 0 {
+				people[i].Age = 0
+			}
+		}
+		storetest.Import(t, l.store, people)
+		for _, tt := range []struct {
+			by    string
+			after *user.Key
+			want  int // statements
+		}{
+			{user.SortAge, nil, 2},
+			{user.SortAge, &user.Key{Value: "20", ID: 300}, 3},
+			{user.SortAge, &user.Key{ID: 300}, 1},
+			{user.SortCity, nil, 1},
+			{user.SortCity, &user.Key{Value: "Boston", ID: 250}, 2},
+		} {
+			for _, desc := range []bool{false, true} {
+				walks := 0
+				for _, line := range l.explain(t, user.Query{Sort: user.Sort{By: tt.by, Desc: desc}, Size: 200, After: tt.after}) {
+					if strings.Contains(line, "ix_users_"+tt.by) {
+						walks++
+					}
+					for _, slow := range []string{"type=ALL", "filesort", "B-TREE"} {
+						if strings.Contains(line, slow) {
+							t.Errorf("%+v, desc %v: %s", tt, desc, line)
+						}
+					}
+					if tt.by == user.SortAge && (strings.Contains(line, "type=index") || strings.HasPrefix(line, "SCAN users")) {
+						t.Errorf("%+v, desc %v walks through unknown ages: %s", tt, desc, line)
+					}
+				}
+				if walks != tt.want {
+					t.Errorf("%+v, desc %v: %d statements by the index", tt, desc, walks)
+				}
+			}
+		}
+	})
+}
+
 // explain runs every candidate of the search, and returns what the database says about each table that their statements
-// read: one line each, such as "users type=range key=ix_users_city" of MySQL or "SEARCH users USING INDEX ix_users_city
+// read: one line each, such as "users type=range key=ix_users_city Using where" of MySQL or "SEARCH users USING INDEX ix_users_city
 // (city=?)" of SQLite.
 func (l list) explain(t *testing.T, q user.Query) (lines []string) {
 	t.Helper()
@@ -75,7 +122,7 @@ func (l list) explain(t *testing.T, q user.Query) (lines []string) {
 			t.Fatal(err)
 		}
 	}
-	explain := "EXPLAIN "
+	explain := "EXPLAIN FORMAT=TRADITIONAL " // MySQL 9 has another one by default
 	if l.dialect == &search.SQLite {
 		explain = "EXPLAIN QUERY PLAN "
 	}
@@ -85,7 +132,7 @@ func (l list) explain(t *testing.T, q user.Query) (lines []string) {
 			case row["detail"] != "": // SQLite
 				lines = append(lines, row["detail"])
 			case row["table"] != "" && row["table"][0] != '<': // a table, and no result in between
-				lines = append(lines, fmt.Sprintf("%s type=%s key=%s", row["table"], row["type"], row["key"]))
+				lines = append(lines, fmt.Sprintf("%s type=%s key=%s %s", row["table"], row["type"], row["key"], row["Extra"]))
 			}
 		}
 	}

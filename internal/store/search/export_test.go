@@ -40,5 +40,5 @@ func Plain(ctx context.Context, db Querier, d *Dialect, q user.Query) ([]int64, 
 	if err != nil {
 		return nil, err
 	}
-	return s.firstIDs(ctx, d.ByID, s.where, 1_000_000)
+	return s.firstIDs(ctx, d.ByID, s.where, s.ordering(), 1_000_000)
 }

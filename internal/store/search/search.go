@@ -35,6 +35,9 @@ type search struct {
 	want    int        // how many ids
 	where   Conditions // all that the filter asks of a user
 	limits  limits
+
+	nullable bool // the column is NULL where it is unknown; these users are the last ones, in both directions
+	unknown  bool // there may be such users in the list
 }
 
 // IDs returns the ids of the first Offset+Size+1 users of the list that q describes, or of all when there are fewer, in
@@ -56,7 +59,12 @@ func newSearch(db Querier, d *Dialect, q user.Query) (*search, error) {
 	if by == nil || !by.Sortable {
 		return nil, fmt.Errorf("cannot sort users by %q", q.Sort.By)
 	}
-	return &search{db: db, dialect: d, query: q, column: by.Column, want: q.Offset + q.Size + 1, where: d.Where(q.Filter), limits: defaults}, nil
+	return &search{
+		db: db, dialect: d, query: q, column: by.Column, want: q.Offset + q.Size + 1, where: d.Where(q.Filter), limits: defaults,
+		nullable: by.Nullable(),
+		// Who asks for ages gets nobody of unknown age, and the database need not ask each of them.
+		unknown: by.Nullable() && len(ageConditions(q.Filter).list) == 0,
+	}, nil
 }
 
 // byID reports whether the list is in the order of ids.
@@ -64,14 +72,20 @@ func (s *search) byID() bool { return s.column == "id" }
 
 // ordering returns the columns to sort by. Users with equal values follow by id in the same direction.
 func (s *search) ordering() string {
-	dir := ""
-	if s.query.Sort.Desc {
-		dir = " DESC"
+	switch {
+	case s.byID():
+		return s.inDirection("id")
+	case s.unknown: // no index has this order: walks go by another one
+		return s.sortColumn() + " IS NULL, " + s.inDirection(s.sortColumn(), "id")
 	}
-	if s.byID() {
-		return "id" + dir
+	return s.inDirection(s.sortColumn(), "id")
+}
+
+func (s *search) inDirection(columns ...string) string {
+	if !s.query.Sort.Desc {
+		return strings.Join(columns, ", ")
 	}
-	return s.sortColumn() + dir + ", id" + dir
+	return strings.Join(columns, " DESC, ") + " DESC"
 }
 
 // sortColumn returns the column to sort by as its index has it.
@@ -86,21 +100,33 @@ func (s *search) follows() string {
 }
 
 // cursorCondition returns the filter's conditions and, on a later page, that a user follows the last one of the page
-// before: (Austin, 7) is followed by Austin with an id above 7, and by every city above Austin.
+// before: (Austin, 7) is followed by Austin with an id above 7, and by every city above Austin; a known age also by all that
+// are unknown, and an unknown one by those with an id above.
 func (s *search) cursorCondition() Conditions {
-	after := s.query.After
+	after, column := s.query.After, s.sortColumn()
 	switch {
 	case after == nil:
 		return s.where
 	case s.byID():
 		return s.where.And("id"+s.follows(), after.ID)
+	case s.afterUnknown():
+		return s.where.And(column+" IS NULL").And("id"+s.follows(), after.ID)
 	}
-	return s.where.And("("+s.sortColumn()+s.follows()+" OR "+s.sortColumn()+" = ? AND id"+s.follows()+")", after.Value, after.Value, after.ID)
+	follow := column + s.follows() + " OR " + column + " = ? AND id" + s.follows()
+	if s.unknown {
+		follow += " OR " + column + " IS NULL"
+	}
+	return s.where.And("("+follow+")", after.Value, after.Value, after.ID)
 }
 
-// firstIDs selects the first users that meet the conditions, read through an index in the order of the list.
-func (s *search) firstIDs(ctx context.Context, index string, c Conditions, want int) ([]int64, error) {
-	return s.ids(ctx, fmt.Sprintf(`SELECT id FROM users%s WHERE %s ORDER BY %s LIMIT %d`, index, c, s.ordering(), want), c.Args)
+// afterUnknown reports whether the last user of the page before is one of whom the column to sort by is unknown.
+func (s *search) afterUnknown() bool {
+	return s.nullable && s.query.After != nil && s.query.After.Value == ""
+}
+
+// firstIDs selects the first users that meet the conditions, read through an index that has them in this order.
+func (s *search) firstIDs(ctx context.Context, index string, c Conditions, order string, want int) ([]int64, error) {
+	return s.ids(ctx, fmt.Sprintf(`SELECT id FROM users%s WHERE %s ORDER BY %s LIMIT %d`, index, c, order, want), c.Args)
 }
 
 func (s *search) ids(ctx context.Context, query string, args []any) (ids []int64, err error) {

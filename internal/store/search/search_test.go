@@ -36,13 +36,16 @@ func matches(f user.Filter, u user.User) bool {
 	has := func(text, part string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(part)) }
 	return u.Deleted == f.Deleted && has(u.FirstName+" "+u.LastName, f.Name) && has(u.City, f.City) && has(u.State, f.State) &&
 		(f.Email == "" || strings.EqualFold(f.Email, u.Email)) && (f.Gender == "" || f.Gender == u.Gender) &&
-		(f.Age == 0 || f.Age == u.Age) && (f.MinAge == 0 || f.MinAge <= u.Age) && (f.MaxAge == 0 || u.Age <= f.MaxAge) &&
+		(f.Age == 0 || f.Age == u.Age) && (f.MinAge == 0 || f.MinAge <= u.Age) && (f.MaxAge == 0 || u.Age <= f.MaxAge && u.Age != 0) &&
 		(f.FirstID == 0 || f.FirstID <= u.ID) && (f.LastID == 0 || u.ID <= f.LastID)
 }
 
 // inOrder returns the comparison of s: the definition of a sort, in Go.
 func inOrder(s user.Sort) func(a, b user.User) int {
 	return func(a, b user.User) int {
+		if s.By == user.SortAge && (a.Age == 0) != (b.Age == 0) { // unknown ones are last, whatever the direction
+			return stdcmp.Compare(b.Age, a.Age)
+		}
 		ka, kb := user.KeyOf(&a, s), user.KeyOf(&b, s)
 		c := stdcmp.Or(strings.Compare(strings.ToLower(ka.Value), strings.ToLower(kb.Value)), stdcmp.Compare(ka.ID, kb.ID))
 		if s.Desc {
@@ -76,6 +79,8 @@ func randomFilter(r *rand.Rand, users []user.User) (f user.Filter) {
 		f.MinAge = 17 + r.IntN(12)
 	case 2:
 		f.MinAge, f.MaxAge = 20, 20+r.IntN(5)
+	case 3:
+		f.MaxAge = 17 + r.IntN(12)
 	}
 	f.Deleted = r.IntN(10) == 0
 	if r.IntN(10) == 0 {
@@ -109,6 +114,38 @@ func TestUsersAgainstTheDefinition(t *testing.T) {
 			l.everyCandidate(t, q, want)
 		}
 	})
+}
+
+// Wherever a page ends, also between the known ages and the unknown ones, every candidate goes on with the next user.
+func TestEveryPlaceByAge(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		l := open(t, url)
+		users := storetest.Import(t, l.store, storetest.People(70))
+		for _, f := range []user.Filter{{}, {City: "ost"}, {Name: "a", Gender: user.Female}, {MinAge: 20}, {MaxAge: 24, City: "n"}, {Deleted: true}} {
+			for _, desc := range []bool{false, true} {
+				q := user.Query{Filter: f, Sort: user.Sort{By: user.SortAge, Desc: desc}, Size: 2}
+				var want []user.User
+				for _, u := range slices.SortedFunc(slices.Values(users), inOrder(q.Sort)) {
+					if matches(f, u) {
+						want = append(want, u)
+					}
+				}
+				for i := range want {
+					key := user.KeyOf(&want[i], q.Sort)
+					q.After = &key
+					l.candidatesFind(t, q, ids(want[i+1:min(i+2+q.Size, len(want))]))
+				}
+			}
+		}
+	})
+}
+
+func ids(users []user.User) (list []int64) {
+	for i := range users {
+		list = append(list, users[i].ID)
+	}
+	return list
 }
 
 // oddities are texts that a collation takes for equal and LIKE does not, or the other way round.
@@ -257,20 +294,25 @@ func (l list) everyCandidate(t *testing.T, q user.Query, want []int64) {
 			key := user.KeyOf(&page[0], q.Sort)
 			q.After = &key
 		}
-		part := want[skip:min(skip+q.Size+1, len(want))]
-		for _, limits := range []search.Limits{search.Defaults, search.Tight(5 + 15*(q.Size%2))} {
-			candidates, err := search.Candidates(t.Context(), l.db, l.dialect, q, limits)
+		l.candidatesFind(t, q, want[skip:min(skip+q.Size+1, len(want))])
+	}
+}
+
+// candidatesFind checks that all candidates find these users.
+func (l list) candidatesFind(t *testing.T, q user.Query, want []int64) {
+	t.Helper()
+	for _, limits := range []search.Limits{search.Defaults, search.Tight(5 + 15*(q.Size%2))} {
+		candidates, err := search.Candidates(t.Context(), l.db, l.dialect, q, limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range candidates {
+			got, err := c.Run(t.Context())
 			if err != nil {
-				t.Fatal(err)
+				t.Fatalf("%+v, %s: %v", q, c.Name, err)
 			}
-			for _, c := range candidates {
-				got, err := c.Run(t.Context())
-				if err != nil {
-					t.Fatalf("%+v, %s: %v", q, c.Name, err)
-				}
-				if diff := cmp.Diff(part, got, cmpopts.EquateEmpty()); diff != "" {
-					t.Fatalf("%+v, %s, limits %+v (-want +got):\n%s", q, c.Name, limits, diff)
-				}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("%+v after %+v, %s, limits %+v (-want +got):\n%s", q, q.After, c.Name, limits, diff)
 			}
 		}
 	}

@@ -15,23 +15,25 @@ import (
 )
 
 // Pick returns one of the list.
-func Pick(r *rand.Rand, list []string) string { return list[r.IntN(len(list))] }
+func Pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
 
-// People returns n users of few names, always the same, so that every search has neighbours that must not match.
+// People returns n users of few names, always the same, so that every search has neighbours that must not match. The age of
+// every fourth is unknown, and the gender of every third.
 func People(n int) []user.User {
 	var (
 		firstNames = []string{"Ada", "ada", "Adam", "Zoe", "Bo_b", "50%", "Mary Ann", "Li!", "Ann"}
 		lastNames  = []string{"", "Byron", "byron", "Smith", "Van Dyke", "O'Neil", `Back\slash`, "Ann"}
 		cities     = []string{"Austin", "Boston", "San Jose", "austin", "Ost", "100%_"}
 		states     = []string{"Texas", "California", "Massachusetts", ""}
+		ages       = []int{18, 19, 20, 21, 22, 23, 24, 25, 26, 0, 0, 0}
 	)
 	r := rand.New(rand.NewPCG(1, 2))
 	users := make([]user.User, n)
 	for i := range users {
 		users[i] = user.User{
 			FirstName: Pick(r, firstNames), LastName: Pick(r, lastNames), City: Pick(r, cities), State: Pick(r, states),
-			Email: fmt.Sprintf("%s%04d@example.com", Pick(r, []string{"a", "B", "c"}), i), Age: 18 + r.IntN(10),
-			Gender: Pick(r, []string{user.Male, user.Female}), MobileNumber: "+999",
+			Email: fmt.Sprintf("%s%04d@example.com", Pick(r, []string{"a", "B", "c"}), i), Age: Pick(r, ages),
+			Gender: Pick(r, []string{user.Male, user.Female, ""}), MobileNumber: "+999",
 		}
 	}
 	return users
