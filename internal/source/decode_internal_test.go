@@ -44,6 +44,7 @@ func TestDecodeUserPrepares(t *testing.T) {
 func TestDecodeUserRejects(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string][2]string{
+		"no e-mail":           {`"zoë.o'connor@example.com"`, `""`},
 		"gender unknown":      {`"female"`, `"other"`},
 		"gender is a number":  {`"female"`, `1`},
 		"no first name":       {`"Zoë"`, `""`},

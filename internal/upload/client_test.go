@@ -10,8 +10,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strings"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
