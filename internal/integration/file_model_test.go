@@ -301,5 +301,3 @@ func (m *model) change(id int64, says *user.User, fill bool) bool {
 	m.users[id] = u
 	return u != before
 }
-
-func all(int64) bool { return true }
