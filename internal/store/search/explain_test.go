@@ -75,7 +75,7 @@ func (l list) explain(t *testing.T, q user.Query) (lines []string) {
 			t.Fatal(err)
 		}
 	}
-	explain := "EXPLAIN "
+	explain := "EXPLAIN FORMAT=TRADITIONAL " // MySQL 9 draws a tree unless it is told
 	if l.dialect == &search.SQLite {
 		explain = "EXPLAIN QUERY PLAN "
 	}
