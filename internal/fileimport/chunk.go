@@ -27,7 +27,7 @@ type Chunk struct {
 }
 
 // Open returns the reader of a claimed chunk, from its row Done on. ctx has to live as long as it is read. Close it. The
-// error, as that of Next, is a *job.FileFault when the file, or what was made of it, is gone, else of the file store.
+// error, as that of Next, is a *job.FileError when the file, or what was made of it, is gone, else of the file store.
 func (f *Files) Open(ctx context.Context, c *job.Claim) (*Chunk, error) {
 	out, err := f.open(ctx, c)
 	if err != nil {

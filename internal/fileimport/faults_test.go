@@ -50,7 +50,7 @@ func parquetFile(t testing.TB, rows int) []byte {
 // isStore sees that an error is the file store's, which says nothing of the file.
 func isStore(t *testing.T, err error) {
 	t.Helper()
-	if _, fault := errors.AsType[*job.FileFault](err); fault || !errors.Is(err, job.ErrFilesUnavailable) {
+	if _, fault := errors.AsType[*job.FileError](err); fault || !errors.Is(err, job.ErrFilesUnavailable) {
 		t.Errorf("%v, want job.ErrFilesUnavailable", err)
 	}
 }
@@ -162,7 +162,7 @@ func TestManifestDamaged(t *testing.T) {
 	refused := func(c *job.Claim) {
 		t.Helper()
 		chunk, err := again(f).Open(t.Context(), c)
-		if _, fault := errors.AsType[*job.FileFault](err); err == nil || fault {
+		if _, fault := errors.AsType[*job.FileError](err); err == nil || fault {
 			t.Errorf("%+v opens %+v: %v", c.Chunk, chunk, err)
 		}
 	}
@@ -285,7 +285,7 @@ func TestNoTempDir(t *testing.T) {
 	f.TempDir += "/none"
 	f.SetRun(5)
 	_, err := f.Prepare(t.Context(), newJob(t, f, "j1", people(20), job.FileOptions{OnDuplicate: job.DuplicateSkip, Key: columns.KeyEmail}), noProgress)
-	if _, fault := errors.AsType[*job.FileFault](err); err == nil || fault {
+	if _, fault := errors.AsType[*job.FileError](err); err == nil || fault {
 		t.Errorf("%v, want that of the folder", err)
 	}
 }

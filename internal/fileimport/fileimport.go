@@ -57,18 +57,18 @@ func (f *Files) recordOptions(o *job.FileOptions, contentType string) (records.O
 	case 1:
 		out.Delimiter = o.Delimiter[0]
 	default:
-		return out, &job.FileFault{Code: string(records.UnknownFormat), Message: "the delimiter must be one character of ASCII"}
+		return out, &job.FileError{Code: string(records.UnknownFormat), Message: "the delimiter must be one character of ASCII"}
 	}
 	return out, nil
 }
 
-// newPlan resolves the columns of a file. The error is a *job.FileFault.
+// newPlan resolves the columns of a file. The error is a *job.FileError.
 func newPlan(info *records.Info, o columns.Options) (*columns.Plan, error) {
 	plan, err := columns.NewPlan(info.Columns, o)
 	if err == nil {
 		return plan, nil
 	}
-	fault := &job.FileFault{Code: job.CodeNoKnownColumn, Message: err.Error(), Found: foundOf(info, nil, 0)}
+	fault := &job.FileError{Code: job.CodeNoKnownColumn, Message: err.Error(), Found: foundOf(info, nil, 0)}
 	if bad, ok := errors.AsType[*invalid.Error](err); ok {
 		var each []string
 		for _, f := range bad.Fields {
@@ -114,21 +114,21 @@ func cut(s string) string {
 	return s
 }
 
-// faultOf returns a *job.FileFault for an error that says that the file, or what was made of it, can never be read; other
+// faultOf returns a *job.FileError for an error that says that the file, or what was made of it, can never be read; other
 // errors are returned as they are. found may be nil.
 func faultOf(err error, found *job.FileFound) error {
-	if _, ok := errors.AsType[*job.FileFault](err); ok {
+	if _, ok := errors.AsType[*job.FileError](err); ok {
 		return err
 	}
 	if e, ok := errors.AsType[*records.FileError](err); ok {
-		return &job.FileFault{Code: string(e.Code), Message: e.Message, Found: found}
+		return &job.FileError{Code: string(e.Code), Message: e.Message, Found: found}
 	}
 	if _, ok := errors.AsType[*job.FileTooLargeError](err); ok { // what it was rewritten to
-		return &job.FileFault{Code: string(records.TooLarge), Message: "the file expands to more than can be stored", Found: found}
+		return &job.FileError{Code: string(records.TooLarge), Message: "the file expands to more than can be stored", Found: found}
 	}
 	switch {
 	case errors.Is(err, job.ErrFileNotFound):
-		return &job.FileFault{Code: job.CodeFileMissing, Message: "the file is not in the file store any more", Found: found}
+		return &job.FileError{Code: job.CodeFileMissing, Message: "the file is not in the file store any more", Found: found}
 	case errors.Is(err, syscall.ENOSPC) && !errors.Is(err, job.ErrNoSpace): // the folder for temporary files
 		return fmt.Errorf("%w: %w", job.ErrNoSpace, err)
 	}

@@ -23,7 +23,7 @@ type Prepared struct {
 // time at which the job was made and f.ChunkRows, so Prepare may run again, and twice at once; when it has been done, it
 // only returns what was found. progress is told the bytes of the file that were read, some times a second while there is
 // something to do, and once before Prepare makes its outcome visible; its error ends it. The errors are
-//   - a *job.FileFault: the file can never be imported,
+//   - a *job.FileError: the file can never be imported,
 //   - those of the file store, or job.ErrNoSpace when TempDir is full: later it may succeed,
 //   - those of progress and of ctx.
 func (f *Files) Prepare(ctx context.Context, j *job.Job, progress func(bytes int64) error) (*Prepared, error) {
@@ -162,7 +162,7 @@ func (w *preparation) chunk(c records.Chunk) (err error) {
 }
 
 func tooManyRows(most int64, found *job.FileFound) error {
-	return &job.FileFault{Code: job.CodeTooManyRows, Message: fmt.Sprintf("the file has more than %d rows", most), Found: found}
+	return &job.FileError{Code: job.CodeTooManyRows, Message: fmt.Sprintf("the file has more than %d rows", most), Found: found}
 }
 
 // record takes down the key of a record that is a row.

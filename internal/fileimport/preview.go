@@ -23,7 +23,7 @@ const (
 )
 
 // Preview shows how a file begins, of which head is the first mebibyte or less. cut: there is more, and the last record of
-// head is left out. now is the day that ages are of. The error is a *job.FileFault, or that of ctx.
+// head is left out. now is the day that ages are of. The error is a *job.FileError, or that of ctx.
 func (f *Files) Preview(ctx context.Context, head []byte, cut bool, contentType string, o job.FileOptions, now time.Time) (*columns.Preview, error) {
 	options, err := f.recordOptions(&o, contentType)
 	if err != nil {

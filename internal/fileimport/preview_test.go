@@ -105,7 +105,7 @@ func TestFaultsOfFiles(t *testing.T) {
 // checkFault sees that an error is a fault with this code, which has seen these columns, and shows no value.
 func checkFault(t *testing.T, err error, code string, columns []job.FileColumn) {
 	t.Helper()
-	fault, ok := errors.AsType[*job.FileFault](err)
+	fault, ok := errors.AsType[*job.FileError](err)
 	if !ok {
 		t.Fatalf("%v, want %s", err, code)
 	}
@@ -197,7 +197,7 @@ func BenchmarkPreview(b *testing.B) {
 			f := &fileimport.Files{TempDir: b.TempDir()}
 			for b.Loop() {
 				_, err := f.Preview(b.Context(), c.file, c.cut, "", job.FileOptions{}, today)
-				if _, ok := errors.AsType[*job.FileFault](err); err != nil && !ok {
+				if _, ok := errors.AsType[*job.FileError](err); err != nil && !ok {
 					b.Fatal(err)
 				}
 			}

@@ -29,7 +29,7 @@ type rejectsWriter interface {
 // it is rejected again. A CSV file without a header stays without. In CSV that is made of objects, values that a spreadsheet would
 // run have a guard, and what a record has beyond records.Info's Columns is left out.
 //
-// The errors are those of page, w and ctx, of the file store, and a *job.FileFault when nothing is known of the file.
+// The errors are those of page, w and ctx, of the file store, and a *job.FileError when nothing is known of the file.
 func (f *Files) WriteRejected(ctx context.Context, w io.Writer, j *job.Job, format string, page func(after int64) ([]job.Reject, error)) error {
 	d, err := f.described(ctx, j)
 	if err != nil {

@@ -130,7 +130,7 @@ func (c code) String() string { return codes[c].name }
 
 func (c code) status() int { return codes[c].status }
 
-// faultCode returns the code of a *job.FileFault, which is the same here and in a job.
+// faultCode returns the code of a *job.FileError, which is the same here and in a job.
 func faultCode(name string) code {
 	for c := emptyFile; c <= badMap; c++ {
 		if c.String() == name {

@@ -63,7 +63,7 @@ func fileCalls() []call {
 		all = append(all, c)
 	}
 	for _, code := range strings.Fields("empty_file unknown_format unknown_charset unreadable bomb bad_header too_many_columns too_large needs_whole_file no_known_column no_key_column bad_map") {
-		all = append(all, call{preview + " " + usersCSV, ada, func(f *fakes) { f.previewErr = &job.FileFault{Code: code, Message: "it is so"} }, 400, code})
+		all = append(all, call{preview + " " + usersCSV, ada, func(f *fakes) { f.previewErr = &job.FileError{Code: code, Message: "it is so"} }, 400, code})
 	}
 	return all
 }

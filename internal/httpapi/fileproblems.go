@@ -11,7 +11,7 @@ import (
 
 // explainFile is the part of the table about files and uploads.
 func explainFile(err error) (problem, bool) {
-	if e, ok := errors.AsType[*job.FileFault](err); ok {
+	if e, ok := errors.AsType[*job.FileError](err); ok {
 		p := problem{code: faultCode(e.Code), message: e.Message}
 		if e.Found != nil {
 			p.details = &api.ErrorDetails{File: foundView(e.Found)}

@@ -86,7 +86,7 @@ type sentFile struct {
 }
 
 // errNoFile: there are no bytes where a file should be.
-var errNoFile = &job.FileFault{Code: emptyFile.String(), Message: "there is no file, or nothing in it: send it as the body, or as the part file of a multipart/form-data, or name it by uploadId or from"}
+var errNoFile = &job.FileError{Code: emptyFile.String(), Message: "there is no file, or nothing in it: send it as the body, or as the part file of a multipart/form-data, or name it by uploadId or from"}
 
 // file finds the file in the body. Errors: errNoFile, *invalid.Error.
 func (in *incoming) file() (*sentFile, error) {

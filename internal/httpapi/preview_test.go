@@ -97,7 +97,7 @@ func TestPreviewLooksAtTheBeginning(t *testing.T) {
 func TestPreviewOfAFileThatCannotBeImported(t *testing.T) {
 	t.Parallel()
 	a := newFileAPI(t, nil)
-	a.fakes.previewErr = &job.FileFault{
+	a.fakes.previewErr = &job.FileError{
 		Code: job.CodeNoKnownColumn, Message: "none of the columns is known",
 		Found: &job.FileFound{Format: "csv", Compression: "none", Charset: "utf-8", Delimiter: ",", ColumnCount: 2, Columns: []job.FileColumn{{Name: "foo"}, {Name: "bar"}}},
 	}
@@ -106,6 +106,6 @@ func TestPreviewOfAFileThatCannotBeImported(t *testing.T) {
 	if diff := cmp.Diff(want, e.Details.File); diff != "" || e.Message != "none of the columns is known" {
 		t.Errorf("%q (-want +got):\n%s", e.Message, diff)
 	}
-	a.fakes.previewErr = &job.FileFault{Code: "of_tomorrow", Message: "it is something else"}
+	a.fakes.previewErr = &job.FileError{Code: "of_tomorrow", Message: "it is something else"}
 	a.failure(a.do("POST /api/v1/import/preview", ada, strings.NewReader("foo,bar\n")), 400, "unreadable")
 }

@@ -100,7 +100,7 @@ type ImportSource interface {
 
 // Files knows what files of users look like.
 type Files interface {
-	// Preview returns what a file looks like that begins with head; cut: it goes on. The error is a *job.FileFault when
+	// Preview returns what a file looks like that begins with head; cut: it goes on. The error is a *job.FileError when
 	// it cannot be imported.
 	Preview(ctx context.Context, head []byte, cut bool, contentType string, o job.FileOptions, now time.Time) (*columns.Preview, error)
 	// WriteRejected writes the rejected rows of a job, in format "csv" or "ndjson". page returns those behind a row, -1: the

@@ -92,14 +92,14 @@ type FileColumn struct {
 	Field string `json:"field,omitempty"` // what it is taken for, as internal/columns calls it; empty: it is passed over
 }
 
-// FileFault: the file cannot be imported, however often it is tried. The job fails with its code.
-type FileFault struct {
+// FileError: the file cannot be imported, however often it is tried. The job fails with its code.
+type FileError struct {
 	Code    string
 	Message string     // for people, without a full stop; repeats nothing of the file's records
 	Found   *FileFound // as far as the file was understood; may be nil
 }
 
-func (e *FileFault) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }
+func (e *FileError) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }
 
 // The codes of jobs that fail for what the file is; those of internal/records are others.
 const (

@@ -27,7 +27,7 @@ func TestFilesUseIndexes(t *testing.T) {
 		db, _ := storetest.DB(t, url)
 		explain := "EXPLAIN QUERY PLAN "
 		if strings.HasPrefix(url, "mysql") {
-			explain = "EXPLAIN "
+			explain = "EXPLAIN FORMAT=TRADITIONAL "
 		}
 		for query, args := range s.FileStatements() {
 			plan := explained(t, db, explain+query, args)

@@ -69,7 +69,7 @@ func TestFailPreparation(t *testing.T) {
 		c := claim(t, s, j.ID, job.PrepareChunk)
 		late := *c
 		late.Chunk.Claims--
-		fault := &job.FileFault{Code: job.CodeNoKnownColumn, Found: &job.FileFound{Format: "csv", Columns: []job.FileColumn{{Name: "ö"}}}}
+		fault := &job.FileError{Code: job.CodeNoKnownColumn, Found: &job.FileFound{Format: "csv", Columns: []job.FileColumn{{Name: "ö"}}}}
 		if err := s.FailPreparation(ctx, &late, fault); !errors.Is(err, job.ErrFenced) {
 			t.Errorf("by a worker without the claim: %v", err)
 		}

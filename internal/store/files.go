@@ -114,7 +114,7 @@ func paramsWith(j *job.Job, found *job.FileFound) (string, error) {
 // FailPreparation records that the file cannot be imported: what was found of it, and that its chunk has failed for good.
 // FinishJob then ends the job with the code of the fault. It returns job.ErrFenced when the chunk is not the caller's any more,
 // or the job is paused or over.
-func (s *Store) FailPreparation(ctx context.Context, c *job.Claim, fault *job.FileFault) error {
+func (s *Store) FailPreparation(ctx context.Context, c *job.Claim, fault *job.FileError) error {
 	if fault.Found != nil {
 		p, err := paramsWith(&c.Job, fault.Found)
 		if err != nil {

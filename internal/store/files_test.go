@@ -307,7 +307,7 @@ func TestPausedWhilePreparing(t *testing.T) {
 		if _, err := s.StartImporting(ctx, c, &job.FileFound{Rows: 5}, 1, 5); !errors.Is(err, job.ErrFenced) {
 			t.Errorf("started while paused: %v", err)
 		}
-		if err := s.FailPreparation(ctx, c, &job.FileFault{Code: "x"}); !errors.Is(err, job.ErrFenced) {
+		if err := s.FailPreparation(ctx, c, &job.FileError{Code: "x"}); !errors.Is(err, job.ErrFenced) {
 			t.Errorf("failed while paused: %v", err)
 		}
 		if _, err := move(ctx, s, "ann", j.ID, job.MoveResume); err != nil {

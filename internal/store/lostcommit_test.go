@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,7 +96,7 @@ func (p *cutter) serve(client net.Conn) {
 			}
 			mute.Store(true)
 		}
-		if _, err := server.Write(append(header, body...)); err != nil {
+		if _, err := server.Write(slices.Concat(header, body)); err != nil {
 			return
 		}
 	}

@@ -26,7 +26,8 @@ func (s *Store) FailStalled(ctx context.Context, id string) (int64, error) {
 		`UPDATE job_chunks SET state = 'FAILED' WHERE job_id = ? AND `+s.stalled(), id, job.MaxStalls)
 }
 
-// FailOpen marks the chunks of j that are still open as failed for good, for the reason, which is the code of an error, and returns how many. It leaves those alone that have followed a later move than j knows of.
+// FailOpen marks the chunks of j that are still open as failed for good, for the reason, which is the code of an error, and
+// returns how many. It leaves those alone that have followed a later move than j knows of.
 func (s *Store) FailOpen(ctx context.Context, j job.Job, reason string) (int64, error) {
 	return s.exec(ctx, "fail open chunks", `
 		UPDATE job_chunks

@@ -176,8 +176,9 @@ func (s *Store) startJob(ctx context.Context, c *job.Claim) error {
 }
 
 // FinishJob ends a job that runs and whose chunks are all over: COMPLETED when each is done and no more rows were rejected
-// than may be, else FAILED. A job that is PREPARING only ends when that failed. It reports whether this call made the move; exactly one call does. Call it after the commit that ended a chunk: of two last
-// chunks that end at once, the later one sees both.
+// than may be, else FAILED. A job that is PREPARING only ends when that failed. It reports whether this call made the move;
+// exactly one call does. Call it after the commit that ended a chunk: of two last chunks that end at once, the later one sees
+// both.
 func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 	crash.Point("finish.begin")
 	j, err := s.jobRowOf(ctx, s.r, id)

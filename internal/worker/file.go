@@ -16,14 +16,14 @@ import (
 type FileStore interface {
 	RenewPreparation(ctx context.Context, c *job.Claim, bytes int64) error
 	StartImporting(ctx context.Context, c *job.Claim, found *job.FileFound, chunks int, chunkRows int64) (job.Job, error)
-	FailPreparation(ctx context.Context, c *job.Claim, fault *job.FileFault) error
+	FailPreparation(ctx context.Context, c *job.Claim, fault *job.FileError) error
 	CommitFileBatch(ctx context.Context, c *job.Claim, b *columns.Batch) error
 }
 
 // Files reads the files of jobs.
 type Files interface {
 	// Prepare reads the file of j once, so that its chunks can be read, and says how far it is by progress, whose error
-	// ends it. It is harmless to repeat. Errors also: *job.FileFault, job.ErrFilesUnavailable, job.ErrNoSpace.
+	// ends it. It is harmless to repeat. Errors also: *job.FileError, job.ErrFilesUnavailable, job.ErrNoSpace.
 	Prepare(ctx context.Context, j *job.Job, progress func(bytes int64) error) (PreparedFile, error)
 	// Open returns the reader of a claimed chunk of a prepared file.
 	Open(ctx context.Context, c *job.Claim) (FileRows, error)
@@ -72,7 +72,7 @@ func (w *Importer) prepare(ctx context.Context, c *job.Claim, log *slog.Logger) 
 		w.showPrepared(ctx, c, bytes, log)
 		return nil
 	})
-	if fault, ok := errors.AsType[*job.FileFault](err); ok {
+	if fault, ok := errors.AsType[*job.FileError](err); ok {
 		log.Warn("file cannot be imported", "code", fault.Code)
 		if err := w.FileStore.FailPreparation(ctx, c, fault); err != nil {
 			return err

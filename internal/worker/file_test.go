@@ -108,7 +108,7 @@ func TestFileThatCannotBeImportedFailsAtOnce(t *testing.T) {
 	f, files, j := fileFleet(t)
 	seen := &job.FileFound{Format: "csv", Columns: []job.FileColumn{{Name: "colour"}}}
 	files.prepare = func(func(int64) error) error {
-		return &job.FileFault{Code: job.CodeNoKnownColumn, Message: "no", Found: seen}
+		return &job.FileError{Code: job.CodeNoKnownColumn, Message: "no", Found: seen}
 	}
 	f.Import(t.Context(), j.ID, job.PrepareChunk)
 	got := f.job(t, j.ID)
