@@ -10,10 +10,7 @@ import (
 	"time"
 )
 
-const (
-	previewRounds = 20
-	previewGoal   = 100 * time.Millisecond
-)
+const previewGoal = 100 * time.Millisecond
 
 // sample is a file, or its beginning, to be previewed.
 type sample struct {
@@ -37,10 +34,11 @@ func previews(ctx context.Context, l *lab) (result, error) {
 	}
 	var res result
 	var worst time.Duration
+	rounds := max(int(20*l.scale), 3)
 	for _, s := range append(list, bad...) {
 		var times []time.Duration
 		var status int
-		for range previewRounds {
+		for range rounds {
 			began := time.Now()
 			if status, err = preview(ctx, api, s.body); err != nil {
 				return res, fmt.Errorf("%s: %w", s.name, err)
