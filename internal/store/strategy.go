@@ -40,6 +40,9 @@ type settler struct {
 // settle decides what becomes of the rows, when there are these users with their keys: at most two with each, since more
 // make no difference. Rows of one key, which no batch should have, are settled as if each earlier one had been stored.
 func settle(rows []columns.Row, o *job.FileOptions, firstID int64, there map[string][]*known) settlement {
+	if o.Key == "" {
+		return settleNew(rows, firstID)
+	}
 	s := settler{options: o, firstID: firstID, there: there, made: make([]known, 0, len(rows))}
 	for i := range rows {
 		s.last = nil
@@ -47,6 +50,22 @@ func settle(rows []columns.Row, o *job.FileOptions, firstID int64, there map[str
 	}
 	slices.SortFunc(s.updates, func(a, b *known) int { return cmp.Compare(a.user.ID, b.user.ID) })
 	s.settlement.inserts, s.settlement.updates = users(s.inserts), users(s.updates)
+	return s.settlement
+}
+
+// settleNew is settle for rows of which each becomes a user, whoever is there.
+func settleNew(rows []columns.Row, firstID int64) settlement {
+	s := settler{settlement: settlement{inserts: make([]user.User, 0, len(rows))}}
+	for i := range rows {
+		r := &rows[i]
+		if s.last = nil; nameless(&r.User) {
+			s.reject(r, columns.Required, columns.KeyEmail, missingIdentity)
+			continue
+		}
+		s.settlement.inserts = append(s.settlement.inserts, r.User)
+		s.last = &s.settlement.inserts[len(s.settlement.inserts)-1]
+		s.last.ID = firstID + r.Index
+	}
 	return s.settlement
 }
 
@@ -84,7 +103,7 @@ func (s *settler) row(r *columns.Row) {
 
 func (s *settler) insert(r *columns.Row, key string) {
 	if nameless(&r.User) {
-		s.reject(r, columns.Required, columns.KeyEmail, "email or a name must be given")
+		s.reject(r, columns.Required, columns.KeyEmail, missingIdentity)
 		return
 	}
 	s.made = append(s.made, known{user: r.User, inserted: true})
@@ -120,6 +139,8 @@ func (s *settler) change(r *columns.Row, k *known) {
 	}
 	s.last = &k.user
 }
+
+const missingIdentity = "email or a name must be given"
 
 func nameless(u *user.User) bool { return u.Email == "" && u.FirstName == "" && u.LastName == "" }
 
