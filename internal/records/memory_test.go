@@ -170,7 +170,7 @@ func (p *peak) look() {
 
 // TestMemoryIsFlat does not run beside other tests: it looks at the memory of the process.
 func TestMemoryIsFlat(t *testing.T) { //nolint:paralleltest // it measures the process
-	if testing.Short() {
+	if testing.Short() || raceDetector { // which makes it ten times slower, and finds nothing in one goroutine
 		t.Skip("reads some gigabytes")
 	}
 	const most = 100 << 20
