@@ -107,7 +107,7 @@ type Error struct {
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `duplicate_user`, `ambiguous_key`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `duplicate_user`, `ambiguous_key`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
@@ -5780,6 +5780,11 @@ func (r ImportFileResponse) ContentType() string {
 	return ""
 }
 
+// PreviewFileResponse429Headers the declared response headers of an HTTP 429 response for PreviewFile
+type PreviewFileResponse429Headers struct {
+	RetryAfter int
+}
+
 // PreviewFileResponse503Headers the declared response headers of an HTTP 503 response for PreviewFile
 type PreviewFileResponse503Headers struct {
 	RetryAfter int
@@ -5802,10 +5807,14 @@ type PreviewFileResponse struct {
 	JSON409 *UploadUnfinished
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedFileType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyExports
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *Internal
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *FilesUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreviewFileResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PreviewFileResponse503Headers
 }
@@ -5843,6 +5852,11 @@ func (r PreviewFileResponse) GetJSON409() *UploadUnfinished {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r PreviewFileResponse) GetJSON415() *UnsupportedFileType {
 	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PreviewFileResponse) GetJSON429() *TooManyExports {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -9074,6 +9088,13 @@ func ParsePreviewFileResponse(rsp *http.Response) (*PreviewFileResponse, error) 
 		}
 		response.JSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyExports
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Internal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -9091,6 +9112,16 @@ func ParsePreviewFileResponse(rsp *http.Response) (*PreviewFileResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers PreviewFileResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PreviewFileResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

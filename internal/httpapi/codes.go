@@ -47,6 +47,7 @@ const (
 	jobNotUndoable
 	uploadUnfinished
 	uploadConflict
+	uploadInUse
 	duplicateUser
 	ambiguousKey
 	preconditionFailed
@@ -108,6 +109,7 @@ var codes = [codeCount]struct {
 	jobNotUndoable:       {409, "job_not_undoable"},
 	uploadUnfinished:     {409, "upload_unfinished"},
 	uploadConflict:       {409, "upload_conflict"},
+	uploadInUse:          {409, "upload_in_use"},
 	duplicateUser:        {409, "duplicate_user"},
 	ambiguousKey:         {409, "ambiguous_key"},
 	preconditionFailed:   {412, "precondition_failed"},

@@ -16,11 +16,14 @@ import (
 	"github.com/musterhq/muster/internal/user"
 )
 
-// busyError: this process runs as many exports as it may.
-type busyError struct{ limit int }
+// busyError: this process runs as many exports, or previews, as it may.
+type busyError struct {
+	what  string
+	limit int
+}
 
 func (e busyError) Error() string {
-	return fmt.Sprintf("%d exports are running here already, no more at once", e.limit)
+	return fmt.Sprintf("%d %s are running here already, no more at once", e.limit, e.what)
 }
 
 // noUserError: the request does not name its caller. Fields has this and whatever else is wrong.

@@ -96,7 +96,7 @@ func (s *Server) place() (leave func(), err error) {
 	case s.exports <- struct{}{}:
 		return func() { <-s.exports }, nil
 	default:
-		return nil, busyError{limit: cap(s.exports)}
+		return nil, busyError{what: "exports", limit: cap(s.exports)}
 	}
 }
 

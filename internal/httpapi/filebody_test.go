@@ -157,6 +157,48 @@ func TestImportFileFromAForm(t *testing.T) {
 	kind, body = form(t, "file", "users.csv", long)
 	refused("no boundary", "validation_failed", "multipart/form-data", body)
 	refused("cut", "validation_failed", kind, body[:len(body)/2])
+	refused("headers without end", "validation_failed", "multipart/form-data; boundary=b", []byte("--b\r\nX: "+strings.Repeat("x", 100_000)+"\r\n\r\na\r\n--b--\r\n"))
+}
+
+// A file that is sent under a key that was used for another request is of no use.
+func TestImportFileUnderAUsedKeyIsNotKept(t *testing.T) {
+	t.Parallel()
+	a := newFileAPI(t, nil)
+	a.fakes.submitErr = job.ErrKeyReused
+	a.failure(a.do("POST /api/v1/import/file", append(as{"Idempotency-Key", "k"}, ada...), strings.NewReader("email\nada@example.com\n")), 422, "idempotency_key_reused")
+	if n := a.left(); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+// So many previews at once would take the memory of the process.
+func TestPreviewsAtOnceAreLimited(t *testing.T) {
+	t.Parallel()
+	a := newFileAPI(t, nil)
+	var bodies []*io.PipeWriter
+	for range 16 {
+		r, w := io.Pipe()
+		bodies = append(bodies, w)
+		go a.do("POST /api/v1/import/preview", append(as{"Content-Type", "text/csv"}, ada...), r)
+		if _, err := io.WriteString(w, "email\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got answer
+	eventually(t, func() bool {
+		got = a.do("POST /api/v1/import/preview", append(as{"Content-Type", "text/csv"}, ada...), strings.NewReader("email\nada@example.com\n"))
+		return got.StatusCode != http.StatusOK
+	}, "a preview that is refused")
+	if e := a.failure(got, 429, "too_many_requests"); e.Details.Limit != 16 {
+		t.Errorf("refusal %s", got.body)
+	}
+	for _, w := range bodies {
+		_ = w.Close()
+	}
+	eventually(t, func() bool {
+		got = a.do("POST /api/v1/import/preview", append(as{"Content-Type", "text/csv"}, ada...), strings.NewReader("email\nada@example.com\n"))
+		return got.StatusCode == http.StatusOK
+	}, "a preview again")
 }
 
 // The file is taken as it comes, whatever its type says, in pieces too, and compressed.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 // maxUpload is the largest file in tests.
 const maxUpload = 200 << 20
 
+// usedUploads are the ids of uploads that a job imports which is not over.
+var usedUploads sync.Map
+
 // newUploads is the real one, over a folder.
 func newUploads(t *testing.T) *upload.Uploads {
 	t.Helper()
@@ -32,7 +36,13 @@ func newUploads(t *testing.T) *upload.Uploads {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := upload.New(upload.Config{Files: files, Max: maxUpload, Expiry: time.Hour, Owner: httpapi.UploadOwner, Fail: httpapi.UploadFailed})
+	u, err := upload.New(upload.Config{
+		Files: files, Max: maxUpload, Expiry: time.Hour, Owner: httpapi.UploadOwner, Fail: httpapi.UploadFailed,
+		InUse: func(_ context.Context, id string) (bool, error) {
+			_, used := usedUploads.Load(id)
+			return used, nil
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,8 @@ func explainStoredFile(err error) (problem, bool) {
 		return problem{code: jobHasNoFile, message: errNoRejects.Error()}, true
 	case errors.Is(err, job.ErrUploadConflict):
 		return problem{code: uploadConflict, message: job.ErrUploadConflict.Error()}, true
+	case errors.Is(err, job.ErrUploadInUse):
+		return problem{code: uploadInUse, message: job.ErrUploadInUse.Error() + ": cancel the job first"}, true
 	case errors.Is(err, job.ErrUploadNotFound):
 		return problem{code: uploadNotFound, message: job.ErrUploadNotFound.Error()}, true
 	case errors.Is(err, job.ErrUploadUnfinished):

@@ -45,6 +45,9 @@ func (h handlers) ImportFile(ctx context.Context, r api.ImportFileRequestObject)
 	}
 	a, err := h.submit(ctx, spec, p.Prefer)
 	switch {
+	case fresh && errors.Is(err, job.ErrKeyReused): // whatever comes next, it is another request with another file
+		_ = h.Uploads.Delete(context.WithoutCancel(ctx), up)
+		return nil, err
 	case err != nil && fresh:
 		return nil, keptError{err, up.ID}
 	case err != nil:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -134,9 +135,10 @@ func (in *incoming) part(boundary string) (*sentFile, error) {
 	if boundary == "" {
 		return nil, badForm("has no boundary")
 	}
-	form := &formFile{in: in, form: multipart.NewReader(in, boundary)}
+	between := &limited{r: in, left: maxBetween}
+	form := &formFile{in: in, between: between, form: multipart.NewReader(between, boundary)}
 	var err error
-	switch form.part, err = form.form.NextPart(); {
+	switch form.part, err = form.next(); {
 	case errors.Is(err, io.EOF):
 		return nil, errNoFile
 	case err != nil:
@@ -155,10 +157,39 @@ func badForm(why string) error {
 
 // formFile is the only part of a form. It has no end before it is known that there is no other.
 type formFile struct {
-	in   *incoming
-	form *multipart.Reader
-	part *multipart.Part
-	err  error
+	in      *incoming
+	between *limited
+	form    *multipart.Reader
+	part    *multipart.Part
+	err     error
+}
+
+// maxBetween is how many bytes there may be before the content of a part. The library would keep 10 MB of headers.
+const maxBetween = 64 << 10
+
+// next returns the next part.
+func (f *formFile) next() (*multipart.Part, error) {
+	f.between.left = maxBetween
+	part, err := f.form.NextPart()
+	f.between.left = math.MaxInt64
+	return part, err
+}
+
+// limited is a reader that fails after left bytes.
+type limited struct {
+	r    io.Reader
+	left int64
+}
+
+var errBetween = errors.New("too much before the content of a part")
+
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, errBetween
+	}
+	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
+	l.left -= int64(n)
+	return n, err
 }
 
 func (f *formFile) Read(p []byte) (n int, err error) {
@@ -167,7 +198,7 @@ func (f *formFile) Read(p []byte) (n int, err error) {
 	}
 	n, err = f.part.Read(p)
 	if errors.Is(err, io.EOF) {
-		switch _, next := f.form.NextPart(); {
+		switch _, next := f.next(); {
 		case next == nil:
 			err = errOtherParts
 		case !errors.Is(next, io.EOF):

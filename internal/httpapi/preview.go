@@ -16,10 +16,19 @@ import (
 // maxHead is how much of a file a preview looks at.
 const maxHead = 1 << 20
 
+// maxPreviews is how many previews there are at once in this process: each holds some MB.
+const maxPreviews = 16
+
 // PreviewFile answers POST /import/preview.
 func (h handlers) PreviewFile(ctx context.Context, r api.PreviewFileRequestObject) (api.PreviewFileResponseObject, error) {
 	if h.Uploads == nil || h.Files == nil {
 		return nil, noFilesError{}
+	}
+	select {
+	case h.previews <- struct{}{}:
+		defer func() { <-h.previews }()
+	default:
+		return nil, busyError{what: "previews", limit: cap(h.previews)}
 	}
 	in := incomingOf(ctx)
 	p := &api.ImportFileParams{

@@ -156,6 +156,7 @@ type Server struct {
 	spec     *openapi3.T
 	specJSON []byte
 	exports  chan struct{} // one token per running export
+	previews chan struct{} // one per running preview
 	now      func() time.Time
 	patience time.Duration // how long the body of a request may stand still
 }
@@ -184,6 +185,6 @@ func New(c Config) (*Server, error) {
 		c.BatchRows = 1000
 	}
 	return &Server{
-		Config: c, spec: api.spec, specJSON: api.json, exports: make(chan struct{}, c.MaxExports), now: time.Now, patience: time.Minute,
+		Config: c, spec: api.spec, specJSON: api.json, exports: make(chan struct{}, c.MaxExports), previews: make(chan struct{}, maxPreviews), now: time.Now, patience: time.Minute,
 	}, nil
 }

@@ -59,6 +59,12 @@ func TestUploads(t *testing.T) {
 		t.Fatalf("%d %s", got.StatusCode, got.body)
 	}
 	a.spec(string(body))
+	id := path[len("/api/v1/uploads/"):]
+	usedUploads.Store(id, true)
+	if got = a.do("DELETE "+path, tus(), nil); got.StatusCode != http.StatusConflict || !strings.Contains(string(got.body), `"upload_in_use"`) || a.left() == 0 {
+		t.Errorf("while its job runs: %d %s", got.StatusCode, got.body)
+	}
+	usedUploads.Delete(id)
 	if got = a.do("DELETE "+path, tus(), nil); got.StatusCode != http.StatusNoContent || a.left() > 0 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}

@@ -16,6 +16,8 @@ var (
 	ErrFileNotFound = errors.New("file not found")
 	// ErrUploadNotFound: there is no such upload, it has another owner, or it was left unfinished for too long.
 	ErrUploadNotFound = errors.New("upload not found")
+	// ErrUploadInUse: a job that is not over reads it.
+	ErrUploadInUse = errors.New("a job that is not over imports the upload")
 	// ErrUploadUnfinished: not all bytes of the upload are there yet.
 	ErrUploadUnfinished = errors.New("the upload is not finished")
 	// ErrUploadConflict: the bytes do not begin where the upload stands, or another request took it over. The client asks

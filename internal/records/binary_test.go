@@ -279,6 +279,23 @@ func TestParquetWithoutRows(t *testing.T) {
 	}
 }
 
+// A row group may be empty, and its pages nowhere.
+func TestParquetWithAnEmptyRowGroup(t *testing.T) {
+	t.Parallel()
+	file := redescribed(t, parquetFile(t, 3), func(meta *format.FileMetaData) {
+		empty := meta.RowGroups[0]
+		empty.NumRows, empty.Columns = 0, slices.Clone(empty.Columns)
+		for i := range empty.Columns {
+			c := &empty.Columns[i].MetaData
+			c.NumValues, c.DataPageOffset, c.TotalCompressedSize, c.TotalUncompressedSize = 0, 0, 0, 0
+		}
+		meta.RowGroups = []format.RowGroup{empty, meta.RowGroups[0], empty}
+	})
+	if _, got := mustRead(t, file, records.Options{}); len(got) != 3 {
+		t.Errorf("%d records, want 3", len(got))
+	}
+}
+
 // withRows returns a file whose row group says that it has so many rows.
 func withRows(tb testing.TB, file []byte, rows int64) []byte {
 	tb.Helper()

@@ -51,6 +51,8 @@ func newParquet(file io.ReaderAt, size int64) (_ *parquetLines, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// Some writers leave groups without rows, whose pages are nowhere.
+	meta.RowGroups = slices.DeleteFunc(meta.RowGroups, func(g format.RowGroup) bool { return g.NumRows == 0 })
 	p := &parquetLines{file: file, size: size}
 	for i := range meta.RowGroups {
 		group := &meta.RowGroups[i]

@@ -195,6 +195,9 @@ func TestExpander(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := new(expander).all(format.Lz4Raw, lz4, 0); err == nil { // it has no memory yet
+		t.Error("LZ4 expands to nothing")
+	}
 	for codec, packed := range map[format.CompressionCodec][]byte{
 		format.Uncompressed: data, format.Snappy: snappy.Encode(nil, data), format.Gzip: zipped.Bytes(), format.Zstd: z.EncodeAll(data, nil), format.Lz4Raw: lz4,
 	} {

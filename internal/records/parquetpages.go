@@ -212,7 +212,11 @@ func (e *expander) all(codec format.CompressionCodec, data []byte, size int) (_ 
 			e.out = out
 		}
 	case format.Lz4Raw:
-		n, err = lz4.UncompressBlock(data, e.out)
+		to := e.out
+		if size == 0 {
+			to = make([]byte, 1) // the library crashes without memory to write to
+		}
+		n, err = lz4.UncompressBlock(data, to)
 	default:
 		return nil, &FileError{Code: UnknownFormat, Message: "the Parquet file is compressed with " + codec.String() + "; Snappy, Zstandard, gzip and LZ4_RAW are read"}
 	}

@@ -389,3 +389,32 @@ func TestSweep(t *testing.T) {
 		}
 	})
 }
+
+// A job whose file goes away while it is imported fails for that.
+func TestFileGoneWhileImporting(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		c := fileOf(t, s, job.FileOptions{OnDuplicate: job.DuplicateInsert}, 700)
+		for i := range job.MaxStalls {
+			if i > 0 {
+				var err error
+				if c, err = s.ClaimChunk(t.Context(), c.Job.ID, c.Chunk.No); err != nil || c == nil {
+					t.Fatalf("claim %d: %v, %v", i, c, err)
+				}
+			}
+			if err := s.Stall(t.Context(), c, job.CodeFileMissing); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := s.FailStalled(t.Context(), c.Job.ID); err != nil || n != 1 {
+			t.Fatalf("%d chunks failed, %v", n, err)
+		}
+		if _, err := s.FinishJob(t.Context(), c.Job.ID); err != nil {
+			t.Fatal(err)
+		}
+		if j, err := s.Job(t.Context(), c.Job.ID); err != nil || j.Status != job.Failed || j.ErrorCode != job.CodeFileMissing {
+			t.Errorf("%s %s, %v", j.Status, j.ErrorCode, err)
+		}
+	})
+}

@@ -9,13 +9,16 @@ import (
 )
 
 const (
-	// maxRaw is how much of a rejected record is kept. With every byte escaped a statement of that size stays below minPacket.
-	maxRaw = 1 << 20
+	// maxRaw is how much of a rejected record is kept: far more than any user takes, and little enough that a small file of
+	// long records, compressed, does not fill the database.
+	maxRaw = 128 << 10
+	// rawPerInsert bounds the records of a statement. With every byte escaped it stays below minPacket.
+	rawPerInsert = 1 << 20
 	// rejectsPerInsert bounds the rows of a statement, whose messages count as well.
 	rejectsPerInsert = 500
 )
 
-// insertRejects stores rejected rows of the chunk, in statements of at most maxRaw bytes of records.
+// insertRejects stores rejected rows of the chunk, in statements of at most rawPerInsert bytes of records.
 func insertRejects(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, rejects []job.Reject) error {
 	for len(rejects) > 0 {
 		n, size := 0, 0
@@ -23,7 +26,7 @@ func insertRejects(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, rejects []job
 		for n < min(len(rejects), rejectsPerInsert) {
 			r := &rejects[n]
 			raw := append([]byte{}, r.Raw[:min(len(r.Raw), maxRaw)]...) // nil would be NULL
-			if size += len(raw); n > 0 && size > maxRaw {
+			if size += len(raw); n > 0 && size > rawPerInsert {
 				break
 			}
 			args = append(args, c.JobID, r.Row, c.No, r.Line, r.Code, r.Field, cut(r.Message), raw)
@@ -40,15 +43,29 @@ func insertRejects(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, rejects []job
 	return nil
 }
 
-const rejectsSQL = `
-	SELECT row_no, line_no, code, field, message, raw
+// rawPerPage is how many bytes of records Rejects returns at most, but for one record that is longer.
+const rawPerPage = 4 << 20
+
+const rejectSizesSQL = `
+	SELECT row_no, LENGTH(raw) AS size
 	  FROM job_rejects
 	 WHERE job_id = ? AND row_no > ?
 	 ORDER BY row_no
 	 LIMIT ?`
 
-// Rejects returns up to limit rejected rows of a job whose number is above after, in their order; -1: from the first.
+const rejectsSQL = `
+	SELECT row_no, line_no, code, field, message, raw
+	  FROM job_rejects
+	 WHERE job_id = ? AND row_no > ? AND row_no <= ?
+	 ORDER BY row_no`
+
+// Rejects returns rejected rows of a job whose number is above after, in their order; -1: from the first. It returns up to
+// limit, fewer when their records are long, and none only when there are no more.
 func (s *Store) Rejects(ctx context.Context, jobID string, after int64, limit int) ([]job.Reject, error) {
+	last, err := s.lastOfPage(ctx, jobID, after, limit)
+	if err != nil {
+		return nil, translate("read rejected rows", err)
+	}
 	var rows []struct {
 		Row     int64  `db:"row_no"`
 		Line    int64  `db:"line_no"`
@@ -57,10 +74,30 @@ func (s *Store) Rejects(ctx context.Context, jobID string, after int64, limit in
 		Message string `db:"message"`
 		Raw     []byte `db:"raw"`
 	}
-	err := s.r.SelectContext(ctx, &rows, rejectsSQL, jobID, after, limit)
+	err = s.r.SelectContext(ctx, &rows, rejectsSQL, jobID, after, last)
 	rejects := make([]job.Reject, len(rows))
 	for i, r := range rows {
 		rejects[i] = job.Reject(r)
 	}
 	return rejects, translate("read rejected rows", err)
+}
+
+// lastOfPage returns the last rejected row behind after up to which there are at most limit, with at most rawPerPage bytes
+// of records; after itself when there are none.
+func (s *Store) lastOfPage(ctx context.Context, jobID string, after int64, limit int) (int64, error) {
+	var sizes []struct {
+		Row  int64 `db:"row_no"`
+		Size int64 `db:"size"`
+	}
+	if err := s.r.SelectContext(ctx, &sizes, rejectSizesSQL, jobID, after, limit); err != nil {
+		return 0, err
+	}
+	last, size := after, int64(0)
+	for _, r := range sizes {
+		if size += r.Size; last > after && size > rawPerPage {
+			break
+		}
+		last = r.Row
+	}
+	return last, nil
 }

@@ -220,6 +220,8 @@ func (s *Store) failure(ctx context.Context, j *job.Job, t *job.ChunkTotals) (co
 		return "", nil
 	case j.Phase == job.Preparing:
 		code, err = s.preparationFailure(ctx, j.ID)
+	case j.Phase == job.Importing:
+		code, err = s.importFailure(ctx, j.ID)
 	}
 	switch {
 	case err != nil || code != "":
@@ -228,6 +230,18 @@ func (s *Store) failure(ctx context.Context, j *job.Job, t *job.ChunkTotals) (co
 		return "deadline_exceeded", nil
 	}
 	return "chunk_failed", nil
+}
+
+// importFailure returns the code of a file that was gone before all of its chunks were read; empty when that is not why they
+// failed.
+func (s *Store) importFailure(ctx context.Context, id string) (string, error) {
+	var chunks int
+	err := s.r.GetContext(ctx, &chunks,
+		`SELECT COUNT(*) FROM job_chunks WHERE job_id = ? AND state = 'FAILED' AND last_error = ?`, id, job.CodeFileMissing)
+	if err != nil || chunks == 0 {
+		return "", translate("read chunks", err)
+	}
+	return job.CodeFileMissing, nil
 }
 
 // counts is the part of a SET list that stores a job's counts, and countsOf appends their values to args.

@@ -9,6 +9,7 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"github.com/musterhq/muster/internal/filestore"
+	"github.com/musterhq/muster/internal/job"
 )
 
 // dataStore is where tusd keeps uploads. It has no locker: whoever continues an upload takes it from the request that
@@ -46,17 +47,24 @@ func (s dataStore) GetUpload(ctx context.Context, id string) (handler.Upload, er
 
 // AsTerminatableUpload is for DELETE.
 func (s dataStore) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload {
-	return terminatable{s.Files, u.(*growing)}
+	return terminatable{s.Uploads, u.(*growing)}
 }
 
 type terminatable struct {
-	files *filestore.Store
-	g     *growing
+	uploads *Uploads
+	g       *growing
 }
 
-// Terminate deletes the upload.
+// Terminate deletes the upload, unless a job still reads it.
 func (t terminatable) Terminate(ctx context.Context) error {
-	return t.g.r.failed(t.files.Delete(ctx, t.g.Name))
+	used, err := t.uploads.InUse(ctx, t.g.id)
+	switch {
+	case err != nil:
+		return t.g.r.failed(err)
+	case used:
+		return t.g.r.failed(job.ErrUploadInUse)
+	}
+	return t.g.r.failed(t.uploads.Files.Delete(ctx, t.g.Name))
 }
 
 // growing is an upload as tusd knows it, in one request.

@@ -42,8 +42,17 @@ func config(address string) (upload.Config, error) {
 			}
 			return "", errNoCaller
 		},
-		Fail: fail,
+		InUse: func(_ context.Context, id string) (bool, error) { return inUse(id), nil },
+		Fail:  fail,
 	}, err
+}
+
+// imported are the uploads that a job needs.
+var imported sync.Map
+
+func inUse(id string) bool {
+	_, used := imported.Load(id)
+	return used
 }
 
 // fail answers with an error as package httpapi does.
@@ -56,7 +65,7 @@ func fail(w http.ResponseWriter, _ *http.Request, err error) {
 		status = http.StatusBadRequest
 	case errors.Is(err, job.ErrUploadNotFound):
 		status = http.StatusNotFound
-	case errors.Is(err, job.ErrUploadConflict):
+	case errors.Is(err, job.ErrUploadConflict), errors.Is(err, job.ErrUploadInUse):
 		status = http.StatusConflict
 	case errors.Is(err, job.ErrFilesUnavailable), errors.Is(err, job.ErrNoSpace):
 		status = http.StatusServiceUnavailable

@@ -30,8 +30,10 @@ type Config struct {
 	Expiry time.Duration // how long an upload may stand unfinished without another byte
 	// Owner returns the caller of a request: nobody else sees its uploads.
 	Owner func(r *http.Request) (string, error)
+	// InUse reports whether a job needs the upload that is not over. Its errors are for Fail.
+	InUse func(ctx context.Context, id string) (bool, error)
 	// Fail answers a request with an error: of Owner, *job.UploadError, *job.FileTooLargeError, job.ErrUploadNotFound,
-	// job.ErrUploadConflict, job.ErrFilesUnavailable, job.ErrNoSpace, or one that is a fault of ours. Tus-Resumable is set.
+	// job.ErrUploadConflict, job.ErrUploadInUse, job.ErrFilesUnavailable, job.ErrNoSpace, or one that is a fault of ours. Tus-Resumable is set.
 	Fail func(w http.ResponseWriter, r *http.Request, err error)
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,6 +92,11 @@ func TestProtocol(t *testing.T) {
 			_, id = begin(t, server, 0)
 			finished(t, u, id, nil)
 
+			imported.Store(path.Base(url), true)
+			if a = call(t, "DELETE", url, nil); a.Status != http.StatusConflict {
+				t.Errorf("DELETE while a job imports it: %+v", a)
+			}
+			imported.Delete(path.Base(url))
 			if a = call(t, "DELETE", url, nil); a.Status != http.StatusNoContent {
 				t.Errorf("DELETE: %+v", a)
 			}

@@ -267,8 +267,12 @@ func (w *Importer) endClaim(c *job.Claim, cause error, log *slog.Logger) {
 		log.Error("chunk stalled", "err", cause, "stalls", c.Chunk.Stalls, "stack", string(panicked.stack))
 		err = w.Chunks.Stall(ctx, c, "panic")
 	default:
+		reason := cause.Error()
+		if fault, ok := errors.AsType[*job.FileError](cause); ok {
+			reason = fault.Code // which the store may make the job's
+		}
 		log.Error("chunk stalled", "err", cause, "stalls", c.Chunk.Stalls)
-		err = w.Chunks.Stall(ctx, c, cause.Error())
+		err = w.Chunks.Stall(ctx, c, reason)
 	}
 	if err != nil {
 		log.Warn("chunk left to its lease", "err", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"syscall"
@@ -93,6 +94,10 @@ func takeFiles(s *boot.Stack, c *httpapi.Config) error {
 	}
 	uploads, err := upload.New(upload.Config{
 		Files: s.Files, Max: s.Config.MaxFileBytes, Expiry: uploadExpiry, Owner: httpapi.UploadOwner, Fail: httpapi.UploadFailed,
+		InUse: func(ctx context.Context, id string) (bool, error) {
+			never := time.UnixMilli(math.MaxInt64) // a job that is over needs it no more
+			return s.Store.UploadInUse(ctx, id, never)
+		},
 	})
 	if err != nil {
 		return err
