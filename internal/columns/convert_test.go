@@ -354,6 +354,7 @@ func TestChanges(t *testing.T) {
 	ada := user.User{ID: 7, FirstName: "Ada King", LastName: "Byron", Email: "Ada@example.com", City: "London", Age: 36, Gender: user.Female}
 	for _, c := range []struct{ header, record, want string }{
 		{"id|name", "7|Ada King Byron", ""},
+		{"id|name", "7|Ada  King Byron", ""},
 		{"id|name", "7|Ada Byron", `firstName="Ada"`},
 		{"id|name", "7|Ada", `firstName="Ada" lastName=""`},
 		{"id|name", "7|Byron", `firstName="Byron" lastName=""`},

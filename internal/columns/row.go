@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/internal/user"
@@ -75,7 +76,7 @@ func (r *Row) Patch() user.Patch {
 // nothing new. E-mail addresses that differ in case only are one.
 func (r *Row) Changes(u *user.User) user.Patch {
 	p := r.Patch()
-	if r.Name != "" && r.Name == wholeName(u) {
+	if r.Name != "" && slices.Equal(strings.Fields(r.Name), strings.Fields(wholeName(u))) {
 		p.FirstName, p.LastName = nil, nil
 	}
 	if p.Email != nil && strings.EqualFold(*p.Email, u.Email) {

@@ -177,6 +177,34 @@ func TestKeyID(t *testing.T) {
 	})
 }
 
+// A whole name fills none of which a part is known: that would be the name of two people.
+func TestWholeNameFillsNoHalf(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		stored := create(t, s, user.User{FirstName: "Ann"}, user.User{LastName: "Byron"}, user.User{Email: "c@example.com"})
+		plan, err := columns.NewPlan([]string{"id", "name"}, columns.Options{Key: columns.KeyID, Today: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := fileOf(t, s, job.FileOptions{Key: columns.KeyID, OnDuplicate: job.DuplicateFill}, 3)
+		b := &columns.Batch{Rows: make([]columns.Row, 3)}
+		for i := range b.Rows {
+			record := [][]byte{fmt.Append(nil, stored[i].ID), []byte("Eve Smith")}
+			if faults := plan.Converter().Convert(record, &b.Rows[i]); faults != nil {
+				t.Fatal(faults)
+			}
+			b.Rows[i].Index, b.Rows[i].Line = int64(i), int64(i)+2
+		}
+		commitFile(t, s, c, b)
+		for i, want := range []string{"Ann|", "|Byron", "Eve|Smith"} {
+			if u, err := s.User(t.Context(), stored[i].ID); err != nil || u.FirstName+"|"+u.LastName != want {
+				t.Errorf("%s|%s, %v, want %s", u.FirstName, u.LastName, err, want)
+			}
+		}
+	})
+}
+
 // A row may empty what a user has, but not both e-mail and name.
 func TestUserIsNotLeftNameless(t *testing.T) {
 	t.Parallel()

@@ -119,6 +119,9 @@ func (s *settler) insert(r *columns.Row, key string) {
 func (s *settler) change(r *columns.Row, k *known) {
 	p := r.Changes(&k.user)
 	if s.options.OnDuplicate == job.DuplicateFill {
+		if r.Name != "" && (k.user.FirstName != "" || k.user.LastName != "") {
+			p.FirstName, p.LastName = nil, nil // a part of one name and a part of another are nobody's
+		}
 		p.Fill(&k.user)
 	}
 	then := k.user
