@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the servers that the tests use, MariaDB and Redis, where they are missing; with --with-compiler also what
-# `go test -race` needs (cgo, hence a C compiler) and make. It acts only as root where apt-get is; elsewhere it changes
+# `go test -race` needs (cgo, hence a C compiler), make, and the programs that single tests need: promtool, Chromium. It acts only as root where apt-get is; elsewhere it changes
 # nothing and succeeds: the tests say for themselves what they skipped.
 set -euo pipefail
 
@@ -12,6 +12,8 @@ have redis-server || packages+=(redis-server)
 if [[ ${1:-} == --with-compiler ]]; then
 	have gcc || packages+=(gcc libc6-dev)
 	have make || packages+=(make)
+	have promtool || packages+=(prometheus)
+	have chromium || packages+=(chromium)
 fi
 if ((${#packages[@]} == 0)); then
 	exit 0

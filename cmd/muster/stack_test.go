@@ -11,6 +11,13 @@ import (
 // startDev runs `muster dev` until the test ends, and returns where its API listens.
 func startDev(t *testing.T, args ...string) (api string) {
 	t.Helper()
+	api, _ = startDevAndAdmin(t, args...)
+	return api
+}
+
+// startDevAndAdmin is startDev that also returns where the pages for operators are.
+func startDevAndAdmin(t *testing.T, args ...string) (api, admin string) {
+	t.Helper()
 	read, write := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
@@ -25,13 +32,17 @@ func startDev(t *testing.T, args ...string) (api string) {
 	})
 	lines := bufio.NewScanner(read)
 	for lines.Scan() {
-		if words := strings.Fields(lines.Text()); len(words) == 2 && words[0] == "API" {
+		words := strings.Fields(lines.Text())
+		switch {
+		case len(words) == 2 && words[0] == "API":
+			api = strings.TrimSuffix(words[1], "/docs")
+		case len(words) == 2 && words[0] == "queue":
 			go func() { _, _ = io.Copy(io.Discard, read) }()
-			return strings.TrimSuffix(words[1], "/docs")
+			return api, strings.TrimSuffix(words[1], "/monitoring")
 		}
 	}
 	t.Fatal("it does not say where the API is: ", lines.Err())
-	return ""
+	return "", ""
 }
 
 // said is what a command printed, and how it ended.

@@ -24,15 +24,18 @@ var muster = archtest.Rules{
 		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job"},
 
 		// Adapters never import one another.
-		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/user"},
+		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/user"},
 		"internal/deployment": {"internal/job"},
 		"internal/ratelimit":  {"internal/job"},
 		"internal/progress":   {"internal/job"},
-		"internal/tasks":      {"internal/job"},
+		"internal/tasks":      {"internal/job", "internal/scrape"},
 		"internal/source":     {"internal/job", "internal/user"},
 		"internal/export":     {"internal/formula", "internal/invalid", "internal/user"},
 		"internal/filestore":  {"internal/job"},
 		"internal/records":    {},
+
+		// Figures that are read when they are asked for.
+		"internal/scrape": {},
 
 		// An edge that is nothing but a protocol before the file store.
 		"internal/upload": {"internal/filestore", "internal/job"},
@@ -85,6 +88,9 @@ var muster = archtest.Rules{
 		"github.com/alicebob/miniredis": {"internal/embedded"},
 		"github.com/minio":              {"internal/filestore"},
 		"github.com/tus":                {"internal/upload"},
+		"github.com/prometheus/client_golang": {
+			"internal/scrape", "internal/httpapi", "internal/worker", "internal/jobs", "internal/source", "internal/store", "internal/tasks", "cmd/internal/boot",
+		},
 	},
 	NotLinked: map[string][]string{
 		// Helpers of tests start servers and drop databases.

@@ -72,13 +72,15 @@ func (d *fileDownload) VisitExportFileResponse(w http.ResponseWriter) error {
 
 // counter counts what is written to w.
 type counter struct {
-	w io.Writer
-	n int64
+	w      io.Writer
+	n      int64
+	failed bool // w, and not who writes to it
 }
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
+	c.failed = c.failed || err != nil
 	return n, err
 }
 

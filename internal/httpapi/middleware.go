@@ -48,7 +48,7 @@ var knownID = regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
 // has the route's pattern and no query, so that nothing personal gets into logs.
 func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		start := time.Now()
+		start, end := time.Now(), s.Metrics.begin(c)
 		id := c.Request().Header.Get(echo.HeaderXRequestID)
 		if !knownID.MatchString(id) {
 			id = rand.Text()
@@ -56,6 +56,7 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
 		cut := true
 		defer func() {
+			end(cut)
 			level := slog.LevelInfo
 			if path := c.Path(); path == "/healthz" || path == "/readyz" {
 				level = slog.LevelDebug

@@ -25,13 +25,15 @@ type Monitoring struct {
 	Redis asynq.RedisConnOpt
 	// Writable lets the pages delete, archive and run tasks.
 	Writable bool
+	// Prometheus is the address of one that has the queues' figures; empty: there are no plots.
+	Prometheus string
 }
 
 const monitoringRoot = "/monitoring"
 
 // mount serves the pages at monitoringRoot, which is the prefix of g.
 func (m *Monitoring) mount(g *echo.Group) {
-	pages := asynqmon.New(asynqmon.Options{RootPath: monitoringRoot, RedisConnOpt: m.Redis, ReadOnly: !m.Writable})
+	pages := asynqmon.New(asynqmon.Options{RootPath: monitoringRoot, RedisConnOpt: m.Redis, ReadOnly: !m.Writable, PrometheusAddress: m.Prometheus})
 	front, csp := frontPage(pages)
 	h := func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", csp)

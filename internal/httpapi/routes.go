@@ -78,6 +78,9 @@ func (s *Server) Admin() http.Handler {
 	if s.AdminPassword != "" {
 		g.Use(middleware.BasicAuth(s.isAdmin))
 	}
+	if s.MetricsPage != nil {
+		g.Match(read, "/metrics", echo.WrapHandler(s.MetricsPage)) // Prometheus
+	}
 	// go tool pprof. Not its cmdline, which would show the passwords that were given as flags.
 	g.Match(read, "/debug/pprof/*", echo.WrapHandler(http.HandlerFunc(pprof.Index)))
 	g.Match(read, "/debug/pprof/profile", echo.WrapHandler(http.HandlerFunc(pprof.Profile)))

@@ -148,6 +148,8 @@ type Config struct {
 	LoopbackNames bool          // whether Public refuses requests for another host than this machine
 	AdminPassword string        // of the user admin; empty: the admin pages ask for none
 	Monitoring    *Monitoring   // nil: no /monitoring
+	Metrics       *Metrics      // nil: nothing is counted
+	MetricsPage   http.Handler  // GET /metrics of Admin; nil: there is none
 }
 
 // Server answers HTTP requests. Make one with New.
@@ -184,6 +186,7 @@ func New(c Config) (*Server, error) {
 	if c.BatchRows == 0 {
 		c.BatchRows = 1000
 	}
+	c.count()
 	return &Server{
 		Config: c, spec: api.spec, specJSON: api.json, exports: make(chan struct{}, c.MaxExports), previews: make(chan struct{}, maxPreviews), now: time.Now, patience: time.Minute,
 	}, nil

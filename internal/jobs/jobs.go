@@ -82,6 +82,8 @@ type Service struct {
 	AtOnce int
 	Log    *slog.Logger
 
+	Metrics *Metrics // nil: nothing is counted
+
 	// For Submit only.
 	MaxCount  int64
 	ChunkRows int64 // rows of a chunk; RandomUser's chunks are its pages, whatever this says

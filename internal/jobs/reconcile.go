@@ -110,6 +110,7 @@ func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTota
 		if err != nil {
 			return j, err
 		}
+		s.Metrics.did(repairFailStalled, n)
 		if n > 0 { // another reconciler may have been faster
 			s.Log.Error("chunks failed for good", "job", j.ID, "chunks", n)
 		}
@@ -127,6 +128,7 @@ func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTota
 		if err != nil {
 			return j, err
 		}
+		s.Metrics.did(repairFailOpen, n)
 		if n > 0 {
 			s.Log.Error("open chunks of a job failed for good", "job", j.ID, "chunks", n, "reason", reason)
 		}
@@ -145,6 +147,7 @@ func (s *Service) finish(ctx context.Context, j job.Job) (job.Job, error) {
 	if err != nil || !moved {
 		return j, err
 	}
+	s.Metrics.did(repairFinish, 1)
 	now, err := s.Store.Job(ctx, j.ID)
 	if err != nil {
 		return j, err
@@ -169,6 +172,9 @@ func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
 			added, err = s.Slots.Renew(ctx, j.Owner, j.ID, limit)
 			if err == nil && !added {
 				return nil
+			}
+			if added {
+				s.Metrics.did(repairSlot, 1)
 			}
 		case added || !j.Status.Terminal(): // added: put back above by mistake, and whoever ended the job has begun the cooldown
 			added, err = false, s.Slots.Unreserve(ctx, j.Owner, j.ID, limit)
@@ -201,6 +207,7 @@ func (s *Service) syncView(ctx context.Context, j job.Job) error {
 		(j.Status.HoldsSlot() || live.Processed == j.Processed && live.Rejected == j.Rejected):
 		return nil
 	}
+	s.Metrics.did(repairView, 1)
 	return s.Show(ctx, j)
 }
 
@@ -251,7 +258,10 @@ func (s *Service) RunReconciler(ctx context.Context, interval time.Duration) {
 			return
 		case <-time.After(interval*3/4 + rand.N(interval/2)):
 		}
-		if err := s.ReconcileAll(ctx); err != nil && ctx.Err() == nil {
+		began := time.Now()
+		err := s.ReconcileAll(ctx)
+		s.Metrics.passed(began, err)
+		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("not all jobs were reconciled", "err", err)
 		}
 	}
@@ -272,6 +282,7 @@ func (s *Service) ReconcileAll(ctx context.Context) error {
 			wg.Go(func() {
 				defer func() { <-slots }()
 				if err := s.reconcileInTime(ctx, list[i]); err != nil && ctx.Err() == nil {
+					s.Metrics.did(repairFailed, 1)
 					s.Log.Warn("job not reconciled", "job", list[i].ID, "err", err)
 				}
 			})

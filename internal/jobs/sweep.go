@@ -32,12 +32,13 @@ const (
 	UploadRetention = 24 * time.Hour
 )
 
-// Sweeper removes files and rejected rows that nobody needs any more. All fields are required, but Files.
+// Sweeper removes files and rejected rows that nobody needs any more. All fields are required, but those that say otherwise.
 type Sweeper struct {
 	Store     SweepStore
 	Files     SweptFiles // nil: there is no file store
 	Retention time.Duration
 	Log       *slog.Logger
+	Metrics   *Metrics // nil: nothing is counted
 }
 
 // Run sweeps each jittered interval until ctx ends. Every worker may run one: what one has removed, another does not find.
@@ -58,6 +59,7 @@ func (s *Sweeper) Run(ctx context.Context, interval time.Duration) {
 // that were left unfinished, and the rejected rows of jobs that ended thirty days ago. What it cannot be sure of stays.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	rows, err := s.Store.DeleteRejects(ctx, time.Now().Add(-rejectsRetention))
+	s.Metrics.sweptAway(sweptRejects, rows)
 	if rows > 0 {
 		s.Log.Info("rejected rows removed", "rows", rows)
 	}
@@ -72,6 +74,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		}
 		return needed || err != nil
 	})
+	s.Metrics.sweptAway(sweptObjects, int64(files))
 	if files > 0 {
 		s.Log.Info("files removed", "files", files)
 	}

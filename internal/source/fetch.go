@@ -56,6 +56,7 @@ func newBreaker(cfg RandomUserConfig) circuitbreaker.CircuitBreaker[[]user.User]
 		WithDelay(cfg.BreakerDelay).
 		WithSuccessThreshold(1).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+			cfg.Metrics.breaker(e.NewState)
 			cfg.Logger.Warn("circuit breaker of RandomUser moved", "from", e.OldState.String(), "to", e.NewState.String())
 		}).
 		Build()
@@ -145,7 +146,8 @@ func (r *RandomUser) breakerOpen() error {
 func (r *RandomUser) pause() time.Duration { return r.cfg.Pause/2 + rand.N(r.cfg.Pause+1) }
 
 // ask makes one request.
-func (r *RandomUser) ask(ctx context.Context, want wanted, nat []string) ([]user.User, error) {
+func (r *RandomUser) ask(ctx context.Context, want wanted, nat []string) (_ []user.User, err error) {
+	defer func(began time.Time) { r.cfg.Metrics.asked(began, err) }(time.Now())
 	inTime, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(inTime, http.MethodGet, r.pageURL(want, nat), nil)

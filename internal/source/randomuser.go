@@ -37,6 +37,8 @@ type RandomUserConfig struct {
 	HTTP    *http.Client // default: one of its own. Redirects are never followed
 	Logger  *slog.Logger // default: slog.Default
 
+	Metrics *Metrics // nil: nothing is counted
+
 	Timeout    time.Duration // of one request with its body; default 10 s
 	MaxElapsed time.Duration // of one page with all retries; must be below the chunk's lease; default 12 s
 	Attempts   int           // requests for one page before the chunk is given back; default 4

@@ -88,6 +88,7 @@ func (w *Importer) prepare(ctx context.Context, c *job.Claim, log *slog.Logger) 
 		return err
 	}
 	crash.Point("prepare.moved")
+	w.Metrics.preparedFile(c.Job.File.Bytes)
 	log.Info("file prepared", "rows", prepared.Found.Rows, "chunks", prepared.Chunks, "bytes", c.Job.File.Bytes)
 	return w.Jobs.Reconcile(ctx, j)
 }

@@ -20,6 +20,8 @@ type Undoer struct {
 	Jobs  *jobs.Service
 	Drain <-chan struct{} // closed when the process is asked to stop
 	Log   *slog.Logger
+
+	Metrics *Metrics // nil: nothing is counted
 }
 
 // Undo removes the job's users, slice by slice, until all are gone or this process is asked to stop. The reconciler
@@ -33,9 +35,11 @@ func (u *Undoer) Undo(ctx context.Context, id string) {
 			return
 		default:
 		}
+		before := j.UndoneRows
 		if more, err = u.Store.UndoSlice(ctx, &j); err != nil {
 			break
 		}
+		u.Metrics.undone(j.UndoneRows - before)
 		if err := u.Jobs.Show(ctx, j); err != nil {
 			log.Debug("progress not shown", "err", err)
 		}

@@ -55,6 +55,7 @@ type Importer struct {
 	Lease     time.Duration   // of a claim; a source has four fifths of it for a batch
 	Drain     <-chan struct{} // closed when the process is asked to stop
 	Log       *slog.Logger
+	Metrics   *Metrics // nil: nothing is counted
 }
 
 // Import claims the chunk and works on it until it is done, another worker has it, or it has to be given back. Without
@@ -63,6 +64,7 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	log := w.Log.With("job", jobID, "chunk", no)
 	c, err := w.Chunks.ClaimChunk(ctx, jobID, no)
 	if err != nil {
+		w.Metrics.notClaimed()
 		log.Warn("chunk not claimed", "err", err)
 		w.showStoreTrouble(ctx, jobID, job.StoreTrouble(err), log)
 		return
@@ -70,8 +72,10 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	if c == nil {
 		return
 	}
+	end := w.Metrics.claim()
+	defer func() { end(howEnded(err)) }()
 	if no == job.PrepareChunk {
-		if err := w.prepare(ctx, c, log); err != nil {
+		if err = w.prepare(ctx, c, log); err != nil {
 			w.endClaim(c, err, log)
 		}
 		return
@@ -127,20 +131,23 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, cou
 		return err
 	}
 	defer b.close()
+	counted := w.Metrics.of(c.Job.Source)
 	for c.Chunk.Left() > 0 {
 		select {
 		case <-w.Drain:
 			return errDrain
 		default:
 		}
+		start := time.Now()
 		if err := w.readInTime(ctx, b, int(min(int64(w.BatchRows), c.Chunk.Left()))); err != nil {
 			return err
 		}
 		crash.Point("batch.read")
-		before := c.Job
+		before, chunk, read := c.Job, c.Chunk, time.Since(start)
 		if err := b.commit(ctx, c); err != nil {
 			return err
 		}
+		counted.batch(&chunk, &c.Chunk, c.Job.DryRun, read, time.Since(start)-read)
 		crash.Point("batch.counted")
 		*count++
 		w.show(ctx, c, before, log)

@@ -51,7 +51,8 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		},
 		Upstream: c.Upstream(), BatchRows: c.EffectiveBatchRows(), MaxExports: c.MaxExports, TempDir: c.TempDir,
 		CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
-		Monitoring:   &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly},
+		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly, Prometheus: c.PrometheusURL},
+		Metrics:    httpapi.NewMetrics(s.Metrics), MetricsPage: s.MetricsPage(),
 		KnownCharset: records.KnownCharset, MaxFileBytes: c.MaxFileBytes,
 	}
 	if err := takeFiles(s, &config); err != nil {

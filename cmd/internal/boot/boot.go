@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/deployment"
 	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/jobs"
 	"github.com/musterhq/muster/internal/ratelimit"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/tasks"
@@ -170,6 +172,9 @@ type Stack struct {
 	Files  *filestore.Store // nil: there is no place for files
 	Tiers  job.Tiers
 
+	Metrics    *prometheus.Registry // of this process
+	jobMetrics *jobs.Metrics
+
 	// What checkRedis works with.
 	prefix     *deployment.Prefix
 	slots      *ratelimit.Slots
@@ -224,6 +229,7 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 	s.prefix = deployment.NewPrefix(s.Redis, c.RedisPrefix)
 	s.slots = ratelimit.NewSlots(s.Redis, ratelimit.Options{Prefix: c.RedisPrefix})
 	s.queue = tasks.NewClient(s.Redis, c.RedisPrefix, 0)
+	s.measure()
 	host, _ := os.Hostname()
 	s.address = fmt.Sprintf("%s, seen from %s", config.Redact(c.Database), host)
 	s.redisCheck = recent{check: s.checkRedis, keep: redisKept, within: readyWithin}

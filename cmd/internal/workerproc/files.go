@@ -39,8 +39,8 @@ func (f workerFiles) Open(ctx context.Context, c *job.Claim) (worker.FileRows, e
 	return f.Files.Open(ctx, c)
 }
 
-func sweeper(s *boot.Stack) *jobs.Sweeper {
-	w := &jobs.Sweeper{Store: s.Store, Retention: s.Config.FileRetention, Log: s.Log}
+func sweeper(s *boot.Stack, service *jobs.Service) *jobs.Sweeper {
+	w := &jobs.Sweeper{Store: s.Store, Retention: s.Config.FileRetention, Log: s.Log, Metrics: service.Metrics}
 	if s.Files != nil {
 		w.Files = s.Files
 	}

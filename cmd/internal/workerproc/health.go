@@ -2,6 +2,7 @@ package workerproc
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +14,7 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// serveHealth answers /healthz and /readyz on MUSTER_HEALTH_ADDR, if that is set, until stop is called.
+// serveHealth answers /healthz, /readyz and /metrics on MUSTER_HEALTH_ADDR, if that is set, until stop is called.
 func serveHealth(ctx context.Context, s *boot.Stack) (stop func(), err error) {
 	if s.Config.HealthAddr == "" {
 		return func() {}, nil
@@ -41,10 +42,28 @@ func serveHealth(ctx context.Context, s *boot.Stack) (stop func(), err error) {
 		}
 		_, _ = fmt.Fprintln(w, "ok")
 	})
+	mux.Handle("GET /metrics", forAdmins(s.Config.AdminPassword, s.MetricsPage()))
 	srv := &http.Server{
 		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}
 	go func() { _ = srv.Serve(l) }()
 	return func() { _ = srv.Close() }, nil
+}
+
+// forAdmins asks for the password of the user admin, if there is one.
+func forAdmins(password string, page http.Handler) http.Handler {
+	if password == "" {
+		return page
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, given, _ := r.BasicAuth()
+		rightUser := subtle.ConstantTimeCompare([]byte(user), []byte("admin"))
+		if rightUser&subtle.ConstantTimeCompare([]byte(given), []byte(password)) != 1 {
+			w.Header().Set("WWW-Authenticate", `Basic realm="Muster"`)
+			http.Error(w, "the user admin and its password are needed", http.StatusUnauthorized)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
 }

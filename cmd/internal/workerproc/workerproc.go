@@ -24,20 +24,21 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	}
 	service := s.Jobs()
 	drain := make(chan struct{})
+	metrics := worker.NewMetrics(s.Metrics)
 	importer := &worker.Importer{
 		Chunks: s.Store, Jobs: service, Progress: progress.New(s.Redis, c.RedisPrefix), BatchRows: c.EffectiveBatchRows(), Lease: c.Lease,
-		Drain: drain, Log: s.Log,
+		Drain: drain, Log: s.Log, Metrics: metrics,
 		Sources: map[string]worker.Source{
 			job.SourceFaker: faker,
 			job.SourceRandomUser: source.NewRandomUser(source.RandomUserConfig{
-				BaseURL: c.RandomUserURL, Logger: s.Log, MaxElapsed: c.Lease * 3 / 4,
+				BaseURL: c.RandomUserURL, Logger: s.Log, Metrics: source.NewMetrics(s.Metrics), MaxElapsed: c.Lease * 3 / 4,
 				Budget: ratelimit.NewBudget(s.Redis, c.RedisPrefix, c.RandomUserUsers, c.RandomUserWindow),
 			}),
 		},
 	}
 	takeFiles(s, importer)
 	server := worker.NewServer(worker.ServerConfig{
-		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log},
+		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log, Metrics: metrics},
 		Redis:  s.Redis, Prefix: c.RedisPrefix, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
 		Importer: importer,
 	})
@@ -52,7 +53,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	s.Log.Info("worker runs", "concurrency", c.WorkerConcurrency)
 	var loops sync.WaitGroup
 	loops.Go(func() { service.RunReconciler(ctx, c.ReconcileInterval) })
-	loops.Go(func() { sweeper(s).Run(ctx, sweepEvery) })
+	loops.Go(func() { sweeper(s, service).Run(ctx, sweepEvery) })
 	<-ctx.Done()
 	close(drain)
 	server.Shutdown()
