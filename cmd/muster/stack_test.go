@@ -18,10 +18,16 @@ func startDev(t *testing.T, args ...string) (api string) {
 // startDevAndAdmin is startDev that also returns where the pages for operators are.
 func startDevAndAdmin(t *testing.T, args ...string) (api, admin string) {
 	t.Helper()
+	return startDevLogging(t, t.Output(), args...)
+}
+
+// startDevLogging is startDevAndAdmin with a log that the test reads.
+func startDevLogging(t *testing.T, log io.Writer, args ...string) (api, admin string) {
+	t.Helper()
 	read, write := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := execute(append([]string{"dev"}, args...), &process{ctx: t.Context(), stdout: write, stderr: t.Output()})
+		err := execute(append([]string{"dev"}, args...), &process{ctx: t.Context(), stdout: write, stderr: log})
 		_ = write.CloseWithError(err)
 		ended <- err
 	}()

@@ -19,23 +19,27 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi": {"internal/columns", "internal/invalid", "internal/job", "internal/user"},
-		"internal/worker":  {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/user"},
-		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job"},
+		"internal/httpapi": {"internal/columns", "internal/invalid", "internal/job", "internal/logging", "internal/tracing", "internal/user"},
+		"internal/worker":  {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/tracing", "internal/user"},
+		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job", "internal/tracing"},
 
 		// Adapters never import one another.
-		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/user"},
+		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/tracing", "internal/user"},
 		"internal/deployment": {"internal/job"},
 		"internal/ratelimit":  {"internal/job"},
 		"internal/progress":   {"internal/job"},
-		"internal/tasks":      {"internal/job", "internal/scrape"},
-		"internal/source":     {"internal/job", "internal/user"},
+		"internal/tasks":      {"internal/job", "internal/scrape", "internal/tracing"},
+		"internal/source":     {"internal/job", "internal/tracing", "internal/user"},
 		"internal/export":     {"internal/formula", "internal/invalid", "internal/user"},
 		"internal/filestore":  {"internal/job"},
 		"internal/records":    {},
 
 		// Figures that are read when they are asked for.
 		"internal/scrape": {},
+
+		// Spans below the one that a context has, and what log lines say of it.
+		"internal/tracing": {},
+		"internal/logging": {},
 
 		// An edge that is nothing but a protocol before the file store.
 		"internal/upload": {"internal/filestore", "internal/job"},
@@ -79,15 +83,18 @@ var muster = archtest.Rules{
 		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},
 		"github.com/redis/go-redis": {"internal/deployment", "internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/bench"},
 
-		"database/sql":                  {"internal/store", "internal/bench"},
-		"github.com/go-sql-driver":      {"internal/store", "internal/bench"},
-		"github.com/jmoiron/sqlx":       {"internal/store"},
-		"github.com/pressly/goose":      {"internal/store"},
-		"modernc.org/sqlite":            {"internal/store"},
-		"github.com/go-faker/faker":     {"internal/source"},
-		"github.com/alicebob/miniredis": {"internal/embedded"},
-		"github.com/minio":              {"internal/filestore"},
-		"github.com/tus":                {"internal/upload"},
+		"database/sql":                       {"internal/store", "internal/bench"},
+		"github.com/go-sql-driver":           {"internal/store", "internal/bench"},
+		"github.com/jmoiron/sqlx":            {"internal/store"},
+		"github.com/pressly/goose":           {"internal/store"},
+		"modernc.org/sqlite":                 {"internal/store"},
+		"github.com/go-faker/faker":          {"internal/source"},
+		"github.com/alicebob/miniredis":      {"internal/embedded"},
+		"github.com/minio":                   {"internal/filestore"},
+		"github.com/tus":                     {"internal/upload"},
+		"go.opentelemetry.io/otel/sdk":       {"cmd/internal/boot"},
+		"go.opentelemetry.io/otel/exporters": {"cmd/internal/boot"},
+		"github.com/XSAM/otelsql":            {"internal/store"},
 		"github.com/prometheus/client_golang": {
 			"internal/scrape", "internal/httpapi", "internal/worker", "internal/jobs", "internal/source", "internal/store", "internal/tasks", "cmd/internal/boot",
 		},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -70,11 +69,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// methods are those that are counted by name; others, which anybody may invent, are one.
-var methods = map[string]bool{
-	http.MethodGet: true, http.MethodHead: true, http.MethodPost: true, http.MethodPut: true, http.MethodPatch: true, http.MethodDelete: true, http.MethodOptions: true,
-}
-
 // begin counts a request that has come, and returns what counts its end.
 func (m *Metrics) begin(c echo.Context) (end func(cut bool)) {
 	if m == nil {
@@ -84,17 +78,11 @@ func (m *Metrics) begin(c echo.Context) (end func(cut bool)) {
 	m.inFlight.Inc()
 	return func(cut bool) {
 		m.inFlight.Dec()
-		method, route, status := c.Request().Method, c.Path(), c.Response().Status
-		if !methods[method] {
-			method = "other"
-		}
-		if route == "" {
-			route = "none"
-		}
+		route, status := routeOf(c), c.Response().Status
 		if cut && !c.Response().Committed {
 			status = 0
 		}
-		m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
+		m.requests.WithLabelValues(methodOf(c.Request()), route, strconv.Itoa(status)).Inc()
 		m.seconds.WithLabelValues(route).Observe(time.Since(start).Seconds())
 	}
 }

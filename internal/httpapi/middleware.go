@@ -11,6 +11,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/musterhq/muster/internal/logging"
 )
 
 // echo makes an Echo with what every listener has: request ids, the access log, safe headers and the error form.
@@ -22,7 +24,11 @@ func (s *Server) echo() *echo.Echo {
 	e.HTTPErrorHandler = s.respondError
 	e.Binder = bodyBinder{}
 	e.Pre(decodePath)
-	e.Use(s.accessLog, safeHeaders, s.recover())
+	e.Use(s.accessLog)
+	if s.Traces != nil {
+		e.Use(s.traced)
+	}
+	e.Use(safeHeaders, s.recover())
 	return e
 }
 
@@ -54,6 +60,7 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 			id = rand.Text()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		c.SetRequest(c.Request().WithContext(logging.WithRequest(c.Request().Context(), id)))
 		cut := true
 		defer func() {
 			end(cut)

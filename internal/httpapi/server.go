@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/musterhq/muster/internal/columns"
 	"github.com/musterhq/muster/internal/httpapi/api"
@@ -140,16 +141,17 @@ type Config struct {
 	KnownCharset func(name string) bool // nil: any may be known
 	MaxFileBytes int64                  // of the largest file; 0: only Uploads says
 
-	Upstream      job.Allowance // for the time that a RandomUser job still takes; zero: nothing limits it
-	BatchRows     int           // users that workers commit at once, for the message of a job; 0: 1000
-	MaxExports    int           // exports at once in this process; 0: 4
-	TempDir       string        // where GET /export/csv keeps its files; empty: os.TempDir
-	CORSOrigins   []string      // empty: no CORS
-	LoopbackNames bool          // whether Public refuses requests for another host than this machine
-	AdminPassword string        // of the user admin; empty: the admin pages ask for none
-	Monitoring    *Monitoring   // nil: no /monitoring
-	Metrics       *Metrics      // nil: nothing is counted
-	MetricsPage   http.Handler  // GET /metrics of Admin; nil: there is none
+	Upstream      job.Allowance        // for the time that a RandomUser job still takes; zero: nothing limits it
+	BatchRows     int                  // users that workers commit at once, for the message of a job; 0: 1000
+	MaxExports    int                  // exports at once in this process; 0: 4
+	TempDir       string               // where GET /export/csv keeps its files; empty: os.TempDir
+	CORSOrigins   []string             // empty: no CORS
+	LoopbackNames bool                 // whether Public refuses requests for another host than this machine
+	AdminPassword string               // of the user admin; empty: the admin pages ask for none
+	Monitoring    *Monitoring          // nil: no /monitoring
+	Metrics       *Metrics             // nil: nothing is counted
+	Traces        trace.TracerProvider // nil: nothing is traced
+	MetricsPage   http.Handler         // GET /metrics of Admin; nil: there is none
 }
 
 // Server answers HTTP requests. Make one with New.

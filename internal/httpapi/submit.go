@@ -51,6 +51,7 @@ type submitted struct {
 func (s *Server) submit(ctx context.Context, spec job.Spec, prefer string) (*submitted, error) {
 	submitCtx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	spec.Origin = origin(ctx)
 	j, replayed, err := s.Jobs.Submit(submitCtx, spec)
 	if err != nil {
 		return nil, err

@@ -28,11 +28,11 @@ func TestSubmitPassesTheSpecOn(t *testing.T) {
 	for path, want := range tests {
 		for _, prefix := range []string{"/api/v1", "/api"} {
 			f := newFakes()
-			got := newAPI(t, f, nil).do("POST "+prefix+path, as{"X-USER-ID", "a.B_c@d-1", "Idempotency-Key", "k1"}, nil)
+			got := newAPI(t, f, nil).do("POST "+prefix+path, as{"X-USER-ID", "a.B_c@d-1", "Idempotency-Key", "k1", "X-Request-ID", "request-1"}, nil)
 			if got.StatusCode != http.StatusAccepted {
 				t.Fatalf("%s: %d %s", path, got.StatusCode, got.body)
 			}
-			want.Owner, want.IdempotencyKey = "a.B_c@d-1", "k1"
+			want.Owner, want.IdempotencyKey, want.Origin = "a.B_c@d-1", "k1", job.Origin{RequestID: "request-1"}
 			if diff := cmp.Diff([]job.Spec{want}, f.specs); diff != "" {
 				t.Errorf("%s: spec (-want +got):\n%s", path, diff)
 			}

@@ -4,6 +4,7 @@ package job
 
 import (
 	"math"
+	"strings"
 	"time"
 )
 
@@ -49,6 +50,8 @@ type Job struct {
 	Undone        bool  `json:"undone,omitempty"`        // its users are removed
 	UndoneRows    int64 `json:"undoneRows,omitempty"`    // how far the removal is, in rows of the job
 
+	Origin Origin `json:"-"` // the live view does not carry it
+
 	IdempotencyKey string `json:"-"`
 	RequestHash    string `json:"-"`
 
@@ -62,6 +65,25 @@ type Job struct {
 	ChunksVersion int64 `json:"-"` // Version of the last move that its chunks have to follow
 	Overdue       bool  `json:"-"` // its deadline has passed, by the database's clock
 	Finalized     bool  `json:"-"` // everything that follows its end or its pause is done
+}
+
+// Origin is the request that submitted a job: what log lines and traces of the job have in common, in every process. Nothing
+// else depends on it.
+type Origin struct {
+	RequestID   string `json:"requestId,omitempty"`
+	TraceParent string `json:"traceParent,omitempty"` // the header traceparent; empty: the request was not traced
+}
+
+// LogAttrs returns what every log line about the job has: its id, that of the request, and that of the trace.
+func (j *Job) LogAttrs() []any {
+	attrs := []any{"job", j.ID}
+	if j.Origin.RequestID != "" {
+		attrs = append(attrs, "request", j.Origin.RequestID)
+	}
+	if parts := strings.Split(j.Origin.TraceParent, "-"); len(parts) == 4 {
+		attrs = append(attrs, "trace", parts[1])
+	}
+	return attrs
 }
 
 // Inserted returns the rows that became users.
@@ -152,6 +174,7 @@ type Spec struct {
 	Seed           *int64   // nil: chosen at random
 	Nat            []string // RandomUser only; nil: the source's default
 	IdempotencyKey string   // empty: none
+	Origin         Origin
 
 	// Of SourceFile only, whose Count is estimated.
 	File     *File

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/tracing"
 )
 
 // Reconcile makes everything else agree with the job's row, which was read as j: the chunks follow its last move, a job
@@ -34,6 +36,9 @@ const (
 	followTimeout = 2 * time.Second
 )
 
+// logOf returns the log for lines about the job.
+func (s *Service) logOf(j *job.Job) *slog.Logger { return s.Log.With(j.LogAttrs()...) }
+
 // follow is Reconcile for a request that has moved the job, and returns the job with its counts. It waits for the chunks,
 // so that no batch commits after a client was told that its job is paused or cancelled; whatever else fails is left to
 // the reconciler.
@@ -53,7 +58,7 @@ func (s *Service) publishOrLog(ctx context.Context, j job.Job, totals job.ChunkT
 	ctx, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
 	if err := s.publish(ctx, j, totals); err != nil {
-		s.Log.WarnContext(ctx, "job not reconciled; the reconciler will", "job", j.ID, "status", j.Status, "err", err)
+		s.logOf(&j).WarnContext(ctx, "job not reconciled; the reconciler will", "status", j.Status, "err", err)
 	}
 }
 
@@ -112,7 +117,7 @@ func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTota
 		}
 		s.Metrics.did(repairFailStalled, n)
 		if n > 0 { // another reconciler may have been faster
-			s.Log.Error("chunks failed for good", "job", j.ID, "chunks", n)
+			s.logOf(&j).ErrorContext(ctx, "chunks failed for good", "chunks", n)
 		}
 		open -= n
 	}
@@ -130,7 +135,7 @@ func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTota
 		}
 		s.Metrics.did(repairFailOpen, n)
 		if n > 0 {
-			s.Log.Error("open chunks of a job failed for good", "job", j.ID, "chunks", n, "reason", reason)
+			s.logOf(&j).ErrorContext(ctx, "open chunks of a job failed for good", "chunks", n, "reason", reason)
 		}
 		open -= n
 	}
@@ -153,7 +158,7 @@ func (s *Service) finish(ctx context.Context, j job.Job) (job.Job, error) {
 		return j, err
 	}
 	if now.Status.Terminal() { // its owner may have retried it already
-		s.Log.Info("job over", "job", now.ID, "status", now.Status, "processed", now.Processed, "rejected", now.Rejected,
+		s.logOf(&now).InfoContext(ctx, "job over", "status", now.Status, "processed", now.Processed, "rejected", now.Rejected,
 			"users/s", now.Rate(time.Now()), "elapsed", now.FinishedAt.Sub(now.StartedAt).String())
 	}
 	return now, nil
@@ -223,6 +228,7 @@ func (s *Service) Show(ctx context.Context, j job.Job) error {
 // enqueue puts into the queue what is to be done for the job: tasks for those of its first window of open chunks that
 // nobody holds, or for the removal of its users.
 func (s *Service) enqueue(ctx context.Context, j job.Job) error {
+	ctx = ofJob(ctx, &j)
 	switch {
 	case j.UndoPending():
 		return s.Queue.EnqueueUndo(ctx, j.Tier, j.ID, j.UndoneRows)
@@ -240,6 +246,14 @@ func (s *Service) enqueue(ctx context.Context, j job.Job) error {
 		crash.Point("reconcile.enqueued")
 	}
 	return nil
+}
+
+// ofJob returns ctx in the trace of the job's submission, unless it is in one: a task carries it to the worker.
+func ofJob(ctx context.Context, j *job.Job) context.Context {
+	if tracing.Parent(ctx) != "" {
+		return ctx
+	}
+	return tracing.Continue(ctx, j.Origin.TraceParent)
 }
 
 // pageSize is how many jobs ReconcileAll reads at once. It goes on to the next page whatever became of this one, so that
@@ -283,7 +297,7 @@ func (s *Service) ReconcileAll(ctx context.Context) error {
 				defer func() { <-slots }()
 				if err := s.reconcileInTime(ctx, list[i]); err != nil && ctx.Err() == nil {
 					s.Metrics.did(repairFailed, 1)
-					s.Log.Warn("job not reconciled", "job", list[i].ID, "err", err)
+					s.logOf(&list[i]).WarnContext(ctx, "job not reconciled", "err", err)
 				}
 			})
 		}

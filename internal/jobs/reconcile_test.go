@@ -50,6 +50,23 @@ func TestReconcileRepairsTheView(t *testing.T) {
 	}
 }
 
+// Chunks whose tasks are lost, with a Redis or a worker, are enqueued again in the trace of the request that submitted the job.
+func TestReconcileKeepsTheTrace(t *testing.T) {
+	t.Parallel()
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	f, s := withJob(job.InProgress)
+	f.job.Origin = job.Origin{RequestID: "r-1", TraceParent: parent}
+	if err := s.Reconcile(t.Context(), f.job); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{parent, parent}, f.traces); diff != "" {
+		t.Errorf("traces (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]any{"job", f.job.ID, "request", "r-1", "trace", "0af7651916cd43dd8448eb211c80319c"}, f.job.LogAttrs()); diff != "" {
+		t.Errorf("attributes of lines (-want +got):\n%s", diff)
+	}
+}
+
 // stuck is the store of the fakes with many jobs, the rows of one of which are locked until free is closed.
 type stuck struct {
 	*fakes

@@ -17,6 +17,7 @@ import (
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/tracing"
 )
 
 // maxRandomUser is how many users a job may ask of RandomUser.
@@ -28,6 +29,8 @@ const maxRandomUser = 100_000
 // *job.LimitError, job.ErrKeyReused, job.ErrStoreUnavailable, job.ErrQueueUnavailable, job.ErrQueueFull; nothing is
 // left behind then.
 func (s *Service) Submit(ctx context.Context, spec job.Spec) (j job.Job, replayed bool, err error) {
+	ctx, span := tracing.Start(ctx, "submit job")
+	defer func() { tracing.End(span, err) }()
 	if err := s.validate(&spec); err != nil {
 		return job.Job{}, false, err
 	}
@@ -116,7 +119,7 @@ func (s *Service) unreserve(ctx context.Context, j job.Job, limit job.TierLimit,
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followTimeout)
 	defer cancel()
 	if err := s.Slots.Unreserve(ctx, j.Owner, j.ID, limit); err != nil {
-		s.Log.Warn("slot not given back; it expires by itself", "job", j.ID, "err", err)
+		s.Log.WarnContext(ctx, "slot not given back; it expires by itself", "job", j.ID, "err", err)
 	}
 }
 
@@ -175,7 +178,7 @@ func newJob(spec job.Spec, hash string) (job.Job, error) {
 	j := job.Job{
 		ID: id.String(), Owner: spec.Owner, Source: spec.Source, Status: job.Pending, Requested: spec.Count,
 		Nat: spec.Nat, IdempotencyKey: spec.IdempotencyKey, RequestHash: hash,
-		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID,
+		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID, Origin: spec.Origin,
 	}
 	if spec.Source == job.SourceFile {
 		j.Phase = job.Preparing

@@ -14,6 +14,7 @@ import (
 
 	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/tracing"
 )
 
 // fakes is every adapter of the Service in memory, with a log of what was called. It knows one job, and those that were
@@ -27,6 +28,8 @@ type fakes struct {
 	slots map[string]bool
 	live  map[string]job.Job
 	depth int64
+
+	traces []string // in which chunks were enqueued, as headers
 
 	createErr, slotErr, queueErr, moveErr, alignErr error
 
@@ -102,8 +105,9 @@ func (f *fakes) EnqueueUndo(context.Context, job.Tier, string, int64) error {
 	f.log("enqueue undo")
 	return nil
 }
-func (f *fakes) EnqueueChunk(context.Context, job.Tier, string, int, int64) error {
+func (f *fakes) EnqueueChunk(ctx context.Context, _ job.Tier, _ string, _ int, _ int64) error {
 	f.log("enqueue")
+	f.traces = append(f.traces, tracing.Parent(ctx))
 	return f.queueErr
 }
 func (f *fakes) Depth(context.Context) (int64, error)            { return f.depth, nil }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/tracing"
 )
 
 // What workers tell of the chunks that they work on.
@@ -12,9 +13,11 @@ import (
 // ChunkDone enqueues the chunk that is one window further, and ends the job when no chunk is open any more, or when too
 // many rows of its file are rejected.
 func (s *Service) ChunkDone(ctx context.Context, c *job.Claim) error {
+	// What follows belongs to the job and not to this chunk: a trace would be as deep as the job has chunks.
+	ctx = tracing.Continue(ctx, c.Job.Origin.TraceParent)
 	if next := c.Chunk.No + s.Window; next < c.Job.Chunks {
 		if err := s.Queue.EnqueueChunk(ctx, c.Job.Tier, c.Job.ID, next, 0); err != nil {
-			s.Log.Warn("chunk not enqueued; the reconciler will", "job", c.Job.ID, "chunk", next, "err", err)
+			s.logOf(&c.Job).WarnContext(ctx, "chunk not enqueued; the reconciler will", "chunk", next, "err", err)
 		}
 	}
 	crash.Point("chunk.enqueued")

@@ -18,6 +18,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/tracing"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -154,6 +155,8 @@ func (r *RandomUser) ask(ctx context.Context, want wanted, nat []string) (_ []us
 	if err != nil {
 		return nil, errors.New("the address of RandomUser is not a URL")
 	}
+	inTime, span := tracing.StartClient(inTime, "GET RandomUser page")
+	defer func() { tracing.End(span, err) }()
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "muster (+https://github.com/musterhq/muster)")
 	res, err := r.cfg.HTTP.Do(req)

@@ -7,7 +7,9 @@ import (
 	"sync"
 
 	"github.com/jmoiron/sqlx"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/musterhq/muster/internal/tracing"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -85,7 +87,13 @@ func (s *Store) writer(ctx context.Context, users int, suffix string) (w writer,
 }
 
 // insertUsers stores users in tx.
-func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, w writer, users []user.User) error {
+func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, w writer, users []user.User) (err error) {
+	if w.perStatement == 1 { // thousands of statements, which are one span
+		var span trace.Span
+		ctx, span = tracing.Start(ctx, "INSERT INTO users")
+		defer func() { tracing.End(span, err) }()
+		ctx = tracing.Quiet(ctx)
+	}
 	args := make([]any, 0, min(len(users), w.perStatement)*len(user.Inserts))
 	for len(users) > 0 {
 		n := min(len(users), w.perStatement)

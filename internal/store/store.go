@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
+	"go.opentelemetry.io/otel/trace"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"github.com/musterhq/muster/internal/store/search"
@@ -33,6 +34,8 @@ type Options struct {
 	Lease time.Duration
 	// Deadline is how long a job may take, pauses aside, before the reconciler ends it. 0: as long as it takes.
 	Deadline time.Duration
+	// Traces is where spans of statements go, below those that record; nil: nowhere.
+	Traces trace.TracerProvider
 }
 
 // Store is a handle on the database, safe for concurrent use. Close it when done.
@@ -154,7 +157,7 @@ func (s *Store) openMySQL(u *url.URL, o Options) error {
 	if err != nil {
 		return fmt.Errorf("the database address: %w", err)
 	}
-	db := openDB(connector, "mysql")
+	db := sqlx.NewDb(o.open(connector, "mysql"), "mysql")
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
 	db.SetConnMaxIdleTime(idle / 2)
@@ -202,13 +205,15 @@ func (s *Store) openSQLite(rawURL string, u *url.URL, o Options) error {
 	// wal_autocheckpoint: an import changes most pages of the indexes in every transaction, so the fewer times they move
 	// from the log to the file the better; the log grows to some 100 MB.
 	pragmas := "?_pragma=wal_autocheckpoint(20000)&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-65536)&_txlock=immediate"
-	var err error
-	if s.w, err = sqlx.Open("sqlite", name+pragmas); err != nil {
+	w, err := o.openSQLiteFile(name + pragmas)
+	if err != nil {
 		return err
 	}
-	if s.r, err = sqlx.Open("sqlite", name+pragmas); err != nil {
-		return errors.Join(err, s.w.Close())
+	r, err := o.openSQLiteFile(name + pragmas)
+	if err != nil {
+		return errors.Join(err, w.Close())
 	}
+	s.w, s.r = sqlx.NewDb(w, "sqlite"), sqlx.NewDb(r, "sqlite")
 	s.w.SetMaxOpenConns(1) // SQLite has one writer; waiting for it here is fairer than its busy handler
 	s.r.SetMaxOpenConns(o.MaxConns)
 	s.dialect = sqliteDialect

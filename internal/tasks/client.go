@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/tracing"
 )
 
 // Client puts tasks into the queue.
@@ -66,7 +67,7 @@ func (c *Client) EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, 
 	if chunk == job.PrepareChunk {
 		timeout = prepareTimeout
 	}
-	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), asynq.NewTask(TypeChunk, payload), timeout)
+	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), TypeChunk, payload, timeout)
 }
 
 // EnqueueUndo puts a task for the removal of the job's users into the tier's queue, unless one is there; rows is how
@@ -78,7 +79,7 @@ func (c *Client) EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, r
 	if err != nil {
 		return err
 	}
-	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:undo:%d", jobID, rows), asynq.NewTask(TypeUndo, payload), c.timeout)
+	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:undo:%d", jobID, rows), TypeUndo, payload, c.timeout)
 }
 
 // Depth returns how many tasks wait in all queues. The error wraps job.ErrQueueUnavailable.
@@ -117,14 +118,20 @@ const allQueues = "asynq:queues"
 // key returns a key of asynq's for the queue.
 func key(queue, name string) string { return "asynq:{" + queue + "}:" + name }
 
-// add enqueues the task under the id, as EnqueueChunk says. Its handler may work for timeout.
-func (c *Client) add(ctx context.Context, queue, id string, task *asynq.Task, timeout time.Duration) error {
+// add enqueues a task under the id, as EnqueueChunk says, which carries the trace of ctx. Its handler may work for timeout.
+func (c *Client) add(ctx context.Context, queue, id, kind string, payload []byte, timeout time.Duration) (err error) {
+	ctx, span := tracing.StartProducer(ctx, "enqueue "+kind)
+	defer func() { tracing.End(span, err) }()
+	task := asynq.NewTask(kind, payload)
+	if parent := tracing.Parent(ctx); parent != "" {
+		task = asynq.NewTaskWithHeaders(kind, payload, map[string]string{tracing.Header: parent})
+	}
 	// asynq's client adds a queue to the set of queues the first time only. After a flush of Redis the queue would be missing
 	// there: its tasks would be done, but the inspector and the dashboard would not find them.
 	if err := c.rdb.SAdd(ctx, allQueues, queue).Err(); err != nil {
 		return job.QueueUnavailable("enqueue", err)
 	}
-	err := c.enqueue(ctx, queue, id, task, timeout)
+	err = c.enqueue(ctx, queue, id, task, timeout)
 	if !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return job.QueueUnavailable("enqueue", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/musterhq/muster/internal/columns"
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/tracing"
 )
 
 // FileStore is what the store does with the files of jobs; see package store for each method's errors.
@@ -50,6 +51,8 @@ func (w *Importer) prepare(ctx context.Context, c *job.Claim, log *slog.Logger) 
 	if w.Files == nil {
 		return filesWait(errNoFiles)
 	}
+	ctx, span := tracing.Start(ctx, "prepare file")
+	defer func() { tracing.End(span, err) }()
 	if err := w.FileStore.RenewPreparation(ctx, c, 0); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/musterhq/muster/internal/tasks"
+	"github.com/musterhq/muster/internal/tracing"
 )
 
 // Server takes tasks from the queue and hands them to the Importer.
@@ -53,7 +54,7 @@ func NewServer(c ServerConfig) *Server {
 		if err != nil {
 			return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 		}
-		c.Importer.Import(ctx, p.JobID, p.Chunk)
+		c.Importer.Import(tracing.Continue(ctx, t.Headers()[tracing.Header]), p.JobID, p.Chunk)
 		return nil
 	})
 	s.mux.HandleFunc(tasks.TypeUndo, func(ctx context.Context, t *asynq.Task) error { // enqueued by jobs: a request to undo, or the reconciler
@@ -61,7 +62,7 @@ func NewServer(c ServerConfig) *Server {
 		if err != nil {
 			return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 		}
-		c.Undoer.Undo(ctx, p.JobID)
+		c.Undoer.Undo(tracing.Continue(ctx, t.Headers()[tracing.Header]), p.JobID)
 		return nil
 	})
 	return s

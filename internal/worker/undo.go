@@ -4,8 +4,11 @@ import (
 	"context"
 	"log/slog"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/jobs"
+	"github.com/musterhq/muster/internal/tracing"
 )
 
 // UndoStore is the store's side of removing the users of a job.
@@ -14,14 +17,15 @@ type UndoStore interface {
 	UndoSlice(ctx context.Context, j *job.Job) (more bool, err error)
 }
 
-// Undoer removes the users of jobs that are to be undone. All fields are required.
+// Undoer removes the users of jobs that are to be undone. All fields are required, but those that say otherwise.
 type Undoer struct {
 	Store UndoStore
 	Jobs  *jobs.Service
 	Drain <-chan struct{} // closed when the process is asked to stop
 	Log   *slog.Logger
 
-	Metrics *Metrics // nil: nothing is counted
+	Metrics *Metrics             // nil: nothing is counted
+	Traces  trace.TracerProvider // nil: nothing is traced
 }
 
 // Undo removes the job's users, slice by slice, until all are gone or this process is asked to stop. The reconciler
@@ -29,6 +33,12 @@ type Undoer struct {
 func (u *Undoer) Undo(ctx context.Context, id string) {
 	log := u.Log.With("job", id)
 	j, err := u.Store.Job(ctx, id)
+	if err == nil {
+		log = u.Log.With(j.LogAttrs()...)
+		var s trace.Span
+		ctx, s = span(ctx, u.Traces, "undo job", &j)
+		defer func() { tracing.End(s, err) }()
+	}
 	for more := err == nil && j.UndoPending(); more && err == nil; {
 		select {
 		case <-u.Drain:

@@ -13,9 +13,12 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/jobs"
+	"github.com/musterhq/muster/internal/tracing"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -56,6 +59,8 @@ type Importer struct {
 	Drain     <-chan struct{} // closed when the process is asked to stop
 	Log       *slog.Logger
 	Metrics   *Metrics // nil: nothing is counted
+
+	Traces trace.TracerProvider // nil: nothing is traced
 }
 
 // Import claims the chunk and works on it until it is done, another worker has it, or it has to be given back. Without
@@ -72,8 +77,13 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 	if c == nil {
 		return
 	}
+	log = w.Log.With(append(c.Job.LogAttrs(), "chunk", no)...)
 	end := w.Metrics.claim()
-	defer func() { end(howEnded(err)) }()
+	ctx, span := w.chunkSpan(ctx, c)
+	defer func() {
+		end(howEnded(err))
+		tracing.End(span, err)
+	}()
 	if no == job.PrepareChunk {
 		if err = w.prepare(ctx, c, log); err != nil {
 			w.endClaim(c, err, log)
@@ -138,22 +148,33 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, cou
 			return errDrain
 		default:
 		}
-		start := time.Now()
-		if err := w.readInTime(ctx, b, int(min(int64(w.BatchRows), c.Chunk.Left()))); err != nil {
+		before := c.Job
+		if err := w.batch(ctx, c, b, counted); err != nil {
 			return err
 		}
-		crash.Point("batch.read")
-		before, chunk, read := c.Job, c.Chunk, time.Since(start)
-		if err := b.commit(ctx, c); err != nil {
-			return err
-		}
-		counted.batch(&chunk, &c.Chunk, c.Job.DryRun, read, time.Since(start)-read)
 		crash.Point("batch.counted")
 		*count++
 		w.show(ctx, c, before, log)
 		crash.Point("batch.shown")
 		log.Debug("batch committed", "batch", *count, "rejected", c.Chunk.Rejected, "percent", c.Chunk.Done*100/c.Chunk.Rows)
 	}
+	return nil
+}
+
+// batch reads the next batch of the chunk and commits it.
+func (w *Importer) batch(ctx context.Context, c *job.Claim, b batches, counted *sourceMetrics) (err error) {
+	ctx, span := tracing.Start(ctx, "batch")
+	defer func() { tracing.End(span, err) }()
+	start, before := time.Now(), c.Chunk
+	if err := w.readInTime(ctx, b, int(min(int64(w.BatchRows), c.Chunk.Left()))); err != nil {
+		return err
+	}
+	crash.Point("batch.read")
+	read := time.Since(start)
+	if err := b.commit(ctx, c); err != nil {
+		return err
+	}
+	counted.batch(&before, &c.Chunk, c.Job.DryRun, read, time.Since(start)-read)
 	return nil
 }
 

@@ -52,7 +52,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		Upstream: c.Upstream(), BatchRows: c.EffectiveBatchRows(), MaxExports: c.MaxExports, TempDir: c.TempDir,
 		CORSOrigins: c.CORSOrigins, AdminPassword: c.AdminPassword,
 		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly, Prometheus: c.PrometheusURL},
-		Metrics:    httpapi.NewMetrics(s.Metrics), MetricsPage: s.MetricsPage(),
+		Metrics:    httpapi.NewMetrics(s.Metrics), MetricsPage: s.MetricsPage(), Traces: s.Traces,
 		KnownCharset: records.KnownCharset, MaxFileBytes: c.MaxFileBytes,
 	}
 	if err := takeFiles(s, &config); err != nil {

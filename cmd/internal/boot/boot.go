@@ -19,6 +19,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/deployment"
@@ -175,6 +176,9 @@ type Stack struct {
 	Metrics    *prometheus.Registry // of this process
 	jobMetrics *jobs.Metrics
 
+	Traces trace.TracerProvider // nil: nothing is traced
+	traces *traces
+
 	// What checkRedis works with.
 	prefix     *deployment.Prefix
 	slots      *ratelimit.Slots
@@ -220,7 +224,12 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 		}
 		s.filesCheck = recent{check: s.Files.Check, keep: filesKept, within: readyWithin}
 	}
-	if s.Store, err = store.Open(c.Database, store.Options{MaxConns: c.DBMaxConns, Lease: c.Lease, Deadline: c.JobDeadline}); err != nil {
+	if s.traces, err = openTraces(ctx, log); err != nil {
+		return nil, err
+	}
+	s.Traces = s.traces.Provider()
+	options := store.Options{MaxConns: c.DBMaxConns, Lease: c.Lease, Deadline: c.JobDeadline, Traces: s.Traces}
+	if s.Store, err = store.Open(c.Database, options); err != nil {
 		return nil, fmt.Errorf("MUSTER_DATABASE: %w", err)
 	}
 	if s.Redis, err = openRedis(c.Redis); err != nil {
@@ -316,5 +325,6 @@ func (s *Stack) Close() error {
 		s.stopWatch()
 		<-s.watched
 	}
+	s.traces.Close(s.Log)
 	return errors.Join(s.Redis.Close(), s.Store.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/musterhq/muster/internal/config"
+	"github.com/musterhq/muster/internal/logging"
 )
 
 // Log returns the process's logger: text on a terminal, JSON elsewhere, unless the settings say which.
@@ -22,11 +23,11 @@ func Log(c *config.Config, w io.Writer) *slog.Logger {
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.New(logging.NewHandler(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})))
 	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{
+	return slog.New(logging.NewHandler(tint.NewTextHandler(w, &tint.Options{
 		Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || os.Getenv("NO_COLOR") != "",
-	}))
+	})))
 }
 
 // logLibraries makes log the logger of libraries that would write to standard error in a form of their own. Those that

@@ -27,7 +27,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	metrics := worker.NewMetrics(s.Metrics)
 	importer := &worker.Importer{
 		Chunks: s.Store, Jobs: service, Progress: progress.New(s.Redis, c.RedisPrefix), BatchRows: c.EffectiveBatchRows(), Lease: c.Lease,
-		Drain: drain, Log: s.Log, Metrics: metrics,
+		Drain: drain, Log: s.Log, Metrics: metrics, Traces: s.Traces,
 		Sources: map[string]worker.Source{
 			job.SourceFaker: faker,
 			job.SourceRandomUser: source.NewRandomUser(source.RandomUserConfig{
@@ -38,7 +38,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	}
 	takeFiles(s, importer)
 	server := worker.NewServer(worker.ServerConfig{
-		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log, Metrics: metrics},
+		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log, Metrics: metrics, Traces: s.Traces},
 		Redis:  s.Redis, Prefix: c.RedisPrefix, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
 		Importer: importer,
 	})
