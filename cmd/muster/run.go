@@ -23,6 +23,7 @@ type commands struct {
 	Jobs    jobsCommand    `cmd:"" help:"List, watch and cancel jobs."`
 	Users   usersCommand   `cmd:"" help:"Search and show users."`
 	Export  exportCommand  `cmd:"" help:"Write users to a file, or to standard output."`
+	Doctor  doctorCommand  `cmd:"" help:"Look at the whole stack, and say what is wrong and how to mend it."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
 	Health  healthCommand  `cmd:"" help:"Ask a health address; exit 0 when it answers 200. For container health checks."`
 }
@@ -37,6 +38,7 @@ type process struct {
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
+	boot.SilenceLibraries() // what they would tell is in the errors; dev and demo have a log
 	return execute(args, &process{
 		ctx: ctx, stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, person: interactive(os.Stdin) && interactive(os.Stderr),
 	})
