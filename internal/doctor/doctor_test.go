@@ -130,7 +130,10 @@ func TestFaults(t *testing.T) {
 		"job's chunks failed": {func(f *doctor.Facts) { f.Jobs.Open[0].FailedChunks = 4 }, "jobs warning j1 (4)"},
 		"jobs not seen":       {func(f *doctor.Facts) { f.Jobs.Err = errors.New("cut off") }, "jobs broken cut off"},
 		"dev":                 {func(f *doctor.Facts) { f.Redis, f.Fleet, f.Dev = nil, nil, &doctor.Dev{Who: "process 1"} }, ""},
-		"dev is down":         {func(f *doctor.Facts) { f.Redis, f.Fleet, f.Dev = nil, nil, &doctor.Dev{Folder: "data"} }, "dev warning no `muster dev` runs on data"},
+		"Redis away": {func(f *doctor.Facts) {
+			f.Redis, f.Fleet, f.Jobs.Open[0].Quiet = &doctor.Redis{Err: errors.New("refused")}, nil, time.Hour
+		}, "redis broken refused"},
+		"dev is down": {func(f *doctor.Facts) { f.Redis, f.Fleet, f.Dev = nil, nil, &doctor.Dev{Folder: "data"} }, "dev warning no `muster dev` runs on data"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -104,7 +104,7 @@ func (r *report) jobs(all *Facts) {
 			failed = append(failed, fmt.Sprintf("%s (%d)", o.ID, o.FailedChunks))
 		case o.WaitReason != "" && o.Quiet > j.Quiet:
 			waits = append(waits, fmt.Sprintf("%s (%s)", o.ID, o.WaitReason))
-		case o.Quiet > j.Quiet && ownFault(&o, all.Fleet):
+		case o.Quiet > j.Quiet && ownFault(&o, all):
 			quiet = append(quiet, fmt.Sprintf("%s (for %s)", o.ID, o.Quiet.Round(time.Second)))
 		}
 	}
@@ -127,11 +127,12 @@ func (r *report) jobs(all *Facts) {
 	}
 }
 
-// ownFault reports whether a quiet job could go on: there are workers with free hands, or nobody knows, and its queue is not
+// ownFault reports whether a quiet job could go on: there are workers with free hands, or nobody can know, and its queue is not
 // paused.
-func ownFault(o *store.OpenJob, f *Fleet) bool {
+func ownFault(o *store.OpenJob, all *Facts) bool {
+	f := all.Fleet
 	if f == nil || f.Err != nil {
-		return true
+		return all.Redis == nil
 	}
 	for _, q := range f.Queues {
 		if q.Paused && (q.Name == strings.ToLower(string(o.Tier)) || strings.HasSuffix(q.Name, "-"+strings.ToLower(string(o.Tier)))) {

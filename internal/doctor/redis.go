@@ -59,7 +59,7 @@ func (r *report) refused(d *Redis) {
 			}
 		}
 	}
-	r.add("redis", Broken, d.Address+" takes no jobs: "+found, "jobs are refused with 503 `queue_unavailable`", mend)
+	r.add("redis", Broken, d.Address+" takes no jobs: "+found, "jobs are refused with 503 `queue_unavailable`; workers and queues cannot be looked at", mend)
 }
 
 func (r *report) memory(n *RedisNode, refuses bool) {

@@ -18,7 +18,7 @@ import (
 	"github.com/musterhq/muster/internal/tasks"
 )
 
-// InspectRedis looks at the Redis of the settings and, if it answers, at the workers and queues in it, which are nil otherwise.
+// InspectRedis looks at the Redis of the settings and, if it takes jobs, at the workers and queues in it, which are nil otherwise.
 // It leaves nothing behind but what /readyz does, and does not hold the prefix. Each of the two gets within.
 func InspectRedis(ctx context.Context, c *config.Config, within time.Duration) (*doctor.Redis, *doctor.Fleet) {
 	d := &doctor.Redis{Address: config.Redact(c.Redis)}
@@ -31,7 +31,7 @@ func InspectRedis(ctx context.Context, c *config.Config, within time.Duration) (
 	asking, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	inspect(asking, rdb, c, d)
-	if d.Err != nil {
+	if d.Err != nil || d.Writes != nil { // workers write that they are alive, and asynq writes where it is asked for them
 		return d, nil
 	}
 	fleet := make(chan *doctor.Fleet, 1)
