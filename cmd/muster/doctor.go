@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -80,21 +79,4 @@ func printFindings(out io.Writer, findings []doctor.Finding) error {
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
-}
-
-// colored reports whether a person sees colours there, and wants them.
-func colored(out io.Writer) bool { return interactive(out) && os.Getenv("NO_COLOR") == "" }
-
-// outputFlag is how a command prints what it has found out.
-type outputFlag struct {
-	Output string `short:"o" enum:"table,json" default:"table" help:"table, or json: one object a line, as the API has it."`
-}
-
-func (o *outputFlag) json() bool { return o.Output == "json" }
-
-// printJSON prints a value as one line.
-func printJSON(out io.Writer, value any) error {
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	return e.Encode(value)
 }
