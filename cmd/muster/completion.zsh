@@ -5,7 +5,7 @@ _muster() {
 	replies=("${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
 	replies=(${replies:#})
 	if (( $#replies )); then
-		compadd -Q -- $replies
+		compadd -U -- $replies
 	else
 		_files
 	fi

@@ -45,10 +45,13 @@ func examine(ctx context.Context, c *config.Config, quiet time.Duration, redisGi
 		f.TempDir.Err = bounded(ctx, func(context.Context) error { return httpapi.CheckTempDir(c.TempDir) })
 	})
 	parts.Wait()
-	if file, ok := sqliteFile(c); ok && f.Redis.Err != nil && !redisGiven {
-		f.Redis = nil
-		if !f.Database.Missing {
-			f.Dev = examineDev(ctx, filepath.Dir(file))
+	if file, ok := sqliteFile(c); ok && !redisGiven {
+		// The Redis at the default address may be anybody's, while a `muster dev` has its own.
+		if dev := examineDev(ctx, filepath.Dir(file)); dev.Who != "" || f.Redis.Err != nil {
+			f.Redis, f.Fleet, f.Dev = nil, nil, dev
+		}
+		if f.Database.Missing {
+			f.Dev = nil
 		}
 	}
 	if f.Redis != nil && f.Redis.Holder != "" && f.Database.Err == nil && f.Database.Ready == nil && !f.Database.Missing {
