@@ -22,6 +22,7 @@ import (
 	"github.com/musterhq/muster/cmd/internal/workerproc"
 	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/doctor"
+	"github.com/musterhq/muster/internal/embedded"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store/storetest"
 	"github.com/musterhq/muster/internal/tasks"
@@ -48,10 +49,15 @@ func newSickStack(t *testing.T, e storetest.Engine, address string) *sickStack {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Kill() })
-	s := &sickStack{rdb: redis.NewClient(&redis.Options{Addr: p.Addr}), files: t.TempDir(), temp: t.TempDir()}
+	return newStack(t, e, address, p.Addr)
+}
+
+func newStack(t *testing.T, e storetest.Engine, address, redisAt string) *sickStack {
+	t.Helper()
+	s := &sickStack{rdb: redis.NewClient(&redis.Options{Addr: redisAt}), files: t.TempDir(), temp: t.TempDir()}
 	t.Cleanup(func() { _ = s.rdb.Close() })
 	s.flags = []string{
-		"--database=" + address, "--redis=redis://" + p.Addr, "--files=file://" + s.files, "--temp-dir=" + s.temp, "--db-max-conns=4",
+		"--database=" + address, "--redis=redis://" + redisAt, "--files=file://" + s.files, "--temp-dir=" + s.temp, "--db-max-conns=4",
 		"--http-addr=127.0.0.1:0", "--admin-addr=off", "--reconcile-interval=100ms",
 	}
 	var d struct{ config.Config }
@@ -62,6 +68,7 @@ func newSickStack(t *testing.T, e storetest.Engine, address string) *sickStack {
 	if err := boot.Check(s.c); err != nil {
 		t.Fatal(err)
 	}
+	var err error
 	if s.stack, err = boot.Open(t.Context(), s.c, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
@@ -203,6 +210,23 @@ func TestDoctorOfTheHealthy(t *testing.T) {
 				t.Errorf("%v, %s", text.failure, text.out)
 			}
 		})
+	}
+}
+
+// The same of the stack without servers, whose Redis tells little of itself.
+func TestDoctorOfTheEmbedded(t *testing.T) {
+	t.Parallel()
+	r, err := embedded.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	e := storetest.Engines(t)[0]
+	s := newStack(t, e, e.New(t), strings.TrimSuffix(strings.TrimPrefix(r.URL(), "redis://"), "/0"))
+	s.work(t)
+	s.submit(t)
+	if x := s.examine(t); e.Name != "sqlite" || x.code != 0 || len(x.Findings) < 10 {
+		t.Errorf("%d: %v of %+v", x.code, x.bad(), x.Findings)
 	}
 }
 
