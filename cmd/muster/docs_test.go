@@ -6,10 +6,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/musterhq/muster/client"
+	"github.com/musterhq/muster/cmd/internal/boot"
 )
 
 // shellBlock is what is to be typed into a shell.
@@ -38,21 +42,100 @@ func TestLoadingUsers(t *testing.T) { // sets the environment, so it is not para
 	api := startDev(t, "--addr=127.0.0.1:0", "--admin-addr=", "--offline", "--data="+filepath.Join(t.TempDir(), "data"))
 
 	// That rows were rejected is no failure; that the API refuses is one.
-	script := "set -eu\nmuster() { command muster \"$@\" || [ $? -eq 3 ]; }\ncurl() { command curl -sS --fail-with-body \"$@\"; echo; }\n"
-	for _, block := range shellBlock.FindAllSubmatch(page, -1) {
-		script += string(block[1])
-	}
-	const address = "http://127.0.0.1:8080"
-	if strings.Count(script, address) != 1 || strings.Count(script, "muster import file") < 20 {
+	script := runPage(t, string(page), dir, api, "muster() { command muster \"$@\" || [ $? -eq 3 ]; }\ncurl() { command curl -sS --fail-with-body \"$@\"; echo; }\n")
+	if strings.Count(script, "muster import file") < 20 {
 		t.Fatalf("not the commands of the page:\n%s", script)
 	}
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(script, address, api, 1)) //nolint:gosec // our own page
+	loaded(t, api)
+}
+
+// runPage runs the commands of a page in dir, against the API, and returns them. The page names the API once.
+func runPage(t *testing.T, page, dir, api, prelude string) string {
+	t.Helper()
+	script := "set -eu\n" + prelude
+	for _, block := range shellBlock.FindAllStringSubmatch(page, -1) {
+		script += block[1]
+	}
+	const address = "http://127.0.0.1:8080"
+	if strings.Count(script, address) != 1 {
+		t.Fatalf("not once %s in:\n%s", address, script)
+	}
+	script = strings.Replace(script, address, api, 1)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script) //nolint:gosec // our own page
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+buildMuster(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	loaded(t, api)
+	return script
+}
+
+// Every command of docs/command-line.md works, one after the other, in a folder with the data of `muster dev`.
+func TestCommandLinePage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/command-line.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range []string{"sh", "cut"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("SKIPPED: ", err)
+		}
+	}
+	dir := folderOfSamples(t)
+	api := startDev(t, "--addr=127.0.0.1:0", "--admin-addr=", "--offline", "--data="+filepath.Join(dir, "data"))
+	within(t, "dev says that it uses the folder", func() bool {
+		text, _ := os.ReadFile(filepath.Join(dir, "data", userFile))
+		return strings.Contains(string(text), api)
+	})
+	runPage(t, string(page), dir, api, "")
+	// All commands that there are, and no others.
+	model, err := boot.Model("muster", &commands{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leaf := range model.Leaves(true) {
+		if name := strings.TrimSuffix(leaf.FullPath(), " users"); !strings.Contains(string(page), "`"+name) {
+			t.Errorf("the page does not have %s", name)
+		}
+	}
+}
+
+// The checks of docs/operations.md are those that there are.
+func TestDoctorPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(page), "\n## Doctor\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var documented []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(section, -1) {
+		documented = append(documented, row[1])
+	}
+	var checks []string
+	files, err := filepath.Glob("../../internal/doctor/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for _, call := range regexp.MustCompile(`r\.(?:add|ok|folder)\("([a-z-]+)"`).FindAllStringSubmatch(string(text), -1) {
+			checks = append(checks, call[1])
+		}
+	}
+	slices.Sort(documented)
+	slices.Sort(checks)
+	if diff := cmp.Diff(slices.Compact(checks), documented); !ok || diff != "" {
+		t.Errorf("checks (-code +page):\n%s", diff)
+	}
 }
 
 // loaded checks the jobs that the commands left.

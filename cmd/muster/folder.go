@@ -19,12 +19,15 @@ type folder struct {
 	user string // the file that says who uses it: Windows lets nobody else read one that is locked
 }
 
+// userFile is where a folder says who uses it.
+const userFile = "muster.lock.user"
+
 // takeFolder makes the folder and takes it. The error says who has it.
 func takeFolder(dir string) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("the data folder: %w", err)
 	}
-	f := &folder{lock: flock.New(filepath.Join(dir, "muster.lock")), user: filepath.Join(dir, "muster.lock.user")}
+	f := &folder{lock: flock.New(filepath.Join(dir, "muster.lock")), user: filepath.Join(dir, userFile)}
 	taken, err := f.lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -16,6 +17,7 @@ type importCommand struct {
 
 type importUsersCommand struct {
 	remote
+	outputFlag
 	Count          count    `arg:"" help:"How many users: 100000, 100k, 1e6 or 1_000_000."`
 	Source         string   `enum:"faker,randomuser" default:"faker" help:"faker or randomuser."`
 	Seed           *int64   `help:"The same seed makes the same users."`
@@ -51,11 +53,21 @@ func (i *importUsersCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.stdout, id)
-	if i.Detach {
+	return i.submitted(p, c, id, r.Body, i.Detach, &i.outputFlag)
+}
+
+// submitted prints the id of a job that was accepted by the answer, and watches it unless that is not wanted.
+func (r *remote) submitted(p *process, c *client.ClientWithResponses, id client.JobID, answer []byte, detach bool, o *outputFlag) error {
+	switch {
+	case !o.json():
+		fmt.Fprintln(p.stdout, id)
+	case detach:
+		return printJSON(p.stdout, json.RawMessage(answer))
+	}
+	if detach {
 		return nil
 	}
-	return i.watch(p, c, id)
+	return r.watch(p, c, id, o)
 }
 
 // accepted returns the id of the job that was accepted.

@@ -13,6 +13,7 @@ import (
 
 type importFileCommand struct {
 	remote
+	outputFlag
 	Files []string `arg:"" optional:"" help:"CSV, NDJSON, JSON, Parquet, Avro or XLSX, gzip and zstd too; - is standard input. Each becomes a job, one after the other."`
 
 	OnDuplicate *string  `enum:"insert,skip,update,fill,reject" help:"What becomes of a row whose user is there already: insert (the default: nobody looks), skip, update, fill or reject."`
@@ -113,15 +114,11 @@ func stopped(all []*input, n int) string {
 }
 
 func (i *importFileCommand) importOne(p *process, c *client.ClientWithResponses, in *input) error {
-	id, err := i.submit(p, c, in)
+	id, answer, err := i.submit(p, c, in)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.stdout, id)
-	if i.Detach {
-		return nil
-	}
-	return i.watch(p, c, id)
+	return i.submitted(p, c, id, answer, i.Detach, &i.outputFlag)
 }
 
 // params are those of the command line, without where the file is.

@@ -58,25 +58,46 @@ func (caller) Do(req *http.Request) (*http.Response, error) {
 }
 
 // watch shows a job until it is over, and fails when it did not complete, or rows of its file were rejected. The job goes on
-// when nobody watches any more, and the error says so.
-func (r *remote) watch(p *process, c *client.ClientWithResponses, id client.JobID) error {
-	j, err := follow(p.ctx, p.stdout, c, r.User, id)
-	refused, ok := errors.AsType[*client.APIError](err)
+// when nobody watches any more, and the error says so. Asked for JSON it prints the job that is over, and the rest to stderr.
+func (r *remote) watch(p *process, c *client.ClientWithResponses, id client.JobID, o *outputFlag) error {
+	people := *p
+	if o.json() {
+		people.stdout = p.stderr
+	}
+	j, err := r.attend(&people, c, id)
+	err = r.over(&people, id, j, err)
+	if j == nil || !o.json() {
+		return err
+	}
+	return errors.Join(err, r.printJob(p, c, id))
+}
+
+// printJob prints a job as the API has it.
+func (r *remote) printJob(p *process, c *client.ClientWithResponses, id client.JobID) error {
+	x := someJobs{remote: *r, outputFlag: outputFlag{Output: "json"}}
+	_, err := x.one(p, func() (*http.Response, error) { return c.GetJob(p.ctx, id, &client.GetJobParams{UserID: r.User}) })
+	return err
+}
+
+// over tells what became of a job; failed is why it did not complete or, when j is nil, could not be followed to its end.
+func (r *remote) over(p *process, id client.JobID, j *client.Job, failed error) error {
+	refused, ok := errors.AsType[*client.APIError](failed)
 	switch {
 	case j != nil && (value(j.Undone) || strings.HasPrefix(j.Message, "Undoing")): // whatever the import had come to
 		_, err := fmt.Fprintln(p.stdout, j.Message)
 		return err
 	case j != nil && j.File != nil:
-		return r.fileOver(p, j, err)
-	case err == nil:
+		return r.fileOver(p, j, failed)
+	case failed == nil:
 		_, err := fmt.Fprintf(p.stdout, "Imported %d users, ids %d to %d, %d a second.\n", j.ProcessedCount, value(j.FirstID), value(j.LastID), j.RatePerSecond)
 		return err
 	case j != nil, ok && refused.Status < http.StatusInternalServerError:
-		return err
-	case p.ctx.Err() != nil:
-		return fmt.Errorf("the job goes on: `%s` shows it, `%s` stops it", r.again("muster jobs watch "+id.String()), r.again("muster jobs cancel "+id.String()))
+		return failed
+	case p.ctx.Err() != nil, errors.Is(failed, errDetached):
+		return &detachedError{fmt.Sprintf("the job goes on: `%s` shows it, `%s` stops it",
+			r.again("muster jobs watch "+id.String()), r.again("muster jobs cancel "+id.String()))}
 	}
-	return fmt.Errorf("%w\nThe job goes on: `%s` shows it", err, r.again("muster jobs watch "+id.String()))
+	return fmt.Errorf("%w\nThe job goes on: `%s` shows it", failed, r.again("muster jobs watch "+id.String()))
 }
 
 // standstill is after how many polls without a change the job's message is shown, which says what it waits for.

@@ -17,15 +17,20 @@ import (
 
 // commands is the command line of muster.
 type commands struct {
-	Dev     devCommand     `cmd:"" help:"Run API, worker, SQLite and an in-process Redis in one process."`
-	Demo    demoCommand    `cmd:"" help:"Import a million users into a throw-away stack, export them, check the count."`
-	Import  importCommand  `cmd:"" help:"Import users, and watch."`
-	Jobs    jobsCommand    `cmd:"" help:"List, watch and cancel jobs."`
-	Users   usersCommand   `cmd:"" help:"Search and show users."`
-	Export  exportCommand  `cmd:"" help:"Write users to a file, or to standard output."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
-	Health  healthCommand  `cmd:"" help:"Ask a health address; exit 0 when it answers 200. For container health checks."`
+	Dev        devCommand        `cmd:"" help:"Run API, worker, SQLite and an in-process Redis in one process."`
+	Demo       demoCommand       `cmd:"" help:"Import a million users into a throw-away stack, export them, check the count."`
+	Import     importCommand     `cmd:"" help:"Import users, and watch."`
+	Jobs       jobsCommand       `cmd:"" help:"List, watch and cancel jobs."`
+	Users      usersCommand      `cmd:"" help:"Search and show users."`
+	Export     exportCommand     `cmd:"" help:"Write users to a file, or to standard output."`
+	Doctor     doctorCommand     `cmd:"" help:"Look at the whole stack, and say what is wrong and how to mend it."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
+	Completion completionCommand `cmd:"" help:"Print the script by which a shell completes these commands."`
+	Health     healthCommand     `cmd:"" help:"Ask a health address; exit 0 when it answers 200. For container health checks."`
 }
+
+// exitUsage is the exit code of a command line that cannot be understood.
+const exitUsage = 2
 
 // process is what each command gets from the outside.
 type process struct {
@@ -37,6 +42,7 @@ type process struct {
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
+	boot.SilenceLibraries() // what they would tell is in the errors; dev and demo have a log
 	return execute(args, &process{
 		ctx: ctx, stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, person: interactive(os.Stdin) && interactive(os.Stderr),
 	})
@@ -46,6 +52,9 @@ func execute(args []string, p *process) error {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	if args[0] == completeWord {
+		return printCompletions(p.stdout, args[1:])
+	}
 	var c commands
 	k, err := boot.Parse("muster", "Create, import and export users by the million.", &c, args, p.stdout)
 	if boot.IsHelp(err) {
@@ -53,7 +62,7 @@ func execute(args []string, p *process) error {
 	}
 	boot.WarnUnread("muster", os.Stderr)
 	if err != nil {
-		return err
+		return &boot.ExitError{Code: exitUsage, Err: err}
 	}
 	if err := k.Run(p); !errors.Is(err, context.Canceled) {
 		return err
@@ -63,6 +72,7 @@ func execute(args []string, p *process) error {
 
 type migrateCommand struct {
 	config.Config
+	outputFlag
 }
 
 // Run migrates.
@@ -73,6 +83,9 @@ func (m *migrateCommand) Run(p *process) error {
 	steps, err := store.Migrate(p.ctx, m.Database)
 	if err != nil {
 		return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(m.Database), err)
+	}
+	if m.json() {
+		return printJSON(p.stdout, map[string]int{"applied": steps})
 	}
 	_, err = fmt.Fprintf(p.stdout, "The schema is current; %d migrations were applied.\n", steps)
 	return err

@@ -16,8 +16,8 @@ import (
 // bytesType is the Content-Type of files: what they are is found by looking.
 const bytesType = "application/octet-stream"
 
-// submit has a job made of the file, and returns its id.
-func (i *importFileCommand) submit(p *process, c *client.ClientWithResponses, in *input) (client.JobID, error) {
+// submit has a job made of the file, and returns its id and the answer that has it.
+func (i *importFileCommand) submit(p *process, c *client.ClientWithResponses, in *input) (id client.JobID, answer []byte, err error) {
 	params := i.params()
 	in.place(params)
 	var body io.Reader = http.NoBody
@@ -26,7 +26,7 @@ func (i *importFileCommand) submit(p *process, c *client.ClientWithResponses, in
 	case in.info != nil:
 		upload, err := i.send(p, c, in)
 		if err != nil {
-			return client.JobID{}, err
+			return id, nil, err
 		}
 		params.UploadID, params.FileName = upload, nil
 	default:
@@ -44,12 +44,13 @@ func (i *importFileCommand) submit(p *process, c *client.ClientWithResponses, in
 		err = client.Failure(r.HTTPResponse, r.Body)
 	}
 	if err == nil {
-		return accepted(r.JSON202)
+		id, err = accepted(r.JSON202)
+		return id, r.Body, err
 	}
 	if kept := keptUpload(err, params.UploadID); kept != nil {
-		return client.JobID{}, &keptError{err: err, upload: kept, in: in}
+		return id, nil, &keptError{err: err, upload: kept, in: in}
 	}
-	return client.JobID{}, err
+	return id, nil, err
 }
 
 // send uploads a file, and returns the upload's id.

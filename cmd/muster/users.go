@@ -34,12 +34,13 @@ type usersCommand struct {
 
 type usersSearchCommand struct {
 	remote
+	outputFlag
 	filter
 	Sort  string `enum:"id,firstName,lastName,city,state,age,email" default:"id" help:"id, firstName, lastName, city, state, age or email."`
 	Desc  bool   `help:"From the end."`
 	Limit *int   `short:"n" xor:"limit" help:"At most so many; by default 20."`
 	All   bool   `xor:"limit" help:"All of them."`
-	JSON  bool   `help:"One JSON object a line instead of a table."`
+	JSON  bool   `hidden:"" help:"-o json, by its former name."`
 }
 
 const (
@@ -53,10 +54,7 @@ func (s *usersSearchCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	show := lister(p.stdout)
-	if s.JSON {
-		show = jsonLines(p.stdout)
-	}
+	table := lister(p.stdout)
 	limit := searchLimit
 	switch {
 	case s.All:
@@ -87,7 +85,12 @@ func (s *usersSearchCommand) Run(p *process) error {
 		if r.JSON200 == nil {
 			return client.Failure(r.HTTPResponse, r.Body)
 		}
-		if err := show(r.JSON200.Content); err != nil {
+		if s.json() || s.JSON {
+			err = printContent(p.stdout, r.Body)
+		} else {
+			err = table(r.JSON200.Content)
+		}
+		if err != nil {
 			return err
 		}
 		shown += len(r.JSON200.Content)
@@ -126,18 +129,6 @@ func (l *waitLine) clear() {
 	if l.drawn > 0 {
 		fmt.Fprintf(l.out, "\r%s\r", strings.Repeat(" ", l.drawn))
 		l.drawn = 0
-	}
-}
-
-func jsonLines(out io.Writer) func([]client.User) error {
-	lines := json.NewEncoder(out)
-	return func(page []client.User) error {
-		for i := range page {
-			if err := lines.Encode(&page[i]); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
 }
 
@@ -183,6 +174,7 @@ func plain(s string) string {
 
 type usersShowCommand struct {
 	remote
+	outputFlag
 	ID int64 `arg:"" help:"The user."`
 }
 
@@ -198,6 +190,9 @@ func (s *usersShowCommand) Run(p *process) error {
 	}
 	if r.JSON200 == nil {
 		return client.Failure(r.HTTPResponse, r.Body)
+	}
+	if s.json() {
+		return printJSON(p.stdout, json.RawMessage(r.Body))
 	}
 	return lister(p.stdout)([]client.User{*r.JSON200})
 }

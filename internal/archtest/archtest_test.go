@@ -53,6 +53,9 @@ var muster = archtest.Rules{
 		// Files of jobs, from the file store to rows: what joins the three.
 		"internal/fileimport": {"internal/columns", "internal/filestore", "internal/formula", "internal/invalid", "internal/job", "internal/records"},
 
+		// What is wrong with a stack, from facts that others collect.
+		"internal/doctor": {"internal/config", "internal/job", "internal/store"},
+
 		// Nouns and settings.
 		"internal/config":  {"internal/job"},
 		"internal/job":     {},

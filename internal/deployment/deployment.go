@@ -36,7 +36,7 @@ func NewPrefix(rdb redis.UniversalClient, name string) *Prefix {
 // who see the refusal of another one; it must hold no password. Errors: *job.UnreadyError when another deployment holds
 // it; job.ErrQueueUnavailable.
 func (p *Prefix) Renew(ctx context.Context, id, address string) error {
-	answer, err := p.script.Run(ctx, p.rdb, []string{p.name + ":deployment"}, id, address, p.lease.Milliseconds()).Slice()
+	answer, err := p.script.Run(ctx, p.rdb, []string{p.key()}, id, address, p.lease.Milliseconds()).Slice()
 	if err != nil {
 		return job.QueueUnavailable("hold the prefix", err)
 	}

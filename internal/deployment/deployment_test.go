@@ -86,3 +86,20 @@ func TestRedisAway(t *testing.T) {
 		t.Errorf("%v, want ErrQueueUnavailable", err)
 	}
 }
+
+// Who looks at whose the prefix is takes nothing.
+func TestHolder(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, p *Prefix) {
+		holds := func(wantID, wantAddress string) {
+			t.Helper()
+			if id, address, err := p.Holder(t.Context()); err != nil || id != wantID || address != wantAddress {
+				t.Errorf("it is held by %q at %q, %v, want %q", id, address, err, wantID)
+			}
+		}
+		holds("", "")
+		holds("", "")
+		renew(t, p, "ours")
+		holds("ours", "mysql://db/ours")
+	})
+}

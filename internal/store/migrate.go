@@ -99,23 +99,28 @@ func (s *Store) provider(db *sqlx.DB, opts ...goose.ProviderOption) (*goose.Prov
 // SchemaCurrent returns job.ErrSchema when the database's schema is not the one this program was built for, with
 // a message that says how to mend it.
 func (s *Store) SchemaCurrent(ctx context.Context) error {
-	p, err := s.provider(s.w)
+	have, want, err := s.schemaVersions(ctx)
 	if err != nil {
-		return err
-	}
-	sources := p.ListSources()
-	want := sources[len(sources)-1].Version
-	var have int64
-	// Not Provider.GetDBVersion: it creates the version table, and a check must change nothing.
-	err = s.r.GetContext(ctx, &have, `SELECT COALESCE(MAX(version_id), 0) FROM schema_version WHERE is_applied = 1`)
-	switch {
-	case classify(err).class == schema: // no version table: nothing was ever migrated
-		have = 0
-	case err != nil:
 		return translate("schema", err)
 	}
 	if have < want {
 		return fmt.Errorf("%w: it is at version %d, this program needs %d; run `muster migrate`", job.ErrSchema, have, want)
 	}
 	return nil
+}
+
+// schemaVersions returns the version of the database's schema, 0 where nothing was ever migrated, and that of this program.
+func (s *Store) schemaVersions(ctx context.Context) (have, want int64, err error) {
+	p, err := s.provider(s.w)
+	if err != nil {
+		return 0, 0, err
+	}
+	sources := p.ListSources()
+	want = sources[len(sources)-1].Version
+	// Not Provider.GetDBVersion: it creates the version table, and a check must change nothing.
+	err = s.r.GetContext(ctx, &have, `SELECT COALESCE(MAX(version_id), 0) FROM schema_version WHERE is_applied = 1`)
+	if classify(err).class == schema { // no version table
+		return 0, want, nil
+	}
+	return have, want, err
 }

@@ -34,9 +34,10 @@ import (
 // Main runs a command until it ends or the process is told to stop, and returns the exit code: 0, or after an error, which
 // it prints unless it was logged, that of an *ExitError, else 1.
 func Main(name string, run func(ctx context.Context, args []string, stdout io.Writer) error) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) }) // a second Ctrl-C ends the process at once
+	ctx, stopInterrupts := withInterrupts(ctx)
+	defer stopInterrupts()
 	err := run(ctx, os.Args[1:], os.Stdout)
 	if err != nil && !errors.Is(err, errLogged) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
@@ -77,17 +78,7 @@ func IsHelp(err error) bool { return errors.Is(err, errHelp) }
 // compose passes such.
 func Parse(name, description string, target any, args []string, stdout io.Writer) (*kong.Context, error) {
 	helped := false
-	p, err := kong.New(target, append(flagRules(name), kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout),
-		kong.Exit(func(int) { helped = true }), kong.Vars{"tiers": job.DefaultTiers})...)
-	if err != nil {
-		return nil, err
-	}
-	err = kong.Visit(p.Model, func(node kong.Visitable, next kong.Next) error {
-		if v, ok := node.(*kong.Value); ok {
-			v.Tag.Envs = slices.DeleteFunc(v.Tag.Envs, isEmpty)
-		}
-		return next(nil)
-	})
+	p, err := parser(name, description, target, kong.Writers(stdout, stdout), kong.Exit(func(int) { helped = true }))
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +87,29 @@ func Parse(name, description string, target any, args []string, stdout io.Writer
 		return nil, errHelp
 	}
 	return ctx, err
+}
+
+// Model describes the commands and flags of the kong struct target.
+func Model(name string, target any) (*kong.Application, error) {
+	p, err := parser(name, "", target)
+	if err != nil {
+		return nil, err
+	}
+	return p.Model, nil
+}
+
+func parser(name, description string, target any, more ...kong.Option) (*kong.Kong, error) {
+	rules := append(flagRules(name), kong.Name(name), kong.Description(description), kong.Vars{"tiers": job.DefaultTiers})
+	p, err := kong.New(target, append(rules, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	return p, kong.Visit(p.Model, func(node kong.Visitable, next kong.Next) error {
+		if v, ok := node.(*kong.Value); ok {
+			v.Tag.Envs = slices.DeleteFunc(v.Tag.Envs, isEmpty)
+		}
+		return next(nil)
+	})
 }
 
 func isEmpty(variable string) bool {

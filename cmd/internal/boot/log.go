@@ -37,6 +37,9 @@ func logLibraries(log *slog.Logger) {
 	redis.SetLogger(redisLog{log.With("part", "redis")})
 }
 
+// SilenceLibraries keeps libraries from writing, for commands that have no log.
+func SilenceLibraries() { logLibraries(slog.New(slog.DiscardHandler)) }
+
 // redisLog lets go-redis log through slog. It has no levels: a Sentinel that was asked looks the same as a connection that was
 // lost, and that comes back as an error, too.
 type redisLog struct{ log *slog.Logger }
