@@ -19,9 +19,10 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi": {"internal/columns", "internal/invalid", "internal/job", "internal/logging", "internal/tracing", "internal/user"},
-		"internal/worker":  {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/tracing", "internal/user"},
-		"internal/jobs":    {"internal/crash", "internal/invalid", "internal/job", "internal/tracing"},
+		"internal/httpapi":   {"internal/columns", "internal/invalid", "internal/job", "internal/logging", "internal/tracing", "internal/user"},
+		"internal/worker":    {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/tracing", "internal/user"},
+		"internal/dashboard": {"internal/job"},
+		"internal/jobs":      {"internal/crash", "internal/invalid", "internal/job", "internal/tracing"},
 
 		// Adapters never import one another.
 		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/tracing", "internal/user"},

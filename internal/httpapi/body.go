@@ -36,7 +36,7 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		_, _, op := s.operation(c)
-		if takesAny(op) || isUpload(c.Path()) {
+		if takesAny(op) || isUpload(c.Path()) || isDashboard(c.Path()) {
 			return next(c)
 		}
 		if r.ContentLength > maxBody {

@@ -54,11 +54,12 @@ func (s *Server) Public() http.Handler {
 		g.Match(read, "/export/stream", w.ExportUsers, chunked)         // a client wants them all as a file
 		g.Match(read, "/export/csv", w.ExportFile)                      // the same, for one that resumes downloads
 	}
-	e.Match(read, "/healthz", w.GetHealth)     // orchestrator: restart me?
-	e.Match(read, "/readyz", w.GetReadiness)   // load balancer: send me requests?
-	e.Match(read, "/openapi.json", s.contract) // client generators, /docs
-	e.Match(read, "/", leadTo("/docs"))        // people who were told a host and a port
-	s.docs(e)                                  // GET /docs, people
+	e.Match(read, "/healthz", w.GetHealth)       // orchestrator: restart me?
+	e.Match(read, "/readyz", w.GetReadiness)     // load balancer: send me requests?
+	e.Match(read, "/openapi.json", s.contract)   // client generators, /docs
+	e.Match(read, "/", leadTo("/docs"))          // people who were told a host and a port
+	s.docs(e)                                    // GET /docs, people
+	s.pages(e.Group(dashboardRoot), s.Dashboard) // people who want to see their jobs
 	return e
 }
 
@@ -78,6 +79,7 @@ func (s *Server) Admin() http.Handler {
 	if s.AdminPassword != "" {
 		g.Use(middleware.BasicAuth(s.isAdmin))
 	}
+	s.pages(g.Group(dashboardRoot), s.AdminDashboard) // operators, everybody's jobs
 	if s.MetricsPage != nil {
 		g.Match(read, "/metrics", echo.WrapHandler(s.MetricsPage)) // Prometheus
 	}

@@ -151,7 +151,10 @@ type Config struct {
 	Monitoring    *Monitoring          // nil: no /monitoring
 	Metrics       *Metrics             // nil: nothing is counted
 	Traces        trace.TracerProvider // nil: nothing is traced
-	MetricsPage   http.Handler         // GET /metrics of Admin; nil: there is none
+	// Dashboard serves /dashboard for callers, and AdminDashboard for operators; nil: there is none. They are set before
+	// Public and Admin are called.
+	Dashboard, AdminDashboard http.Handler
+	MetricsPage               http.Handler // GET /metrics of Admin; nil: there is none
 }
 
 // Server answers HTTP requests. Make one with New.

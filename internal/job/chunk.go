@@ -16,6 +16,15 @@ type Chunk struct {
 	Updated, Unchanged, Skipped int64
 }
 
+// ChunkNow is a chunk as it stands in the database.
+type ChunkNow struct {
+	Chunk
+
+	State     ChunkState
+	Held      bool   // by a worker, under a lease
+	LastError string // why it stalled or failed; empty: it did not
+}
+
 // MaxStalls is how many claims in a row a chunk may have without one committed batch before it fails for good.
 const MaxStalls = 3
 

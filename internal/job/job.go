@@ -182,11 +182,13 @@ type Spec struct {
 	ParentID string // empty: none
 }
 
-// Filter picks jobs of one owner, newest first.
+// Filter picks jobs, newest first.
 type Filter struct {
-	Owner  string
-	Status Status // empty: any
-	Tier   Tier   // empty: any
-	Limit  int
-	After  string // id of the last job of the page before; empty: the first page
+	Owner     string
+	Everybody bool   // jobs of all owners; for operators
+	Status    Status // empty: any
+	Tier      Tier   // empty: any
+	IDPrefix  string // with which ids begin; empty: any
+	Limit     int
+	After     string // id of the last job of the page before; empty: the first page
 }

@@ -133,6 +133,15 @@ func (s *Service) Get(ctx context.Context, owner, id string) (job.Job, error) {
 	return j, nil
 }
 
+// Find returns the job whoever owns it; for operators.
+func (s *Service) Find(ctx context.Context, id string) (job.Job, error) {
+	j, err := s.Store.Job(ctx, id)
+	if err != nil {
+		return job.Job{}, err
+	}
+	return s.Get(ctx, j.Owner, id)
+}
+
 func (s *Service) getLive(ctx context.Context, id string) (job.Job, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 	defer cancel()

@@ -141,9 +141,15 @@ func (s *Store) firstJob(ctx context.Context, where string, args ...any) (job.Jo
 	return jobs[0], nil
 }
 
-// Jobs returns the owner's jobs that pass the filter, newest first.
+// Jobs returns the jobs that pass the filter, newest first.
 func (s *Store) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
 	where, args := `WHERE owner = ?`, []any{f.Owner}
+	if f.Everybody {
+		where, args = `WHERE id > ''`, nil
+	}
+	if f.IDPrefix != "" { // what begins with it lies before what its last letter is followed by
+		where, args = where+` AND id >= ? AND id < ?`, append(args, f.IDPrefix, f.IDPrefix+"g")
+	}
 	if f.Status != "" {
 		where, args = where+` AND status = ?`, append(args, f.Status)
 	}

@@ -99,7 +99,7 @@ func (m *sourceMetrics) batch(before, after *job.Chunk, dryRun bool, read, commi
 	m.commit.Observe(commit.Seconds())
 	rejected := after.Rejected - before.Rejected
 	updated, unchanged, skipped := after.Updated-before.Updated, after.Unchanged-before.Unchanged, after.Skipped-before.Skipped
-	inserted := after.Done - before.Done - rejected - updated - unchanged - skipped
+	inserted := insertedOf(after) - insertedOf(before)
 	m.rejected.Add(float64(rejected))
 	m.updated.Add(float64(updated))
 	m.unchanged.Add(float64(unchanged))

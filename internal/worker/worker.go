@@ -44,6 +44,8 @@ type Chunks interface {
 type Progress interface {
 	Chunk(ctx context.Context, c *job.Chunk) error
 	WaitForStore(ctx context.Context, jobID string, reason job.WaitReason) error
+	// Stored counts users that were stored for an owner.
+	Stored(ctx context.Context, owner string, users int64) error
 }
 
 // Importer imports chunks. All fields are required, but those of files.
@@ -148,13 +150,13 @@ func (w *Importer) work(ctx context.Context, c *job.Claim, log *slog.Logger, cou
 			return errDrain
 		default:
 		}
-		before := c.Job
+		before, inserted := c.Job, insertedOf(&c.Chunk)
 		if err := w.batch(ctx, c, b, counted); err != nil {
 			return err
 		}
 		crash.Point("batch.counted")
 		*count++
-		w.show(ctx, c, before, log)
+		w.show(ctx, c, before, insertedOf(&c.Chunk)-inserted, log)
 		crash.Point("batch.shown")
 		log.Debug("batch committed", "batch", *count, "rejected", c.Chunk.Rejected, "percent", c.Chunk.Done*100/c.Chunk.Rows)
 	}
@@ -236,9 +238,12 @@ func late(ctx, in context.Context, err error) error {
 	return &job.WaitError{Wait: 5 * time.Second, Reason: job.WaitSourceSlow}
 }
 
+// insertedOf returns the rows of a chunk that became users.
+func insertedOf(c *job.Chunk) int64 { return c.Done - c.Rejected - c.Updated - c.Unchanged - c.Skipped }
+
 // show updates the live view after a batch. An error is only logged, since the reconciler repairs the view. before is
-// the job as it was before the batch.
-func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *slog.Logger) {
+// the job as it was before the batch, inserted what the batch has inserted.
+func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, inserted int64, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	var err error
@@ -247,6 +252,9 @@ func (w *Importer) show(ctx context.Context, c *job.Claim, before job.Job, log *
 	}
 	if err == nil {
 		err = w.Progress.Chunk(ctx, &c.Chunk)
+	}
+	if err == nil && inserted > 0 && !c.Job.DryRun {
+		err = w.Progress.Stored(ctx, c.Job.Owner, inserted)
 	}
 	if err != nil {
 		log.Debug("progress not shown", "err", err)

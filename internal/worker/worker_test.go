@@ -85,6 +85,8 @@ func (r *fakeRedis) Chunk(_ context.Context, c *job.Chunk) error {
 	return r.do(func() { j := r.shown[c.JobID]; j.Processed, j.WaitReason = c.Done, ""; r.shown[c.JobID] = j })
 }
 
+func (r *fakeRedis) Stored(context.Context, string, int64) error { return nil }
+
 func (r *fakeRedis) WaitForStore(_ context.Context, id string, reason job.WaitReason) error {
 	return r.do(func() { j := r.shown[id]; j.WaitReason = reason; r.shown[id] = j })
 }

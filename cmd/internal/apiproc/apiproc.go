@@ -14,9 +14,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
+	"github.com/musterhq/muster/internal/dashboard"
 	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/httpapi"
+	"github.com/musterhq/muster/internal/progress"
 	"github.com/musterhq/muster/internal/records"
 	"github.com/musterhq/muster/internal/tasks"
 	"github.com/musterhq/muster/internal/upload"
@@ -62,6 +64,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	addDashboards(s, server)
 	if err := checkTempDir(s); err != nil {
 		return nil, err
 	}
@@ -76,6 +79,19 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		}
 	}
 	return a, nil
+}
+
+// addDashboards makes the pages of callers and of operators, which show what the server's API does.
+func addDashboards(s *boot.Stack, server *httpapi.Server) {
+	c := dashboard.Config{
+		Jobs: s.Jobs(), Store: s.Store, Fleet: tasks.NewClient(s.Redis, s.Config.RedisPrefix, 0), Stored: progress.New(s.Redis, s.Config.RedisPrefix),
+		Step: progress.StoredStep, Tiers: s.Tiers, Message: server.Message, Upcoming: s.Config.Upstream(), Live: httpapi.Live, Log: s.Log,
+	}
+	operators := c
+	operators.Everybody = true
+	server.AdminDashboard = dashboard.New(operators)
+	c.API = server.Public() // which has no dashboard yet
+	server.Dashboard = dashboard.New(c)
 }
 
 // uploadExpiry is how long an upload may stand unfinished.

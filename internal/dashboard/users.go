@@ -1,0 +1,87 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+)
+
+// searching is the page on which people look for users.
+type searching struct {
+	Query   url.Values
+	Asked   bool // conditions were given, or all users are wanted
+	Users   []foundUser
+	Next    string // query of the next page; empty: this is the last
+	Export  string // query of the export of the same users
+	Sorts   []string
+	Problem string // what is wrong with the conditions; empty: nothing
+}
+
+// foundUser is a user as the API shows one.
+type foundUser struct {
+	ID           int64  `json:"id"`
+	FirstName    string `json:"firstName"`
+	LastName     string `json:"lastName"`
+	Email        string `json:"email"`
+	City         string `json:"city"`
+	State        string `json:"state"`
+	Age          int    `json:"age"`
+	Gender       string `json:"gender"`
+	MobileNumber string `json:"mobileNumber"`
+}
+
+// conditions are the fields of the form.
+var conditions = []string{"name", "city", "state", "email", "gender", "age", "minAge", "maxAge", "deleted"}
+
+// users answers GET /dashboard/users.
+func (d *Dashboard) users(w http.ResponseWriter, r *http.Request) error {
+	owner, ok := d.signedIn(w, r)
+	if !ok {
+		return nil
+	}
+	given := r.URL.Query()
+	s := &searching{Query: given, Sorts: []string{"id", "firstName", "lastName", "city", "state", "age", "email"}, Asked: len(given) > 0}
+	if !s.Asked {
+		return d.render(w, r, http.StatusOK, "users", "Users", s)
+	}
+	asked := url.Values{}
+	for _, name := range conditions {
+		if v := given.Get(name); v != "" {
+			asked.Set(name, v)
+		}
+	}
+	s.Export = asked.Encode()
+	for _, name := range []string{"sortBy", "direction"} {
+		if v := given.Get(name); v != "" {
+			asked.Set(name, v)
+		}
+	}
+	next := url.Values{}
+	for name, v := range asked {
+		next[name] = v
+	}
+	asked.Set("size", "25")
+	if v := given.Get("after"); v != "" {
+		asked.Set("after", v)
+	}
+	status := http.StatusOK
+	a, err := d.call(w, r, owner, http.MethodGet, "/users/search?"+asked.Encode(), nil, "")
+	if err != nil {
+		p := explain(err)
+		s.Problem, status = p.text, p.status
+		return d.render(w, r, status, "users", "Users", s)
+	}
+	var found struct {
+		Content    []foundUser `json:"content"`
+		NextCursor string      `json:"nextCursor"`
+	}
+	if err := json.Unmarshal(a.body, &found); err != nil {
+		return err
+	}
+	s.Users = found.Content
+	if found.NextCursor != "" {
+		next.Set("after", found.NextCursor)
+		s.Next = next.Encode()
+	}
+	return d.render(w, r, status, "users", "Users", s)
+}
