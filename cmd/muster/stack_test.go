@@ -64,3 +64,10 @@ func muster(t *testing.T, args ...string) said {
 	failure := execute(args, &process{ctx: t.Context(), stdin: strings.NewReader(""), stdout: &out, stderr: &err})
 	return said{out: out.String(), err: err.String(), failure: failure}
 }
+
+// copyAndClose copies what comes from one connection to another until either ends, and ends both.
+func copyAndClose(from, to io.ReadWriteCloser) (int64, error) {
+	n, err := io.Copy(to, from)
+	_, _ = from.Close(), to.Close()
+	return n, err
+}

@@ -25,13 +25,15 @@ function element(name, text, attributes = {}) {
 }
 
 // failure returns what the API said in its error.
-async function failure(response) {
+const failure = async (response) => (await refusal(response)).text;
+
+async function refusal(response) {
   try {
     const e = await response.json();
     const fields = (e.details?.fieldErrors ?? []).map((f) => `${f.field} ${f.message}`);
-    return [e.message, ...fields].join("; ");
+    return { text: [e.message, ...fields].join("; "), columns: e.details?.file?.columns };
   } catch {
-    return `The answer was ${response.status}.`;
+    return { text: `The answer was ${response.status}.` };
   }
 }
 
@@ -75,10 +77,15 @@ async function preview() {
   byId("options").hidden = false;
   byId("go").hidden = false;
   if (!response.ok) {
-    const text = await failure(response);
+    const { text, columns } = await refusal(response);
     byId("sample").hidden = true;
-    say(cut ? `${text} It can be imported all the same; try it first.` : text);
-    byId("go").hidden = !cut;
+    byId("go").hidden = !cut || Boolean(columns);
+    if (columns) {
+      takeColumns(columns);
+      say(`${text}. Say which column is what.`);
+    } else {
+      say(cut ? `${text}. It can be imported all the same; try it first.` : text);
+    }
     return;
   }
   show(await response.json());
@@ -87,11 +94,7 @@ async function preview() {
 function show(found) {
   const form = [found.format, found.compression, found.charset].filter((x) => x && x !== "none").join(", ");
   say(`${file.name}: ${form}; ${found.columns.length} columns. This is how its first rows would be read.`);
-  if (byId("mapping").hidden || byId("mapping").dataset.columns !== String(found.columns.map((c) => c.name))) {
-    guessed = found.columns.map((c) => c.field ?? "");
-    byId("mapping").dataset.columns = String(found.columns.map((c) => c.name));
-    showMapping(found.columns);
-  }
+  takeColumns(found.columns);
   const table = element("table");
   table.append(element("caption", "The first rows"));
   const shown = ["email", "firstName", "lastName", "city", "state", "age", "gender", "mobileNumber"];
@@ -116,6 +119,16 @@ function show(found) {
   byId("sample").hidden = false;
 }
 
+// takeColumns shows the columns, unless they are shown already, with what was chosen for them.
+function takeColumns(columns) {
+  const names = String(columns.map((c) => c.name));
+  if (byId("mapping").hidden || byId("mapping").dataset.columns !== names) {
+    guessed = columns.map((c) => c.field ?? "");
+    byId("mapping").dataset.columns = names;
+    showMapping(columns);
+  }
+}
+
 function showMapping(columns) {
   const table = element("table");
   table.append(element("caption", "Which column is what"));
@@ -131,7 +144,7 @@ function showMapping(columns) {
     select.addEventListener("change", preview);
     const cell = element("td");
     cell.append(select);
-    tr.append(cell, element("td", c.samples.slice(0, 3).join(" · ")));
+    tr.append(cell, element("td", (c.samples ?? []).slice(0, 3).join(" · ")));
     body.append(tr);
   });
   table.append(body);
