@@ -37,6 +37,8 @@ type Options struct {
 	Key string
 	// EmptyMeans is Keep or Clear; empty: Keep.
 	EmptyMeans string
+	// NoRows: there is no row, so that there need not be a column either.
+	NoRows bool
 	// Today is the day on which somebody born on a date has the age that is stored, by its own calendar. It has to be the
 	// same for all rows of a job and all tries: the time at which the job was made, not the clock.
 	Today time.Time
@@ -120,6 +122,9 @@ func NewPlan(names []string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{options: o, columns: make([]Column, len(names)), index: make(map[string]int, len(names)), head: newHeader(names), origin: originOf(names)}
+	if o.NoRows {
+		return p, nil
+	}
 	taken := make([]bool, len(names))
 	for i, name := range names {
 		p.columns[i].Name = name
@@ -140,6 +145,7 @@ func NewPlan(names []string, o Options) (*Plan, error) {
 		}
 	}
 	switch {
+	case onlyRaw(names): // some records may have been mended, others come back as they were: each is asked for itself
 	case o.Key == KeyID && p.by[ofID] == nil, o.Key == KeyEmail && p.by[ofEmail] == nil:
 		return nil, &NoKeyColumnError{Key: o.Key, Columns: names}
 	case !p.useful():
@@ -269,6 +275,14 @@ func OfRejects(name string) bool {
 		return true
 	}
 	return false
+}
+
+// Raw is the member of a rejected record, in NDJSON, that could not be split into values.
+const Raw = "_raw"
+
+// onlyRaw reports whether a file begins with rejected records that could not be split, and nothing else.
+func onlyRaw(names []string) bool {
+	return slices.Contains(names, Raw) && !slices.ContainsFunc(names, func(name string) bool { return name != Raw && !OfRejects(name) })
 }
 
 // ownNames are the columns of our own CSV exports, which internal/export writes; its other formats have mobileNumber for

@@ -15,6 +15,7 @@ import (
 
 	"github.com/musterhq/muster/internal/fileimport"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/records"
 )
 
 // pages returns rejects two at a time.
@@ -262,6 +263,46 @@ func TestRoundTripOfObjects(t *testing.T) {
 		second, again := rejected(t, f, "mended"+format, mended, "")
 		if len(again.Rejects) > 0 || len(again.Rows) != len(want)+1 {
 			t.Errorf("%q: %d rows are stored, and still rejected are %s", format, len(again.Rows), second)
+		}
+	}
+}
+
+// Records none of which could be split are mended and sent again, and as they are they are rejected again.
+func TestRoundTripOfRawAlone(t *testing.T) {
+	t.Parallel()
+	f := newFiles(t, 4)
+	for name, file := range map[string]string{
+		"csv":    "email,firstName\n\"q\"uote,a\n\"r\"uote,b\n",
+		"ndjson": "{\"email\":\"ok@example.com\"}\n{\"email\":\"f@example.com\"\n{\"email\":\"g@example.com\"\n",
+	} {
+		first, _ := rejected(t, f, name, []byte(file+file), records.NDJSON)
+		for _, strategy := range []string{job.DuplicateInsert, job.DuplicateSkip} {
+			o := job.FileOptions{OnDuplicate: strategy}
+			same := importAll(t, f, newJob(t, f, name+strategy, first, o), 5)
+			if len(same.Rows) > 0 || len(same.Rejects) == 0 {
+				t.Errorf("%s as it is: %d rows, rejected %s", name, len(same.Rows), codes(same.Rejects))
+			}
+			lines := strings.SplitAfter(string(first), "\n")
+			lines[len(lines)-2] = string(mendNDJSON(t, []byte(lines[len(lines)-2])))
+			mended := importAll(t, f, newJob(t, f, name+"mended"+strategy, []byte(strings.Join(lines, "")), o), 5)
+			if len(mended.Rows) != 1 || mended.Rows[0].User.Email != "mended@example.com" || len(mended.Rejects) != len(same.Rejects)-1 {
+				t.Errorf("%s mended: %d rows, rejected %s", name, len(mended.Rows), codes(mended.Rejects))
+			}
+		}
+	}
+}
+
+// An array without an element is a file without rows, as a header alone is.
+func TestEmptyArray(t *testing.T) {
+	t.Parallel()
+	f := newFiles(t, 4)
+	for i, o := range []job.FileOptions{{}, {OnDuplicate: job.DuplicateUpdate, Map: map[string]string{"email": "mail"}}} {
+		got := importAll(t, f, newJob(t, f, fmt.Sprint("j", i), []byte(" [\n] "), o), 5)
+		if got.Prepared.Chunks != 0 || got.Prepared.Found.Rows != 0 || got.Prepared.Found.Format != records.JSON {
+			t.Errorf("%+v", got.Prepared)
+		}
+		if seen, err := f.Preview(t.Context(), []byte("[]"), false, "", o, today); err != nil || len(seen.Rows) > 0 {
+			t.Errorf("preview %+v, %v", seen, err)
 		}
 	}
 }

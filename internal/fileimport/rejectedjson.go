@@ -37,7 +37,7 @@ const maxRaw = 128 << 10
 // appendRaw appends a record that cannot be split as one member.
 func appendRaw(dst, raw []byte) []byte {
 	raw = bytes.ReplaceAll(raw[:min(len(raw), maxRaw)], []byte{0}, []byte("\uFFFD"))
-	return appendString(append(dst, `,"_raw":`...), raw)
+	return appendString(append(dst, `,"`+columns.Raw+`":`...), raw)
 }
 
 // objects writes records of NDJSON as NDJSON.

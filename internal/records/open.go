@@ -374,6 +374,9 @@ func (f *File) noRecord(split *splitter, whole bool) error {
 		return split.failed()
 	case !whole && f.Info.text() == NDJSON:
 		return nil // the first record is larger than what was looked at
+	case f.Info.Format == JSON: // an array, since what is none has failed
+		f.Info.Empty = true
+		return nil
 	case !whole:
 		return &FileError{Code: BadHeader, Message: "the first record has no end within 1 MiB"}
 	}
