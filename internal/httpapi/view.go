@@ -89,6 +89,8 @@ func waitMessage(r job.WaitReason) string {
 		return "The shared allowance for RandomUser cannot be read at the moment."
 	case job.WaitSourceSlow:
 		return "The source answers too slowly; trying again."
+	case job.WaitTier:
+		return "Waiting: the file has more rows than its size told, and as many jobs of that size as may run are running."
 	case job.WaitFilesDown:
 		return "Waiting: the file store does not answer."
 	case job.WaitFilesFull:
