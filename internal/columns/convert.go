@@ -205,13 +205,19 @@ func (c *Converter) read(v []byte, from *candidate) []byte {
 		}
 	}
 	if from.list {
-		for len(v) > 0 {
-			first, rest, _ := bytes.Cut(v, []byte(":::"))
-			if first = trim(first); len(first) > 0 {
-				return first
-			}
-			v = rest
+		return firstOf(v)
+	}
+	return v
+}
+
+// firstOf returns the first value of a list that is not empty.
+func firstOf(v []byte) []byte {
+	for len(v) > 0 {
+		first, rest, _ := bytes.Cut(v, []byte(":::"))
+		if first = trim(first); len(first) > 0 {
+			return first
 		}
+		v = rest
 	}
 	return v
 }
