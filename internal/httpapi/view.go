@@ -90,7 +90,7 @@ func waitMessage(r job.WaitReason) string {
 	case job.WaitSourceSlow:
 		return "The source answers too slowly; trying again."
 	case job.WaitTier:
-		return "Waiting: the file has more rows than its size told, and as many jobs of that size as may run are running."
+		return "Waiting for a place among larger jobs: the file has more rows than its size told."
 	case job.WaitFilesDown:
 		return "Waiting: the file store does not answer."
 	case job.WaitFilesFull:
