@@ -1457,7 +1457,10 @@ type ClientInterface interface {
 	// RejectedRows The rows of a file that were rejected
 	//
 	// A file of the rows as they were, in its own columns, and behind them `_row`, `_line`, `_code`, `_field` and `_message`: mend the rows and
-	// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. The trailer `X-Row-Count` gives
+	// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. CSV that is made of another format,
+	// and of a file with a `'` before each text, has a `'` before what a spreadsheet would run, and a column `_guarded` by which it is taken off
+	// again; rows of other CSV files stand there as they were sent. Of a long row as much is kept as leaves room for all that may be rejected,
+	// 2 to 128 KiB, which its `_message` says. The trailer `X-Row-Count` gives
 	// the number of rows. While the job runs it has those that were rejected so far. Rows are kept for 30 days.
 	//
 	// Corresponds with GET /jobs/{jobId}/rejected (the `RejectedRows` operationId).
@@ -1842,7 +1845,10 @@ func (c *Client) PauseJob(ctx context.Context, jobID JobID, params *PauseJobPara
 // RejectedRows The rows of a file that were rejected
 //
 // A file of the rows as they were, in its own columns, and behind them `_row`, `_line`, `_code`, `_field` and `_message`: mend the rows and
-// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. The trailer `X-Row-Count` gives
+// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. CSV that is made of another format,
+// and of a file with a `'` before each text, has a `'` before what a spreadsheet would run, and a column `_guarded` by which it is taken off
+// again; rows of other CSV files stand there as they were sent. Of a long row as much is kept as leaves room for all that may be rejected,
+// 2 to 128 KiB, which its `_message` says. The trailer `X-Row-Count` gives
 // the number of rows. While the job runs it has those that were rejected so far. Rows are kept for 30 days.
 //
 // Corresponds with GET /jobs/{jobId}/rejected (the `RejectedRows` operationId).
@@ -5026,7 +5032,10 @@ type ClientWithResponsesInterface interface {
 	// RejectedRowsWithResponse The rows of a file that were rejected
 	//
 	// A file of the rows as they were, in its own columns, and behind them `_row`, `_line`, `_code`, `_field` and `_message`: mend the rows and
-	// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. The trailer `X-Row-Count` gives
+	// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. CSV that is made of another format,
+	// and of a file with a `'` before each text, has a `'` before what a spreadsheet would run, and a column `_guarded` by which it is taken off
+	// again; rows of other CSV files stand there as they were sent. Of a long row as much is kept as leaves room for all that may be rejected,
+	// 2 to 128 KiB, which its `_message` says. The trailer `X-Row-Count` gives
 	// the number of rows. While the job runs it has those that were rejected so far. Rows are kept for 30 days.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8062,7 +8071,10 @@ func (c *ClientWithResponses) PauseJobWithResponse(ctx context.Context, jobID Jo
 // RejectedRowsWithResponse The rows of a file that were rejected
 //
 // A file of the rows as they were, in its own columns, and behind them `_row`, `_line`, `_code`, `_field` and `_message`: mend the rows and
-// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. The trailer `X-Row-Count` gives
+// post the file to `/import/file` again, with `parentJobId`; those five columns are passed over. CSV that is made of another format,
+// and of a file with a `'` before each text, has a `'` before what a spreadsheet would run, and a column `_guarded` by which it is taken off
+// again; rows of other CSV files stand there as they were sent. Of a long row as much is kept as leaves room for all that may be rejected,
+// 2 to 128 KiB, which its `_message` says. The trailer `X-Row-Count` gives
 // the number of rows. While the job runs it has those that were rejected so far. Rows are kept for 30 days.
 //
 // Returns a wrapper object for the known response body format(s).

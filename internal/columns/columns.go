@@ -37,6 +37,11 @@ type Options struct {
 	Key string
 	// EmptyMeans is Keep or Clear; empty: Keep.
 	EmptyMeans string
+	// Quoted: a ' stands before each text, and is taken off; but not in our own exports and in rejected rows with the column
+	// Guarded, which have guards.
+	Quoted bool
+	// NoRows: there is no row, so that there need not be a column either.
+	NoRows bool
 	// Today is the day on which somebody born on a date has the age that is stored, by its own calendar. It has to be the
 	// same for all rows of a job and all tries: the time at which the job was made, not the clock.
 	Today time.Time
@@ -120,6 +125,12 @@ func NewPlan(names []string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{options: o, columns: make([]Column, len(names)), index: make(map[string]int, len(names)), head: newHeader(names), origin: originOf(names)}
+	if p.origin.exact || p.origin.marked {
+		p.options.Quoted = false
+	}
+	if o.NoRows {
+		return p, nil
+	}
 	taken := make([]bool, len(names))
 	for i, name := range names {
 		p.columns[i].Name = name
@@ -140,6 +151,7 @@ func NewPlan(names []string, o Options) (*Plan, error) {
 		}
 	}
 	switch {
+	case onlyRaw(names): // some records may have been mended, others come back as they were: each is asked for itself
 	case o.Key == KeyID && p.by[ofID] == nil, o.Key == KeyEmail && p.by[ofEmail] == nil:
 		return nil, &NoKeyColumnError{Key: o.Key, Columns: names}
 	case !p.useful():
@@ -265,10 +277,22 @@ func (p *Plan) Columns() []Column { return p.columns }
 // the rows are mended and sent again.
 func OfRejects(name string) bool {
 	switch name {
-	case "_row", "_line", "_code", "_field", "_message":
+	case "_row", "_line", "_code", "_field", "_message", Guarded:
 		return true
 	}
 	return false
+}
+
+// Guarded is the column of rejected rows that says that texts have the guard against formulas, in whatever format they come
+// back.
+const Guarded = "_guarded"
+
+// Raw is the member of a rejected record, in NDJSON, that could not be split into values.
+const Raw = "_raw"
+
+// onlyRaw reports whether a file begins with rejected records that could not be split, and nothing else.
+func onlyRaw(names []string) bool {
+	return slices.Contains(names, Raw) && !slices.ContainsFunc(names, func(name string) bool { return name != Raw && !OfRejects(name) })
 }
 
 // ownNames are the columns of our own CSV exports, which internal/export writes; its other formats have mobileNumber for
@@ -283,11 +307,16 @@ type origin struct {
 	onlyCSV bool
 	// exact: the file is ours for certain, for all columns are ours, the id among them.
 	exact bool
+	// marked: there is the column Guarded.
+	marked bool
 }
 
 func originOf(names []string) origin {
 	o, all := origin{csv: true}, true
 	for i, name := range names {
+		if name == Guarded {
+			o.marked = true
+		}
 		if OfRejects(name) {
 			continue
 		}

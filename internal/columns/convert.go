@@ -51,7 +51,8 @@ func (p *Plan) Converter() *Converter {
 // with it, nil when nothing is. The faults are valid until the next call; the row keeps nothing of the values. A column
 // whose value is nil, or that has none, is one that the record does not have.
 func (c *Converter) Convert(values [][]byte, row *Row) []Fault {
-	return c.convert(values, c.plan.origin.csv, row)
+	o := &c.plan.origin
+	return c.convert(values, o.csv && !o.marked || o.onlyCSV, row) // what is marked was made of objects
 }
 
 func (c *Converter) convert(values [][]byte, guarded bool, row *Row) []Fault {
@@ -127,7 +128,6 @@ func (c *Converter) meet(name string) int {
 
 // pick chooses, for each target, the first of its columns that is not empty.
 func (c *Converter) pick(values [][]byte) {
-	texts, quoted := 0, 0
 	for t := ofID; t < targets; t++ {
 		p := &c.picked[t]
 		*p = picked{}
@@ -144,21 +144,6 @@ func (c *Converter) pick(values [][]byte) {
 		}
 		if t == ofState {
 			c.pickState(values)
-		}
-		if len(p.value) > 0 && fieldOf[t] != nil {
-			texts++
-			if p.value[0] == '\'' {
-				quoted++
-			}
-		}
-	}
-	// Auth0 puts a ' before every text of its CSV, and not only before what a spreadsheet would run. A name or a city alone
-	// may begin with one.
-	if quoted > 0 && quoted == texts && !c.plan.origin.exact && (texts > 1 || c.picked[ofEmail].value != nil) {
-		for t := range c.picked {
-			if p := &c.picked[t]; len(p.value) > 0 && p.value[0] == '\'' {
-				p.value = trim(p.value[1:])
-			}
 		}
 	}
 }
@@ -186,14 +171,20 @@ func (c *Converter) pickState(values [][]byte) {
 }
 
 // read returns a value as it was before a program made it fit into a cell. In a file that is ours for certain the guard
-// against formulas is all that there is to take off.
+// against formulas is all that there is to take off; rejected rows have it before what the file had.
 func (c *Converter) read(v []byte, from *candidate) []byte {
+	if c.plan.origin.marked {
+		v = formula.Unguard(v)
+	}
 	if c.guarded {
 		if text := formula.Unguard(v); len(text) < len(v) {
 			return trim(text)
 		}
 	}
 	v = trim(v)
+	if c.plan.options.Quoted && len(v) > 0 && v[0] == '\'' {
+		v = trim(v[1:])
+	}
 	if len(v) < 2 || c.plan.origin.exact {
 		return v
 	}
@@ -214,13 +205,19 @@ func (c *Converter) read(v []byte, from *candidate) []byte {
 		}
 	}
 	if from.list {
-		for len(v) > 0 {
-			first, rest, _ := bytes.Cut(v, []byte(":::"))
-			if first = trim(first); len(first) > 0 {
-				return first
-			}
-			v = rest
+		return firstOf(v)
+	}
+	return v
+}
+
+// firstOf returns the first value of a list that is not empty.
+func firstOf(v []byte) []byte {
+	for len(v) > 0 {
+		first, rest, _ := bytes.Cut(v, []byte(":::"))
+		if first = trim(first); len(first) > 0 {
+			return first
 		}
+		v = rest
 	}
 	return v
 }

@@ -71,10 +71,10 @@ func TestConvert(t *testing.T) {
 		"name that is a number":   {"name|mobile", "+4420|+4420", "email required"},
 		"last name alone":         {"last name", "Byron", `lastName="Byron"`},
 
-		"a ' before every text":     {"email|given_name|city|age", "'ada@example.com|'Ada|''s-Hertogenbosch|36", `firstName="Ada" email="ada@example.com" city="'s-Hertogenbosch" age=36`},
+		"a ' before all of a row":   {"email|last name|city", "'ada@example.com|'t Hooft|'s-Hertogenbosch", `lastName="'t Hooft" email="'ada@example.com" city="'s-Hertogenbosch"`},
+		"a ' before two names":      {"last name|city", "'t Hooft|'s-Hertogenbosch", `lastName="'t Hooft" city="'s-Hertogenbosch"`},
 		"a ' before some":           {"email|last name|city", "ada@example.com|'t Hooft|'s-Hertogenbosch", `lastName="'t Hooft" email="ada@example.com" city="'s-Hertogenbosch"`},
 		"a ' before all that is":    {"last name|city", "'t Hooft|", `lastName="'t Hooft"`},
-		"a ' before nothing":        {"email|first name", "'ada@example.com|'", `email="ada@example.com"`},
 		"a ' before a phone number": {"email|phone", "ada@example.com|'+442079460000", `email="ada@example.com" mobileNumber="+442079460000"`},
 		"a formula for a text":      {"email|phone", `ada@example.com|="0044"`, `email="ada@example.com" mobileNumber="0044"`},
 		"a formula":                 {"email|phone", `ada@example.com|="00"&"44"`, `email="ada@example.com" mobileNumber="=\"00\"&\"44\""`},
@@ -94,6 +94,27 @@ func TestConvert(t *testing.T) {
 				t.Errorf("row (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What stands before texts by the file or the header is taken off, and nothing else that looks like it.
+func TestQuotedAndGuarded(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		header, record string
+		quoted         bool
+		want           string
+	}{
+		"quoted":           {"email|given_name|city|age", "'ada@example.com|'Ada|''s-Hertogenbosch|36", true, `firstName="Ada" email="ada@example.com" city="'s-Hertogenbosch" age=36`},
+		"quoted, and none": {"email|first name", "'ada@example.com|'", true, `email="ada@example.com"`},
+		"quoted in part":   {"email|given_name|birthdate", "ada@example.com|'Ada|'1990-12-31", true, `firstName="Ada" email="ada@example.com" age=35`},
+		"guarded":          {"email|city|state|_guarded", "'-a@example.com|'=1|''=1|true", false, `email="-a@example.com" city="=1" state="'=1"`},
+		"guarded, none":    {"email|city|state|_guarded", "a@example.com|'s-Hertogenbosch|x|", false, `email="a@example.com" city="'s-Hertogenbosch" state="x"`},
+		"guarded formula":  {"email|phone|_guarded", `a@example.com|'="0044"|true`, false, `email="a@example.com" mobileNumber="0044"`},
+	} {
+		if got := converted(t, c.header, c.record, columns.Options{Quoted: c.quoted}); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }
 

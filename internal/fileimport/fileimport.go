@@ -64,6 +64,7 @@ func (f *Files) recordOptions(o *job.FileOptions, contentType string) (records.O
 
 // newPlan resolves the columns of a file. The error is a *job.FileError.
 func newPlan(info *records.Info, o columns.Options) (*columns.Plan, error) {
+	o.NoRows, o.Quoted = info.Empty, info.Quoted
 	plan, err := columns.NewPlan(info.Columns, o)
 	if err == nil {
 		return plan, nil

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/musterhq/muster/internal/columns"
+	"github.com/musterhq/muster/internal/formula"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/records"
 )
@@ -27,7 +29,8 @@ type rejectsWriter interface {
 // members of an object. A record that cannot be split into values is as a whole a value of the column of e-mail addresses,
 // or else of one that is passed over, or of the first, and in NDJSON its first 128 KiB are that of _raw: sent again as it is,
 // it is rejected again. A CSV file without a header stays without. In CSV that is made of objects, values that a spreadsheet would
-// run have a guard, and what a record has beyond records.Info's Columns is left out.
+// run have a guard, which the column _guarded says, and what a record has beyond records.Info's Columns is left out. Of a file
+// with a ' before each text, one that stays CSV too, the ' is left out and there are guards instead: who mends a value writes none.
 //
 // The errors are those of page, w and ctx, of the file store, and a *job.FileError when nothing is known of the file.
 func (f *Files) WriteRejected(ctx context.Context, w io.Writer, j *job.Job, format string, page func(after int64) ([]job.Reject, error)) error {
@@ -38,7 +41,7 @@ func (f *Files) WriteRejected(ctx context.Context, w io.Writer, j *job.Job, form
 	var rows rejectsWriter
 	switch ofCSV := d.info.Format == records.CSV; {
 	case format == records.NDJSON && ofCSV:
-		rows = newObjectsOfCSV(&d.info)
+		rows = newObjectsOfCSV(d)
 	case format == records.NDJSON, format == "" && !ofCSV:
 		rows = &objects{}
 	case format != records.CSV && format != "":
@@ -135,6 +138,36 @@ func (f *Files) described(ctx context.Context, j *job.Job) (*described, error) {
 		d.header = nil
 	}
 	return d, nil
+}
+
+// cells says what stands before the texts of a file that is not part of them.
+type cells struct {
+	guarded bool // the guard against formulas, of rejected rows that were sent again
+	quoted  bool // records.Info's Quoted
+}
+
+func (d *described) cells() cells {
+	guarded := slices.Contains(d.info.Columns, columns.Guarded)
+	return cells{guarded: guarded, quoted: d.info.Quoted && !guarded}
+}
+
+// text returns a value without it.
+func (c cells) text(v []byte) []byte {
+	if c.guarded {
+		v = formula.Unguard(v)
+	}
+	if c.quoted && len(v) > 0 && v[0] == '\'' {
+		v = v[1:]
+	}
+	return v
+}
+
+// appendGuarded appends a value of CSV with a guard where a spreadsheet would run it.
+func appendGuarded(dst, v []byte, delim byte) []byte {
+	if formula.Needs(v) {
+		v = append([]byte{'\''}, v...)
+	}
+	return appendValue(dst, v, delim)
 }
 
 func delimiterOf(info *records.Info) byte {

@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/musterhq/muster/internal/columns"
-	"github.com/musterhq/muster/internal/formula"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/records"
 )
@@ -58,6 +57,7 @@ type lines struct {
 	anew   bool   // there is one
 	whole  int    // the column for a record that cannot be split
 	mark   bool   // a byte order mark says that this is UTF-8
+	quoted bool   // there is a ' before each text, which gives way to guards
 }
 
 func newLines(d *described) *lines {
@@ -66,11 +66,12 @@ func newLines(d *described) *lines {
 	if d.header == nil {
 		return l
 	}
+	l.quoted = d.cells().quoted
 	// The header may have empty columns at its end, which are not among Info's, and have to have values all the same.
 	names, _ := l.parser.CSV(d.header, l.delim)
 	l.ours = make([]bool, max(len(names), l.known))
 	for i, name := range names {
-		l.ours[i] = columns.OfRejects(string(name))
+		l.ours[i] = columns.OfRejects(string(name)) && string(name) != columns.Guarded // what has guards still has them
 		l.anew = l.anew || l.ours[i]
 	}
 	return l
@@ -84,7 +85,11 @@ func (l *lines) appendHeader(dst []byte) []byte {
 		return dst
 	}
 	names, _ := l.parser.CSV(l.header, l.delim)
-	return appendOurNames(l.appendRecord(dst, l.header, names), l.delim)
+	dst = l.appendRecord(dst, l.header, names)
+	if l.quoted {
+		dst = append(append(dst, l.delim), columns.Guarded...)
+	}
+	return appendOurNames(dst, l.delim)
 }
 
 func (l *lines) appendRow(dst []byte, r *job.Reject) []byte {
@@ -98,12 +103,15 @@ func (l *lines) appendRow(dst []byte, r *job.Reject) []byte {
 	default:
 		dst = l.appendRecord(dst, r.Raw, values)
 	}
+	if l.quoted {
+		dst = append(append(dst, l.delim), isGuarded...)
+	}
 	return appendOurs(dst, r, l.delim)
 }
 
 // appendRecord appends a record with as many values as there are columns, as it stands if that is possible.
 func (l *lines) appendRecord(dst, raw []byte, values [][]byte) []byte {
-	if l.anew || len(values) > len(l.ours) { // the ones more are empty
+	if l.anew || l.quoted || len(values) > len(l.ours) { // the ones more are empty
 		return l.appendValues(dst, values)
 	}
 	dst = append(dst, raw...)
@@ -123,7 +131,11 @@ func (l *lines) appendValues(dst []byte, values [][]byte) []byte {
 		if !first {
 			dst = append(dst, l.delim)
 		}
-		if first = false; i < len(values) {
+		switch first = false; {
+		case i >= len(values):
+		case l.quoted:
+			dst = appendGuarded(dst, cells{quoted: true}.text(values[i]), l.delim)
+		default:
 			dst = appendValue(dst, values[i], l.delim)
 		}
 	}
@@ -137,10 +149,14 @@ type linesOfObjects struct {
 	at      map[string]int // of columns
 	whole   int            // the column for a record that cannot be split
 	values  [][]byte
+	cells   cells
 }
 
+// isGuarded is the value of the column columns.Guarded, whose name alone counts.
+const isGuarded = "true"
+
 func newLinesOfObjects(d *described) *linesOfObjects {
-	l := &linesOfObjects{at: map[string]int{}}
+	l := &linesOfObjects{at: map[string]int{}, cells: d.cells()}
 	whole := d.wholeColumn()
 	for i, name := range d.info.Columns {
 		if i == whole {
@@ -159,7 +175,8 @@ func (l *linesOfObjects) appendHeader(dst []byte) []byte {
 	for i, name := range l.columns {
 		l.values[i] = []byte(name)
 	}
-	return appendOurNames(l.appendValues(dst), ',')
+	dst = append(append(l.appendValues(dst), ','), columns.Guarded...)
+	return appendOurNames(dst, ',')
 }
 
 func (l *linesOfObjects) appendRow(dst []byte, r *job.Reject) []byte {
@@ -170,22 +187,20 @@ func (l *linesOfObjects) appendRow(dst []byte, r *job.Reject) []byte {
 	}
 	for i, name := range names {
 		if at, known := l.at[string(name)]; known {
-			l.values[at] = values[i]
+			l.values[at] = l.cells.text(values[i])
 		}
 	}
-	return appendOurs(l.appendValues(dst), r, ',')
+	dst = append(append(l.appendValues(dst), ','), isGuarded...)
+	return appendOurs(dst, r, ',')
 }
 
-// appendValues appends l.values, with guards where a spreadsheet would run them.
+// appendValues appends l.values, with guards.
 func (l *linesOfObjects) appendValues(dst []byte) []byte {
 	for i, v := range l.values {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if formula.Needs(v) {
-			v = append([]byte{'\''}, v...)
-		}
-		dst = appendValue(dst, v, ',')
+		dst = appendGuarded(dst, v, ',')
 	}
 	return dst
 }

@@ -37,7 +37,7 @@ const maxRaw = 128 << 10
 // appendRaw appends a record that cannot be split as one member.
 func appendRaw(dst, raw []byte) []byte {
 	raw = bytes.ReplaceAll(raw[:min(len(raw), maxRaw)], []byte{0}, []byte("\uFFFD"))
-	return appendString(append(dst, `,"_raw":`...), raw)
+	return appendString(append(dst, `,"`+columns.Raw+`":`...), raw)
 }
 
 // objects writes records of NDJSON as NDJSON.
@@ -80,7 +80,8 @@ func (o *objects) appendMembers(dst, raw []byte) ([]byte, bool) {
 		if err != nil {
 			return dst, false
 		}
-		if dst = append(dst, value...); columns.OfRejects(string(name)) {
+		// What has guards still has them.
+		if dst = append(dst, value...); columns.OfRejects(string(name)) && string(name) != columns.Guarded {
 			dst = dst[:start]
 		}
 	}
@@ -97,6 +98,7 @@ type objectsOfCSV struct {
 	delim   byte
 	known   int // columns
 	members []member
+	cells   cells
 }
 
 // member is that of all columns of one name, since an object has one name once.
@@ -105,9 +107,9 @@ type member struct {
 	at   []int
 }
 
-func newObjectsOfCSV(info *records.Info) *objectsOfCSV {
-	o := &objectsOfCSV{delim: delimiterOf(info), known: len(info.Columns)}
-	for i, name := range info.Columns {
+func newObjectsOfCSV(d *described) *objectsOfCSV {
+	o := &objectsOfCSV{delim: delimiterOf(&d.info), known: len(d.info.Columns), cells: d.cells()}
+	for i, name := range d.info.Columns {
 		if columns.OfRejects(name) {
 			continue
 		}
@@ -132,7 +134,7 @@ func (o *objectsOfCSV) appendRow(dst []byte, r *job.Reject) []byte {
 	}
 	for _, m := range o.members {
 		if v := m.value(values); v != nil {
-			dst = appendString(append(append(dst, ','), m.name...), v)
+			dst = appendString(append(append(dst, ','), m.name...), o.cells.text(v))
 		}
 	}
 	return append(dst, '}', '\n')

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -176,10 +177,15 @@ func TestPreviewsAtOnceAreLimited(t *testing.T) {
 	t.Parallel()
 	a := newFileAPI(t, nil)
 	var bodies []*io.PipeWriter
+	var wg sync.WaitGroup
 	for range 16 {
 		r, w := io.Pipe()
 		bodies = append(bodies, w)
-		go a.do("POST /api/v1/import/preview", append(as{"Content-Type", "text/csv"}, ada...), r)
+		wg.Go(func() {
+			if got := a.do("POST /api/v1/import/preview", append(as{"Content-Type", "text/csv"}, ada...), r); got.StatusCode != http.StatusOK {
+				t.Errorf("a preview among sixteen: %s", got.body)
+			}
+		})
 		if _, err := io.WriteString(w, "email\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -195,6 +201,7 @@ func TestPreviewsAtOnceAreLimited(t *testing.T) {
 	for _, w := range bodies {
 		_ = w.Close()
 	}
+	wg.Wait() // their answers are this test's
 	eventually(t, func() bool {
 		got = a.do("POST /api/v1/import/preview", append(as{"Content-Type", "text/csv"}, ada...), strings.NewReader("email\nada@example.com\n"))
 		return got.StatusCode == http.StatusOK

@@ -89,6 +89,8 @@ func waitMessage(r job.WaitReason) string {
 		return "The shared allowance for RandomUser cannot be read at the moment."
 	case job.WaitSourceSlow:
 		return "The source answers too slowly; trying again."
+	case job.WaitTier:
+		return "Waiting for a place among larger jobs: the file has more rows than its size told."
 	case job.WaitFilesDown:
 		return "Waiting: the file store does not answer."
 	case job.WaitFilesFull:

@@ -124,6 +124,7 @@ const (
 	WaitUpstreamDown        WaitReason = "upstream_down"        // the upstream failed so often that it is left alone for a while
 	WaitAllowanceUnknown    WaitReason = "allowance_unknown"    // Redis cannot say what is left of the allowance
 	WaitSourceSlow          WaitReason = "source_slow"          // a batch took longer than its claim lasts
+	WaitTier                WaitReason = "tier_full"            // the owner has no place for a job of the tier that a file's rows are of
 	WaitFilesDown           WaitReason = "files_down"           // the file store does not answer
 	WaitFilesFull           WaitReason = "files_full"           // the file store, or the worker's folder for temporary files, is full
 

@@ -168,9 +168,8 @@ func (s *Service) finish(ctx context.Context, j job.Job) (job.Job, error) {
 // paused. The job may have moved since j was read, so it looks again after each change. Whoever moves a job comes here
 // after the commit: then the slot agrees with the last move, whatever the order of the calls.
 func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
-	limit := s.Tiers.Limit(j.Tier)
 	for added := false; ; {
-		holds := j.Status.HoldsSlot()
+		limit, holds := s.Tiers.Limit(j.Tier), j.Status.HoldsSlot()
 		var err error
 		switch {
 		case holds:
@@ -190,6 +189,9 @@ func (s *Service) syncSlot(ctx context.Context, j job.Job) error {
 			return err
 		}
 		now, err := s.Store.Job(ctx, j.ID)
+		if err == nil && added && now.Tier != j.Tier { // it has grown out of the tier, and given that place back
+			err = s.Slots.Unreserve(ctx, j.Owner, j.ID, limit)
+		}
 		if err != nil || now.Status.HoldsSlot() == holds {
 			return err
 		}

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
@@ -29,6 +31,35 @@ func (s *Service) ChunkDone(ctx context.Context, c *job.Claim) error {
 		return err
 	}
 	return s.Reconcile(ctx, j)
+}
+
+// Grow takes a place in the tier of a file's rows, now that they are counted, if the job's own tier is too small for them, and
+// sets the job's tier, which its row has to follow: then Outgrown gives the other place back, and else the new one goes after a
+// minute. The error is a *job.WaitError when the tier has no place, or job.ErrQueueUnavailable.
+func (s *Service) Grow(ctx context.Context, j *job.Job, rows int64) error {
+	if own := s.Tiers.Limit(j.Tier); own.MaxCount == 0 || rows <= own.MaxCount {
+		return nil
+	}
+	limit := s.Tiers.For(rows)
+	err := s.Slots.Reserve(ctx, j.Owner, j.ID, limit)
+	if full, ok := errors.AsType[*job.LimitError](err); ok {
+		return &job.WaitError{Wait: max(full.RetryAfter, growAgain), Reason: job.WaitTier}
+	}
+	if err == nil {
+		j.Tier = limit.Tier
+	}
+	return err
+}
+
+// growAgain is when a job asks again for a place in the tier of its rows, at the earliest.
+const growAgain = 5 * time.Second
+
+// Outgrown gives back the place of a job in a tier that is not its own any more. An error is only logged: the place goes with
+// its lease.
+func (s *Service) Outgrown(ctx context.Context, j job.Job, tier job.Tier) {
+	if tier != j.Tier {
+		s.unreserve(ctx, j, s.Tiers.Limit(tier), nil)
+	}
 }
 
 // ReconcileNow reads the job and reconciles it, unless it is finalized.

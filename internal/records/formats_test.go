@@ -269,7 +269,6 @@ func TestJSONArray(t *testing.T) {
 		"a comma too many":  {`[{"a":1},]`, records.Unreadable},
 		"two commas":        {`[{"a":1},,{"a":1}]`, records.Unreadable},
 		"something behind":  {`[{"a":1}] x`, records.Unreadable},
-		"empty":             {`[]`, records.EmptyFile},
 		"one object":        {"{\n  \"users\": [\n {\"a\":1}\n]}", records.UnknownFormat},
 		"said, and is none": {"a,b\n1,2\n", records.Unreadable},
 	} {
@@ -279,6 +278,16 @@ func TestJSONArray(t *testing.T) {
 		}
 		if _, err := prepare(t, []byte(test.file), o, 1); fileCode(t, err) != test.want {
 			t.Errorf("%s: %v, want %s", name, err, test.want)
+		}
+	}
+}
+
+func TestEmptyArray(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"[]", "\uFEFF [ \n]\n"} {
+		info, got := mustRead(t, []byte(file), records.Options{})
+		if len(got) > 0 || !info.Empty || info.Format != records.JSON {
+			t.Errorf("%q: %+v, %d records", file, info, len(got))
 		}
 	}
 }

@@ -301,6 +301,7 @@ func (f *File) csv(split *splitter, o Options) error {
 			return &FileError{Code: BadHeader, Message: "the header cannot be read: " + fault.Message()}
 		}
 	}
+	f.Info.Quoted = quotedCSV(head, delim, !whole)
 	split.dialect(delim)
 	split.skip(n)
 	split.line += lines
@@ -337,6 +338,7 @@ func (f *File) ndjson(split *splitter) error {
 	first := newSplitter(bytes.NewReader(head), 0, 1)
 	first.head = !whole
 	objects := newObjectReader()
+	quotes := &quotes{}
 	f.Info.Columns = []string{}
 	seen := map[string]bool{}
 	records := 0
@@ -344,7 +346,8 @@ func (f *File) ndjson(split *splitter) error {
 		if first.fault != "" || textFault(first.raw) != "" {
 			continue
 		}
-		names, _, _ := objects.read(first.raw)
+		names, values, _ := objects.read(first.raw)
+		quotes.look(values)
 		for _, name := range names {
 			if len(f.Info.Columns) < MaxColumns && !seen[string(name)] {
 				seen[string(name)] = true
@@ -352,6 +355,7 @@ func (f *File) ndjson(split *splitter) error {
 			}
 		}
 	}
+	f.Info.Quoted = quotes.all()
 	if x, ok := f.lines.(*xlsxLines); ok {
 		f.Info.Header = x.header
 	}
@@ -374,6 +378,9 @@ func (f *File) noRecord(split *splitter, whole bool) error {
 		return split.failed()
 	case !whole && f.Info.text() == NDJSON:
 		return nil // the first record is larger than what was looked at
+	case f.Info.Format == JSON: // an array, since what is none has failed
+		f.Info.Empty = true
+		return nil
 	case !whole:
 		return &FileError{Code: BadHeader, Message: "the first record has no end within 1 MiB"}
 	}

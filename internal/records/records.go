@@ -75,6 +75,11 @@ type Info struct {
 	// called column1, column2 … by their place. Of other files: the names in the first records, at most 1,000 of them, in
 	// the order of their appearance; later records may have others.
 	Columns []string `json:"columns"`
+	// Empty: there is no record in the file, which is a JSON array without an element.
+	Empty bool `json:"empty,omitempty"`
+	// Quoted: a ' stands before each text, as Auth0 writes CSV. What tells is that no e-mail address among the first records
+	// is without one: an address begins with none, where names and cities may.
+	Quoted bool `json:"quoted,omitempty"`
 	// Rewritten: the text is not the file itself, and chunks are ranges of what Prepare wrote.
 	Rewritten bool `json:"rewritten,omitempty"`
 }

@@ -74,9 +74,13 @@ func (s *Store) Stall(ctx context.Context, c *job.Claim, reason string) error {
 	return err
 }
 
+// mostText is how many characters the columns for messages hold.
+const mostText = 500
+
 // cut shortens a text to what fits into last_error.
-func cut(s string) string {
-	const most = 500
+func cut(s string) string { return cutTo(s, mostText) }
+
+func cutTo(s string, most int) string {
 	if r := []rune(s); len(r) > most {
 		return string(r[:most])
 	}

@@ -35,7 +35,7 @@ func (s *Store) CommitFileBatch(ctx context.Context, c *job.Claim, b *columns.Ba
 		if err != nil {
 			return err
 		}
-		if err := insertRejects(ctx, tx, after, append(b.Rejects[:len(b.Rejects):len(b.Rejects)], done.rejects...)); err != nil {
+		if err := insertRejects(ctx, tx, after, keptRaw(&c.Job), append(b.Rejects[:len(b.Rejects):len(b.Rejects)], done.rejects...)); err != nil {
 			return err
 		}
 		return countRows(ctx, tx, after, &done, b.Skipped)

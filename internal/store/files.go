@@ -49,9 +49,9 @@ func (s *Store) startWaiting(ctx context.Context, c *job.Claim) error {
 }
 
 // StartImporting makes the first step of the move from PREPARING to IMPORTING: the file has so many rows, in so many chunks
-// of chunkRows each, and their ids are reserved, unless it is a dry run. It returns the job as it stands then, also when
-// somebody else has made the step, whose outcome is the same; the second step is AlignChunks. It returns job.ErrFenced when the
-// job is paused or over, and nothing is changed.
+// of chunkRows each; the job is of the tier that c's job has, and its ids are reserved, unless it is a dry run. It returns the
+// job as it stands then, also when somebody else has made the step, whose outcome is the same; the second step is AlignChunks.
+// It returns job.ErrFenced when the job is paused or over, and nothing is changed.
 func (s *Store) StartImporting(
 	ctx context.Context, c *job.Claim, found *job.FileFound, chunks int, chunkRows int64,
 ) (j job.Job, err error) {
@@ -66,9 +66,9 @@ func (s *Store) StartImporting(
 		err = s.inTx(ctx, "start importing", func(tx *sqlx.Tx) error {
 			rows, err := changed(tx.ExecContext(ctx, `
 				UPDATE jobs
-				   SET phase = 'IMPORTING', requested = ?, chunks = ?, chunk_rows = ?, params = ?,
+				   SET phase = 'IMPORTING', tier = ?, requested = ?, chunks = ?, chunk_rows = ?, params = ?,
 				       chunks_version = version + 1, version = version + 1
-				 WHERE id = ? AND `+whilePreparing, found.Rows, chunks, chunkRows, p, c.Job.ID))
+				 WHERE id = ? AND `+whilePreparing, c.Job.Tier, found.Rows, chunks, chunkRows, p, c.Job.ID))
 			if err == nil && rows == 1 && found.Rows > 0 && !c.Job.DryRun {
 				err = s.reserveIDsOf(ctx, tx, c.Job.ID, found.Rows)
 			}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jmoiron/sqlx"
 
@@ -9,27 +10,43 @@ import (
 )
 
 const (
-	// maxRaw is how much of a rejected record is kept: far more than any user takes, and little enough that a small file of
-	// long records, compressed, does not fill the database.
+	// maxRaw is how much of a rejected record is kept at most, far more than any user takes, and minRaw how much always.
 	maxRaw = 128 << 10
+	minRaw = 2 << 10
+	// allRaw is how much is kept of all rejected records of a job, about, beside what goes by the size of its file.
+	allRaw = 16 << 20
 	// rawPerInsert bounds the records of a statement. With every byte escaped it stays below minPacket.
 	rawPerInsert = 1 << 20
 	// rejectsPerInsert bounds the rows of a statement, whose messages count as well.
 	rejectsPerInsert = 500
 )
 
-// insertRejects stores rejected rows of the chunk, in statements of at most rawPerInsert bytes of records.
-func insertRejects(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, rejects []job.Reject) error {
+// keptRaw returns how many bytes are kept of each rejected record of the job. The rows that may be rejected share allRaw and four
+// times the bytes of the file: a small file of long records, compressed, does not fill the database, and of one that is not
+// compressed all is kept that is not unlike its other rows.
+func keptRaw(j *job.Job) int {
+	rows := min(max(j.File.Options.MaxRejected.Of(j.Requested), 1000), j.Requested)
+	share := (allRaw + 4*j.File.Bytes) / max(rows, 1)
+	return int(min(max(share, minRaw), maxRaw))
+}
+
+// insertRejects stores rejected rows of the chunk with kept bytes of each record, in statements of at most rawPerInsert bytes of
+// records.
+func insertRejects(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, kept int, rejects []job.Reject) error {
 	for len(rejects) > 0 {
 		n, size := 0, 0
 		args := make([]any, 0, 8*min(len(rejects), rejectsPerInsert))
 		for n < min(len(rejects), rejectsPerInsert) {
 			r := &rejects[n]
-			raw := append([]byte{}, r.Raw[:min(len(r.Raw), maxRaw)]...) // nil would be NULL
+			raw, message := append([]byte{}, r.Raw[:min(len(r.Raw), kept)]...), cut(r.Message) // nil would be NULL
+			if len(raw) < len(r.Raw) {
+				note := fmt.Sprintf("; of the record only the first %d bytes are kept", kept)
+				message = cutTo(r.Message, mostText-len(note)) + note
+			}
 			if size += len(raw); n > 0 && size > rawPerInsert {
 				break
 			}
-			args = append(args, c.JobID, r.Row, c.No, r.Line, r.Code, r.Field, cut(r.Message), raw)
+			args = append(args, c.JobID, r.Row, c.No, r.Line, r.Code, r.Field, message, raw)
 			n++
 		}
 		_, err := tx.ExecContext(ctx, `

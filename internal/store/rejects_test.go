@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,8 +13,8 @@ import (
 	"github.com/musterhq/muster/internal/store/storetest"
 )
 
-// Rejected records of any size are kept, up to 128 KiB of each, and read page by page; a page of
-// long ones is short.
+// Rejected records of any size are kept, of long ones the share that each row of the job has, which their message says. They
+// are read page by page; a page of long ones is short.
 func TestRejects(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
@@ -58,8 +59,13 @@ func TestRejects(t *testing.T) {
 			got = append(got, page...)
 		}
 		want := slices.Clone(b.Rejects)
+		const share = (16<<20 + 4*fileBytes) / 700
+		note := fmt.Sprintf("; of the record only the first %d bytes are kept", share)
 		for i := range want {
-			want[i].Message, want[i].Raw = strings.Repeat("ß", 500), want[i].Raw[:min(len(want[i].Raw), 128<<10)]
+			want[i].Message = strings.Repeat("ß", 500)
+			if len(want[i].Raw) > share {
+				want[i].Message, want[i].Raw = strings.Repeat("ß", 500-len(note))+note, want[i].Raw[:share]
+			}
 			if want[i].Raw == nil {
 				want[i].Raw = []byte{}
 			}

@@ -42,6 +42,9 @@ func (s dataStore) GetUpload(ctx context.Context, id string) (handler.Upload, er
 	if err != nil {
 		return nil, r.failed(err)
 	}
+	if r.adds && g.Done() { // tusd would pass over the bytes and say that all is well
+		return nil, r.failed(job.ErrUploadConflict)
+	}
 	return &growing{Growing: g, r: r, id: id, note: n}, nil
 }
 

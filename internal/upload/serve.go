@@ -77,6 +77,7 @@ func (u *Uploads) route(w http.ResponseWriter, r *http.Request) {
 	case !collection && r.Method == http.MethodHead:
 		u.tus.HeadFile(w, r)
 	case !collection && r.Method == http.MethodPatch:
+		requestOf(r.Context()).adds = r.ContentLength != 0
 		u.tus.PatchFile(w, r)
 	case !collection && r.Method == http.MethodDelete:
 		u.tus.DelFile(w, r)
@@ -94,6 +95,7 @@ func (u *Uploads) route(w http.ResponseWriter, r *http.Request) {
 type request struct {
 	ctx   context.Context
 	owner string
+	adds  bool               // it brings bytes for an upload that is there
 	err   error              // the data store's
 	shows *filestore.Growing // what the answer is about
 }

@@ -81,6 +81,9 @@ func TestProtocol(t *testing.T) {
 			if a = call(t, "PATCH", url, nil, fmt.Sprintf("Upload-Offset: %d", len(body))); a.Status != http.StatusNoContent {
 				t.Errorf("PATCH of nothing at the end: %+v", a)
 			}
+			if a = call(t, "PATCH", url, strings.NewReader("x"), fmt.Sprintf("Upload-Offset: %d", len(body))); a.Status != http.StatusConflict {
+				t.Errorf("PATCH of more at the end: %+v", a)
+			}
 
 			// Another way to the same: all in the first request, and an empty file.
 			a = call(t, "POST", server+"/api/uploads/", bytes.NewReader(body[:5]), "Upload-Length: 5", "Content-Type: application/offset+octet-stream")

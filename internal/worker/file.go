@@ -86,11 +86,16 @@ func (w *Importer) prepare(ctx context.Context, c *job.Claim, log *slog.Logger) 
 		return filesWait(err)
 	}
 	crash.Point("prepare.done")
+	tier := c.Job.Tier
+	if err := w.Jobs.Grow(ctx, &c.Job, prepared.Found.Rows); err != nil {
+		return err
+	}
 	j, err := w.FileStore.StartImporting(ctx, c, prepared.Found, prepared.Chunks, prepared.ChunkRows)
 	if err != nil {
 		return err
 	}
 	crash.Point("prepare.moved")
+	w.Jobs.Outgrown(ctx, j, tier)
 	w.Metrics.preparedFile(c.Job.File.Bytes)
 	log.Info("file prepared", "rows", prepared.Found.Rows, "chunks", prepared.Chunks, "bytes", c.Job.File.Bytes)
 	return w.Jobs.Reconcile(ctx, j)

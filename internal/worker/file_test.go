@@ -1,11 +1,14 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/musterhq/muster/internal/columns"
@@ -18,6 +21,7 @@ import (
 type fakeFiles struct {
 	prepare func(progress func(int64) error) error // asked before a file is prepared; nil: all is well
 	open    error
+	rows    int64 // that are found; 0: fileRows
 	closed  int
 }
 
@@ -29,7 +33,8 @@ func (f *fakeFiles) Prepare(_ context.Context, _ *job.Job, progress func(int64) 
 			return PreparedFile{}, err
 		}
 	}
-	return PreparedFile{Found: &job.FileFound{Format: "csv", Rows: fileRows}, Chunks: 3, ChunkRows: fileChunk}, nil
+	rows := cmp.Or(f.rows, fileRows)
+	return PreparedFile{Found: &job.FileFound{Format: "csv", Rows: rows}, Chunks: int((rows + fileChunk - 1) / fileChunk), ChunkRows: fileChunk}, nil
 }
 
 func (f *fakeFiles) Open(_ context.Context, c *job.Claim) (FileRows, error) {
@@ -130,6 +135,73 @@ func TestFileStoreTroubleIsNoFailure(t *testing.T) {
 		if c := f.chunk(t, j.ID, job.PrepareChunk); c.Stalls != 0 {
 			t.Fatalf("%d stalls", c.Stalls)
 		}
+	}
+}
+
+// tierSlots are slots of all tiers. free is asked before one is taken.
+type tierSlots struct {
+	held map[job.Tier]bool
+	free func() error
+}
+
+func (s *tierSlots) Reserve(_ context.Context, _, _ string, l job.TierLimit) error {
+	if err := s.free(); err != nil {
+		return err
+	}
+	s.held[l.Tier] = true
+	return nil
+}
+
+func (s *tierSlots) Renew(_ context.Context, _, _ string, l job.TierLimit) (added bool, err error) {
+	added, s.held[l.Tier] = !s.held[l.Tier], true
+	return added, nil
+}
+
+func (s *tierSlots) Release(_ context.Context, _, _ string, _ time.Time, l job.TierLimit) error {
+	delete(s.held, l.Tier)
+	return nil
+}
+
+func (s *tierSlots) Unreserve(ctx context.Context, owner, id string, l job.TierLimit) error {
+	return s.Release(ctx, owner, id, time.Time{}, l)
+}
+
+// A file with more rows than its size told goes on in the tier of its rows, once there is a place, and holds one place.
+func TestFileOutgrowsItsTier(t *testing.T) {
+	t.Parallel()
+	f, files, j := fileFleet(t)
+	var full error = &job.LimitError{Tier: "LARGE", Limit: 3, InUse: 3}
+	slots := &tierSlots{held: map[job.Tier]bool{"SMALL": true}, free: func() error { return full }}
+	f.Jobs.Slots = slots
+	files.rows = 10_001
+	f.Import(t.Context(), j.ID, job.PrepareChunk)
+	if got := f.job(t, j.ID); got.Phase != job.Preparing || got.Tier != "SMALL" || got.WaitReason != job.WaitTier || got.Status != job.InProgress {
+		t.Fatalf("without a place: %+v", got)
+	}
+	if c := f.chunk(t, j.ID, job.PrepareChunk); c.Stalls != 0 {
+		t.Errorf("%d stalls", c.Stalls)
+	}
+	full = nil
+	if _, err := f.Jobs.Pause(t.Context(), "ann", j.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Jobs.Resume(t.Context(), "ann", j.ID); err != nil { // so that nobody has to wait
+		t.Fatal(err)
+	}
+	f.Import(t.Context(), j.ID, job.PrepareChunk)
+	got := f.job(t, j.ID)
+	if got.Phase != job.Importing || got.Tier != "LARGE" || got.Requested != 10_001 || got.WaitReason != "" {
+		t.Fatalf("with a place: %+v", got)
+	}
+	if diff := gocmp.Diff(map[job.Tier]bool{"LARGE": true}, slots.held); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
+	}
+	// A reconciler that has read the job before puts nothing back.
+	if err := f.Jobs.Reconcile(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(map[job.Tier]bool{"LARGE": true}, slots.held); diff != "" {
+		t.Errorf("places after a late reconciler (-want +got):\n%s", diff)
 	}
 }
 
