@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -352,6 +353,22 @@ func TestDoctorOfASickServer(t *testing.T) {
 	}
 	if x := s.examine(t); len(x.bad()) != 1 || x.bad()[0] != "database broken" || x.code != 2 {
 		t.Errorf("a server that is down: %q of %+v", x.bad(), x.Findings)
+	}
+}
+
+// Servers that take connections and never answer keep nobody: the rest is looked at.
+func TestDoctorOfTheSilent(t *testing.T) {
+	t.Parallel()
+	var listen net.ListenConfig
+	l, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0") // the system accepts for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s := sickStack{flags: []string{"--database=mysql://muster:sesame@" + l.Addr().String() + "/muster", "--redis=redis://:sesame@" + l.Addr().String()}}
+	x := s.examine(t)
+	if got := strings.Join(x.bad(), ", "); got != "database broken, redis broken" || x.code != 2 || len(x.Findings) < 5 {
+		t.Errorf("%d, %q of %+v", x.code, got, x.Findings)
 	}
 }
 

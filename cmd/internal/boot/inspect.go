@@ -43,7 +43,7 @@ func InspectRedis(ctx context.Context, c *config.Config, within time.Duration) (
 	case f := <-fleet:
 		return d, f
 	case <-time.After(within):
-		return d, &doctor.Fleet{Err: errors.New("Redis does not tell of the workers in time")}
+		return d, &doctor.Fleet{Err: errors.New("no answer about the workers in time")}
 	}
 }
 
