@@ -231,6 +231,35 @@ func TestDoctorOfTheEmbedded(t *testing.T) {
 	}
 }
 
+// Of a cluster all masters are looked at.
+func TestDoctorOfACluster(t *testing.T) {
+	t.Parallel()
+	testenv.Redis(t) // skips, or fails, where there is none
+	addrs, err := testenv.StartRedisCluster(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := storetest.Engines(t)[0]
+	s := newStack(t, e, e.New(t), strings.Join(addrs, ","))
+	_ = s.rdb.Close()
+	s.rdb = redis.NewClient(&redis.Options{Addr: addrs[0]})
+	t.Cleanup(func() { _ = s.rdb.Close() })
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- workerproc.Run(ctx, s.stack) }()
+	t.Cleanup(func() {
+		stop()
+		<-done
+	})
+	within(t, "a worker is seen, and nothing is wrong", func() bool { x := s.examine(t); return x.code == 0 })
+	s.redis(t, "CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+	x := s.examine(t)
+	if got := strings.Join(x.bad(), ", "); got != "redis-memory warning" || !strings.Contains(fmt.Sprint(x.Findings), "3 masters") ||
+		!strings.Contains(fmt.Sprint(x.Findings), addrs[0]+": maxmemory-policy is allkeys-lfu") {
+		t.Errorf("%q of %+v", got, x.Findings)
+	}
+}
+
 // Each fault of real servers is found, alone, and ends with its exit code.
 func TestDoctorOfTheSick(t *testing.T) {
 	t.Parallel()
@@ -339,6 +368,8 @@ func TestDoctorOfASickServer(t *testing.T) {
 		{"SET GLOBAL binlog_format = STATEMENT", "SET GLOBAL binlog_format = ROW", "binary-log broken"},
 		{"CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 1", "SET @x = 1", ""}, // not for every account to see
 		{"GRANT REPLICA MONITOR ON *.* TO DB@'%'", "RESET REPLICA ALL", "replication warning"},
+		{"GRANT READ_ONLY ADMIN ON *.* TO DB@'%'", "SET GLOBAL read_only = 1", ""},
+		{"SET @x = 1", "SET GLOBAL read_only = 0", "replication warning"},
 		{"SET GLOBAL max_connections = 10", "SET GLOBAL max_connections = 500", "connections warning"},
 	} {
 		s.sql(t, c.spoil)
