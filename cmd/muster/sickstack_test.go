@@ -187,4 +187,3 @@ func (x *examined) bad() (list []string) {
 	}
 	return list
 }
-
