@@ -54,7 +54,7 @@ func (d *doctorCommand) Run(p *process) error {
 	for _, f := range findings {
 		count[f.Level]++
 	}
-	return &boot.ExitError{Code: exitCodes[worst], Err: fmt.Errorf("%d broken, %d to be warned of", count[doctor.Broken], count[doctor.Warning])}
+	return &boot.ExitError{Code: exitCodes[worst], Err: fmt.Errorf("broken: %d, warnings: %d", count[doctor.Broken], count[doctor.Warning])}
 }
 
 // defaultRedis is that of config.

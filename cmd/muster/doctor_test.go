@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/url"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/cmd/internal/workerproc"
-	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/doctor"
 	"github.com/musterhq/muster/internal/embedded"
 	"github.com/musterhq/muster/internal/job"
@@ -28,169 +22,6 @@ import (
 	"github.com/musterhq/muster/internal/tasks"
 	"github.com/musterhq/muster/internal/testenv"
 )
-
-// sickStack is a stack on real servers that a test may spoil. It begins healthy, without workers.
-type sickStack struct {
-	flags []string // of muster doctor
-	files string
-	temp  string
-	rdb   *redis.Client
-	c     *config.Config
-	stack *boot.Stack
-	admin *sql.DB // of the database's server; nil for SQLite
-	name  string  // the database's, of a server
-}
-
-func newSickStack(t *testing.T, e storetest.Engine, address string) *sickStack {
-	t.Helper()
-	testenv.Redis(t) // skips, or fails, where there is none
-	p, err := testenv.StartRedis(t.TempDir(), "--appendonly", "yes")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Kill() })
-	return newStack(t, e, address, p.Addr)
-}
-
-func newStack(t *testing.T, e storetest.Engine, address, redisAt string) *sickStack {
-	t.Helper()
-	s := &sickStack{rdb: redis.NewClient(&redis.Options{Addr: redisAt}), files: t.TempDir(), temp: t.TempDir()}
-	t.Cleanup(func() { _ = s.rdb.Close() })
-	s.flags = []string{
-		"--database=" + address, "--redis=redis://" + redisAt, "--files=file://" + s.files, "--temp-dir=" + s.temp, "--db-max-conns=4",
-		"--http-addr=127.0.0.1:0", "--admin-addr=off", "--reconcile-interval=100ms",
-	}
-	var d struct{ config.Config }
-	if _, err := boot.Parse("test", "", &d, s.flags, t.Output()); err != nil {
-		t.Fatal(err)
-	}
-	s.c = &d.Config
-	if err := boot.Check(s.c); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if s.stack, err = boot.Open(t.Context(), s.c, slog.New(slog.DiscardHandler)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.stack.Close() })
-	if u, err := url.Parse(address); err == nil && e.Name != "sqlite" {
-		s.name = strings.Trim(u.Path, "/")
-		if s.admin, err = sql.Open("mysql", u.User.String()+"@tcp("+u.Host+")/"); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.admin.Close() })
-	}
-	return s
-}
-
-// work runs a worker until the test ends, and waits until it is seen.
-func (s *sickStack) work(t *testing.T) {
-	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- workerproc.Run(ctx, s.stack) }()
-	t.Cleanup(func() {
-		stop()
-		<-done // what it says of a stack that is broken does not matter
-	})
-	s.seen(t)
-}
-
-func (s *sickStack) seen(t *testing.T) {
-	t.Helper()
-	queue := tasks.NewClient(s.rdb, job.DefaultPrefix, 0)
-	within(t, "a worker is seen", func() bool {
-		f, err := queue.Fleet()
-		return err == nil && len(f.Workers) == 1
-	})
-}
-
-func within(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not within a minute: ", what)
-		}
-	}
-}
-
-// submit submits a job of a hundred users, and fails the test when it is not taken.
-func (s *sickStack) submit(t *testing.T) {
-	t.Helper()
-	if _, _, err := s.stack.Jobs().Submit(t.Context(), job.Spec{Owner: "ann", Source: job.SourceFaker, Count: 100}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (s *sickStack) redis(t *testing.T, command ...any) {
-	t.Helper()
-	if err := s.rdb.Do(t.Context(), command...).Err(); err != nil {
-		t.Fatalf("%v: %v", command, err)
-	}
-}
-
-func (s *sickStack) sql(t *testing.T, statements ...string) {
-	t.Helper()
-	for _, statement := range statements {
-		if _, err := s.admin.ExecContext(t.Context(), strings.ReplaceAll(statement, "DB", s.name)); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-	}
-}
-
-// flag returns the flags with another value of one.
-func (s *sickStack) with(flag string) {
-	name, _, _ := strings.Cut(flag, "=")
-	s.flags = append(slices.DeleteFunc(s.flags, func(f string) bool { return strings.HasPrefix(f, name+"=") }), flag)
-}
-
-// account makes an account with these rights on the database, and examines by it.
-func (s *sickStack) account(t *testing.T, rights string) {
-	t.Helper()
-	u, err := url.Parse(s.c.Database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.sql(t, "CREATE USER DB@'%' IDENTIFIED BY 'sesame'", "GRANT "+rights+" ON DB.* TO DB@'%'")
-	t.Cleanup(func() { _, _ = s.admin.Exec("DROP USER " + s.name) })
-	u.User = url.UserPassword(s.name, "sesame")
-	s.with("--database=" + u.String())
-}
-
-// examined is what muster doctor says.
-type examined struct {
-	Level    doctor.Level
-	Findings []doctor.Finding
-	code     int
-}
-
-func (s *sickStack) examine(t *testing.T) examined {
-	t.Helper()
-	said := muster(t, append([]string{"doctor", "-o", "json"}, s.flags...)...)
-	var x examined
-	if err := json.Unmarshal([]byte(said.out), &x); err != nil {
-		t.Fatalf("%v: %q, %v", err, said.out, said.failure)
-	}
-	if e, ok := errors.AsType[*boot.ExitError](said.failure); ok {
-		x.code = e.Code
-	} else if said.failure != nil {
-		t.Fatal(said.failure)
-	}
-	if strings.Contains(said.out, "sesame") || strings.Contains(said.out, `"ann"`) {
-		t.Errorf("a secret or an owner in %s", said.out)
-	}
-	return x
-}
-
-// bad returns the findings that are not ok, as check and level.
-func (x *examined) bad() (list []string) {
-	for _, f := range x.Findings {
-		if f.Level != doctor.OK {
-			list = append(list, fmt.Sprintf("%s %s", f.Check, f.Level))
-		}
-	}
-	return list
-}
 
 // A healthy stack has no fault, on each engine.
 func TestDoctorOfTheHealthy(t *testing.T) {
@@ -227,6 +58,35 @@ func TestDoctorOfTheEmbedded(t *testing.T) {
 	s.submit(t)
 	if x := s.examine(t); e.Name != "sqlite" || x.code != 0 || len(x.Findings) < 10 {
 		t.Errorf("%d: %v of %+v", x.code, x.bad(), x.Findings)
+	}
+}
+
+// Of a cluster all masters are looked at.
+func TestDoctorOfACluster(t *testing.T) {
+	t.Parallel()
+	testenv.Redis(t) // skips, or fails, where there is none
+	addrs, err := testenv.StartRedisCluster(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := storetest.Engines(t)[0]
+	s := newStack(t, e, e.New(t), strings.Join(addrs, ","))
+	_ = s.rdb.Close()
+	s.rdb = redis.NewClient(&redis.Options{Addr: addrs[0]})
+	t.Cleanup(func() { _ = s.rdb.Close() })
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- workerproc.Run(ctx, s.stack) }()
+	t.Cleanup(func() {
+		stop()
+		<-done
+	})
+	within(t, "a worker is seen, and nothing is wrong", func() bool { x := s.examine(t); return x.code == 0 })
+	s.redis(t, "CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+	x := s.examine(t)
+	if got := strings.Join(x.bad(), ", "); got != "redis-memory warning" || !strings.Contains(fmt.Sprint(x.Findings), "3 masters") ||
+		!strings.Contains(fmt.Sprint(x.Findings), addrs[0]+": maxmemory-policy is allkeys-lfu") {
+		t.Errorf("%q of %+v", got, x.Findings)
 	}
 }
 
@@ -338,6 +198,8 @@ func TestDoctorOfASickServer(t *testing.T) {
 		{"SET GLOBAL binlog_format = STATEMENT", "SET GLOBAL binlog_format = ROW", "binary-log broken"},
 		{"CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 1", "SET @x = 1", ""}, // not for every account to see
 		{"GRANT REPLICA MONITOR ON *.* TO DB@'%'", "RESET REPLICA ALL", "replication warning"},
+		{"GRANT READ_ONLY ADMIN ON *.* TO DB@'%'", "SET GLOBAL read_only = 1", ""},
+		{"SET @x = 1", "SET GLOBAL read_only = 0", "replication warning"},
 		{"SET GLOBAL max_connections = 10", "SET GLOBAL max_connections = 500", "connections warning"},
 	} {
 		s.sql(t, c.spoil)
@@ -352,6 +214,22 @@ func TestDoctorOfASickServer(t *testing.T) {
 	}
 	if x := s.examine(t); len(x.bad()) != 1 || x.bad()[0] != "database broken" || x.code != 2 {
 		t.Errorf("a server that is down: %q of %+v", x.bad(), x.Findings)
+	}
+}
+
+// Servers that take connections and never answer keep nobody: the rest is looked at.
+func TestDoctorOfTheSilent(t *testing.T) {
+	t.Parallel()
+	var listen net.ListenConfig
+	l, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0") // the system accepts for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s := sickStack{flags: []string{"--database=mysql://muster:sesame@" + l.Addr().String() + "/muster", "--redis=redis://:sesame@" + l.Addr().String()}}
+	x := s.examine(t)
+	if got := strings.Join(x.bad(), ", "); got != "database broken, redis broken" || x.code != 2 || len(x.Findings) < 5 {
+		t.Errorf("%d, %q of %+v", x.code, got, x.Findings)
 	}
 }
 

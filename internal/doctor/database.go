@@ -38,7 +38,7 @@ func (r *report) database(d *Database, all *Facts) {
 		}
 		r.connections(f, all)
 		r.logs(f)
-		r.replication(f)
+		r.replication(f, d.Ready == nil)
 	}
 	switch {
 	case d.Free != nil && *d.Free < lowDisk:
@@ -127,11 +127,14 @@ func (r *report) logs(f *store.Facts) {
 // maxBehind is how far a replica may be behind, in seconds.
 const maxBehind = 60
 
-func (r *report) replication(f *store.Facts) {
+func (r *report) replication(f *store.Facts, writes bool) {
 	replica := f.Replica
 	switch {
+	case f.ReadOnly && writes:
+		r.add("replication", Warning, "the server is read_only, and this account writes to it all the same",
+			"it is meant as a replica: what is written here is not on its source, and may stop it", "point MUSTER_DATABASE at the primary, and take SUPER or READ_ONLY ADMIN (MySQL: CONNECTION_ADMIN) from the account")
 	case replica == nil && f.Replicas > 0:
-		r.ok("replication", "%s follow this server", plural(int(f.Replicas), "replica"))
+		r.ok("replication", "%s of this server", plural(int(f.Replicas), "replica"))
 	case replica == nil:
 	case !replica.Running:
 		r.add("replication", Warning, "this server is a replica, and does not follow its source", "what the source takes does not come here", "START REPLICA; SHOW REPLICA STATUS says what stopped it. MUSTER_DATABASE should name the primary")

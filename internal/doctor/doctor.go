@@ -86,14 +86,13 @@ type Redis struct {
 
 // RedisNode is what a server of Redis tells of itself; empty, or below 0: it does not tell.
 type RedisNode struct {
-	Version, Role, Policy string
-	Used, Max             int64 // bytes; Max 0: no limit
-	Evicted               int64 // keys, since its start
-	Clients, MaxClients   int64
-	AppendOnly            string // "1" or "0"
-	SaveFailed            bool
-	MasterDown            bool // of a replica
-	Replicas              int64
+	At                  string // host:port, of a cluster's
+	Version, Policy     string
+	Used, Max           int64 // bytes; Max 0: no limit
+	Evicted             int64 // keys, since its start
+	Clients, MaxClients int64
+	AppendOnly          string // "1" or "0"
+	SaveFailed          bool
 }
 
 // Fleet is the workers and the queues.

@@ -26,7 +26,7 @@ func healthy() *doctor.Facts {
 			MaxConns: 151, Conns: 5, FlushLog: 1, SyncBinlog: 1, Binlog: true, BinlogFormat: "MIXED", TimeZone: "SYSTEM", SQLMode: "STRICT_TRANS_TABLES", Replicas: 1,
 		}},
 		Redis: &doctor.Redis{Address: "redis://h:6379", RoundTrip: time.Millisecond, Ours: "A", Holder: "A", Nodes: []doctor.RedisNode{{
-			Version: "7.0.15", Role: "master", Policy: "noeviction", Used: 1 << 20, Max: 1 << 30, Clients: 5, MaxClients: 10_000, AppendOnly: "1",
+			Version: "7.0.15", Policy: "noeviction", Used: 1 << 20, Max: 1 << 30, Clients: 5, MaxClients: 10_000, AppendOnly: "1",
 		}}},
 		Fleet: &doctor.Fleet{Fleet: job.Fleet{
 			Workers: []job.WorkerProcess{{Host: "a", Concurrency: 2}, {Host: "b", Concurrency: 2}},
@@ -81,15 +81,19 @@ func TestFaults(t *testing.T) {
 		"database full": {func(f *doctor.Facts) {
 			f.Database.Ready = &job.StoreError{Reason: job.WaitStoreDisk, Err: errors.New("errno 28")}
 		}, "database broken errno 28"},
-		"old schema":         {func(f *doctor.Facts) { f.Database.Facts.SchemaHave = 16 }, "schema broken version 16, this program needs 17"},
-		"new schema":         {func(f *doctor.Facts) { f.Database.Facts.SchemaHave = 18 }, "schema warning version 18"},
-		"all connections":    {func(f *doctor.Facts) { f.Database.Facts.Conns = 140 }, "connections warning 140 are open"},
-		"many processes":     {func(f *doctor.Facts) { f.Database.Facts.MaxConns = 40 }, "connections warning 2 workers and an API may take 16 each, 48"},
-		"statement log":      {func(f *doctor.Facts) { f.Database.Facts.BinlogFormat = "STATEMENT" }, "binary-log broken STATEMENT"},
-		"no binary log":      {func(f *doctor.Facts) { f.Database.Facts.Binlog, f.Database.Facts.BinlogFormat = false, "STATEMENT" }, ""},
-		"unsafe commits":     {func(f *doctor.Facts) { f.Database.Facts.FlushLog = 2 }, ""},
-		"replica behind":     {func(f *doctor.Facts) { f.Database.Facts.Replica = &store.Replica{Running: true, Behind: 300} }, "replication warning 300 s behind"},
-		"replica stands":     {func(f *doctor.Facts) { f.Database.Facts.Replica = &store.Replica{Behind: -1} }, "replication warning does not follow"},
+		"old schema":          {func(f *doctor.Facts) { f.Database.Facts.SchemaHave = 16 }, "schema broken version 16, this program needs 17"},
+		"new schema":          {func(f *doctor.Facts) { f.Database.Facts.SchemaHave = 18 }, "schema warning version 18"},
+		"all connections":     {func(f *doctor.Facts) { f.Database.Facts.Conns = 140 }, "connections warning 140 are open"},
+		"many processes":      {func(f *doctor.Facts) { f.Database.Facts.MaxConns = 40 }, "connections warning 2 workers and an API may take 16 each, 48"},
+		"statement log":       {func(f *doctor.Facts) { f.Database.Facts.BinlogFormat = "STATEMENT" }, "binary-log broken STATEMENT"},
+		"no binary log":       {func(f *doctor.Facts) { f.Database.Facts.Binlog, f.Database.Facts.BinlogFormat = false, "STATEMENT" }, ""},
+		"unsafe commits":      {func(f *doctor.Facts) { f.Database.Facts.FlushLog = 2 }, ""},
+		"replica behind":      {func(f *doctor.Facts) { f.Database.Facts.Replica = &store.Replica{Running: true, Behind: 300} }, "replication warning 300 s behind"},
+		"replica stands":      {func(f *doctor.Facts) { f.Database.Facts.Replica = &store.Replica{Behind: -1} }, "replication warning does not follow"},
+		"writes to a replica": {func(f *doctor.Facts) { f.Database.Facts.ReadOnly = true }, "replication warning read_only"},
+		"read-only": {func(f *doctor.Facts) {
+			f.Database.Facts.ReadOnly, f.Database.Ready = true, &job.StoreError{Reason: job.WaitStoreReadOnly, Err: errors.New("1290")}
+		}, "database broken 1290"},
 		"disk low":           {func(f *doctor.Facts) { f.Database.Free = new(int64(1 << 20)) }, "database-disk warning 1.0 MiB"},
 		"database's clock":   {func(f *doctor.Facts) { f.Database.Facts.Ahead = -time.Minute }, "clocks warning the clock of the database is 1m0s behind"},
 		"Redis's clock":      {func(f *doctor.Facts) { f.Redis.Ahead = 3 * time.Second }, "clocks warning the clock of Redis is 3s ahead"},

@@ -38,7 +38,7 @@ func (r *report) fleet(all *Facts) {
 		if all.Jobs != nil {
 			open = len(all.Jobs.Open)
 		}
-		r.add("workers", Broken, fmt.Sprintf("no worker is alive; %s and %s wait", plural(open, "job"), plural(pending, "task")), "nothing is imported", "start workers: `worker`, with the settings of the API")
+		r.add("workers", Broken, fmt.Sprintf("no worker is alive; %s and %s waiting", plural(open, "job"), plural(pending, "task")), "nothing is imported", "start workers: `worker`, with the settings of the API")
 	case len(f.Workers) == 0:
 		r.add("workers", Warning, "no worker is alive", "jobs that are submitted wait", "start workers: `worker`, with the settings of the API")
 	default:
@@ -49,7 +49,7 @@ func (r *report) fleet(all *Facts) {
 		r.queue(q, len(f.Workers) > 0, busy < hands)
 	}
 	if len(r.findings) == before {
-		r.ok("queues", "%s wait, %d in hand", plural(pending, "task"), busy)
+		r.ok("queues", "%s waiting, %d in hand", plural(pending, "task"), busy)
 	}
 }
 
@@ -123,7 +123,7 @@ func (r *report) jobs(all *Facts) {
 	warn(overdue, "past the deadline and not ended", "a reconciler ends such a job within seconds: none runs, or it cannot write", "look at the workers' logs")
 	warn(failed, "with failed chunks", "the job will end FAILED; the other chunks go on", "SELECT chunk_no, last_error FROM job_chunks WHERE state = 'FAILED' AND job_id = …, mend that, then `muster jobs retry ID`")
 	if len(r.findings) == before {
-		r.ok("jobs", "%s wait or run", plural(len(j.Open), "job"))
+		r.ok("jobs", "%s waiting or running", plural(len(j.Open), "job"))
 	}
 }
 

@@ -32,8 +32,14 @@ func (r *report) redis(d *Redis) {
 		r.ok("redis", "%s is Redis%s%s, answers in %s, and takes jobs", d.Address, version, nodes, d.RoundTrip.Round(10*time.Microsecond))
 	}
 	for _, n := range d.Nodes {
+		before := len(r.findings)
 		r.memory(&n, d.Writes != nil)
 		r.persistence(&n)
+		if n.At != "" {
+			for i := range r.findings[before:] {
+				r.findings[before+i].Found = n.At + ": " + r.findings[before+i].Found
+			}
+		}
 	}
 	r.prefix(d)
 }
@@ -97,6 +103,7 @@ func (r *report) persistence(n *RedisNode) {
 
 func (r *report) prefix(d *Redis) {
 	switch {
+	case d.Holder == "" && d.Writes != nil: // it may not be known
 	case d.Holder == "":
 		r.ok("redis-prefix", "no process of any deployment holds it now")
 	case d.Ours == "":

@@ -1,8 +1,10 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,7 +45,7 @@ func InspectRedis(ctx context.Context, c *config.Config, within time.Duration) (
 	case f := <-fleet:
 		return d, f
 	case <-time.After(within):
-		return d, &doctor.Fleet{Err: errors.New("Redis does not tell of the workers in time")}
+		return d, &doctor.Fleet{Err: errors.New("no answer about the workers in time")}
 	}
 }
 
@@ -87,10 +89,13 @@ func nodes(ctx context.Context, rdb redis.UniversalClient) (list []doctor.RedisN
 		if err == nil {
 			mu.Lock()
 			defer mu.Unlock()
-			list = append(list, node(text))
+			n := node(text)
+			n.At = master.Options().Addr
+			list = append(list, n)
 		}
 		return nil
 	})
+	slices.SortFunc(list, func(a, b doctor.RedisNode) int { return cmp.Compare(a.At, b.At) })
 	return list
 }
 
@@ -107,10 +112,9 @@ func node(info string) doctor.RedisNode {
 		return n
 	}
 	return doctor.RedisNode{
-		Version: got["redis_version"], Role: got["role"], Policy: got["maxmemory_policy"],
+		Version: got["redis_version"], Policy: got["maxmemory_policy"],
 		Used: number("used_memory"), Max: number("maxmemory"), Evicted: number("evicted_keys"),
 		Clients: number("connected_clients"), MaxClients: number("maxclients"), AppendOnly: got["aof_enabled"],
 		SaveFailed: got["rdb_last_bgsave_status"] == "err" || got["aof_last_write_status"] == "err",
-		MasterDown: got["master_link_status"] == "down", Replicas: number("connected_slaves"),
 	}
 }
