@@ -55,12 +55,6 @@ func (s *Store) InTx(ctx context.Context, statements ...string) error {
 	})
 }
 
-// ChunkStates returns the states of the job's chunks, in order.
-func (s *Store) ChunkStates(ctx context.Context, id string) (states []string, err error) {
-	err = s.r.SelectContext(ctx, &states, `SELECT state FROM job_chunks WHERE job_id = ? ORDER BY chunk_no`, id)
-	return states, err
-}
-
 // MigrateTo brings an empty database to an earlier schema.
 func (s *Store) MigrateTo(ctx context.Context, version int64) error {
 	p, err := s.provider(s.w)

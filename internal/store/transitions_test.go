@@ -463,9 +463,13 @@ func TestLateSecondStep(t *testing.T) {
 // chunkStates returns the states of the job's chunks, in order.
 func chunkStates(t *testing.T, s *store.Store, id string) string {
 	t.Helper()
-	states, err := s.ChunkStates(t.Context(), id)
+	chunks, err := s.ChunkStates(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
+	}
+	var states []string
+	for i := range chunks {
+		states = append(states, string(chunks[i].State))
 	}
 	return strings.Join(states, " ")
 }

@@ -380,7 +380,7 @@ func TestNobodyIsToldBeforeTheChunksFollow(t *testing.T) {
 			return list[0], err
 		},
 		"a worker shows its batch": func(f *fleet, c *job.Claim, before job.Job) (job.Job, error) {
-			f.show(context.Background(), c, before, f.Log)
+			f.show(context.Background(), c, before, 0, f.Log)
 			return f.redis.shown[c.Job.ID], nil
 		},
 	} {
