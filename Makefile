@@ -9,7 +9,7 @@ TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
 COVERAGE = @grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp coverage.out && $(GO) tool cover -func=coverage.out | tail -n 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test lint check bench chaos generate servers
+.PHONY: help demo run build test lint check bench chaos alerts generate servers
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench: servers ## measure Muster against its yardsticks, and write docs/benchmar
 chaos: servers ## kill, freeze and flush while jobs run, and audit every row
 	@mkdir -p bin
 	MUSTER_CHAOS_JSON=$(CURDIR)/bin/chaos.json $(TESTENV) $(TEST) -count=1 -v -timeout 90m -run Chaos ./internal/integration
+
+# Every alert of deployments/prometheus, by a real Prometheus over a running stack.
+alerts: servers ## let each alert fire by the trouble that it is about
+	MUSTER_ALERTS=1 $(TESTENV) $(TEST) -count=1 -v -run '^TestAlerts' ./internal/integration
 
 generate: ## write the generated files anew
 	$(GO) generate ./...

@@ -47,7 +47,7 @@ func (d *devCommand) Run(p *process) error {
 	c.HTTPAddr, c.AdminAddr = d.Addr, d.AdminAddr
 	log := boot.Log(&c, p.stderr)
 	return runEmbedded(p.ctx, &c, d.Data, d.Offline, log, func(_ context.Context, a *apiproc.API) error {
-		_, err := fmt.Fprintf(p.stdout, "Muster runs.\n  API         %[1]s/docs\n  queue       %[2]s\n  data        %[3]s\n  try         curl -X POST -H 'X-USER-ID: ann' '%[1]s/api/v1/users/import/async?count=100000'\n",
+		_, err := fmt.Fprintf(p.stdout, "Muster runs.\n  dashboard   %[1]s/dashboard\n  API         %[1]s/docs\n  queue       %[2]s\n  data        %[3]s\n  try         curl -X POST -H 'X-USER-ID: ann' '%[1]s/api/v1/users/import/async?count=100000'\n",
 			origin(a.Addr()), monitoring(a), d.Data)
 		return err
 	})

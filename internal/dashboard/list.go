@@ -57,8 +57,8 @@ type listing struct {
 	Tiers     job.Tiers
 	Find      string // what was asked for by id
 	Rows      []row
-	Next      string // query of the next page; empty: this is the last
-	First     string // query of the first page; empty: this is it
+	Next      string // address of the next page; empty: this is the last
+	First     string // address of the first page; empty: this is it
 	Query     url.Values
 	Everybody bool
 
@@ -151,10 +151,10 @@ func (d *Dashboard) listing(ctx context.Context, owner string, f job.Filter) (*l
 	}
 	if len(found) > pageRows {
 		found = found[:pageRows]
-		l.Next = queryOf(f, d.Everybody, found[pageRows-1].ID).Encode()
+		l.Next = Root + "?" + queryOf(f, d.Everybody, found[pageRows-1].ID).Encode()
 	}
 	if f.After != "" {
-		l.First = queryOf(f, d.Everybody, "").Encode()
+		l.First = Root + "?" + queryOf(f, d.Everybody, "").Encode()
 	}
 	for i := range found {
 		l.Rows = append(l.Rows, d.row(found[i]))

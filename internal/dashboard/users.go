@@ -11,8 +11,7 @@ type searching struct {
 	Query   url.Values
 	Asked   bool // conditions were given, or all users are wanted
 	Users   []foundUser
-	Next    string // query of the next page; empty: this is the last
-	Export  string // query of the export of the same users
+	Next    string // address of the next page; empty: this is the last
 	Sorts   []string
 	Problem string // what is wrong with the conditions; empty: nothing
 }
@@ -50,7 +49,6 @@ func (d *Dashboard) users(w http.ResponseWriter, r *http.Request) error {
 			asked.Set(name, v)
 		}
 	}
-	s.Export = asked.Encode()
 	for _, name := range []string{"sortBy", "direction"} {
 		if v := given.Get(name); v != "" {
 			asked.Set(name, v)
@@ -81,7 +79,7 @@ func (d *Dashboard) users(w http.ResponseWriter, r *http.Request) error {
 	s.Users = found.Content
 	if found.NextCursor != "" {
 		next.Set("after", found.NextCursor)
-		s.Next = next.Encode()
+		s.Next = Root + "/users?" + next.Encode()
 	}
 	return d.render(w, r, status, "users", "Users", s)
 }
