@@ -225,12 +225,17 @@ func (c *Config) checkURLs(bad func(name, format string, args ...any)) {
 			bad("MUSTER_CORS_ORIGINS", "%w", err)
 		}
 	}
-	if u, err := url.Parse(c.PrometheusURL); c.PrometheusURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+	if c.PrometheusURL != "" && !isHTTP(c.PrometheusURL) {
 		bad("MUSTER_PROMETHEUS_URL", "want http://host:port or https://host")
 	}
-	if u, err := url.Parse(c.RandomUserURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if !isHTTP(c.RandomUserURL) {
 		bad("MUSTER_RANDOMUSER_URL", "want http://host or https://host")
 	}
+}
+
+func isHTTP(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 func (c *Config) checkAddrs(bad func(name, format string, args ...any)) {

@@ -162,10 +162,10 @@ func (d *Dashboard) walk(ctx context.Context, f job.Filter, most int, fn func(*j
 	f.Limit = walkPage
 	for seen := 0; ; {
 		list, err := d.Jobs.List(ctx, f)
+		if ctx.Err() != nil && seen > 0 {
+			return true, nil // what is done is done
+		}
 		if err != nil {
-			if ctx.Err() != nil && seen > 0 {
-				return true, nil // what is done is done
-			}
 			return false, err
 		}
 		for i := range list {

@@ -155,7 +155,7 @@ func (r *RandomUser) ask(ctx context.Context, want wanted, nat []string) (_ []us
 	if err != nil {
 		return nil, errors.New("the address of RandomUser is not a URL")
 	}
-	inTime, span := tracing.StartClient(inTime, "GET RandomUser page")
+	_, span := tracing.StartClient(inTime, "GET RandomUser page")
 	defer func() { tracing.End(span, err) }()
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "muster (+https://github.com/musterhq/muster)")
