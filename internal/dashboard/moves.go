@@ -163,7 +163,7 @@ func (d *Dashboard) walk(ctx context.Context, f job.Filter, most int, fn func(*j
 	for seen := 0; ; {
 		list, err := d.Jobs.List(ctx, f)
 		if ctx.Err() != nil && seen > 0 {
-			return true, nil // what is done is done
+			return true, nil //nolint:nilerr // what is done is done
 		}
 		if err != nil {
 			return false, err
