@@ -162,18 +162,20 @@ func (d *Dashboard) walk(ctx context.Context, f job.Filter, most int, fn func(*j
 	f.Limit = walkPage
 	for seen := 0; ; {
 		list, err := d.Jobs.List(ctx, f)
-		if ctx.Err() != nil && seen > 0 {
-			return true, nil //nolint:nilerr // what is done is done
-		}
-		if err != nil {
+		timeIsUp := ctx.Err() != nil
+		switch {
+		case timeIsUp && seen > 0: // what is done is done
+			return true, nil
+		case err != nil:
 			return false, err
 		}
 		for i := range list {
-			if seen == most || ctx.Err() != nil {
+			if seen == most || timeIsUp {
 				return true, nil
 			}
 			seen++
 			fn(&list[i])
+			timeIsUp = ctx.Err() != nil
 		}
 		if len(list) < walkPage {
 			return false, nil
