@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 )
 
 // apiAnswer is what the API has answered to a page.
@@ -16,8 +15,14 @@ type apiAnswer struct {
 
 // call asks the API, in this process, as the caller of r. Errors are those of the API, for the reader of the page.
 func (d *Dashboard) call(w http.ResponseWriter, r *http.Request, owner, method, target string, body io.Reader, kind string) (*apiAnswer, error) {
-	req := httptest.NewRequestWithContext(r.Context(), method, "/api/v1"+target, body)
-	req.Host, req.RemoteAddr, req.TLS = r.Host, r.RemoteAddr, r.TLS
+	req, err := http.NewRequestWithContext(r.Context(), method, "/api/v1"+target, body)
+	if err != nil {
+		return nil, err
+	}
+	if body == nil {
+		req.Body = http.NoBody
+	}
+	req.Host, req.RemoteAddr, req.TLS, req.RequestURI = r.Host, r.RemoteAddr, r.TLS, req.URL.RequestURI()
 	req.Header.Set("X-USER-ID", owner)
 	if id := w.Header().Get("X-Request-ID"); id != "" {
 		req.Header.Set("X-Request-ID", id)

@@ -73,8 +73,14 @@ type Dashboard struct {
 	now     func() time.Time
 }
 
-// Root is where the pages are.
-const Root = "/dashboard"
+const (
+	// Root is where the pages are.
+	Root = "/dashboard"
+
+	importFilePath = Root + "/import/file"
+	// maxForm is the most bytes that a form has: some thousand ids of jobs.
+	maxForm = 256 << 10
+)
 
 //go:embed assets
 var assets embed.FS
@@ -109,9 +115,9 @@ func New(c Config) *Dashboard {
 		page("POST "+Root+"/sign-out", d.signOut)
 	}
 	if c.API != nil {
-		page("GET "+Root+"/users", d.users)             // who looks for users
-		page("GET "+Root+"/import", d.importing)        // who has a file, or wants made-up users
-		page("POST "+Root+"/import/file", d.importFile) // without script
+		page("GET "+Root+"/users", d.users)        // who looks for users
+		page("GET "+Root+"/import", d.importing)   // who has a file, or wants made-up users
+		page("POST "+importFilePath, d.importFile) // without script
 		page("POST "+Root+"/import/users", d.importUsers)
 		page("GET "+Root+"/jobs/{id}/rejected", d.rejected)
 	}
@@ -134,6 +140,9 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = r.Clone(r.Context())
 		r.Method = http.MethodGet
 		w = headWriter{w}
+	}
+	if r.URL.Path != importFilePath { // a file may be large, a form may not
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	}
 	if _, pattern := d.mux.Handler(r); pattern == "" {
 		d.fail(w, r, &problem{http.StatusNotFound, "There is no such page."})
