@@ -218,14 +218,15 @@ func submitted(t *testing.T, api, user string, count int) string {
 	return j.JobID
 }
 
+// devForBrowser is a stack whose batches are small: while SQLite stores one, a move waits, on a busy machine longer than it may.
 func devForBrowser(t *testing.T) (api, admin string) {
 	t.Helper()
+	t.Setenv("MUSTER_BATCH_ROWS", "500")
 	return startDevAndAdmin(t, "--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--data="+t.TempDir(), "--offline")
 }
 
 // Jobs are followed, found, and moved, one by one and all that match.
 func TestBrowserJobs(t *testing.T) {
-	t.Parallel()
 	b := openBrowser(t)
 	api, admin := devForBrowser(t)
 	b.signIn(api, "ann")
@@ -292,7 +293,6 @@ func TestBrowserJobs(t *testing.T) {
 
 // A file goes through the steps: guess, correction, dry run, import, rejected rows.
 func TestBrowserImport(t *testing.T) {
-	t.Parallel()
 	b := openBrowser(t)
 	api, _ := devForBrowser(t)
 	b.signIn(api, "ann")
@@ -388,7 +388,6 @@ func (p *proxy) set(cut bool) {
 
 // A page whose stream is cut says so, and shows the present state when it is back. An upload that is cut goes on.
 func TestBrowserConnectionCut(t *testing.T) {
-	t.Parallel()
 	b := openBrowser(t)
 	api, _ := devForBrowser(t)
 	line, address := newProxy(t, api)
@@ -426,7 +425,6 @@ func TestBrowserConnectionCut(t *testing.T) {
 
 // All pages work without script: they are seen, searched, and forms do what they say.
 func TestBrowserWithoutScript(t *testing.T) {
-	t.Parallel()
 	b := openBrowser(t)
 	api, _ := devForBrowser(t)
 	file := filepath.Join(t.TempDir(), "people.csv")
@@ -463,7 +461,6 @@ func TestBrowserWithoutScript(t *testing.T) {
 // The pages are for everybody: by keyboard, on a phone, in the dark, with a screen reader. With MUSTER_SCREENSHOTS the pictures
 // of docs/images are made.
 func TestBrowserForEverybody(t *testing.T) {
-	t.Parallel()
 	check := axe(t)
 	b := openBrowser(t)
 	api, admin := devForBrowser(t)

@@ -19,7 +19,7 @@ func (d *Dashboard) move(ctx context.Context, m job.Move, j *job.Job) error {
 	if do == nil {
 		return &problem{http.StatusNotFound, "There is no such move."}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second) // SQLite lets a move wait for a batch
 	defer cancel()
 	_, err := do(ctx, j.Owner, j.ID)
 	return err
