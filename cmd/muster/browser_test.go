@@ -320,6 +320,13 @@ func TestBrowserImport(t *testing.T) {
 		t.Errorf("rejected rows: %s", rejects)
 	}
 
+	// A job that failed is tried again, from its page.
+	id := eval[string](b, `fetch("/api/v1/import/file?maxRejected=0", { method: "POST", headers: { "X-USER-ID": "ann", "Content-Type": "text/csv" }, body: "email\nnobody\n" }).then((r) => r.json()).then((j) => j.jobId)`)
+	b.open(api + "/dashboard/jobs/" + id)
+	b.until("document.querySelector('.status.FAILED')")
+	b.submit("form[action$='/retry'] button")
+	b.until("document.querySelector('.status')")
+
 	// The users are found, and exported.
 	b.open(api + "/dashboard/users")
 	b.do(chromedp.SetValue("input[name=city]", "leeds"))
@@ -505,6 +512,14 @@ func TestBrowserForEverybody(t *testing.T) {
 			}
 			b.size(1280, 800)
 		}
+	}
+
+	// From page to page.
+	b.open(api + "/dashboard/users?name=a")
+	first := eval[string](b, "document.querySelector('tbody td').innerText")
+	b.submit("a[rel=next]")
+	if second := eval[string](b, "document.querySelector('tbody td').innerText"); second == first {
+		t.Errorf("the next page begins with user %s, too", second)
 	}
 
 	// By keyboard alone: from the address to a job's pause.

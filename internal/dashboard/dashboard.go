@@ -52,7 +52,7 @@ type Config struct {
 	Step     time.Duration        // of Stored
 	Tiers    job.Tiers            // with their limits
 	Message  func(job.Job) string // a sentence about where a job stands
-	Upcoming job.Allowance        // of RandomUser, for the time that a job still takes
+	Upstream job.Allowance        // of RandomUser, for the time that a job still takes
 	// Everybody shows the jobs of all owners, for operators. Without it a page is its caller's.
 	Everybody bool
 	// API answers /api/v1: users are searched for and imports submitted through it, so that they are here what they are

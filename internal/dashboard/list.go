@@ -39,7 +39,7 @@ func possible(m job.Move, j *job.Job) bool {
 func (d *Dashboard) row(j job.Job) row {
 	now := d.now()
 	r := row{Job: j, Message: d.Message(j), Percent: j.Percent(), Rate: j.Rate(now), ShowOwner: d.Everybody}
-	if eta, ok := j.ETA(now, d.Upcoming); ok && !j.Status.Terminal() {
+	if eta, ok := j.ETA(now, d.Upstream); ok && !j.Status.Terminal() {
 		r.ETA = since(eta + time.Second - 1)
 	}
 	for _, m := range moves {

@@ -85,7 +85,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 func addDashboards(s *boot.Stack, server *httpapi.Server) {
 	c := dashboard.Config{
 		Jobs: s.Jobs(), Store: s.Store, Fleet: tasks.NewClient(s.Redis, s.Config.RedisPrefix, 0), Stored: progress.New(s.Redis, s.Config.RedisPrefix),
-		Step: progress.StoredStep, Tiers: s.Tiers, Message: server.Message, Upcoming: s.Config.Upstream(), Live: httpapi.Live, Log: s.Log,
+		Step: progress.StoredStep, Tiers: s.Tiers, Message: server.Message, Upstream: s.Config.Upstream(), Live: httpapi.Live, Log: s.Log,
 	}
 	operators := c
 	operators.Everybody = true
