@@ -36,7 +36,7 @@ type Config struct {
 	AdminPassword      string   `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`
 	HealthAddr         string   `env:"MUSTER_HEALTH_ADDR" help:"Where a worker answers /healthz and /readyz; off, the default: nowhere."`
 	MonitoringReadOnly bool     `env:"MUSTER_MONITORING_READ_ONLY" default:"true" negatable:"" help:"Whether /monitoring only shows the queue, and cannot change it."`
-	PrometheusURL      string   `name:"prometheus-url" env:"MUSTER_PROMETHEUS_URL" secret:"url" help:"Prometheus that scrapes this installation, for the plots of /monitoring; the API asks it. Empty: no plots."`
+	PrometheusURL      string   `name:"prometheus-url" env:"MUSTER_PROMETHEUS_URL" help:"Prometheus that scrapes this installation, for the plots of /monitoring; the API asks it. Empty: no plots."`
 	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API, joined by commas, such as https://app.example.com; * is none."`
 	MaxExports         int      `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
 	TempDir            string   `env:"MUSTER_TEMP_DIR" help:"The folder for the files of /export/csv, each there while it is sent; empty: the system's for temporary files."`
@@ -225,8 +225,8 @@ func (c *Config) checkURLs(bad func(name, format string, args ...any)) {
 			bad("MUSTER_CORS_ORIGINS", "%w", err)
 		}
 	}
-	if c.PrometheusURL != "" && !isHTTP(c.PrometheusURL) {
-		bad("MUSTER_PROMETHEUS_URL", "want http://host:port or https://host")
+	if c.PrometheusURL != "" && (!isHTTP(c.PrometheusURL) || strings.Contains(c.PrometheusURL, "@")) {
+		bad("MUSTER_PROMETHEUS_URL", "want http://host:port or https://host, without a password: /monitoring shows it")
 	}
 	if !isHTTP(c.RandomUserURL) {
 		bad("MUSTER_RANDOMUSER_URL", "want http://host or https://host")
