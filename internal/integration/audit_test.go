@@ -215,7 +215,7 @@ func known(age int) string {
 	return strconv.Itoa(age)
 }
 
-var overLine = regexp.MustCompile(`"msg":"job over","job":"([^"]+)","status":"([A-Z]+)"`)
+var overLine = regexp.MustCompile(`"msg":"job over","job":"([^"]+)",.*?"status":"([A-Z]+)"`)
 
 // auditEndedOnce checks in the logs of the workers that each job ended exactly once. Where a worker was killed or may
 // have lost its connection between the move and the log line about it, the line may be missing.
