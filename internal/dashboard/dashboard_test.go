@@ -152,6 +152,7 @@ type site struct {
 	t    *testing.T
 	url  string
 	stop context.CancelFunc // of the process, for streams
+	d    *dashboard.Dashboard
 }
 
 func serve(t *testing.T, f *fakes, change func(*dashboard.Config)) *site {
@@ -173,10 +174,11 @@ func serve(t *testing.T, f *fakes, change func(*dashboard.Config)) *site {
 	if change != nil {
 		change(&c)
 	}
-	srv := httptest.NewServer(dashboard.New(c))
+	d := dashboard.New(c)
+	srv := httptest.NewServer(d)
 	t.Cleanup(srv.Close)
 	t.Cleanup(stop)
-	return &site{t, srv.URL, stop}
+	return &site{t, srv.URL, stop, d}
 }
 
 // get returns the status and the text of a page that ann opens.

@@ -82,14 +82,7 @@ func manyJobs(t *testing.T, s *store.Store, db *sql.DB, url string) {
 	if err := storetest.CreateJob(t.Context(), s, j, 10); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := db.QueryContext(t.Context(), `SELECT * FROM jobs LIMIT 0`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	columns, err := rows.Columns()
-	if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
-		t.Fatal(err)
-	}
+	columns := columnsOfJobs(t, db)
 	number := `printf('%012d', n)`
 	if strings.HasPrefix(url, "mysql") {
 		number = `LPAD(n, 12, '0')`
@@ -122,6 +115,20 @@ func manyJobs(t *testing.T, s *store.Store, db *sql.DB, url string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func columnsOfJobs(t *testing.T, db *sql.DB) []string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT * FROM jobs LIMIT 0`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err := errors.Join(err, rows.Err()); err != nil {
+		t.Fatal(err)
+	}
+	return columns
 }
 
 // explain returns what stands before a statement whose plan is asked for.
