@@ -53,7 +53,7 @@ func TestTooManyStreams(t *testing.T) {
 	for range 2 {
 		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/dashboard/events", nil)
 		req.Header.Set("X-USER-ID", "ann")
-		res, err := http.DefaultClient.Do(req)
+		res, err := s.client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
