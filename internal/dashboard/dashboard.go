@@ -190,18 +190,27 @@ func explain(err error) *problem {
 	if s, ok := errors.AsType[*job.StateError](err); ok {
 		return &problem{http.StatusConflict, "The job is " + string(s.Status) + ": that move is not possible now."}
 	}
+	if limit, ok := errors.AsType[*job.LimitError](err); ok {
+		return &problem{http.StatusTooManyRequests, limit.Error() + "."}
+	}
+	if limit, ok := errors.AsType[*job.BatchLimitError](err); ok {
+		return &problem{http.StatusBadRequest, "The job is larger than jobs may be now: " + limit.Error() + "."}
+	}
 	switch {
 	case errors.Is(err, job.ErrNotFound):
 		return &problem{http.StatusNotFound, "There is no such job, or it is somebody else's."}
+	case errors.Is(err, job.ErrUncertain):
+		return &problem{http.StatusServiceUnavailable, "The database went away while it was asked: that may have been done or not. Look before you try again."}
+	case errors.Is(err, job.ErrSchema):
+		return &problem{http.StatusServiceUnavailable, "The database is not of this version of Muster: an operator has to migrate it."}
 	case errors.Is(err, job.ErrStoreUnavailable):
 		return &problem{http.StatusServiceUnavailable, "The database does not answer. Try again in a moment."}
+	case errors.Is(err, job.ErrQueueFull):
+		return &problem{http.StatusServiceUnavailable, "The queue is full. Try again when some jobs are done."}
 	case errors.Is(err, job.ErrQueueUnavailable):
 		return &problem{http.StatusServiceUnavailable, "The queue does not answer. Try again in a moment."}
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // who has gone away does not read it
 		return &problem{http.StatusServiceUnavailable, "That took too long. Try again in a moment."}
-	}
-	if limit, ok := errors.AsType[*job.LimitError](err); ok {
-		return &problem{http.StatusTooManyRequests, limit.Error() + "."}
 	}
 	return &problem{http.StatusInternalServerError, "Something went wrong here. The log has more."}
 }

@@ -152,6 +152,9 @@ type site struct {
 	t    *testing.T
 	url  string
 	stop context.CancelFunc // of the process, for streams
+	d    *dashboard.Dashboard
+
+	client *http.Client // whose connections are this site's only
 }
 
 func serve(t *testing.T, f *fakes, change func(*dashboard.Config)) *site {
@@ -173,10 +176,13 @@ func serve(t *testing.T, f *fakes, change func(*dashboard.Config)) *site {
 	if change != nil {
 		change(&c)
 	}
-	srv := httptest.NewServer(dashboard.New(c))
+	d := dashboard.New(c)
+	srv := httptest.NewServer(d)
 	t.Cleanup(srv.Close)
 	t.Cleanup(stop)
-	return &site{t, srv.URL, stop}
+	client := srv.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &site{t, srv.URL, stop, d, client}
 }
 
 // get returns the status and the text of a page that ann opens.
@@ -203,8 +209,7 @@ func (s *site) send(method, path string, form url.Values, header ...string) (int
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -390,7 +395,7 @@ func (s *site) follow(path string) <-chan event {
 	s.t.Helper()
 	req, _ := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
 	req.Header.Set("X-USER-ID", "ann")
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}

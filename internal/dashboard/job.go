@@ -73,8 +73,12 @@ func (d *Dashboard) rejected(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return nil
 	}
+	id := r.PathValue("id")
+	if len(id) != 36 || !isID(id, false) {
+		return job.ErrNotFound
+	}
 	asked := r.Clone(r.Context())
-	asked.URL.Path, asked.URL.RawPath = "/api/v1/jobs/"+r.PathValue("id")+"/rejected", ""
+	asked.URL.Path, asked.URL.RawPath = "/api/v1/jobs/"+id+"/rejected", ""
 	asked.Header.Set("X-USER-ID", owner)
 	d.API.ServeHTTP(w, asked)
 	return nil

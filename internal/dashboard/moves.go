@@ -75,6 +75,7 @@ type result struct {
 	Moved, Passed, Refused int
 	Why                    map[string]int // of those that were refused
 	More                   bool           // there are some that were not looked at
+	Trouble                string         // why; empty: there was none
 	Back                   string
 }
 
@@ -119,7 +120,10 @@ func (d *Dashboard) moveMany(w http.ResponseWriter, r *http.Request) error {
 	}
 	res := &result{Move: m, Back: back, Why: map[string]int{}}
 	if err := d.moveAll(r.Context(), owner, f, all, v["id"], res); err != nil {
-		return err
+		if res.Moved+res.Passed+res.Refused == 0 {
+			return err
+		}
+		res.More, res.Trouble = true, explain(err).text // what is done is done, and is told
 	}
 	return d.render(w, r, http.StatusOK, "moved", "Done", res)
 }

@@ -2,36 +2,64 @@ package dashboard
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
+
+	"github.com/musterhq/muster/internal/job"
 )
 
 // sharedFor is how long what was read is given to all pages that are open, however many.
 const sharedFor = time.Second
 
-// readWithin bounds what a page waits for something that it can do without.
+// readWithin is how long a page waits for something that it can do without.
 const readWithin = 2 * time.Second
 
 // shared is a value that many pages show and that is read once for all of them.
 type shared[T any] struct {
 	read func(ctx context.Context) (T, error)
 
-	mu    sync.Mutex
-	at    time.Time
-	value T
-	err   error
+	mu      sync.Mutex
+	reading chan struct{} // closed when the read that runs is over; nil: none runs
+	began   time.Time     // when that read began
+	at      time.Time     // when value and err were read
+	value   T
+	err     error
 }
+
+// get returns what was read last, at most sharedFor ago, or reads it. Errors: those of read, and job.ErrQueueUnavailable when
+// it takes longer than a page waits. It goes on then, and nobody reads beside it.
 
 func (s *shared[T]) get(ctx context.Context) (T, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if time.Since(s.at) >= sharedFor {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readWithin) // another page may want it
-		defer cancel()
-		s.value, s.err = s.read(ctx)
-		s.at = time.Now()
+	if s.reading == nil && time.Since(s.at) >= sharedFor {
+		s.reading, s.began = make(chan struct{}), time.Now()
+		go s.refresh(context.WithoutCancel(ctx), s.reading) // another page may want it
 	}
+	reading, patience := s.reading, readWithin-time.Since(s.began)
+	s.mu.Unlock()
+	if reading != nil {
+		select {
+		case <-reading:
+		case <-ctx.Done():
+			return *new(T), ctx.Err()
+		case <-time.After(patience):
+			return *new(T), fmt.Errorf("no answer within %s: %w", readWithin, job.ErrQueueUnavailable)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.value, s.err
+}
+
+func (s *shared[T]) refresh(ctx context.Context, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	value, err := s.read(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.value, s.err, s.at, s.reading = value, err, time.Now(), nil
+	close(done)
 }
 
 // sharedBy is shared for each key, of which those that nobody has asked for a while are forgotten.

@@ -49,12 +49,15 @@ func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
 	if s.write("retry: 2000\n\n") != nil {
 		return nil
 	}
+	if _, isHead := w.(headWriter); isHead {
+		return nil
+	}
 	for silent := time.Duration(0); ; {
 		text := ""
 		if now, err := look(ctx); err == nil {
 			text = s.changed(now)
 		} else if ctx.Err() == nil {
-			text = "event: trouble\ndata: " + string(quoted(explain(err).text)) + "\n\n"
+			text = s.trouble(explain(err).text)
 		}
 		if text == "" && silent >= keepAlive {
 			text = ": nothing new\n\n"
@@ -139,6 +142,16 @@ type stream struct {
 	rc   *http.ResponseController
 	sent map[string]string // by part, and by id of row
 	rows string            // the order of the rows
+	said string            // what stands on the page about trouble; empty: nothing
+}
+
+// trouble returns the event that shows why the page cannot be kept up to date; empty: it says so already.
+func (s *stream) trouble(text string) string {
+	if s.said == text {
+		return ""
+	}
+	s.said = text
+	return "event: trouble\ndata: " + string(quoted(text)) + "\n\n"
 }
 
 // changed returns the event that brings the page to now; empty: it shows that.
@@ -166,7 +179,9 @@ func (s *stream) changed(now *page) string {
 		}
 		s.rows = order
 	}
-	if len(u.Parts)+len(u.Rows) == 0 && u.Order == nil {
+	over := s.said != "" // any update takes back what the page says about trouble
+	s.said = ""
+	if len(u.Parts)+len(u.Rows) == 0 && u.Order == nil && !over {
 		return ""
 	}
 	return "event: update\ndata: " + string(quoted(u)) + "\n\n"

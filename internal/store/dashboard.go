@@ -32,14 +32,15 @@ func (s *Store) ChunkStates(ctx context.Context, id string) ([]job.ChunkNow, err
 	return chunks, nil
 }
 
+const slotsInUseSQL = `SELECT tier, COUNT(*) AS jobs FROM jobs WHERE owner = ? AND status IN ('PENDING', 'IN_PROGRESS') GROUP BY tier`
+
 // SlotsInUse returns how many jobs of an owner hold a slot, by tier.
 func (s *Store) SlotsInUse(ctx context.Context, owner string) (map[job.Tier]int, error) {
 	var rows []struct {
 		Tier string `db:"tier"`
 		Jobs int    `db:"jobs"`
 	}
-	err := s.r.SelectContext(ctx, &rows,
-		`SELECT tier, COUNT(*) AS jobs FROM jobs WHERE owner = ? AND status IN ('PENDING', 'IN_PROGRESS') GROUP BY tier`, owner)
+	err := s.r.SelectContext(ctx, &rows, slotsInUseSQL, owner)
 	used := map[job.Tier]int{}
 	for _, r := range rows {
 		used[job.Tier(r.Tier)] = r.Jobs

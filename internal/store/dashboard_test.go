@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -66,6 +67,24 @@ func TestListsOfJobs(t *testing.T) {
 		}
 		if used, err := s.SlotsInUse(t.Context(), "ann"); err != nil || len(used) != 1 || used["MEDIUM"] != 4 {
 			t.Errorf("slots in use: %v, %v", used, err)
+		}
+	})
+}
+
+// Lists name an index, so an older schema, which lacks it, is to be told from a fault of ours.
+func TestListWithoutItsIndex(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		drop := `DROP INDEX ix_jobs_owner_status`
+		if strings.HasPrefix(url, "mysql") {
+			drop += ` ON jobs`
+		}
+		if err := s.InTx(t.Context(), drop); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Jobs(t.Context(), job.Filter{Owner: "ann", Status: job.Failed, Limit: 1}); !errors.Is(err, job.ErrSchema) {
+			t.Errorf("%v", err)
 		}
 	})
 }

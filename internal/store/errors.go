@@ -179,6 +179,7 @@ var mysqlFaults = map[uint16]fault{
 
 	1054: {class: schema, reason: job.WaitStoreSchema}, // unknown column
 	1146: {class: schema, reason: job.WaitStoreSchema}, // unknown table
+	1176: {class: schema, reason: job.WaitStoreSchema}, // unknown index, which a statement names
 }
 
 // classify returns what err means; an error of no driver is other or, from the network, unavailable.
@@ -236,7 +237,8 @@ func classifySQLite(err *sqlite.Error) fault {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return unsuitable
 	case sqlite3.SQLITE_ERROR: // one code for everything in the statement; only the text tells more
-		if text := err.Error(); strings.Contains(text, "no such table") || strings.Contains(text, "no such column") {
+		text := err.Error()
+		if strings.Contains(text, "no such table") || strings.Contains(text, "no such column") || strings.Contains(text, "no such index") {
 			return fault{class: schema, reason: job.WaitStoreSchema}
 		}
 	}

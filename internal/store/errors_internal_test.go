@@ -34,7 +34,7 @@ func TestServerErrors(t *testing.T) {
 			1812, 1814, 1878, 3019, 3675, 4139},
 		{unavailable, job.WaitStoreUnsuitable}: {1049, 1193, 1251, 1275, 1524, 1665, 3159},
 		{class: duplicate}:                     {1062, 1586},
-		{schema, job.WaitStoreSchema}:          {1054, 1146},
+		{schema, job.WaitStoreSchema}:          {1054, 1146, 1176},
 		// A statement's or its data's own: 1048 is NULL where none may be, 1064 a syntax error, 1153 a statement that is too
 		// long, 1264 a number out of range, 1366 a wrong character, 1406 a text that is too long.
 		{}: {1048, 1064, 1153, 1264, 1366, 1406, 9999},

@@ -81,6 +81,15 @@ func (s *Store) FileStatements() map[string][]any {
 	return statements
 }
 
+// JobsStatement returns what is asked for a list of jobs, with its arguments.
+func (s *Store) JobsStatement(f job.Filter) (query string, args []any) {
+	from, args := s.fromJobs(f)
+	return `SELECT ` + s.jobColumns() + ` FROM jobs ` + from, args
+}
+
+// SlotsInUseSQL is what SlotsInUse asks.
+const SlotsInUseSQL = slotsInUseSQL
+
 // HoldKeys does what a batch of onDuplicate=update does before it stores anything, for these keys, calls held, and lets go of them.
 func (s *Store) HoldKeys(ctx context.Context, key string, keys []any, held func() error) error {
 	st := newStrategy(job.FileOptions{Key: key, OnDuplicate: job.DuplicateUpdate}, 1, false)

@@ -143,9 +143,28 @@ func (s *Store) firstJob(ctx context.Context, where string, args ...any) (job.Jo
 
 // Jobs returns the jobs that pass the filter, newest first.
 func (s *Store) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
-	where, args := `WHERE owner = ?`, []any{f.Owner}
+	from, args := s.fromJobs(f)
+	return s.countedJobs(ctx, from, args...)
+}
+
+// fromJobs returns what follows FROM jobs for a page of a list. Each list seeks by an index that has its order, too. It is
+// named, because MariaDB else may intersect two others and sort all that an owner has of a status: 150 ms instead of 1 where
+// that is 50,000 jobs. A tier has none: its jobs are found on the way through the others.
+func (s *Store) fromJobs(f job.Filter) (from string, args []any) {
+	index := s.dialect.search.Index
+	switch {
+	case f.Everybody && f.Status != "":
+		from = index("ix_jobs_status")
+	case f.Everybody: // the id, to which SQLite can be held by no name
+	case f.Status != "":
+		from = index("ix_jobs_owner_status")
+	default:
+		from = index("ix_jobs_owner")
+	}
+	where := ` WHERE owner = ?`
+	args = []any{f.Owner}
 	if f.Everybody {
-		where, args = `WHERE id > ''`, nil
+		where, args = ` WHERE id > ''`, nil
 	}
 	if f.IDPrefix != "" { // what begins with it lies before what its last letter is followed by
 		where, args = where+` AND id >= ? AND id < ?`, append(args, f.IDPrefix, f.IDPrefix+"g")
@@ -159,7 +178,7 @@ func (s *Store) Jobs(ctx context.Context, f job.Filter) ([]job.Job, error) {
 	if f.After != "" {
 		where, args = where+` AND id < ?`, append(args, f.After) // UUIDv7 sorts by time
 	}
-	return s.countedJobs(ctx, where+` ORDER BY id DESC LIMIT ?`, append(args, f.Limit)...)
+	return from + where + ` ORDER BY id DESC LIMIT ?`, append(args, f.Limit)
 }
 
 // selectJobs reads rows of jobs. The counts in the row of a job that is not finalized are older than its chunks.
