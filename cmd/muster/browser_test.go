@@ -78,6 +78,9 @@ func (b *browser) size(width, height int64) {
 }
 
 func (b *browser) listen(event any) {
+	if b.t.Context().Err() != nil {
+		return // the test is over, and its stack is stopped before the page is closed
+	}
 	complaint := ""
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
