@@ -94,7 +94,13 @@ const maxStreams = 500
 // New makes a Dashboard. It starts nothing.
 func New(c Config) *Dashboard {
 	d := &Dashboard{Config: c, mux: http.NewServeMux(), streams: make(chan struct{}, maxStreams), now: time.Now}
-	d.fleet.read = func(context.Context) (job.Fleet, error) { return c.Fleet.Fleet() }
+	d.fleet.read = func(ctx context.Context) (job.Fleet, error) {
+		f, err := c.Fleet.Fleet()
+		if err != nil { // here, or each page that is open would log it, each second
+			c.Log.WarnContext(ctx, "fleet not shown", "err", err)
+		}
+		return f, err
+	}
 	d.stored.read = func(ctx context.Context, owner string) ([]int64, error) {
 		return c.Stored.StoredSince(ctx, owner, plotSteps)
 	}
