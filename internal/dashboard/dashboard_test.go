@@ -115,7 +115,9 @@ func (f *fakes) Undo(ctx context.Context, owner, id string) (job.Job, error) {
 	return f.move(job.MoveUndo)(ctx, owner, id)
 }
 
-func (f *fakes) ChunkStates(context.Context, string) ([]job.ChunkNow, error) { return slices.Clone(f.chunks), nil }
+func (f *fakes) ChunkStates(context.Context, string) ([]job.ChunkNow, error) {
+	return slices.Clone(f.chunks), nil
+}
 
 func (f *fakes) Rejects(context.Context, string, int64, int) ([]job.Reject, error) {
 	return []job.Reject{{Line: 2, Field: "email", Code: "bad_email", Message: "<i>no</i> address"}}, nil
@@ -395,10 +397,13 @@ type event struct {
 }
 
 // follow returns the events of a stream.
-func (s *site) follow(path string) <-chan event {
+func (s *site) follow(path string, header ...string) <-chan event {
 	s.t.Helper()
 	req, _ := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
 	req.Header.Set("X-USER-ID", "ann")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
 	res, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
