@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ type fakeAPI struct {
 
 	mu    sync.Mutex
 	asked []string // "ann GET /api/v1/users/search?city=x"
+	ids   []string // X-Request-ID
 	kind  string   // of the last body
 	bytes int64
 }
@@ -31,6 +33,7 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, fmt.Sprint(r.Header.Get("X-USER-ID"), " ", r.Method, " ", r.URL.RequestURI()))
+	a.ids = append(a.ids, r.Header.Get("X-Request-ID"))
 	a.kind, a.bytes = r.Header.Get("Content-Type"), n
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.answer)
@@ -57,6 +60,9 @@ func TestSearchPage(t *testing.T) {
 		if status != http.StatusOK || !strings.Contains(html, text) {
 			t.Errorf("no %s in %d %s", text, status, html)
 		}
+	}
+	if strings.Contains(html, `name="other"`) || strings.Contains(html, `name="size"`) { // csv=raw would switch off a protection
+		t.Errorf("what somebody wrote into a link goes into the export: %s", html)
 	}
 	if strings.Contains(html, "<b>Eve") {
 		t.Error("a name is taken for HTML")
@@ -109,6 +115,23 @@ func TestImportPages(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"ann POST /api/v1/users/import/async?count=5&source=faker"}, a.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+// The request to the API is the page's, in logs, too; and it has nothing of the page's headers.
+func TestRequestsToTheAPI(t *testing.T) {
+	t.Parallel()
+	s, a := serveAPI(t, 200, "{}")
+	for _, path := range []string{"/dashboard/users?name=a", "/dashboard/jobs/" + id(1) + "/rejected"} {
+		w := httptest.NewRecorder()
+		w.Header().Set("X-Request-ID", "the-page-s-own") // as whoever logs it has set
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		r.Header.Set("X-USER-ID", "ann")
+		r.Header.Set("X-Request-ID", "what the client sent")
+		s.d.ServeHTTP(w, r)
+	}
+	if diff := cmp.Diff([]string{"the-page-s-own", "the-page-s-own"}, a.ids); diff != "" {
+		t.Errorf("ids (-want +got):\n%s", diff)
 	}
 }
 

@@ -66,11 +66,12 @@ type Config struct {
 // Dashboard serves the pages. Make one with New.
 type Dashboard struct {
 	Config
-	mux     *http.ServeMux
-	fleet   shared[job.Fleet]
-	stored  sharedBy[[]int64]
-	streams chan struct{} // one token per open stream
-	now     func() time.Time
+	mux      *http.ServeMux
+	fleet    *shared[job.Fleet]
+	stored   sharedBy[[]int64]
+	followed followed
+	streams  chan struct{} // one token per open stream
+	now      func() time.Time
 }
 
 const (
@@ -94,7 +95,8 @@ const maxStreams = 500
 // New makes a Dashboard. It starts nothing.
 func New(c Config) *Dashboard {
 	d := &Dashboard{Config: c, mux: http.NewServeMux(), streams: make(chan struct{}, maxStreams), now: time.Now}
-	d.fleet.read = func(context.Context) (job.Fleet, error) { return c.Fleet.Fleet() }
+	d.fleet = ofQueue(func(context.Context) (job.Fleet, error) { return c.Fleet.Fleet() })
+	d.fleet.failed = func(err error) { c.Log.Warn("fleet not shown", "err", err) }
 	d.stored.read = func(ctx context.Context, owner string) ([]int64, error) {
 		return c.Stored.StoredSince(ctx, owner, plotSteps)
 	}

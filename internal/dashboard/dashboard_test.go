@@ -115,7 +115,9 @@ func (f *fakes) Undo(ctx context.Context, owner, id string) (job.Job, error) {
 	return f.move(job.MoveUndo)(ctx, owner, id)
 }
 
-func (f *fakes) ChunkStates(context.Context, string) ([]job.ChunkNow, error) { return f.chunks, nil }
+func (f *fakes) ChunkStates(context.Context, string) ([]job.ChunkNow, error) {
+	return slices.Clone(f.chunks), nil
+}
 
 func (f *fakes) Rejects(context.Context, string, int64, int) ([]job.Reject, error) {
 	return []job.Reject{{Line: 2, Field: "email", Code: "bad_email", Message: "<i>no</i> address"}}, nil
@@ -207,7 +209,9 @@ func (s *site) send(method, path string, form url.Values, header ...string) (int
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+		if req.Header.Set(header[i], header[i+1]); header[i+1] == "" {
+			req.Header.Del(header[i])
+		}
 	}
 	res, err := s.client.Do(req)
 	if err != nil {
@@ -273,6 +277,8 @@ func TestWhatIsShown(t *testing.T) {
 		{s, "/dashboard?owner=bob", 200, []string{id(3)}, []string{id(2)}},
 		{admin, "/dashboard", 200, []string{id(2), "bob", "everybody’s jobs"}, nil},
 		{admin, "/dashboard?owner=bob", 200, []string{id(2)}, []string{id(3)}},
+		{admin, "/dashboard?owner=%ff", 400, []string{"An owner has"}, nil},
+		{admin, "/dashboard?owner=%00", 400, []string{"An owner has"}, nil},
 		{admin, "/dashboard/jobs/" + id(2), 200, []string{"It is IN_PROGRESS."}, nil},
 		{admin, "/dashboard/fleet", 200, []string{"host-7", "chunk 3"}, nil},
 		{admin, "/dashboard/import", 404, nil, nil},
@@ -391,10 +397,13 @@ type event struct {
 }
 
 // follow returns the events of a stream.
-func (s *site) follow(path string) <-chan event {
+func (s *site) follow(path string, header ...string) <-chan event {
 	s.t.Helper()
 	req, _ := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
 	req.Header.Set("X-USER-ID", "ann")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
 	res, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
@@ -493,6 +502,27 @@ func TestPagesShareTheFleet(t *testing.T) {
 	}
 	if most := int(time.Since(began)/time.Second) + 2; f.fleets > most {
 		t.Errorf("%d looks, at most %d wanted", f.fleets, most)
+	}
+}
+
+// A chunk's error is a code for everybody; what else it says is for operators.
+func TestErrorsOfChunks(t *testing.T) {
+	t.Parallel()
+	f := newFakes(1, job.InProgress)
+	const private = "Duplicate entry 'eve@example.com' at 10.0.0.7"
+	for i, text := range []string{"panic", private} {
+		f.chunks = append(f.chunks, job.ChunkNow{Chunk: job.Chunk{No: i, Rows: 100, Stalls: 2}, State: job.ChunkReady, LastError: text})
+	}
+	s, admin := serve(t, f, nil), serve(t, f, func(c *dashboard.Config) { c.Everybody = true })
+	path := "/dashboard/jobs/" + id(1)
+	if _, html := s.get(path); !strings.Contains(html, "stalled 2 times: panic") || !strings.Contains(html, "stalled 2 times: an error that operators see") || strings.Contains(html, "10.0.0.7") {
+		t.Error(html)
+	}
+	if e := next(t, s.follow("/dashboard/events?job="+id(1)), "the page", func(e event) bool { return e.kind == "update" }); strings.Contains(e.text, "10.0.0.7") {
+		t.Error(e.text)
+	}
+	if _, html := admin.get(path); !strings.Contains(html, "eve@example.com") {
+		t.Error(html)
 	}
 }
 

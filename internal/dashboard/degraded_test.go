@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/musterhq/muster/internal/dashboard"
@@ -17,8 +19,9 @@ import (
 type queue struct {
 	*fakes
 
-	err  error
-	hang chan struct{}
+	err   error
+	looks atomic.Int64 // that failed
+	hang  chan struct{}
 }
 
 func (q *queue) Fleet() (job.Fleet, error) {
@@ -26,6 +29,7 @@ func (q *queue) Fleet() (job.Fleet, error) {
 		<-q.hang
 	}
 	if q.err != nil {
+		q.looks.Add(1)
 		return job.Fleet{}, q.err
 	}
 	return q.fakes.Fleet()
@@ -43,7 +47,13 @@ func TestWithoutRedis(t *testing.T) {
 	t.Parallel()
 	f := newFakes(2, job.InProgress)
 	q := &queue{fakes: f, err: job.QueueUnavailable("look at the queues", errors.New("dial tcp 10.0.0.7:6379"))}
-	s := serve(t, f, func(c *dashboard.Config) { c.Fleet, c.Stored = q, q })
+	var logs strings.Builder // the pages are opened one after the other
+	s := serve(t, f, func(c *dashboard.Config) {
+		c.Fleet, c.Stored, c.Log = q, q, slog.New(slog.NewTextHandler(&logs, nil))
+	})
+	for range 20 {
+		s.get("/dashboard")
+	}
 	for path, want := range map[string][]string{
 		"/dashboard":               {id(2), id(1), "the queue does not answer", `<dt>Users a second</dt><dd>?</dd>`},
 		"/dashboard/jobs/" + id(1): {"It is IN_PROGRESS."},
@@ -58,6 +68,9 @@ func TestWithoutRedis(t *testing.T) {
 				t.Errorf("%s lacks %q", path, text)
 			}
 		}
+	}
+	if n := strings.Count(logs.String(), "fleet not shown"); n == 0 || int64(n) > q.looks.Load() {
+		t.Errorf("%d lines for %d looks: %s", n, q.looks.Load(), logs.String())
 	}
 }
 

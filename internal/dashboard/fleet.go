@@ -21,9 +21,7 @@ type summary struct {
 func (d *Dashboard) summary(ctx context.Context, owner string) *summary {
 	s := &summary{}
 	f, err := d.fleet.get(ctx)
-	if s.FleetUnknown = err != nil; s.FleetUnknown {
-		d.Log.WarnContext(ctx, "fleet not shown", "err", err)
-	}
+	s.FleetUnknown = err != nil
 	for i := range f.Workers {
 		s.Workers++
 		s.InHand += len(f.Workers[i].InHand)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
@@ -55,6 +56,9 @@ func (d *Dashboard) jobPage(ctx context.Context, owner, id string) (*jobPage, er
 	if err != nil {
 		return nil, err
 	}
+	for i := range chunks {
+		chunks[i].LastError = d.said(chunks[i].LastError)
+	}
 	p := &jobPage{Row: d.row(j), Grid: newGrid(chunks), Everybody: d.Everybody}
 	if j.Rejected > 0 && j.File != nil {
 		if p.Rejects, err = d.Store.Rejects(ctx, id, -1, rejectsShown); err != nil {
@@ -65,6 +69,15 @@ func (d *Dashboard) jobPage(ctx context.Context, owner, id string) (*jobPage, er
 		}
 	}
 	return p, nil
+}
+
+// said returns what is shown of a chunk's error. A code is for everybody; the text of an error may name hosts, files and users,
+// and is for operators.
+func (d *Dashboard) said(text string) string {
+	if d.Everybody || strings.Trim(text, "abcdefghijklmnopqrstuvwxyz_") == "" {
+		return text
+	}
+	return "an error that operators see"
 }
 
 // rejected answers GET /dashboard/jobs/{id}/rejected as the API does, which wants to be told who asks.
@@ -80,6 +93,9 @@ func (d *Dashboard) rejected(w http.ResponseWriter, r *http.Request) error {
 	asked := r.Clone(r.Context())
 	asked.URL.Path, asked.URL.RawPath = "/api/v1/jobs/"+id+"/rejected", ""
 	asked.Header.Set("X-USER-ID", owner)
+	if request := w.Header().Get("X-Request-ID"); request != "" { // the API would make another
+		asked.Header.Set("X-Request-ID", request)
+	}
 	d.API.ServeHTTP(w, asked)
 	return nil
 }

@@ -36,7 +36,7 @@ func (d *Dashboard) renderLive(w http.ResponseWriter, r *http.Request, status in
 	}
 	f := frame{Title: title, Everybody: d.Everybody, HasAPI: d.API != nil, Events: events, Page: template.HTML(body)} //nolint:gosec // made by a template
 	if !d.Everybody {
-		f.User, f.FromProxy = caller(r), r.Header.Get("X-USER-ID") != ""
+		f.User, f.FromProxy = caller(r), fromProxy(r)
 	}
 	page, err := fragment("frame", f)
 	if err != nil {

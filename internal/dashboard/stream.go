@@ -30,7 +30,7 @@ func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return nil
 	}
-	look, err := d.look(owner, r)
+	key, look, err := d.look(owner, r)
 	if err != nil {
 		return err
 	}
@@ -42,6 +42,12 @@ func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := d.Live(r.Context())
 	defer cancel()
+	followed, leave := d.followed.join(key, look, func(err error) {
+		if explain(err).status == http.StatusInternalServerError { // the page says that the log has more
+			d.Log.Error("page not followed", "err", err)
+		}
+	})
+	defer leave()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect the events
@@ -54,7 +60,7 @@ func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	for silent := time.Duration(0); ; {
 		text := ""
-		if now, err := look(ctx); err == nil {
+		if now, err := followed.get(ctx); err == nil {
 			text = s.changed(now)
 		} else if ctx.Err() == nil {
 			text = s.trouble(explain(err).text)
@@ -84,39 +90,41 @@ type page struct {
 	rows  map[string]string
 }
 
-// look returns what reads the page that a stream is of.
-func (d *Dashboard) look(owner string, r *http.Request) (func(context.Context) (*page, error), error) {
+// look returns what reads the page that a stream is of, and a key that only streams of the same page have.
+func (d *Dashboard) look(owner string, r *http.Request) (key string, look func(context.Context) (*page, error), err error) {
 	v := r.URL.Query()
-	switch {
+	switch id := v.Get("job"); {
 	case v.Get("fleet") != "":
-		return func(ctx context.Context) (*page, error) {
+		key, look = "fleet", func(ctx context.Context) (*page, error) {
 			html, err := fragment("fleetlive", d.fleetPage(ctx, owner))
 			return &page{parts: map[string]string{"fleet": html}}, err
-		}, nil
-	case v.Get("job") != "":
-		if _, err := d.get(r.Context(), owner, v.Get("job")); err != nil {
-			return nil, err
 		}
-		return func(ctx context.Context) (*page, error) {
-			p, err := d.jobPage(ctx, owner, v.Get("job"))
+	case id != "":
+		if _, err := d.get(r.Context(), owner, id); err != nil {
+			return "", nil, err
+		}
+		key, look = "job "+id, func(ctx context.Context) (*page, error) {
+			p, err := d.jobPage(ctx, owner, id)
 			if err != nil {
 				return nil, err
 			}
 			html, err := fragment("joblive", p)
 			return &page{parts: map[string]string{"job": html}}, err
-		}, nil
-	}
-	f, err := d.filterOf(owner, v)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) (*page, error) {
-		l, err := d.listing(ctx, owner, f)
-		if err != nil {
-			return nil, err
 		}
-		return l.page()
-	}, nil
+	default:
+		f, err := d.filterOf(owner, v)
+		if err != nil {
+			return "", nil, err
+		}
+		key, look = "list "+queryOf(f, d.Everybody, f.After).Encode(), func(ctx context.Context) (*page, error) {
+			l, err := d.listing(ctx, owner, f)
+			if err != nil {
+				return nil, err
+			}
+			return l.page()
+		}
+	}
+	return owner + " " + key, look, nil
 }
 
 func (l *listing) page() (p *page, err error) {

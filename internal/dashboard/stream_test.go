@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -99,14 +100,30 @@ func TestStreamOfAJob(t *testing.T) {
 func TestStreamThatComesBack(t *testing.T) {
 	t.Parallel()
 	f := newFakes(2, job.InProgress)
-	s := serve(t, f, nil)
-	s.stop() // every stream ends after its first event, as at a restart
-	all := func(e event) bool { return e.kind == "update" && len(e.data.Order) == len(e.data.Rows) }
-	next(t, s.follow("/dashboard/events"), "two jobs", func(e event) bool { return all(e) && len(e.data.Rows) == 2 })
-	f.set(func() { f.jobs = newFakes(3, job.Completed).jobs })
-	next(t, s.follow("/dashboard/events"), "three jobs", func(e event) bool {
-		return all(e) && len(e.data.Rows) == 3 && strings.Contains(e.data.Rows[id(1)], "COMPLETED")
+	process, restart := context.WithCancel(context.Background())
+	s := serve(t, f, func(c *dashboard.Config) {
+		c.Live = func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			context.AfterFunc(process, cancel)
+			return ctx, cancel
+		}
 	})
+	first := func(rows int) <-chan event {
+		t.Helper()
+		events := s.follow("/dashboard/events")
+		e := next(t, events, "all of the page", func(event) bool { return true })
+		if len(e.data.Order) != rows || len(e.data.Rows) != rows || len(e.data.Parts) != 3 {
+			t.Errorf("%d rows wanted first: %s", rows, e.text)
+		}
+		return events
+	}
+	events := first(2)
+	restart()
+	for range events { // until it ends
+	}
+	process = context.Background()
+	f.set(func() { f.jobs = newFakes(3, job.Completed).jobs })
+	first(3)
 }
 
 // countedLists counts the lists that were asked for.
@@ -121,19 +138,63 @@ func (c *countedLists) List(ctx context.Context, q job.Filter) ([]job.Job, error
 	return c.fakes.List(ctx, q)
 }
 
-// Many streams cost one look at the fleet a second.
-func TestStreamsShareTheFleet(t *testing.T) {
+// Many streams of a page cost two looks a second at most, and one at the fleet; those of others have their own.
+func TestStreamsShareLooks(t *testing.T) {
 	t.Parallel()
 	f := &countedLists{fakes: newFakes(1, job.InProgress)}
 	s := serve(t, f.fakes, func(c *dashboard.Config) { c.Jobs = f })
 	began := time.Now()
+	update := func(e event) bool { return e.kind == "update" }
 	for range 20 {
-		next(t, s.follow("/dashboard/events"), "all of the page", func(e event) bool { return e.kind == "update" })
+		if e := next(t, s.follow("/dashboard/events"), "all of the page", update); len(e.data.Rows) != 1 {
+			t.Errorf("ann sees %s", e.text)
+		}
 	}
-	eventually(t, "each stream has looked three times", func() bool { return f.n.Load() >= 60 })
+	for _, page := range []struct {
+		path, owner string
+		rows        int
+	}{{"/dashboard/events", "bob", 0}, {"/dashboard/events?status=FAILED", "ann", 0}, {"/dashboard/events?tier=SMALL", "ann", 1}} {
+		if e := next(t, s.follow(page.path, "X-USER-ID", page.owner), "all of the page", update); len(e.data.Rows) != page.rows {
+			t.Errorf("%s of %s: %s", page.path, page.owner, e.text)
+		}
+	}
+	eventually(t, "some looks", func() bool { return f.n.Load() >= 12 })
+	lists, steps := f.n.Load(), int64(time.Since(began)/time.Second)+1
 	var looks int
 	f.set(func() { looks = f.fleets })
-	if most := int(time.Since(began)/time.Second) + 2; looks > most {
-		t.Errorf("%d looks at the fleet, at most %d wanted", looks, most)
+	if lists > 4*2*steps+4 || int64(looks) > steps+1 {
+		t.Errorf("in %d s: %d lists, %d looks at the fleet", steps, lists, looks)
+	}
+}
+
+// panicking is a list that panics.
+type panicking struct{ *fakes }
+
+func (panicking) List(context.Context, job.Filter) ([]job.Job, error) { panic("a fault of ours") }
+
+// lines takes what is written.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	select {
+	case l <- string(p):
+	default:
+	}
+	return len(p), nil
+}
+
+// A panic of a look is an error in the log, not the end of the process.
+func TestLookThatPanics(t *testing.T) {
+	t.Parallel()
+	logs := make(chan string, 100)
+	s := serve(t, newFakes(1, job.InProgress), func(c *dashboard.Config) {
+		c.Jobs, c.Log = panicking{newFakes(1, job.InProgress)}, slog.New(slog.NewTextHandler(lines(logs), nil))
+	})
+	e := next(t, s.follow("/dashboard/events"), "trouble", func(event) bool { return true })
+	if e.kind != "trouble" || !strings.Contains(e.text, "The log has more") || strings.Contains(e.text, "fault of ours") {
+		t.Errorf("%s %s", e.kind, e.text)
+	}
+	if line := <-logs; !strings.Contains(line, "page not followed") || !strings.Contains(line, "a fault of ours") {
+		t.Errorf("log: %s", line)
 	}
 }

@@ -2,14 +2,15 @@ package dashboard
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 )
 
 // searching is the page on which people look for users.
 type searching struct {
-	Query   url.Values
-	Asked   bool // conditions were given, or all users are wanted
+	Query   url.Values // what was given of it, and nothing else: all but the order goes into exports, too
+	Asked   bool       // conditions were given, or all users are wanted
 	Users   []foundUser
 	Next    string // address of the next page; empty: this is the last
 	Sorts   []string
@@ -30,7 +31,7 @@ type foundUser struct {
 }
 
 // conditions are the fields of the form.
-var conditions = []string{"name", "city", "state", "email", "gender", "age", "minAge", "maxAge", "deleted"}
+var conditions = []string{"name", "city", "state", "email", "gender", "age", "minAge", "maxAge", "deleted", "sortBy", "direction"}
 
 // users answers GET /dashboard/users.
 func (d *Dashboard) users(w http.ResponseWriter, r *http.Request) error {
@@ -39,25 +40,16 @@ func (d *Dashboard) users(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	given := r.URL.Query()
-	s := &searching{Query: given, Sorts: []string{"id", "firstName", "lastName", "city", "state", "age", "email"}, Asked: len(given) > 0}
+	s := &searching{Query: url.Values{}, Sorts: []string{"id", "firstName", "lastName", "city", "state", "age", "email"}, Asked: len(given) > 0}
 	if !s.Asked {
 		return d.render(w, r, http.StatusOK, "users", "Users", s)
 	}
-	asked := url.Values{}
 	for _, name := range conditions {
 		if v := given.Get(name); v != "" {
-			asked.Set(name, v)
+			s.Query.Set(name, v)
 		}
 	}
-	for _, name := range []string{"sortBy", "direction"} {
-		if v := given.Get(name); v != "" {
-			asked.Set(name, v)
-		}
-	}
-	next := url.Values{}
-	for name, v := range asked {
-		next[name] = v
-	}
+	asked, next := maps.Clone(s.Query), maps.Clone(s.Query)
 	asked.Set("size", "25")
 	if v := given.Get("after"); v != "" {
 		asked.Set("after", v)
