@@ -341,6 +341,60 @@ func TestBrowserImport(t *testing.T) {
 	}
 }
 
+// drop is an expression that drops a file of some rows on the page.
+func drop(name, rows string) string {
+	return fmt.Sprintf(`(() => { const d = new DataTransfer(); d.items.add(new File([%q], %q)); document.querySelector("#file-form").dispatchEvent(new DragEvent("drop", { dataTransfer: d, bubbles: true })); })()`, rows, name)
+}
+
+// hold lets the next call of the API with that in it wait for release, a function of the page.
+func (b *browser) hold(text string) {
+	b.t.Helper()
+	b.run(fmt.Sprintf(`(() => {
+		const real = window.fetch;
+		window.waits = false;
+		const go = new Promise((done) => { window.release = done; });
+		window.fetch = async (at, how) => {
+			const answer = await real(at, how);
+			if ((at + how?.method).includes(%q)) { window.fetch = real; window.waits = true; await go; }
+			return answer;
+		};
+	})()`, text))
+}
+
+// What is shown, sent and imported is one file, whatever is dropped meanwhile.
+func TestBrowserTwoFiles(t *testing.T) {
+	b := openBrowser(t)
+	api, _ := devForBrowser(t)
+	b.signIn(api, "ann")
+	b.open(api + "/dashboard/import")
+	const first, second = "email,name\none@example.com,One\ntwo@example.com,Two\n", "email,name\nthree@example.com,Three\n"
+
+	// The look at the first is slow, and comes after that at the second.
+	b.hold("/import/preview")
+	b.run(drop("first.csv", first))
+	b.until("window.waits")
+	b.run(drop("second.csv", second))
+	b.until("document.querySelector('#wizard-status').innerText.startsWith('second.csv')")
+	b.run("window.release()")
+	b.run("new Promise((done) => setTimeout(done))")
+	b.until("document.querySelector('#wizard-status').innerText.startsWith('second.csv') && document.querySelector('#sample').innerText.includes('three@') && !document.querySelector('#sample').innerText.includes('one@')")
+
+	// Another is dropped while the first is sent.
+	b.run(drop("first.csv", first))
+	b.until("document.querySelector('#wizard-status').innerText.startsWith('first.csv')")
+	b.hold("/uploadsPOST") // the place for it is there, its bytes are not sent
+	b.do(chromedp.Click("#import"))
+	b.until("window.waits && document.querySelector('#file').disabled")
+	b.run(drop("second.csv", second))
+	b.run("window.release()")
+	b.until("document.querySelector('#counts')?.innerText.includes('2 inserted')")
+	if name := eval[string](b, `fetch("/api/v1/jobs", { headers: { "X-USER-ID": "ann" } }).then((r) => r.json()).then((l) => JSON.stringify(l))`); !strings.Contains(name, "first.csv") || strings.Contains(name, "second.csv") {
+		t.Errorf("jobs: %s", name)
+	}
+	b.run(drop("second.csv", second)) // now it may
+	b.until("document.querySelector('#wizard-status').innerText.startsWith('second.csv')")
+}
+
 // proxy passes connections on, until it is cut.
 type proxy struct {
 	mu    sync.Mutex

@@ -55,7 +55,9 @@ func refusal(kept *recorder) error {
 	}
 	text := e.Message
 	for _, f := range e.Details.FieldErrors {
-		text += "; " + f.Field + " " + f.Message
+		if fault := f.Field + " " + f.Message; fault != e.Message { // of one field, the message says it
+			text += "; " + fault
+		}
 	}
 	return &problem{kept.status, text + "."}
 }

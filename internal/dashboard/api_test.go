@@ -82,6 +82,7 @@ func TestRefusalsOfTheAPI(t *testing.T) {
 		answer, text string
 	}{
 		{400, refusal, "1 field is invalid; minAge must be &lt;i&gt;less&lt;/i&gt;."},
+		{400, `{"message": "count is required", "details": {"fieldErrors": [{"field": "count", "message": "is required"}]}}`, ">count is required."},
 		{429, `{"message": "XL concurrency limit reached"}`, "XL concurrency limit reached."},
 		{502, "<html>a proxy</html>", "That is not possible now."},
 	} {

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
@@ -174,6 +175,18 @@ func (d *Dashboard) answer(w http.ResponseWriter, r *http.Request, h func(w http
 	if err := h(w, r); err != nil {
 		d.fail(w, r, err)
 	}
+}
+
+// readForm returns what a form sent in its body; what its address has is not part of it.
+func readForm(r *http.Request) (url.Values, error) {
+	err := r.ParseForm()
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return nil, &problem{http.StatusRequestEntityTooLarge, "The form is too large."}
+	}
+	if err != nil {
+		return nil, &problem{http.StatusBadRequest, "The form could not be read."}
+	}
+	return r.PostForm, nil
 }
 
 func (d *Dashboard) fail(w http.ResponseWriter, r *http.Request, err error) {

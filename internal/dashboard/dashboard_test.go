@@ -327,7 +327,7 @@ func TestSession(t *testing.T) {
 	if status, _ := s.post("/dashboard/jobs/"+id(1)+"/undo", url.Values{"confirm": {"1"}}, "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden {
 		t.Errorf("a page of another origin: %d", status)
 	}
-	if status, _ := s.post("/dashboard/sign-in", url.Values{"user": {strings.Repeat("a", 300_000)}}, "X-USER-ID", ""); status != http.StatusBadRequest {
+	if status, _ := s.post("/dashboard/sign-in", url.Values{"user": {strings.Repeat("a", 300_000)}}, "X-USER-ID", ""); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a form of 300 kB: %d", status)
 	}
 	if status, html := s.send(http.MethodHead, "/dashboard", nil); status != http.StatusOK || html != "" {

@@ -35,9 +35,13 @@ func (d *Dashboard) importUsers(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return nil
 	}
+	given, err := readForm(r)
+	if err != nil {
+		return err
+	}
 	asked := url.Values{}
 	for _, name := range []string{"count", "source", "seed"} {
-		if v := r.PostFormValue(name); v != "" {
+		if v := given.Get(name); v != "" {
 			asked.Set(name, v)
 		}
 	}

@@ -49,7 +49,11 @@ func (d *Dashboard) moveOne(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page, m := Root+"/jobs/"+j.ID, job.Move(r.PathValue("move"))
-	if slices.Contains(confirmed, m) && possible(m, &j) && r.FormValue("confirm") == "" {
+	v, err := readForm(r)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(confirmed, m) && possible(m, &j) && v.Get("confirm") == "" {
 		return d.render(w, r, http.StatusOK, "confirm", "Are you sure?", &question{Move: m, Jobs: 1, Action: page + "/" + string(m), Back: page})
 	}
 	if err := d.move(r.Context(), m, &j); err != nil {
@@ -85,10 +89,11 @@ func (d *Dashboard) moveMany(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return nil
 	}
-	if err := r.ParseForm(); err != nil {
-		return &problem{http.StatusBadRequest, "The form could not be read."}
+	v, err := readForm(r)
+	if err != nil {
+		return err
 	}
-	v, m := r.PostForm, job.Move(r.PostForm.Get("move"))
+	m := job.Move(v.Get("move"))
 	if !slices.Contains(moves, m) {
 		return &problem{http.StatusBadRequest, "Choose what to do with the jobs."}
 	}

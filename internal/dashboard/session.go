@@ -58,7 +58,11 @@ func (d *Dashboard) signedIn(w http.ResponseWriter, r *http.Request) (owner stri
 
 // signIn keeps the name that was typed in, and goes on to the page that was asked for.
 func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request) error {
-	owner, then := r.PostFormValue("user"), r.PostFormValue("then")
+	v, err := readForm(r)
+	if err != nil {
+		return err
+	}
+	owner, then := v.Get("user"), v.Get("then")
 	if !job.ValidOwner(owner) {
 		return &problem{http.StatusBadRequest, "A name has 1 to 64 letters, digits or . _ @ -"}
 	}

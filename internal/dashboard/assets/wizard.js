@@ -10,6 +10,8 @@ const fields = ["id", "email", "name", "firstName", "lastName", "city", "state",
 let file = null; // that was chosen
 let upload = null; // its id, once it is there
 let guessed = []; // the field of each column, as found
+let looks = 0; // previews that were asked for: only the answer to the last one is shown
+let running = false; // while a file is sent and imported, no other is chosen
 
 const say = (text) => { byId("wizard-status").textContent = text; };
 
@@ -31,7 +33,7 @@ async function refusal(response) {
   try {
     const e = await response.json();
     const fields = (e.details?.fieldErrors ?? []).map((f) => `${f.field} ${f.message}`);
-    return { text: [e.message, ...fields].join("; "), columns: e.details?.file?.columns };
+    return { text: [...new Set([e.message, ...fields])].join("; "), columns: e.details?.file?.columns };
   } catch {
     return { text: `The answer was ${response.status}.` };
   }
@@ -61,6 +63,7 @@ function options() {
 }
 
 async function preview() {
+  const look = ++looks;
   say("Looking at the file …");
   const q = options();
   const cut = file.size > headBytes;
@@ -71,13 +74,19 @@ async function preview() {
   try {
     response = await fetch(`${api}/import/preview?${q}`, { method: "POST", headers: { ...caller, "Content-Type": file.type || "application/octet-stream" }, body: file.slice(0, headBytes) });
   } catch {
-    say("The server does not answer. Choose the file again to go on.");
+    if (look === looks) {
+      say("The server does not answer. Choose the file again to go on.");
+    }
+    return;
+  }
+  const found = response.ok ? await response.json() : await refusal(response);
+  if (look !== looks || running) {
     return;
   }
   byId("options").hidden = false;
   byId("go").hidden = false;
   if (!response.ok) {
-    const { text, columns } = await refusal(response);
+    const { text, columns } = found;
     byId("sample").hidden = true;
     byId("go").hidden = !cut || Boolean(columns);
     if (columns) {
@@ -88,7 +97,7 @@ async function preview() {
     }
     return;
   }
-  show(await response.json());
+  show(found);
 }
 
 function show(found) {
@@ -202,10 +211,15 @@ async function send() {
   return at.split("/").pop();
 }
 
-async function run(dryRun) {
-  for (const id of ["dry-run", "import"]) {
-    byId(id).disabled = true;
+function setRunning(is) {
+  running = is;
+  for (const id of ["dry-run", "import", "file"]) {
+    byId(id).disabled = is;
   }
+}
+
+async function run(dryRun) {
+  setRunning(true);
   byId("outcome").replaceChildren();
   try {
     upload ??= await send();
@@ -234,9 +248,7 @@ async function run(dryRun) {
   } catch (e) {
     say(e.message);
   } finally {
-    for (const id of ["dry-run", "import"]) {
-      byId(id).disabled = false;
-    }
+    setRunning(false);
   }
 }
 
@@ -270,10 +282,15 @@ function outcome(j, dryRun) {
 }
 
 function choose(chosen) {
+  if (running) {
+    return;
+  }
   file = chosen;
   upload = null;
   guessed = [];
   byId("mapping").hidden = true;
+  byId("mapping").replaceChildren(); // what was chosen for another file's columns
+  byId("sample").hidden = true;
   byId("outcome").replaceChildren();
   byId("wizard").hidden = false;
   preview();
@@ -288,7 +305,7 @@ form.addEventListener("dragleave", () => form.classList.remove("over"));
 form.addEventListener("drop", (e) => {
   e.preventDefault();
   form.classList.remove("over");
-  if (e.dataTransfer.files[0]) {
+  if (e.dataTransfer.files[0]) { // which is not looked at while another is imported
     choose(e.dataTransfer.files[0]);
   }
 });
