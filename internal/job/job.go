@@ -3,6 +3,7 @@
 package job
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 	"time"
@@ -13,6 +14,8 @@ const (
 	SourceFaker      = "faker"
 	SourceRandomUser = "randomuser"
 	SourceFile       = "file" // of the user's own
+
+	SourceExport = "export" // no source: the job writes users as files
 )
 
 // Job is an import as its owner sees it. Rows of the job are numbered from 0; row n becomes the user with id
@@ -180,6 +183,18 @@ type Spec struct {
 	File     *File
 	DryRun   bool
 	ParentID string // empty: none
+
+	Export *Export // of SourceExport only
+}
+
+// Export is what an export job writes.
+type Export struct {
+	// Users says which users, and in which form: a user.ExportSpec as JSON, since this package knows no users.
+	Users json.RawMessage `json:"users"`
+	// SplitRows is the most users of one file; 0: as many as a chunk has.
+	SplitRows int64 `json:"splitRows,omitempty"`
+	// Destination is the folder of the file store below which the files lie: words joined by "/"; empty: none.
+	Destination string `json:"destination,omitempty"`
 }
 
 // Filter picks jobs, newest first.
