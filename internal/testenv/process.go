@@ -24,9 +24,9 @@ type Process struct {
 	done chan struct{} // closed when it ended
 }
 
-// Installed reports whether a server's binaries are on the PATH: "redis" or "mariadb".
+// Installed reports whether a server's binaries can be found: those of "redis", "mariadb" or "s3".
 func Installed(name string) bool {
-	binaries := map[string][]string{"redis": {"redis-server"}, "mariadb": {"mariadbd", "mariadb-install-db"}}[name]
+	binaries := map[string][]string{"redis": {"redis-server"}, "mariadb": {"mariadbd", "mariadb-install-db"}, "s3": {"versitygw"}}[name]
 	for _, b := range binaries {
 		if _, err := find(b); err != nil {
 			return false
@@ -35,10 +35,15 @@ func Installed(name string) bool {
 	return len(binaries) > 0
 }
 
-// find looks where Debian puts servers too, which is not on every user's PATH.
+// find looks also where Debian puts servers, which is not on every user's PATH, and where make builds them.
 func find(binary string) (string, error) {
 	if p, err := exec.LookPath(binary); err == nil {
 		return p, nil
+	}
+	if _, here, _, ok := runtime.Caller(0); ok {
+		if p, err := exec.LookPath(filepath.Join(filepath.Dir(here), "../../bin", binary)); err == nil {
+			return p, nil
+		}
 	}
 	return exec.LookPath(filepath.Join("/usr/sbin", binary))
 }

@@ -4,7 +4,8 @@
 // A test binary starts what it needs once and the servers die with it. The command cmd/testenv starts them once for
 // a whole `go test ./...` and hands their addresses down in MUSTER_TEST_REDIS (host:port) and MUSTER_TEST_MARIADB
 // (DSN); MUSTER_TEST_MYSQL (DSN) adds a real MySQL. Where a server is not installed the test is skipped, and a line on
-// stderr says so; or it fails when MUSTER_TEST_REQUIRE (a list of mariadb, redis, mysql, fastavro) names it.
+// stderr says so; or it fails when MUSTER_TEST_REQUIRE (a list of mariadb, redis, mysql, s3, fastavro
+// and so on) names it.
 package testenv
 
 import (
