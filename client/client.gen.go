@@ -50,6 +50,7 @@ func (e Status) Valid() bool {
 
 // Defines values for Tier.
 const (
+	EXPORT Tier = "EXPORT"
 	LARGE  Tier = "LARGE"
 	MEDIUM Tier = "MEDIUM"
 	SMALL  Tier = "SMALL"
@@ -59,6 +60,8 @@ const (
 // Valid indicates whether the value is a known member of the Tier enum.
 func (e Tier) Valid() bool {
 	switch e {
+	case EXPORT:
+		return true
 	case LARGE:
 		return true
 	case MEDIUM:
@@ -107,7 +110,7 @@ type Error struct {
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `duplicate_user`, `ambiguous_key`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `duplicate_user`, `ambiguous_key`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
@@ -161,6 +164,34 @@ type ErrorDetails struct {
 
 	// UploadID The file that was sent is there under this id: repeat with `uploadId`, without sending it again.
 	UploadID *string `json:"uploadId,omitempty"`
+}
+
+// ExportFiles defines model for ExportFiles.
+type ExportFiles struct {
+	// Bytes Of all files.
+	Bytes int64 `json:"bytes"`
+
+	// ExpiresAt RFC 3339 in UTC with milliseconds.
+	ExpiresAt Time           `json:"expiresAt"`
+	Files     []ExportedFile `json:"files"`
+	JobID     string         `json:"jobId"`
+
+	// ManifestURL The link of the manifest.
+	ManifestURL string `json:"manifestUrl"`
+
+	// Rows Users in all files.
+	Rows int64 `json:"rows"`
+}
+
+// ExportedFile defines model for ExportFiles.files.
+type ExportedFile struct {
+	Bytes  int64  `json:"bytes"`
+	Name   string `json:"name"`
+	Rows   int64  `json:"rows"`
+	Sha256 string `json:"sha256"`
+
+	// URL An address, or a path of this API.
+	URL string `json:"url"`
 }
 
 // FieldError defines model for FieldError.
@@ -233,6 +264,9 @@ type Job struct {
 	// EtaSeconds How long it still takes; null while that cannot be told.
 	EtaSeconds *int64 `json:"etaSeconds"`
 
+	// ExportedCount Of an export: users written. What it is asked for, and has processed, are ids that it looks at.
+	ExportedCount *int64 `json:"exportedCount,omitempty"`
+
 	// File The file of a job. What its bytes do not say at once is absent until a worker has read it.
 	File       *JobFile      `json:"file,omitempty"`
 	FinishedAt *NullableTime `json:"finishedAt"`
@@ -273,12 +307,14 @@ type Job struct {
 	RejectedURL *string `json:"rejectedUrl,omitempty"`
 
 	// RequestedCount Users asked for. Of a file its rows: while it is PREPARING an estimate by its size.
-	RequestedCount int64         `json:"requestedCount"`
-	Seed           int64         `json:"seed"`
-	Source         string        `json:"source"`
-	StartedAt      *NullableTime `json:"startedAt"`
-	Status         Status        `json:"status"`
-	Tier           Tier          `json:"tier"`
+	RequestedCount int64 `json:"requestedCount"`
+	Seed           int64 `json:"seed"`
+
+	// Source Where the users come from; `export`: the job writes users to files.
+	Source    string        `json:"source"`
+	StartedAt *NullableTime `json:"startedAt"`
+	Status    Status        `json:"status"`
+	Tier      Tier          `json:"tier"`
 
 	// Undone true when its users were removed by an undo.
 	Undone *bool `json:"undone,omitempty"`
@@ -495,6 +531,9 @@ type Count = int64
 // Delimiter Examples: semicolon
 type Delimiter = string
 
+// Destination Examples: nightly/full
+type Destination = string
+
 // Direction defines model for Direction.
 type Direction = string
 
@@ -605,6 +644,9 @@ type SortBy = string
 
 // Source defines model for Source.
 type Source = string
+
+// SplitRows Examples: 100000
+type SplitRows = int64
 
 // UploadID defines model for UploadID.
 type UploadID = openapi_types.UUID
@@ -805,6 +847,91 @@ type ExportUsersParams struct {
 
 	// AcceptEncoding Compresses text on the way, by gzip or zstd, unless `compress` does it for good.
 	AcceptEncoding *AcceptEncoding `json:"Accept-Encoding,omitempty"`
+}
+
+// ExportJobParams defines parameters for ExportJob.
+type ExportJobParams struct {
+	// Destination A folder below `exports/` in the file store, in which the folder of the job lies: words of a-z, 0-9 and -, joined by /.
+	Destination *Destination `form:"destination,omitempty" json:"destination,omitempty"`
+
+	// SplitRows The most users of one file. Without it a file has those of 250,000 ids.
+	SplitRows *SplitRows `form:"splitRows,omitempty" json:"splitRows,omitempty"`
+	Format    *Format    `form:"format,omitempty" json:"format,omitempty"`
+
+	// Fields The fields wanted, in this order, each once. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them, that is all
+	// but name and mobile.
+	Fields *Fields `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
+	Compress *Compress `form:"compress,omitempty" json:"compress,omitempty"`
+
+	// Csv For format csv only. `raw` leaves cells as they are, whatever they start with. `excel` begins the file with a byte order
+	// mark, by which Excel knows that it is UTF-8; the mark counts in the length, the ETag and ranges.
+	Csv *CSV `form:"csv,omitempty" json:"csv,omitempty"`
+
+	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
+	JobID *OfJob `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
+	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
+	Name *FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// City Contained, in any case; see `name`.
+	City *FilterCity `form:"city,omitempty" json:"city,omitempty"`
+
+	// State Contained, in any case; see `name`.
+	State *FilterState `form:"state,omitempty" json:"state,omitempty"`
+	Age   *FilterAge   `form:"age,omitempty" json:"age,omitempty"`
+
+	// MinAge This age or older.
+	MinAge *FilterMinAge `form:"minAge,omitempty" json:"minAge,omitempty"`
+
+	// MaxAge This age or younger.
+	MaxAge *FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
+	Gender *FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
+
+	// Email The whole address, in any case; see `name`.
+	Email *FilterEmail `form:"email,omitempty" json:"email,omitempty"`
+
+	// Deleted `true`: only the deleted users, otherwise only the others.
+	Deleted *FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+
+	// IdempotencyKey Makes repeating the request harmless: the same request under the same key is answered with the same job and
+	// `Idempotent-Replayed: true`, another request with 422. Refusals are not remembered.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=30` (RFC 7240): answer when the job is over, or after 30 s; at most 60.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// ExportFilesParams defines parameters for ExportFiles.
+type ExportFilesParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// FetchExportFileParams defines parameters for FetchExportFile.
+type FetchExportFileParams struct {
+	// Expires When the link expires, in seconds since 1970 UTC.
+	Expires   int64  `form:"expires" json:"expires"`
+	Signature string `form:"signature" json:"signature"`
+
+	// Range The part that is wanted (RFC 9110).
+	Range *string `json:"Range,omitempty"`
+
+	// IfRange The ETag of the file that the caller has a part of.
+	IfRange *string `json:"If-Range,omitempty"`
+
+	// IfNoneMatch ETags of files that the caller has; 304 when it would get one of them.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // ImportBulkParams defines parameters for ImportBulk.
@@ -1365,6 +1492,38 @@ type ClientInterface interface {
 	// Corresponds with GET /export/stream (the `ExportUsers` operationId).
 	ExportUsers(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExportJob Export users as a job
+	//
+	// The users of `/export/stream`, written by the workers to the file store in ranges of ids, several at once, as a job:
+	// with progress, to be paused and cancelled, and exact when workers die. `GET /exports/{jobId}/files` has the files when it
+	// is COMPLETED. There are one or more, each a whole file of its format; together they are the export.
+	//
+	// Its `requestedCount` and `processedCount` are ids to look at, `exportedCount` the users that were written. Users that are
+	// added above the greatest id at the submission are left out.
+	//
+	// The files and a manifest with the rows and SHA-256 of each lie in `exports/<destination>/<jobId>/` of the file store. They
+	// stay for a week after the job's end, as Muster comes.
+	//
+	// Corresponds with POST /exports (the `ExportJob` operationId).
+	ExportJob(ctx context.Context, params *ExportJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExportFiles The files of an export
+	//
+	// Each with a link by which whoever has it can fetch the file, until the link expires: an hour, as Muster comes. Ask again for
+	// new ones. A link is an address of the bucket, or where the file store is a folder a path of this API. 409 while the
+	// job is not COMPLETED; 404 when the files are gone.
+	//
+	// Corresponds with GET /exports/{jobId}/files (the `ExportFiles` operationId).
+	ExportFiles(ctx context.Context, jobID JobID, params *ExportFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FetchExportFile A file of an export, by its link
+	//
+	// What the links of `GET /exports/{jobId}/files` lead to where the file store is a folder. Whoever has the link may fetch the
+	// file; no caller is named.
+	//
+	// Corresponds with GET /exports/{jobId}/files/{name} (the `FetchExportFile` operationId).
+	FetchExportFile(ctx context.Context, jobID JobID, name string, params *FetchExportFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth This process is alive
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
@@ -1643,6 +1802,68 @@ func (c *Client) ExportFile(ctx context.Context, params *ExportFileParams, reqEd
 // Corresponds with GET /export/stream (the `ExportUsers` operationId).
 func (c *Client) ExportUsers(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportUsersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportJob Export users as a job
+//
+// The users of `/export/stream`, written by the workers to the file store in ranges of ids, several at once, as a job:
+// with progress, to be paused and cancelled, and exact when workers die. `GET /exports/{jobId}/files` has the files when it
+// is COMPLETED. There are one or more, each a whole file of its format; together they are the export.
+//
+// Its `requestedCount` and `processedCount` are ids to look at, `exportedCount` the users that were written. Users that are
+// added above the greatest id at the submission are left out.
+//
+// The files and a manifest with the rows and SHA-256 of each lie in `exports/<destination>/<jobId>/` of the file store. They
+// stay for a week after the job's end, as Muster comes.
+//
+// Corresponds with POST /exports (the `ExportJob` operationId).
+func (c *Client) ExportJob(ctx context.Context, params *ExportJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportJobRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExportFiles The files of an export
+//
+// Each with a link by which whoever has it can fetch the file, until the link expires: an hour, as Muster comes. Ask again for
+// new ones. A link is an address of the bucket, or where the file store is a folder a path of this API. 409 while the
+// job is not COMPLETED; 404 when the files are gone.
+//
+// Corresponds with GET /exports/{jobId}/files (the `ExportFiles` operationId).
+func (c *Client) ExportFiles(ctx context.Context, jobID JobID, params *ExportFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExportFilesRequest(c.Server, jobID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FetchExportFile A file of an export, by its link
+//
+// What the links of `GET /exports/{jobId}/files` lead to where the file store is a folder. Whoever has the link may fetch the
+// file; no caller is named.
+//
+// Corresponds with GET /exports/{jobId}/files/{name} (the `FetchExportFile` operationId).
+func (c *Client) FetchExportFile(ctx context.Context, jobID JobID, name string, params *FetchExportFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFetchExportFileRequest(c.Server, jobID, name, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2670,6 +2891,431 @@ func NewExportUsersRequest(server string, params *ExportUsersParams) (*http.Requ
 			}
 
 			req.Header.Set("Accept-Encoding", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewExportJobRequest constructs an http.Request for the ExportJob method
+func NewExportJobRequest(server string, params *ExportJobParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/exports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Destination != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "destination", *params.Destination, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SplitRows != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "splitRows", *params.SplitRows, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Fields != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "fields", *params.Fields, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Compress != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "compress", *params.Compress, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Csv != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "csv", *params.Csv, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.JobID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "jobId", *params.JobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.City != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "city", *params.City, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Age != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "age", *params.Age, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "minAge", *params.MinAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "maxAge", *params.MaxAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Gender != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "gender", *params.Gender, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Email != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deleted != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deleted", *params.Deleted, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-USER-ID", params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-USER-ID", headerParam0)
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+		if params.Prefer != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Prefer", headerParam2)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewExportFilesRequest constructs an http.Request for the ExportFiles method
+func NewExportFilesRequest(server string, jobID JobID, params *ExportFilesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/exports/%s/files", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-USER-ID", params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-USER-ID", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewFetchExportFileRequest constructs an http.Request for the FetchExportFile method
+func NewFetchExportFileRequest(server string, jobID JobID, name string, params *FetchExportFileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "jobId", jobID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/exports/%s/files/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires", params.Expires, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "signature", params.Signature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.Range != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Range", *params.Range, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Range", headerParam0)
+		}
+
+		if params.IfRange != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Range", *params.IfRange, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Range", headerParam1)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam2)
 		}
 
 	}
@@ -4924,6 +5570,44 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /export/stream (the `ExportUsers` operationId).
 	ExportUsersWithResponse(ctx context.Context, params *ExportUsersParams, reqEditors ...RequestEditorFn) (*ExportUsersResponse, error)
 
+	// ExportJobWithResponse Export users as a job
+	//
+	// The users of `/export/stream`, written by the workers to the file store in ranges of ids, several at once, as a job:
+	// with progress, to be paused and cancelled, and exact when workers die. `GET /exports/{jobId}/files` has the files when it
+	// is COMPLETED. There are one or more, each a whole file of its format; together they are the export.
+	//
+	// Its `requestedCount` and `processedCount` are ids to look at, `exportedCount` the users that were written. Users that are
+	// added above the greatest id at the submission are left out.
+	//
+	// The files and a manifest with the rows and SHA-256 of each lie in `exports/<destination>/<jobId>/` of the file store. They
+	// stay for a week after the job's end, as Muster comes.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /exports (the `ExportJob` operationId).
+	ExportJobWithResponse(ctx context.Context, params *ExportJobParams, reqEditors ...RequestEditorFn) (*ExportJobResponse, error)
+
+	// ExportFilesWithResponse The files of an export
+	//
+	// Each with a link by which whoever has it can fetch the file, until the link expires: an hour, as Muster comes. Ask again for
+	// new ones. A link is an address of the bucket, or where the file store is a folder a path of this API. 409 while the
+	// job is not COMPLETED; 404 when the files are gone.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /exports/{jobId}/files (the `ExportFiles` operationId).
+	ExportFilesWithResponse(ctx context.Context, jobID JobID, params *ExportFilesParams, reqEditors ...RequestEditorFn) (*ExportFilesResponse, error)
+
+	// FetchExportFileWithResponse A file of an export, by its link
+	//
+	// What the links of `GET /exports/{jobId}/files` lead to where the file store is a folder. Whoever has the link may fetch the
+	// file; no caller is named.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /exports/{jobId}/files/{name} (the `FetchExportFile` operationId).
+	FetchExportFileWithResponse(ctx context.Context, jobID JobID, name string, params *FetchExportFileParams, reqEditors ...RequestEditorFn) (*FetchExportFileResponse, error)
+
 	// GetHealthWithResponse This process is alive
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5456,6 +6140,336 @@ func (r ExportUsersResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ExportUsersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportJobResponse201Headers the declared response headers of an HTTP 201 response for ExportJob
+type ExportJobResponse201Headers struct {
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
+}
+
+// ExportJobResponse202Headers the declared response headers of an HTTP 202 response for ExportJob
+type ExportJobResponse202Headers struct {
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
+}
+
+// ExportJobResponse429Headers the declared response headers of an HTTP 429 response for ExportJob
+type ExportJobResponse429Headers struct {
+	RetryAfter int
+}
+
+// ExportJobResponse503Headers the declared response headers of an HTTP 503 response for ExportJob
+type ExportJobResponse503Headers struct {
+	RetryAfter int
+}
+
+type ExportJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ImportFinished
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *ImportAccepted
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadExport
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *KeyReused
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ExportJobResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ExportJobResponse202Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ExportJobResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExportJobResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ExportJobResponse) GetJSON201() *ImportFinished {
+	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ExportJobResponse) GetJSON202() *ImportAccepted {
+	return r.JSON202
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ExportJobResponse) GetJSON400() *BadExport {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ExportJobResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ExportJobResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r ExportJobResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r ExportJobResponse) GetJSON422() *KeyReused {
+	return r.JSON422
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ExportJobResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ExportJobResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ExportJobResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExportFilesResponse503Headers the declared response headers of an HTTP 503 response for ExportFiles
+type ExportFilesResponse503Headers struct {
+	RetryAfter int
+}
+
+type ExportFilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExportFiles
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ExportFilesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExportFilesResponse) GetJSON200() *ExportFiles {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ExportFilesResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ExportFilesResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r ExportFilesResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r ExportFilesResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ExportFilesResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ExportFilesResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExportFilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExportFilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExportFilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExportFilesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FetchExportFileResponse503Headers the declared response headers of an HTTP 503 response for FetchExportFile
+type FetchExportFileResponse503Headers struct {
+	RetryAfter int
+}
+
+type FetchExportFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]map[string]interface{}
+	// JSON206 the response for an HTTP 206 `application/json` response
+	JSON206 *[]map[string]interface{}
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON416 the response for an HTTP 416 `application/json` response
+	JSON416 *Error
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Internal
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *FetchExportFileResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r FetchExportFileResponse) GetJSON200() *[]map[string]interface{} {
+	return r.JSON200
+}
+
+// GetJSON206 returns the response for an HTTP 206 `application/json` response
+func (r FetchExportFileResponse) GetJSON206() *[]map[string]interface{} {
+	return r.JSON206
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r FetchExportFileResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r FetchExportFileResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r FetchExportFileResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r FetchExportFileResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON416 returns the response for an HTTP 416 `application/json` response
+func (r FetchExportFileResponse) GetJSON416() *Error {
+	return r.JSON416
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r FetchExportFileResponse) GetJSON500() *Internal {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r FetchExportFileResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r FetchExportFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FetchExportFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FetchExportFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FetchExportFileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7903,6 +8917,62 @@ func (c *ClientWithResponses) ExportUsersWithResponse(ctx context.Context, param
 	return ParseExportUsersResponse(rsp)
 }
 
+// ExportJobWithResponse Export users as a job
+//
+// The users of `/export/stream`, written by the workers to the file store in ranges of ids, several at once, as a job:
+// with progress, to be paused and cancelled, and exact when workers die. `GET /exports/{jobId}/files` has the files when it
+// is COMPLETED. There are one or more, each a whole file of its format; together they are the export.
+//
+// Its `requestedCount` and `processedCount` are ids to look at, `exportedCount` the users that were written. Users that are
+// added above the greatest id at the submission are left out.
+//
+// The files and a manifest with the rows and SHA-256 of each lie in `exports/<destination>/<jobId>/` of the file store. They
+// stay for a week after the job's end, as Muster comes.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /exports (the `ExportJob` operationId).
+func (c *ClientWithResponses) ExportJobWithResponse(ctx context.Context, params *ExportJobParams, reqEditors ...RequestEditorFn) (*ExportJobResponse, error) {
+	rsp, err := c.ExportJob(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportJobResponse(rsp)
+}
+
+// ExportFilesWithResponse The files of an export
+//
+// Each with a link by which whoever has it can fetch the file, until the link expires: an hour, as Muster comes. Ask again for
+// new ones. A link is an address of the bucket, or where the file store is a folder a path of this API. 409 while the
+// job is not COMPLETED; 404 when the files are gone.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /exports/{jobId}/files (the `ExportFiles` operationId).
+func (c *ClientWithResponses) ExportFilesWithResponse(ctx context.Context, jobID JobID, params *ExportFilesParams, reqEditors ...RequestEditorFn) (*ExportFilesResponse, error) {
+	rsp, err := c.ExportFiles(ctx, jobID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExportFilesResponse(rsp)
+}
+
+// FetchExportFileWithResponse A file of an export, by its link
+//
+// What the links of `GET /exports/{jobId}/files` lead to where the file store is a folder. Whoever has the link may fetch the
+// file; no caller is named.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /exports/{jobId}/files/{name} (the `FetchExportFile` operationId).
+func (c *ClientWithResponses) FetchExportFileWithResponse(ctx context.Context, jobID JobID, name string, params *FetchExportFileParams, reqEditors ...RequestEditorFn) (*FetchExportFileResponse, error) {
+	rsp, err := c.FetchExportFile(ctx, jobID, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFetchExportFileResponse(rsp)
+}
+
 // GetHealthWithResponse This process is alive
 //
 // Returns a wrapper object for the known response body format(s).
@@ -8664,6 +9734,351 @@ func ParseExportUsersResponse(rsp *http.Response) (*ExportUsersResponse, error) 
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExportUsersResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportJobResponse parses an HTTP response from a ExportJobWithResponse call
+func ParseExportJobResponse(rsp *http.Response) (*ExportJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ImportFinished
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest ImportAccepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadExport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ExportJobResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PreferenceApplied = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers ExportJobResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.PreferenceApplied = &value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 429:
+		var headers ExportJobResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ExportJobResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExportFilesResponse parses an HTTP response from a ExportFilesWithResponse call
+func ParseExportFilesResponse(rsp *http.Response) (*ExportFilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExportFilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExportFiles
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ExportFilesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseFetchExportFileResponse parses an HTTP response from a FetchExportFileWithResponse call
+func ParseFetchExportFileResponse(rsp *http.Response) (*FetchExportFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FetchExportFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 206:
+		var dest []map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON206 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 416:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON416 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Internal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.StatusCode == 200:
+	// Content-type (text/csv) unsupported
+
+	case rsp.StatusCode == 206:
+		// Content-type (text/csv) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers FetchExportFileResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

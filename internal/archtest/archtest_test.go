@@ -52,6 +52,7 @@ var muster = archtest.Rules{
 		"internal/columns": {"internal/formula", "internal/invalid", "internal/job", "internal/user"},
 
 		// Files of jobs, from the file store to rows: what joins the three.
+		"internal/fileexport": {"internal/filestore", "internal/job", "internal/user"},
 		"internal/fileimport": {"internal/columns", "internal/filestore", "internal/formula", "internal/invalid", "internal/job", "internal/records"},
 
 		// What is wrong with a stack, from facts that others collect.

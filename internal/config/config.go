@@ -31,15 +31,17 @@ type Config struct {
 
 	ImportFrom string `env:"MUSTER_IMPORT_FROM" secret:"url" help:"A folder or bucket, in the form of MUSTER_FILES, from whose files every caller may import by from=<path>; it is only read. Empty: nowhere."`
 
-	HTTPAddr           string   `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
-	AdminAddr          string   `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`
-	AdminPassword      string   `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`
-	HealthAddr         string   `env:"MUSTER_HEALTH_ADDR" help:"Where a worker answers /healthz and /readyz; off, the default: nowhere."`
-	MonitoringReadOnly bool     `env:"MUSTER_MONITORING_READ_ONLY" default:"true" negatable:"" help:"Whether /monitoring only shows the queue, and cannot change it."`
-	PrometheusURL      string   `name:"prometheus-url" env:"MUSTER_PROMETHEUS_URL" help:"Prometheus that scrapes this installation, for the plots of /monitoring; the API asks it. Empty: no plots."`
-	CORSOrigins        []string `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API, joined by commas, such as https://app.example.com; * is none."`
-	MaxExports         int      `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
-	TempDir            string   `env:"MUSTER_TEMP_DIR" help:"The folder for the files of /export/csv, each there while it is sent; empty: the system's for temporary files."`
+	HTTPAddr           string        `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
+	AdminAddr          string        `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`
+	AdminPassword      string        `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`
+	HealthAddr         string        `env:"MUSTER_HEALTH_ADDR" help:"Where a worker answers /healthz and /readyz; off, the default: nowhere."`
+	MonitoringReadOnly bool          `env:"MUSTER_MONITORING_READ_ONLY" default:"true" negatable:"" help:"Whether /monitoring only shows the queue, and cannot change it."`
+	PrometheusURL      string        `name:"prometheus-url" env:"MUSTER_PROMETHEUS_URL" help:"Prometheus that scrapes this installation, for the plots of /monitoring; the API asks it. Empty: no plots."`
+	CORSOrigins        []string      `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API, joined by commas, such as https://app.example.com; * is none."`
+	MaxExports         int           `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
+	MaxExportJobs      int           `env:"MUSTER_MAX_EXPORT_JOBS" default:"2" help:"Export jobs that one caller may have at once."`
+	ExportLinkLife     time.Duration `env:"MUSTER_EXPORT_LINK_LIFE" default:"1h" help:"How long a link to a file of an export job is good for."`
+	TempDir            string        `env:"MUSTER_TEMP_DIR" help:"The folder for the files of /export/csv, each there while it is sent; empty: the system's for temporary files."`
 
 	Tiers    string `env:"MUSTER_TIERS" default:"${tiers}" help:"The tier table: NAME:max users:concurrent jobs[:cooldown], …"`
 	MaxCount int64  `env:"MUSTER_MAX_COUNT" default:"10000000" help:"Most users that one job may ask for."`
@@ -177,6 +179,7 @@ func (c *Config) Check() error {
 		{"MUSTER_WINDOW", int64(c.Window), 1, 1000},
 		{"MUSTER_MAX_QUEUE_DEPTH", c.MaxQueueDepth, 1, 10_000_000},
 		{"MUSTER_MAX_EXPORTS", int64(c.MaxExports), 1, 1000},
+		{"MUSTER_MAX_EXPORT_JOBS", int64(c.MaxExportJobs), 1, 1000},
 		{"MUSTER_DB_MAX_CONNS", int64(c.DBMaxConns), 2, 10_000},
 	} {
 		if n.v < n.low || n.v > n.high {
@@ -189,6 +192,7 @@ func (c *Config) Check() error {
 	}{
 		{"MUSTER_LEASE", c.Lease, time.Second, time.Hour},
 		{"MUSTER_RANDOMUSER_WINDOW", c.RandomUserWindow, time.Second, 24 * time.Hour},
+		{"MUSTER_EXPORT_LINK_LIFE", c.ExportLinkLife, time.Minute, 7 * 24 * time.Hour}, // Amazon signs for no longer
 		{"MUSTER_FILE_RETENTION", c.FileRetention, 0, 365 * 24 * time.Hour},
 		{"MUSTER_JOB_DEADLINE", c.JobDeadline, 0, 365 * 24 * time.Hour},
 		{"MUSTER_RECONCILE_INTERVAL", c.ReconcileInterval, 50 * time.Millisecond, time.Minute},

@@ -17,7 +17,7 @@ import (
 func valid() Config {
 	return Config{
 		Database: "mysql://u:hunter2@h:3306/db", Redis: "redis://:hunter2@h:6379", RedisPrefix: job.DefaultPrefix, HTTPAddr: ":8080", AdminAddr: "127.0.0.1:9090",
-		MaxExports: 4, MaxQueueDepth: 10, Tiers: job.DefaultTiers, MaxCount: 10, WorkerConcurrency: 1, ChunkRows: 10, Window: 8, RandomUserURL: "https://x",
+		MaxExports: 4, MaxExportJobs: 2, ExportLinkLife: time.Hour, MaxQueueDepth: 10, Tiers: job.DefaultTiers, MaxCount: 10, WorkerConcurrency: 1, ChunkRows: 10, Window: 8, RandomUserURL: "https://x",
 		Lease: 15 * time.Second, ReconcileInterval: time.Second, SlotReserveLease: time.Minute, SlotLease: time.Minute,
 		DrainTimeout: time.Second, DBMaxConns: 4, MaxFileBytes: 1, RandomUserUsers: 20_000, RandomUserWindow: time.Minute, AdminPassword: "hunter2",
 	}

@@ -387,3 +387,12 @@ func (d *download) Close() error {
 	d.body = nil
 	return body.Close()
 }
+
+func (b *bucket) link(ctx context.Context, key, fileName string, life time.Duration) (string, error) {
+	ask := url.Values{"response-content-disposition": {`attachment; filename="` + fileName + `"`}}
+	u, err := b.api.PresignedGetObject(ctx, b.name, b.prefix+key, life, ask)
+	if err != nil {
+		return "", bucketError(ctx, err)
+	}
+	return u.String(), nil
+}

@@ -30,7 +30,8 @@ const (
 // Store is a file store. All methods may be called at once, by many processes. Their errors are, or wrap,
 // job.ErrFileNotFound, job.ErrNoSpace or job.ErrFilesUnavailable, or are that of the context.
 //
-// The name of an object is ours, never a client's: words of a-z, 0-9 and "-", joined by "/".
+// The name of an object is ours, never a client's: words of a-z, 0-9 and "-", joined by "/"; the last may have endings, such
+// as ".csv.gz".
 type Store struct {
 	backend backend
 	block   int       // size of blocks
@@ -70,6 +71,9 @@ type backend interface {
 	write(ctx context.Context, name, part string, number int, offset int64, block []byte) (tag string, err error)
 	// commit makes the object of the blocks with these tags, all that there are. It is errConflict when one is another.
 	commit(ctx context.Context, name, part string, tags []string) error
+
+	// link returns an address at which anybody may read the object for a while, under this name; "": there is none.
+	link(ctx context.Context, key, fileName string, life time.Duration) (string, error)
 
 	// check writes something and removes it.
 	check(ctx context.Context) error
@@ -122,6 +126,15 @@ func (s *Store) Stat(ctx context.Context, name string) (Info, error) {
 		return Info{}, err
 	}
 	return s.backend.stat(ctx, name)
+}
+
+// Link returns a signed address at which anybody may read the object, under this file name, for as long as life says, at most
+// seven days. It is empty for a folder, which answers no requests.
+func (s *Store) Link(ctx context.Context, name, fileName string, life time.Duration) (string, error) {
+	if err := valid(name); err != nil {
+		return "", err
+	}
+	return s.backend.link(ctx, name, fileName, life)
 }
 
 // Delete removes the object, whether it is whole or growing. It is nil when there is none.
@@ -245,7 +258,7 @@ func (o *Object) Local() bool {
 // Close ends the reading.
 func (o *Object) Close() error { return o.body.Close() }
 
-var nameForm = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)*$`)
+var nameForm = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)*(\.[a-z0-9]+)*$`)
 
 // valid guards against names that are paths of their own, or a client's.
 func valid(name string) error {

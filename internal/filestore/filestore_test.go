@@ -115,7 +115,7 @@ func TestNames(t *testing.T) {
 	onEach(t, func(t *testing.T, p place) {
 		s := p.open()
 		for _, name := range []string{
-			"", ".", "..", "../x", "/x", "x/", "a//b", "a/../b", "a/./b", `a\b`, "A", "a b", "ä", "a.b", "a~b", "a\x00b", strings.Repeat("a", 201),
+			"", ".", "..", "../x", "/x", "x/", "a//b", "a/../b", "a/./b", `a\b`, "A", "a b", "ä", ".a", "a.", "a..b", "a.b/c", "a.B", "a~b", "a\x00b", strings.Repeat("a", 201),
 		} {
 			if _, err := s.Create(t.Context(), name, 0); err == nil {
 				t.Errorf("Create %q", name)

@@ -48,6 +48,7 @@ const (
 	uploadUnfinished
 	uploadConflict
 	uploadInUse
+	notExported
 	duplicateUser
 	ambiguousKey
 	preconditionFailed
@@ -110,6 +111,7 @@ var codes = [codeCount]struct {
 	uploadUnfinished:     {409, "upload_unfinished"},
 	uploadConflict:       {409, "upload_conflict"},
 	uploadInUse:          {409, "upload_in_use"},
+	notExported:          {409, "not_exported"},
 	duplicateUser:        {409, "duplicate_user"},
 	ambiguousKey:         {409, "ambiguous_key"},
 	preconditionFailed:   {412, "precondition_failed"},

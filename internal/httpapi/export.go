@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -55,11 +56,9 @@ func (s *Server) download(ctx context.Context, p api.ExportUsersParams) (*downlo
 	}}
 	d.spec.Raw, d.spec.Excel = csvVariant(p.Csv)
 	if p.JobID != nil {
-		j, err := s.Jobs.Get(ctx, p.Caller, p.JobID.String())
-		if err != nil {
+		if err := s.only(ctx, &d.spec, p.Caller, p.JobID.String()); err != nil {
 			return nil, err
 		}
-		d.spec.Filter.FirstID, d.spec.Filter.LastID = j.FirstID, j.LastID()
 	}
 	contentType, ext := s.Export.Type(d.spec)
 	d.contentType, d.name = contentType, "users-"+s.now().UTC().Format("20060102T150405Z")+ext
@@ -73,6 +72,19 @@ func (s *Server) download(ctx context.Context, p api.ExportUsersParams) (*downlo
 		d.spec.Compress = d.encoding // the same bytes; only their name differs
 	}
 	return d, nil
+}
+
+// only limits spec to the users of a job of the owner's.
+func (s *Server) only(ctx context.Context, spec *user.ExportSpec, owner, jobID string) error {
+	j, err := s.Jobs.Get(ctx, owner, jobID)
+	if err != nil {
+		return err
+	}
+	spec.Filter.FirstID, spec.Filter.LastID = j.FirstID, j.LastID()
+	if j.FirstID == 0 { // it has no users, and 0 would be no limit
+		spec.Filter.FirstID = math.MaxInt64
+	}
+	return nil
 }
 
 // csvVariant returns what the parameter csv asks for.

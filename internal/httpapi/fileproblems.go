@@ -24,6 +24,9 @@ func explainFile(err error) (problem, bool) {
 	if e, ok := errors.AsType[*job.UploadError](err); ok {
 		return problem{code: uploadCode(e.Status), message: e.Message}, true
 	}
+	if e, ok := errors.AsType[notExportedError](err); ok {
+		return problem{code: notExported, message: e.Error(), details: &api.ErrorDetails{Status: e.status}}, true
+	}
 	if e, ok := errors.AsType[encodingError](err); ok {
 		return problem{code: unsupportedMediaType, message: e.Error()}, true
 	}
@@ -51,6 +54,8 @@ func explainStoredFile(err error) (problem, bool) {
 	switch {
 	case errors.Is(err, errNoRejects):
 		return problem{code: jobHasNoFile, message: errNoRejects.Error()}, true
+	case errors.Is(err, job.ErrLink):
+		return problem{code: forbidden, message: job.ErrLink.Error()}, true
 	case errors.Is(err, job.ErrUploadConflict):
 		return problem{code: uploadConflict, message: job.ErrUploadConflict.Error()}, true
 	case errors.Is(err, job.ErrUploadInUse):

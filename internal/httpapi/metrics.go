@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -100,7 +101,7 @@ func (s countedJobs) Submit(ctx context.Context, spec job.Spec) (job.Job, bool, 
 		tier = string(limit.Tier)
 	}
 	source := spec.Source
-	if source != job.SourceFaker && source != job.SourceRandomUser && source != job.SourceFile {
+	if !slices.Contains([]string{job.SourceFaker, job.SourceRandomUser, job.SourceFile, job.SourceExport}, source) {
 		source = "other"
 	}
 	s.m.submissions.WithLabelValues(source, tier, submission(replayed, err)).Inc()

@@ -52,6 +52,9 @@ func (s *Server) Public() http.Handler {
 		g.POST("/jobs/:jobId/retry", w.RetryJob)                        // what made a job fail is mended
 		g.POST("/jobs/:jobId/undo", w.UndoJob)                          // a client wants the users of a job gone
 		g.Match(read, "/export/stream", w.ExportUsers, chunked)         // a client wants them all as a file
+		g.POST("/exports", w.ExportJob)                                 // a client wants them written by the workers
+		g.Match(read, "/exports/:jobId/files", w.ExportFiles)           // and has the files then
+		g.Match(read, "/exports/:jobId/files/:name", w.FetchExportFile) // whoever has a link to one
 		g.Match(read, "/export/csv", w.ExportFile)                      // the same, for one that resumes downloads
 	}
 	e.Match(read, "/healthz", w.GetHealth)       // orchestrator: restart me?

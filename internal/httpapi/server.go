@@ -137,6 +137,7 @@ type Config struct {
 	Rejects      Rejects
 	Uploads      Uploads                // nil: there is no place for files, and their routes answer 503
 	Files        Files                  // nil: the same
+	ExportLinks  ExportLinks            // nil: the same, for export jobs
 	Source       ImportSource           // nil: there is nothing to import from
 	KnownCharset func(name string) bool // nil: any may be known
 	MaxFileBytes int64                  // of the largest file; 0: only Uploads says

@@ -22,6 +22,9 @@ func (s *Server) view(j job.Job) api.Job {
 	if j.File != nil {
 		describeFile(&v, &j)
 	}
+	if j.Source == job.SourceExport {
+		v.ExportedCount = new(j.Exported())
+	}
 	if eta, ok := j.ETA(now, s.Upstream); ok {
 		v.EtaSeconds = new(int64((eta + time.Second - 1) / time.Second))
 	}
@@ -52,16 +55,25 @@ func (s *Server) message(j job.Job) string {
 		if j.File != nil {
 			return s.fileMessage(&j)
 		}
+		if j.Source == job.SourceExport {
+			return fmt.Sprintf("Exporting: %d users so far.", j.Exported())
+		}
 		done, all := batches(j, int64(s.BatchRows))
 		return fmt.Sprintf("Processing batch %d/%d...", done, all)
 	case job.Paused:
 		return "Paused."
 	case job.Completed:
+		if j.Source == job.SourceExport {
+			return fmt.Sprintf("Completed: %d users exported.", j.Exported())
+		}
 		if j.File != nil {
 			return outcomeMessage(&j)
 		}
 		return fmt.Sprintf("Completed: %d users stored.", j.Processed)
 	case job.Failed:
+		if j.Source == job.SourceExport {
+			return exportFailed(j.ErrorCode)
+		}
 		return failedMessage(j.ErrorCode)
 	case job.Cancelled:
 		return "Cancelled."
@@ -123,6 +135,13 @@ func storeMessage(r job.WaitReason) string {
 		return "the database server is not one that Muster can work with"
 	}
 	return ""
+}
+
+func exportFailed(code string) string {
+	if code == "deadline_exceeded" {
+		return "The export took longer than it may; there are no files."
+	}
+	return "Some of the users could not be exported, so there are no files; retry goes on with these."
 }
 
 func failedMessage(code string) string {

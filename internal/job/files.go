@@ -14,6 +14,10 @@ var (
 	ErrNoSpace = errors.New("the file store is full")
 	// ErrFileNotFound: the file store has no such object.
 	ErrFileNotFound = errors.New("file not found")
+	// ErrLink: the link to a file is none that Muster gave out, or has expired.
+	ErrLink = errors.New("this link is not valid, or not any more; ask for the files anew")
+	// ErrNotExported: the job has no files to fetch: it is no export, or not COMPLETED.
+	ErrNotExported = errors.New("the job is no export, or not COMPLETED, so there are no files")
 	// ErrUploadNotFound: there is no such upload, it has another owner, or it was left unfinished for too long.
 	ErrUploadNotFound = errors.New("upload not found")
 	// ErrUploadInUse: a job that is not over reads it.

@@ -4,6 +4,7 @@ package job
 
 import (
 	"encoding/json"
+	"io"
 	"math"
 	"strings"
 	"time"
@@ -53,6 +54,8 @@ type Job struct {
 	Undone        bool  `json:"undone,omitempty"`        // its users are removed
 	UndoneRows    int64 `json:"undoneRows,omitempty"`    // how far the removal is, in rows of the job
 
+	Export *Export `json:"-"` // of SourceExport only; the live view does not carry it, as it may hold personal data
+
 	Origin Origin `json:"-"` // the live view does not carry it
 
 	IdempotencyKey string `json:"-"`
@@ -88,6 +91,10 @@ func (j *Job) LogAttrs() []any {
 	}
 	return attrs
 }
+
+// Exported returns the users that an export job has written. Its rows are ids, Processed those that it has looked at, and
+// Skipped those of them without a user to write.
+func (j *Job) Exported() int64 { return j.Processed - j.Skipped }
 
 // Inserted returns the rows that became users.
 func (j *Job) Inserted() int64 { return j.Processed - j.Updated - j.Unchanged - j.Skipped }
@@ -193,8 +200,45 @@ type Export struct {
 	Users json.RawMessage `json:"users"`
 	// SplitRows is the most users of one file; 0: as many as a chunk has.
 	SplitRows int64 `json:"splitRows,omitempty"`
+	// FirstID is the id that row 0 of the job stands for. It is filled in when the job is submitted.
+	FirstID int64 `json:"firstId,omitempty"`
 	// Destination is the folder of the file store below which the files lie: words joined by "/"; empty: none.
 	Destination string `json:"destination,omitempty"`
+}
+
+// ExportFile is a file that an export job has written.
+type ExportFile struct {
+	Chunk  int // of the job
+	Number int // among the files of the chunk, from 0
+	Object string
+	Rows   int64
+	Bytes  int64
+	SHA256 string // in hexadecimal
+}
+
+// ExportLinks is where the files of an export can be fetched, by whoever has the links.
+type ExportLinks struct {
+	Files    []ExportLink
+	Manifest string
+	Expires  time.Time
+}
+
+// ExportLink is where a file of an export can be fetched: an address, or a path of this API.
+type ExportLink struct {
+	Name   string
+	Rows   int64
+	Bytes  int64
+	SHA256 string
+	URL    string
+}
+
+// OpenedFile is a file that a link leads to.
+type OpenedFile struct {
+	io.ReadSeeker
+	io.Closer
+
+	SHA256   string // in hexadecimal; empty: not known
+	Modified time.Time
 }
 
 // Filter picks jobs, newest first.

@@ -45,6 +45,9 @@ func (t Tiers) Limit(tier Tier) TierLimit {
 	return TierLimit{Tier: tier, Concurrent: 1}
 }
 
+// TierExport is the tier of all export jobs. It is not in the table that the operator sets, and has no sizes.
+const TierExport Tier = "EXPORT"
+
 // tierNames are fixed, because each tier has a queue and a weight of its own.
 var tierNames = []Tier{"SMALL", "MEDIUM", "LARGE", "XL"}
 

@@ -68,6 +68,15 @@ type Live interface {
 	Put(ctx context.Context, j job.Job, chunks []job.Chunk) error
 }
 
+// Exports writes what belongs to export jobs as a whole. Errors: job.ErrFilesUnavailable, job.ErrNoSpace.
+type Exports interface {
+	// Span returns the first and the last id of the users that are to be exported; first is above last when there are none.
+	// Errors also: job.ErrStoreUnavailable.
+	Span(ctx context.Context, e *job.Export) (first, last int64, err error)
+	// Publish writes the manifest of a job whose chunks are all done. It is harmless to repeat.
+	Publish(ctx context.Context, j *job.Job) error
+}
+
 // Service is what can be done with jobs. All fields are required, but those that say otherwise.
 type Service struct {
 	Store  Store
@@ -75,8 +84,10 @@ type Service struct {
 	Slots  Slots
 	Queue  Queue
 	Live   Live
-	Tiers  job.Tiers
-	Window int // tasks of one job that may be in the queue
+	// Exports is nil where there is no file store: export jobs are refused.
+	Exports Exports
+	Tiers   job.Tiers
+	Window  int // tasks of one job that may be in the queue
 	// AtOnce is how many jobs ReconcileAll works on at once, each with at most one connection to the database; 0: 1. More
 	// than one, so that a job whose rows are locked does not keep the others waiting until its time is up.
 	AtOnce int

@@ -148,6 +148,11 @@ func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTota
 // finish ends the job if all its chunks are over, and returns it as it stands then. Exactly one caller in the fleet makes
 // the move.
 func (s *Service) finish(ctx context.Context, j job.Job) (job.Job, error) {
+	if j.Source == job.SourceExport {
+		if ready, err := s.publishExport(ctx, j); err != nil || !ready {
+			return j, err
+		}
+	}
 	moved, err := s.Repair.FinishJob(ctx, j.ID)
 	if err != nil || !moved {
 		return j, err
@@ -162,6 +167,41 @@ func (s *Service) finish(ctx context.Context, j job.Job) (job.Job, error) {
 			"users/s", now.Rate(time.Now()), "elapsed", now.FinishedAt.Sub(now.StartedAt).String())
 	}
 	return now, nil
+}
+
+// publishExport writes the manifest of an export whose chunks are all over, unless one failed, and reports whether the job
+// may end. The manifest comes before the end: who sees that the export is COMPLETED finds it.
+func (s *Service) publishExport(ctx context.Context, j job.Job) (over bool, err error) {
+	if j, err = s.Store.Job(ctx, j.ID); err != nil { // as it stands: nothing is written for a job that was cancelled meanwhile
+		return false, err
+	}
+	j, totals, err := s.align(ctx, j)
+	switch {
+	case err != nil || !j.Status.HoldsSlot() || totals.Open > 0 || !totals.Aligned(&j):
+		return false, err
+	case totals.Failed > 0:
+		return true, nil
+	case s.Exports == nil:
+		err = job.ErrFilesUnavailable
+	default:
+		err = s.Exports.Publish(ctx, &j)
+	}
+	crash.Point("export.published")
+	if reason := filesReason(err); reason != "" {
+		return false, errors.Join(err, s.Waiting(ctx, &j, reason))
+	}
+	return err == nil, err
+}
+
+// filesReason returns why a job waits for the file store; empty: it does not.
+func filesReason(err error) job.WaitReason {
+	switch {
+	case errors.Is(err, job.ErrNoSpace):
+		return job.WaitFilesFull
+	case errors.Is(err, job.ErrFilesUnavailable):
+		return job.WaitFilesDown
+	}
+	return ""
 }
 
 // syncSlot makes the job's slot agree with its status: held while it waits or runs, given back when it is over or

@@ -46,10 +46,17 @@ func (s *Service) Submit(ctx context.Context, spec job.Spec) (j job.Job, replaye
 			return job.Job{}, false, err
 		}
 	}
+	limit := s.Tiers.Limit(job.TierExport)
+	if spec.Source == job.SourceExport {
+		if err := s.measure(ctx, &spec); err != nil {
+			return job.Job{}, false, err
+		}
+	} else {
+		limit = s.Tiers.For(spec.Count)
+	}
 	if j, err = newJob(spec, hash); err != nil {
 		return job.Job{}, false, err
 	}
-	limit := s.Tiers.For(spec.Count)
 	j.Tier, j.ChunkRows = limit.Tier, s.chunkRows(&spec)
 	if depth, err := s.Queue.Depth(ctx); err != nil || depth >= s.MaxDepth {
 		return job.Job{}, false, cmp.Or(err, job.ErrQueueFull)
@@ -152,8 +159,30 @@ func (s *Service) chunkRows(spec *job.Spec) int64 {
 		return job.RandomUserPage
 	case job.SourceFile:
 		return spec.File.Bytes
+	case job.SourceExport:
+		return min(max(exportRows, spec.Export.SplitRows), maxExportRows)
 	}
 	return s.ChunkRows
+}
+
+const (
+	// exportRows is how many ids a chunk of an export has: what a worker writes in about a second, so that several share an
+	// export, and one that dies costs little.
+	exportRows = 250_000
+	// maxExportRows bounds the chunks of an export whose files are to be larger.
+	maxExportRows = 10_000_000
+)
+
+// measure finds the ids that an export job has to look at. Users that are added above them are left out.
+func (s *Service) measure(ctx context.Context, spec *job.Spec) error {
+	first, last, err := s.Exports.Span(ctx, spec.Export)
+	if err != nil {
+		return err
+	}
+	measured := *spec.Export
+	measured.FirstID = first
+	spec.Export, spec.Count = &measured, max(1, last-first+1) // one without users has a file without users
+	return nil
 }
 
 // checkParent refuses a job whose parent is no import of a file by the same owner.
@@ -178,7 +207,10 @@ func newJob(spec job.Spec, hash string) (job.Job, error) {
 	j := job.Job{
 		ID: id.String(), Owner: spec.Owner, Source: spec.Source, Status: job.Pending, Requested: spec.Count,
 		Nat: spec.Nat, IdempotencyKey: spec.IdempotencyKey, RequestHash: hash,
-		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID, Origin: spec.Origin,
+		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID, Export: spec.Export, Origin: spec.Origin,
+	}
+	if spec.Source == job.SourceExport {
+		return j, nil
 	}
 	if spec.Source == job.SourceFile {
 		j.Phase = job.Preparing
@@ -210,11 +242,13 @@ func requestHash(spec job.Spec) string {
 		Count  int64
 		Seed   *int64
 		Nat    []string
-		File   *fileHash `json:",omitempty"` // left out for the others, whose hashes are stored without it
+		File   *fileHash   `json:",omitempty"` // left out for the others, whose hashes are stored without it
+		Export *job.Export `json:",omitempty"`
 	}{Source: spec.Source, Count: spec.Count, Seed: spec.Seed, Nat: spec.Nat}
 	if spec.File != nil {
 		asked.File = &fileHash{spec.File.SHA256, spec.File.Options, spec.DryRun, spec.ParentID}
 	}
+	asked.Export = spec.Export
 	b, _ := json.Marshal(asked) // of these types Marshal cannot fail
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path"
 	"strings"
 	"time"
 )
@@ -16,6 +17,8 @@ type SweepStore interface {
 	UploadInUse(ctx context.Context, uploadID string, since time.Time) (bool, error)
 	// FileJobOver reports whether the job was over before since; one that does not exist was.
 	FileJobOver(ctx context.Context, jobID string, since time.Time) (bool, error)
+	// DeleteExports forgets the files of export jobs that ended before a time, and returns how many.
+	DeleteExports(ctx context.Context, endedBefore time.Time) (int64, error)
 	// DeleteRejects removes the rejected rows of jobs that ended before a time, and returns how many.
 	DeleteRejects(ctx context.Context, endedBefore time.Time) (int64, error)
 }
@@ -66,6 +69,9 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if s.Files == nil {
 		return err
 	}
+	// Before the objects: what is listed is there.
+	_, exportsErr := s.Store.DeleteExports(ctx, time.Now().Add(-s.Retention))
+	err = errors.Join(err, exportsErr)
 	var unsure error
 	files, sweepErr := s.Files.Sweep(ctx, func(name string, modified time.Time) bool {
 		needed, err := s.needed(ctx, name, modified)
@@ -82,7 +88,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 }
 
 // needed reports whether an object of the file store has to stay, by its name: uploads/<id> is a file, whole or growing,
-// and jobs/<id>/… is what was made of one.
+// jobs/<id>/… is what was made of one, and exports/…/<id>/… are files of an export job.
 func (s *Sweeper) needed(ctx context.Context, name string, modified time.Time) (bool, error) {
 	since := time.Now().Add(-s.Retention)
 	kind, rest, _ := strings.Cut(name, "/")
@@ -95,6 +101,9 @@ func (s *Sweeper) needed(ctx context.Context, name string, modified time.Time) (
 		return s.Store.UploadInUse(ctx, id, since)
 	case "jobs":
 		over, err := s.Store.FileJobOver(ctx, id, since)
+		return !over, err
+	case "exports": // the folder below a destination is the job's
+		over, err := s.Store.FileJobOver(ctx, path.Base(path.Dir(name)), since)
 		return !over, err
 	}
 	return true, fmt.Errorf("the file store has an object of another kind, %q", kind)

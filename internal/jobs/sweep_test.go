@@ -16,8 +16,8 @@ import (
 
 // sweptStore knows one job that is over, one that runs, and one upload that a job imports.
 type sweptStore struct {
-	since, rejects time.Time
-	down           error
+	since, rejects, exports time.Time
+	down                    error
 }
 
 func (s *sweptStore) UploadInUse(_ context.Context, id string, since time.Time) (bool, error) {
@@ -31,6 +31,11 @@ func (s *sweptStore) FileJobOver(_ context.Context, id string, _ time.Time) (boo
 
 func (s *sweptStore) DeleteRejects(_ context.Context, endedBefore time.Time) (int64, error) {
 	s.rejects = endedBefore
+	return 0, s.down
+}
+
+func (s *sweptStore) DeleteExports(_ context.Context, endedBefore time.Time) (int64, error) {
+	s.exports = endedBefore
 	return 0, s.down
 }
 
@@ -51,7 +56,7 @@ func swept() sweptFiles {
 	const day = 24 * time.Hour
 	return sweptFiles{
 		"uploads/used": 30 * day, "uploads/new": 6 * day, "uploads/old": 8 * day, "uploads/growing": time.Hour,
-		"jobs/runs/chunks": 30 * day, "jobs/over/chunks": 30 * day, "jobs/over/text": time.Minute, "others/x": 90 * day,
+		"jobs/runs/chunks": 30 * day, "jobs/over/chunks": 30 * day, "jobs/over/text": time.Minute, "exports/runs/part-1.csv": 30 * day, "exports/some/where/over/manifest.json": time.Minute, "others/x": 90 * day,
 	}
 }
 
@@ -67,7 +72,7 @@ func TestSweepRemovesWhatNobodyNeeds(t *testing.T) {
 		left = append(left, name)
 	}
 	slices.Sort(left)
-	if diff := cmp.Diff([]string{"jobs/runs/chunks", "others/x", "uploads/growing", "uploads/new", "uploads/used"}, left); diff != "" {
+	if diff := cmp.Diff([]string{"exports/runs/part-1.csv", "jobs/runs/chunks", "others/x", "uploads/growing", "uploads/new", "uploads/used"}, left); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
 	if ago := time.Since(store.since).Round(time.Hour); ago != s.Retention {

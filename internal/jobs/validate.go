@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,7 +16,7 @@ func (s *Service) validate(spec *job.Spec) error {
 	if !job.ValidOwner(spec.Owner) {
 		bad.Add("X-USER-ID", "must be 1 to 64 letters, digits or . _ @ -")
 	}
-	if spec.Count < 1 && spec.Source != job.SourceFile {
+	if spec.Count < 1 && spec.Source != job.SourceFile && spec.Source != job.SourceExport {
 		bad.Add("count", "must be at least 1")
 	}
 	if len(spec.IdempotencyKey) > 255 || strings.ContainsFunc(spec.IdempotencyKey, func(r rune) bool { return r < '!' || r > '~' }) {
@@ -32,6 +33,8 @@ func (s *Service) validate(spec *job.Spec) error {
 		}
 	case job.SourceFile:
 		return s.validateFile(spec, &bad)
+	case job.SourceExport:
+		return s.validateExport(spec, &bad)
 	default:
 		bad.Add("source", "must be faker, randomuser or file")
 	}
@@ -73,6 +76,31 @@ func (s *Service) validateFile(spec *job.Spec, bad *invalid.Error) error {
 	}
 	spec.Count = max(1, spec.File.Bytes/fileRowBytes)
 	return bad.Err()
+}
+
+const (
+	minSplitRows = 1000 // fewer would be thousands of tiny objects
+	mostOfFolder = 100  // characters; an object's name has 200
+)
+
+var folder = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)*$`)
+
+// validateExport checks what the caller says of an export; how many ids it has is not limited.
+func (s *Service) validateExport(spec *job.Spec, bad *invalid.Error) error {
+	e := spec.Export
+	if e.SplitRows != 0 && (e.SplitRows < minSplitRows || e.SplitRows > maxExportRows) {
+		bad.Add("splitRows", "must be between %d and %d", minSplitRows, maxExportRows)
+	}
+	if e.Destination != "" && (len(e.Destination) > mostOfFolder || !folder.MatchString(e.Destination)) {
+		bad.Add("destination", "must be at most %d characters: words of a-z, 0-9 and -, joined by /", mostOfFolder)
+	}
+	if err := bad.Err(); err != nil {
+		return err
+	}
+	if s.Exports == nil {
+		return job.ErrFilesUnavailable
+	}
+	return nil
 }
 
 func validateNat(spec *job.Spec, bad *invalid.Error) {

@@ -59,15 +59,16 @@ type jobRow struct {
 
 // params is what only some sources need, as JSON in one column.
 type params struct {
-	Nat      []string  `json:"nat,omitempty"`
-	File     *job.File `json:"file,omitempty"`
-	ParentID string    `json:"parentId,omitempty"`
+	Nat      []string    `json:"nat,omitempty"`
+	File     *job.File   `json:"file,omitempty"`
+	ParentID string      `json:"parentId,omitempty"`
+	Export   *job.Export `json:"export,omitempty"`
 	job.Origin
 }
 
 // paramsOf returns the params of j.
 func paramsOf(j *job.Job) (string, error) {
-	p, err := json.Marshal(params{Nat: j.Nat, File: j.File, ParentID: j.ParentID, Origin: j.Origin})
+	p, err := json.Marshal(params{Nat: j.Nat, File: j.File, ParentID: j.ParentID, Export: j.Export, Origin: j.Origin})
 	return string(p), err
 }
 
@@ -84,7 +85,7 @@ func (r *jobRow) job() (job.Job, error) {
 		UndoRequested: r.UndoAt > 0, Undone: r.UndoneAt > 0, UndoneRows: r.UndoRows,
 		CreatedAt: millis(r.CreatedAt), StartedAt: millis(r.StartedAt), FinishedAt: millis(r.FinishedAt),
 		Idle: time.Duration(r.Idle) * time.Millisecond, Overdue: r.Overdue, Finalized: r.FinalizedAt > 0,
-		Phase: job.Phase(r.Phase), File: p.File, DryRun: r.DryRun, ParentID: p.ParentID, Origin: p.Origin,
+		Phase: job.Phase(r.Phase), File: p.File, DryRun: r.DryRun, ParentID: p.ParentID, Export: p.Export, Origin: p.Origin,
 		Updated: r.Updated, Unchanged: r.Unchanged, Skipped: r.Skipped,
 	}
 	if j.Phase == job.Importing {

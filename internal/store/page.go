@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"math"
 	"strings"
 
@@ -19,6 +20,22 @@ func (s *Store) Span(ctx context.Context, f user.Filter) (first, last int64, err
 	err = s.r.QueryRowxContext(ctx, `SELECT COALESCE(`+end(``)+`, 1), COALESCE(`+end(` DESC`)+`, 0)`,
 		append(c.Args, c.Args...)...).Scan(&first, &last)
 	return first, last, translate("read users", err)
+}
+
+// Nth returns the id of the nth user of f in id order, from 0; ok is false when there are fewer.
+func (s *Store) Nth(ctx context.Context, f user.Filter, n int64) (id int64, ok bool, err error) {
+	index, _ := s.exportBy(f)
+	first, last := max(f.FirstID, 1), f.LastID
+	f.FirstID, f.LastID = 0, 0
+	c := s.dialect.search.Where(f).And(`id >= ?`, first)
+	if last != 0 {
+		c = c.And(`id <= ?`, last)
+	}
+	err = s.r.GetContext(ctx, &id, `SELECT id FROM users`+index+` WHERE `+c.String()+` ORDER BY id LIMIT 1 OFFSET ?`, append(c.Args, n)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return id, err == nil, translate("read users", err)
 }
 
 // exportBy returns the index that leads to the users of f in id order, and the conditions that it serves. By id, unless

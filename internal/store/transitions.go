@@ -34,7 +34,7 @@ func (s *Store) CreateJob(ctx context.Context, j *job.Job) error {
 	j.Status = job.Pending
 	key := nullable(j.IdempotencyKey)
 	return s.inTx(ctx, "create job", func(tx *sqlx.Tx) error {
-		if j.File == nil {
+		if j.File == nil && j.Export == nil {
 			if j.FirstID, err = reserveIDs(ctx, tx, j.Requested); err != nil {
 				return err
 			}
@@ -114,11 +114,15 @@ func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (j jo
 	return j, nil
 }
 
-// legalFor returns the condition of a job that may make the move. One that is to be undone never runs again.
+// legalFor returns the condition of a job that may make the move. One that is to be undone never runs again, and an export
+// has nothing to undo.
 func legalFor(m job.Move) string {
 	condition := `status IN ` + quoted(m.From())
 	if m == job.MoveRetry || m == job.MoveUndo {
 		condition += ` AND undo_at = 0`
+	}
+	if m == job.MoveUndo {
+		condition += ` AND source <> '` + job.SourceExport + `'`
 	}
 	return condition
 }

@@ -68,7 +68,7 @@ func Queue(prefix string, t job.Tier) string {
 // starves.
 func Queues(prefix string) map[string]int {
 	queues := map[string]int{}
-	for tier, weight := range map[job.Tier]int{"SMALL": 8, "MEDIUM": 4, "LARGE": 2, "XL": 1} {
+	for tier, weight := range map[job.Tier]int{"SMALL": 8, "MEDIUM": 4, "LARGE": 2, "XL": 1, job.TierExport: 2} {
 		queues[Queue(prefix, tier)] = weight
 	}
 	return queues

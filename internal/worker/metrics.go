@@ -19,6 +19,8 @@ type Metrics struct {
 	inHand   prometheus.Gauge
 	prepared prometheus.Counter
 	removed  prometheus.Counter
+
+	exportedUsers, exportedBytes prometheus.Counter
 }
 
 // NewMetrics returns metrics that are registered with reg.
@@ -50,11 +52,17 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		removed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "muster_undone_rows_total", Help: "Rows of jobs whose users this worker has removed.",
 		}),
+		exportedUsers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "muster_users_exported_total", Help: "Users that this worker wrote for export jobs.",
+		}),
+		exportedBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "muster_exported_bytes_total", Help: "Bytes of the files that this worker wrote for export jobs.",
+		}),
 	}
 	for _, end := range []string{endDone, endFenced, endWaiting, endFiles, endDrained, endDatabase, endStalled, endPanic, endNotClaimed} {
 		m.claims.WithLabelValues(end)
 	}
-	reg.MustRegister(m.users, m.rows, m.batches, m.claims, m.inHand, m.prepared, m.removed)
+	reg.MustRegister(m.users, m.rows, m.batches, m.claims, m.inHand, m.prepared, m.removed, m.exportedUsers, m.exportedBytes)
 	return m
 }
 
@@ -131,6 +139,13 @@ func (m *Metrics) notClaimed() {
 func (m *Metrics) preparedFile(bytes int64) {
 	if m != nil {
 		m.prepared.Add(float64(bytes))
+	}
+}
+
+func (m *Metrics) exported(users, bytes int64) {
+	if m != nil {
+		m.exportedUsers.Add(float64(users))
+		m.exportedBytes.Add(float64(bytes))
 	}
 }
 

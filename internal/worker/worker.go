@@ -56,6 +56,10 @@ type Importer struct {
 	Sources   map[string]Source // by the name in a job's source, but for files
 	Files     Files             // nil: this worker has no file store, and leaves such jobs to others
 	FileStore FileStore
+
+	Exports     Exports // nil: this worker has no file store, and leaves export jobs to others
+	ExportStore ExportStore
+
 	BatchRows int
 	Lease     time.Duration   // of a claim; a source has four fifths of it for a batch
 	Drain     <-chan struct{} // closed when the process is asked to stop
@@ -86,6 +90,12 @@ func (w *Importer) Import(ctx context.Context, jobID string, no int) {
 		end(howEnded(err))
 		tracing.End(span, err)
 	}()
+	if c.Job.Source == job.SourceExport {
+		if err = w.export(ctx, c, log); err != nil {
+			w.endClaim(c, err, log)
+		}
+		return
+	}
 	if no == job.PrepareChunk {
 		if err = w.prepare(ctx, c, log); err != nil {
 			w.endClaim(c, err, log)

@@ -16,6 +16,7 @@ import (
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/dashboard"
 	"github.com/musterhq/muster/internal/export"
+	"github.com/musterhq/muster/internal/fileexport"
 	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/httpapi"
 	"github.com/musterhq/muster/internal/progress"
@@ -120,6 +121,7 @@ func takeFiles(s *boot.Stack, c *httpapi.Config) error {
 		return err
 	}
 	c.Uploads, c.Files = uploads, s.FileImport()
+	c.ExportLinks = &fileexport.Links{Files: s.FileExport(), Key: s.Store.LinkKey, Life: s.Config.ExportLinkLife, Now: time.Now}
 	// Minor, as all else goes on without.
 	c.Checks = append(c.Checks, httpapi.Check{Name: "files", Ping: s.CheckFiles, Minor: true})
 	return nil

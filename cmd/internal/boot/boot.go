@@ -231,6 +231,7 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*Stack, erro
 		return nil, err
 	}
 	logLibraries(log)
+	tiers = append(tiers, job.TierLimit{Tier: job.TierExport, Concurrent: c.MaxExportJobs})
 	s := &Stack{Config: c, Log: log, Tiers: tiers, ballast: make([]byte, 8<<20)}
 	if place := c.FilesURL(); place != "" {
 		if s.Files, err = filestore.Open(place); err != nil {

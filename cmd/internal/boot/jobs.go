@@ -10,10 +10,14 @@ import (
 // Jobs returns the service by which API and workers submit, move and reconcile jobs, on the stack's database and Redis.
 func (s *Stack) Jobs() *jobs.Service {
 	c := s.Config
-	return &jobs.Service{
+	service := &jobs.Service{
 		Store: s.Store, Repair: s.Store, Live: progress.New(s.Redis, c.RedisPrefix), Queue: tasks.NewClient(s.Redis, c.RedisPrefix, 0),
 		Slots: ratelimit.NewSlots(s.Redis, ratelimit.Options{Prefix: c.RedisPrefix, ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease}),
 		Tiers: s.Tiers, Window: c.Window, AtOnce: min(4, c.DBMaxConns/2), Log: s.Log, Metrics: s.jobMetrics,
 		MaxCount: c.MaxCount, ChunkRows: c.ChunkRows, MaxDepth: c.MaxQueueDepth, Upstream: c.Upstream(),
 	}
+	if files := s.FileExport(); files != nil {
+		service.Exports = files
+	}
+	return service
 }

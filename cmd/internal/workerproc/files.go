@@ -14,9 +14,12 @@ import (
 // sweepEvery is how often each worker looks for files and rejected rows that nobody needs any more.
 const sweepEvery = time.Hour
 
-// takeFiles lets the worker import files, if there is a place for them.
+// takeFiles lets the worker import and export files, if there is a place for them.
 func takeFiles(s *boot.Stack, w *worker.Importer) {
-	w.FileStore = s.Store
+	w.FileStore, w.ExportStore = s.Store, s.Store
+	if files := s.FileExport(); files != nil {
+		w.Exports = files
+	}
 	if files := s.FileImport(); files != nil {
 		w.Files = workerFiles{files}
 	}

@@ -60,7 +60,7 @@ type Error struct {
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `duplicate_user`, `ambiguous_key`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `duplicate_user`, `ambiguous_key`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
@@ -114,6 +114,34 @@ type ErrorDetails struct {
 
 	// UploadID The file that was sent is there under this id: repeat with `uploadId`, without sending it again.
 	UploadID string `json:"uploadId,omitempty"`
+}
+
+// ExportFiles defines model for ExportFiles.
+type ExportFiles struct {
+	// Bytes Of all files.
+	Bytes int64 `json:"bytes"`
+
+	// ExpiresAt RFC 3339 in UTC with milliseconds.
+	ExpiresAt Time           `json:"expiresAt"`
+	Files     []ExportedFile `json:"files"`
+	JobID     string         `json:"jobId"`
+
+	// ManifestURL The link of the manifest.
+	ManifestURL string `json:"manifestUrl"`
+
+	// Rows Users in all files.
+	Rows int64 `json:"rows"`
+}
+
+// ExportedFile defines model for ExportFiles.files.
+type ExportedFile struct {
+	Bytes  int64  `json:"bytes"`
+	Name   string `json:"name"`
+	Rows   int64  `json:"rows"`
+	Sha256 string `json:"sha256"`
+
+	// URL An address, or a path of this API.
+	URL string `json:"url"`
 }
 
 // FieldError defines model for FieldError.
@@ -183,6 +211,9 @@ type Job struct {
 	// EtaSeconds How long it still takes; null while that cannot be told.
 	EtaSeconds *int64 `json:"etaSeconds"`
 
+	// ExportedCount Of an export: users written. What it is asked for, and has processed, are ids that it looks at.
+	ExportedCount *int64 `json:"exportedCount,omitempty"`
+
 	// File The file of a job. What its bytes do not say at once is absent until a worker has read it.
 	File       *JobFile     `json:"file,omitempty"`
 	FinishedAt NullableTime `json:"finishedAt"`
@@ -223,12 +254,14 @@ type Job struct {
 	RejectedURL string `json:"rejectedUrl,omitempty"`
 
 	// RequestedCount Users asked for. Of a file its rows: while it is PREPARING an estimate by its size.
-	RequestedCount int64        `json:"requestedCount"`
-	Seed           int64        `json:"seed"`
-	Source         string       `json:"source"`
-	StartedAt      NullableTime `json:"startedAt"`
-	Status         Status       `json:"status"`
-	Tier           Tier         `json:"tier"`
+	RequestedCount int64 `json:"requestedCount"`
+	Seed           int64 `json:"seed"`
+
+	// Source Where the users come from; `export`: the job writes users to files.
+	Source    string       `json:"source"`
+	StartedAt NullableTime `json:"startedAt"`
+	Status    Status       `json:"status"`
+	Tier      Tier         `json:"tier"`
 
 	// Undone true when its users were removed by an undo.
 	Undone bool `json:"undone,omitempty"`
@@ -413,6 +446,9 @@ type Count = int64
 // Delimiter Examples: semicolon
 type Delimiter = string
 
+// Destination Examples: nightly/full
+type Destination = string
+
 // Direction defines model for Direction.
 type Direction = string
 
@@ -523,6 +559,9 @@ type SortBy = string
 
 // Source defines model for Source.
 type Source = string
+
+// SplitRows Examples: 100000
+type SplitRows = int64
 
 // UploadID defines model for UploadID.
 type UploadID = openapi_types.UUID
@@ -723,6 +762,91 @@ type ExportUsersParams struct {
 
 	// AcceptEncoding Compresses text on the way, by gzip or zstd, unless `compress` does it for good.
 	AcceptEncoding AcceptEncoding `json:"Accept-Encoding,omitempty"`
+}
+
+// ExportJobParams defines parameters for ExportJob.
+type ExportJobParams struct {
+	// Destination A folder below `exports/` in the file store, in which the folder of the job lies: words of a-z, 0-9 and -, joined by /.
+	Destination Destination `form:"destination,omitempty" json:"destination,omitempty"`
+
+	// SplitRows The most users of one file. Without it a file has those of 250,000 ids.
+	SplitRows SplitRows `form:"splitRows,omitempty" json:"splitRows,omitempty"`
+	Format    Format    `form:"format,omitempty" json:"format,omitempty"`
+
+	// Fields The fields wanted, in this order, each once. CSV: id, name, age, gender, city, state, email, mobile, and if asked for
+	// firstName, lastName, deleted, deletedAt. The other formats: the fields of a user as the API names them, that is all
+	// but name and mobile.
+	Fields Fields `form:"fields,omitempty" json:"fields,omitempty"`
+
+	// Compress Compresses the file itself; its name says so. A Parquet or Avro file is compressed inside.
+	Compress Compress `form:"compress,omitempty" json:"compress,omitempty"`
+
+	// Csv For format csv only. `raw` leaves cells as they are, whatever they start with. `excel` begins the file with a byte order
+	// mark, by which Excel knows that it is UTF-8; the mark counts in the length, the ETag and ranges.
+	Csv CSV `form:"csv,omitempty" json:"csv,omitempty"`
+
+	// JobID Only the users of this job, of the caller's own; X-USER-ID is required then.
+	JobID *OfJob `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// Name Contained, in any case, in the first name, in the last name, or in both joined by a space. `%`, `_` and `*` mean
+	// themselves.
+	//
+	// Any case, here and for city, state and email, goes by the collation of the database: MySQL and MariaDB take
+	// letters with and without accents for the same (`e` finds `É`, but `l` not `Ł`, which is a letter of its own),
+	// SQLite tells them apart and folds A to Z only. How a letter is composed and invisible characters make no difference.
+	Name FilterName `form:"name,omitempty" json:"name,omitempty"`
+
+	// City Contained, in any case; see `name`.
+	City FilterCity `form:"city,omitempty" json:"city,omitempty"`
+
+	// State Contained, in any case; see `name`.
+	State FilterState `form:"state,omitempty" json:"state,omitempty"`
+	Age   FilterAge   `form:"age,omitempty" json:"age,omitempty"`
+
+	// MinAge This age or older.
+	MinAge FilterMinAge `form:"minAge,omitempty" json:"minAge,omitempty"`
+
+	// MaxAge This age or younger.
+	MaxAge FilterMaxAge `form:"maxAge,omitempty" json:"maxAge,omitempty"`
+	Gender FilterGender `form:"gender,omitempty" json:"gender,omitempty"`
+
+	// Email The whole address, in any case; see `name`.
+	Email FilterEmail `form:"email,omitempty" json:"email,omitempty"`
+
+	// Deleted `true`: only the deleted users, otherwise only the others.
+	Deleted FilterDeleted `form:"deleted,omitempty" json:"deleted,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+
+	// IdempotencyKey Makes repeating the request harmless: the same request under the same key is answered with the same job and
+	// `Idempotent-Replayed: true`, another request with 422. Refusals are not remembered.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=30` (RFC 7240): answer when the job is over, or after 30 s; at most 60.
+	Prefer Prefer `json:"Prefer,omitempty"`
+}
+
+// ExportFilesParams defines parameters for ExportFiles.
+type ExportFilesParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// FetchExportFileParams defines parameters for FetchExportFile.
+type FetchExportFileParams struct {
+	// Expires When the link expires, in seconds since 1970 UTC.
+	Expires   int64  `form:"expires" json:"expires"`
+	Signature string `form:"signature" json:"signature"`
+
+	// Range The part that is wanted (RFC 9110).
+	Range string `json:"Range,omitempty"`
+
+	// IfRange The ETag of the file that the caller has a part of.
+	IfRange string `json:"If-Range,omitempty"`
+
+	// IfNoneMatch ETags of files that the caller has; 304 when it would get one of them.
+	IfNoneMatch string `json:"If-None-Match,omitempty"`
 }
 
 // ImportBulkParams defines parameters for ImportBulk.
@@ -1127,6 +1251,15 @@ type ServerInterface interface {
 	// ExportUsers Users as a file, streamed while they are read
 	// (GET /export/stream)
 	ExportUsers(ctx echo.Context, params ExportUsersParams) error
+	// ExportJob Export users as a job
+	// (POST /exports)
+	ExportJob(ctx echo.Context, params ExportJobParams) error
+	// ExportFiles The files of an export
+	// (GET /exports/{jobId}/files)
+	ExportFiles(ctx echo.Context, jobID JobID, params ExportFilesParams) error
+	// FetchExportFile A file of an export, by its link
+	// (GET /exports/{jobId}/files/{name})
+	FetchExportFile(ctx echo.Context, jobID JobID, name string, params FetchExportFileParams) error
 	// GetHealth This process is alive
 	// (GET /healthz)
 	GetHealth(ctx echo.Context) error
@@ -1530,6 +1663,303 @@ func (w *ServerInterfaceWrapper) ExportUsers(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ExportUsers(ctx, params)
+	return err
+}
+
+// ExportJob converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportJob(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportJobParams
+	// ------------- Optional query parameter "destination" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "destination", ctx.QueryParams(), &params.Destination, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter destination: %s", err))
+	}
+
+	// ------------- Optional query parameter "splitRows" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "splitRows", ctx.QueryParams(), &params.SplitRows, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter splitRows: %s", err))
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// ------------- Optional query parameter "fields" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "fields", ctx.QueryParams(), &params.Fields, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter fields: %s", err))
+	}
+
+	// ------------- Optional query parameter "compress" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "compress", ctx.QueryParams(), &params.Compress, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter compress: %s", err))
+	}
+
+	// ------------- Optional query parameter "csv" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "csv", ctx.QueryParams(), &params.Csv, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter csv: %s", err))
+	}
+
+	// ------------- Optional query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "jobId", ctx.QueryParams(), &params.JobID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "city" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "city", ctx.QueryParams(), &params.City, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter city: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "age" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "age", ctx.QueryParams(), &params.Age, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter age: %s", err))
+	}
+
+	// ------------- Optional query parameter "minAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "minAge", ctx.QueryParams(), &params.MinAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter minAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "maxAge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "maxAge", ctx.QueryParams(), &params.MaxAge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter maxAge: %s", err))
+	}
+
+	// ------------- Optional query parameter "gender" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "gender", ctx.QueryParams(), &params.Gender, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter gender: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "deleted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deleted", ctx.QueryParams(), &params.Deleted, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deleted: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Prefer, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Prefer: %s", err))
+		}
+
+		params.Prefer = Prefer
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportJob(ctx, params)
+	return err
+}
+
+// ExportFiles converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportFiles(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportFilesParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportFiles(ctx, jobID, params)
+	return err
+}
+
+// FetchExportFile converts echo context to params.
+func (w *ServerInterfaceWrapper) FetchExportFile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "jobId" -------------
+	var jobID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "jobId", ctx.Param("jobId"), &jobID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FetchExportFileParams
+	// ------------- Required query parameter "expires" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "expires", ctx.QueryParams(), &params.Expires, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter expires: %s", err))
+	}
+
+	// ------------- Required query parameter "signature" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "signature", ctx.QueryParams(), &params.Signature, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter signature: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Range: %s", err))
+		}
+
+		params.Range = Range
+	}
+	// ------------- Optional header parameter "If-Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Range")]; found {
+		var IfRange string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Range", valueList[0], &IfRange, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Range: %s", err))
+		}
+
+		params.IfRange = IfRange
+	}
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FetchExportFile(ctx, jobID, name, params)
 	return err
 }
 
@@ -2968,6 +3398,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/export/csv", wrapper.ExportFile, options.OperationMiddlewares["exportFile"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
+	router.POST(options.BaseURL+"/exports", wrapper.ExportJob, options.OperationMiddlewares["exportJob"]...)
+	router.GET(options.BaseURL+"/exports/:jobId/files", wrapper.ExportFiles, options.OperationMiddlewares["exportFiles"]...)
+	router.GET(options.BaseURL+"/exports/:jobId/files/:name", wrapper.FetchExportFile, options.OperationMiddlewares["fetchExportFile"]...)
 
 }
 
@@ -3940,6 +4373,701 @@ func (response ExportUsers500JSONResponse) VisitExportUsersResponse(w http.Respo
 type ExportUsers503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response ExportUsers503JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJobRequestObject struct {
+	Params ExportJobParams
+}
+
+type ExportJobResponseObject interface {
+	VisitExportJobResponse(w http.ResponseWriter) error
+}
+
+type ExportJob201JSONResponse struct{ ImportFinishedJSONResponse }
+
+func (response ExportJob201JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.Header().Set("Preference-Applied", fmt.Sprint(response.Headers.PreferenceApplied))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob202JSONResponse struct{ ImportAcceptedJSONResponse }
+
+func (response ExportJob202JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.Header().Set("Preference-Applied", fmt.Sprint(response.Headers.PreferenceApplied))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob400JSONResponse struct{ BadExportJSONResponse }
+
+func (response ExportJob400JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportJob403JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ExportJob404JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ExportJob413JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob422JSONResponse struct{ KeyReusedJSONResponse }
+
+func (response ExportJob422JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob429JSONResponse struct{ TooManyJSONResponse }
+
+func (response ExportJob429JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob500JSONResponse struct{ InternalJSONResponse }
+
+func (response ExportJob500JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportJob503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ExportJob503JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFilesRequestObject struct {
+	JobID  JobID `json:"jobId"`
+	Params ExportFilesParams
+}
+
+type ExportFilesResponseObject interface {
+	VisitExportFilesResponse(w http.ResponseWriter) error
+}
+
+type ExportFiles200JSONResponse ExportFiles
+
+func (response ExportFiles200JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ExportFiles400JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ExportFiles404JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles409JSONResponse struct{ ConflictJSONResponse }
+
+func (response ExportFiles409JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ExportFiles413JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles500JSONResponse struct{ InternalJSONResponse }
+
+func (response ExportFiles500JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ExportFiles503JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFileRequestObject struct {
+	JobID  JobID  `json:"jobId"`
+	Name   string `json:"name"`
+	Params FetchExportFileParams
+}
+
+type FetchExportFileResponseObject interface {
+	VisitFetchExportFileResponse(w http.ResponseWriter) error
+}
+
+type FetchExportFile200ApplicationAvroResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile200ApplicationAvroResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/avro")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile200ApplicationGzipResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile200ApplicationGzipResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/gzip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile200JSONResponse []map[string]interface{}
+
+func (response FetchExportFile200JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFile200ApplicationVndApacheParquetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile200ApplicationVndApacheParquetResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.apache.parquet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile200ApplicationXNdjsonResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile200ApplicationXNdjsonResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type FetchExportFile200ApplicationZstdResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile200ApplicationZstdResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zstd")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile200TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile200TextCsvResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile206ApplicationAvroResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile206ApplicationAvroResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/avro")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile206ApplicationGzipResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile206ApplicationGzipResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/gzip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile206JSONResponse []map[string]interface{}
+
+func (response FetchExportFile206JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(206)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFile206ApplicationVndApacheParquetResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile206ApplicationVndApacheParquetResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/vnd.apache.parquet")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile206ApplicationXNdjsonResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile206ApplicationXNdjsonResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type FetchExportFile206ApplicationZstdResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile206ApplicationZstdResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zstd")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile206TextCsvResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response FetchExportFile206TextCsvResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type FetchExportFile304Response struct {
+}
+
+func (response FetchExportFile304Response) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type FetchExportFile400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response FetchExportFile400JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFile403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response FetchExportFile403JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFile404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response FetchExportFile404JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFile413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response FetchExportFile413JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFile416JSONResponse Error
+
+func (response FetchExportFile416JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(416)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFile500JSONResponse struct{ InternalJSONResponse }
+
+func (response FetchExportFile500JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FetchExportFile503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response FetchExportFile503JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6908,6 +8036,15 @@ type StrictServerInterface interface {
 	// ExportUsers Users as a file, streamed while they are read
 	// (GET /export/stream)
 	ExportUsers(ctx context.Context, request ExportUsersRequestObject) (ExportUsersResponseObject, error)
+	// ExportJob Export users as a job
+	// (POST /exports)
+	ExportJob(ctx context.Context, request ExportJobRequestObject) (ExportJobResponseObject, error)
+	// ExportFiles The files of an export
+	// (GET /exports/{jobId}/files)
+	ExportFiles(ctx context.Context, request ExportFilesRequestObject) (ExportFilesResponseObject, error)
+	// FetchExportFile A file of an export, by its link
+	// (GET /exports/{jobId}/files/{name})
+	FetchExportFile(ctx context.Context, request FetchExportFileRequestObject) (FetchExportFileResponseObject, error)
 	// GetHealth This process is alive
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
@@ -7038,6 +8175,84 @@ func (sh *strictHandler) ExportUsers(ctx echo.Context, params ExportUsersParams)
 		return err
 	} else if validResponse, ok := response.(ExportUsersResponseObject); ok {
 		return validResponse.VisitExportUsersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportJob operation middleware
+func (sh *strictHandler) ExportJob(ctx echo.Context, params ExportJobParams) error {
+	var request ExportJobRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportJob(ctx.Request().Context(), request.(ExportJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportJobResponseObject); ok {
+		return validResponse.VisitExportJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportFiles operation middleware
+func (sh *strictHandler) ExportFiles(ctx echo.Context, jobID JobID, params ExportFilesParams) error {
+	var request ExportFilesRequestObject
+
+	request.JobID = jobID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportFiles(ctx.Request().Context(), request.(ExportFilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportFiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportFilesResponseObject); ok {
+		return validResponse.VisitExportFilesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// FetchExportFile operation middleware
+func (sh *strictHandler) FetchExportFile(ctx echo.Context, jobID JobID, name string, params FetchExportFileParams) error {
+	var request FetchExportFileRequestObject
+
+	request.JobID = jobID
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FetchExportFile(ctx.Request().Context(), request.(FetchExportFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FetchExportFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(FetchExportFileResponseObject); ok {
+		return validResponse.VisitFetchExportFileResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -7775,301 +8990,322 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchtHmij4KnnqzIRFdwEEwIslMBzHFEXZdOvCJqm2jwUNK1GVAFIsZMKVWYRgiSd2f84T7K/9N7FP",
-	"sf8m9kXmBfYVTuT3ZWYVgAJUICW17WZHtEUAVXn97tf3QSzHEymY0Crovg9GjCYsgz+PL+jQ/JswFWd8",
-	"orkUQTc4GlExZIpMR0ywa5YRPWIkVywjiWTqgAxkRqKTQeM51fEoIlQk8PGFFMx+1wzCQMUjNqZmdPaO",
-	"jicpU0H3ddALTk9P3l0fv/vlWStux+2L618eDX/sBcGbMNCzCQu6gdIZF8Pg5iYMThI2nkjNhD5jk5TO",
-	"WLK82khnOYtgsYQKwmiWcpaRjP2aM6VJLhLYAVfEjxbPGn9lMzKmCYO9vZX9hRWLfGxWa4auXtkzGVNc",
-	"wOJ6fhqxzA9LuFp9Ftt0wrev29tvZV9tt9qP9lpsnza+SXbixjf9Nms8incGjc5gP2nTh/3deC+pXspp",
-	"xgYsYyJmh5NJyqvO6GLEyMQ/RvSIajKlioykkHnGktVrnFKuv91pVc98xnQ2OxxollUdg0wZUSyWIlEk",
-	"F5qnhGvCFZnKTI+IzmZcDAkdUi7M9Oa+eGYWbw69vJwxF3xs7qPt18CFZkOWBTdmFROa0THTFqQP45hN",
-	"9LGIZWKWuQzccjzJmFJMEc3eaSIF3NWUzkLSn5Hhb3xCZEZ+UzoJSS5SphSJYvtSBBhg9mFwYCglnBw3",
-	"4yJWBWEg6NgsEdfR8AtZdcA4kZn24NdvW82HFScdBu8aY6YUHZpvx7nSpM+ImUcROSDMTqHMk0fnf1/e",
-	"81OZmQWPqSaxuiZSpLMmiTI6jUjK6DVTJGZpqghV5ixmhGYsJNMR1Q77Z0Rpmmky5XrUJBF7F7M0In02",
-	"5AJeIQOeMviVUNKfaUZklrCsJ8Y0u4JznY54PCLH5kVyJeRUIRAiRLy6eNp4eAADmRdILHOhFeF4NSkT",
-	"Qz0K4W9DsIDgZECimj3hzv/XnGWz4vhjdV2J0RmdBmEAG1g+aXPQQ9modfwZnRo4wZHMwY9opphePvyX",
-	"A3J0/ndY9I/nL190cbch/NPeD8lPXCRyqhrtzl4nJCfnLxsPH+49arT34BWpRyyDa5aC4dFSEo9oRmPN",
-	"siZ5KnORmANOpbwyCIV0sK+Y0M1VZ2OXuhLnSysyhzSm757BHQTd3VZo8NF9bBvs05plZpZ/e33Y+IU2",
-	"fms1HjUvu403f/mXoCYom5s1azPbxN0ppkOi8nhkYHLNgZkrKB0ZXITF1fWo72CWa8XSwYH5F5eg6EwR",
-	"JZvkkJzS7NecaTPH4XUm7QuKOGrAEsKF4glbedBuKVWQaFA+CAH/7waJZZKFB5CLCjj8QU7JmIoZcHJ1",
-	"QKgmY6k0abfCVgv+b876ea40y8wWmQpJ2/4AmK1knsUG8EUix2aQ1ds2C1hH0kvQ1m6Z/70JAyRQSNz3",
-	"d4NwLd2vPglKpsB1RD7us4wMMjkmbaIledTp7Ox802nt7D/c2/3mm72HrW/MGE9Yyse8kn0h1nYBUDy6",
-	"heaYqWFgCTAArm+HgImfdxUKKjbmsUylMKBRQrEHmvY/xHI8ph/8Ix8mfMI+vO71NPlv/73Ry1utzv6D",
-	"xna38V2v97oRvW/8rzdbtVHRUBm/X0ujFRGMGzpEUqbhGBI+5JoImZFfc6kZnIum/ZDA0kLi12Z+MMuD",
-	"0+YZi53MVHks/oHysSRsQPPUAAZVsaHdFn/wk7m1u6EPVbFZJQxkVpnNzvIKse57CWQjk/lwhBIDgBrQ",
-	"BKqM5MnHE2l4pMzTJATirbTMmCJCknXokuCMlXse0FQxv7u+lCmjYiUZzXLDeAm8ZB46Hk/07DmjooIY",
-	"/mRQOpLiST5JeUw1+zafJFSzCMQDZP8gT5sxyDVNc0sb5cDrA18pMuAsTbokumJsEhl2ThUydYCJKE4Z",
-	"zSJAFPtIGT1Wcm9WLLyKdJqRgjCAwe92+WYks1Ac6iYMnpr9qGoJGvaqyJQKzZIQxROuUNQJCaPxiEgR",
-	"syZSDp6EwFFCQocsJEMm4LGY61loxCmDNmxMeRqSsezzlCHM8AGh6ooBgemJAc+UfgGjpNT9lbCUwQrs",
-	"H4e6Scz6QFawgp7qWh4HSwa+Chocinjk8PTECpB6xMahR3Sapj3RzzXyQrMeXBteFXs3SWXCPFhWXR3O",
-	"uIqwvQ54YgYy+w7evAkDrtlYle8WfoexwsDvPggDt33/dhiYozQTmbMMwsDcbBjgev0fL4AVBGGA5w8U",
-	"Aw6t+OtQ14ehMX13gitud4BDuU9+AJpl1KwqF/zXnNmfDWZ+TIzHgyvBUUjeSi4YMBegqwoBNGVPLatc",
-	"lvM350WW7VahGcrQInmrgCTbfyYoFZkDv86kOalUvbsbFsbqOiQ4T0jwv3aWkJhJDIbCLHb/AAeVKFpI",
-	"kUCYHVgbkO/LZBYC254wOUlZk7w0z02oHgHJQ12DKm3mhreu2GT1sbllrOLgIGU1zRHOS9Cdvb11IvS/",
-	"9XrvWq03X9dj2CN6zVDC6eztFXxbhSCxyVyTF6+e2VPTLDscslW8F5Gncis7+7gDK4zttT6paNbeaxUL",
-	"PDIYXSG3C00NJgDNNSJsTBU7IIoxEpn1RyslUUshKm8olSJBAat0PUbi/QzX0261Pn49TyxlWmHi6hZg",
-	"aikXivIhEv4pV6x4AvXGNQKopYGfXObArRwDia5EUYQDmiRGM9r4Rh3tr75SmtDv7OdmLMe/I9T7HtnP",
-	"CuzzzGmZCD+nwM2esrH5405k1gxl7sqO5df2nL6zlGHxtoxEMIR3ZjIXw9Uy7BiHWHEv+3tfjII85+Kj",
-	"e5FpsmYnOMAqbfXhF9tJNZOrpoWhs5WBxGTFTmc+o/4bo7IK0pd6VBItKFETaqTW6F+jkESX1qD/dUTG",
-	"jIqeMAKiYuk1WNt64tBPCXZu86zhqSWxFr6zku3QaE19JEmxTFOwmTsVIqGa9qliXfJ8dv63Z/Dec5px",
-	"+uQx0fSK9QTqm8paFkXicYvGMRNawdRmKGX4/oOIRWTARaJI9J//HoXECLJRGhEhNYn+v/8zCq0Z0oCC",
-	"1WXNWrhWRE7FVtgT5397xjUjGsyhZueEgjSA2zSi9KG5qF+sDfUHOS1GspYhqViCkry45or305JCrciY",
-	"XjGjECZ8YK3xq7UgsU6+oAkl/dkihWu1PwuFa7U/TuHOQQz/hMzbyfXV+2dimFKR/D7Yt5fHa0rYhU0D",
-	"ZeyNJO7PJGqDbcuMbzaUyfEKLxKIy17AdmQHSKoZoZ/HV0yj4B09f3V+cXx2efL89OXZxeXTs5fPI9R3",
-	"DCwozWiCQxnRvEkO05TENE0NmhjooGkKkwAiZmvwxBDQlXDSaXX2tw0OC5YZcbw5/G0JZjq7nwdoOrvr",
-	"oOYH8Bidyelan8HPz85/7hpFDpT7gsZnclpo8Ia25mOhbmeO9K6r4gQXhL8ShDXUFZ80JKyUpo2JNMwu",
-	"s1JjXSHx5IlHFgNQxVJA+69nN/7HmIxLPuS/sgpd5Tm9YopkbMKoNsdvLse5okc0G6dMWdMMsKxFL7X9",
-	"+orNgEkJNWUZQ7ZX/PpW9g1o9ERU+McbzkHehdOOQkIF2oPcFDDGbqfTJGdskCuaKkIzBrwxY2Nmts+S",
-	"EpItOjQXvOcrEQ7NoA2Dd41Wp9HeXzBhv/5vjf/15n077Ozt3dQ2S3tB27HUw/Ojk5MSdsHdDCD6oJpw",
-	"WXslOhAt0gCxQQFJ0Snh+oDstjuIMj7mYUSVmUcMWUIUNwx75QnZkIhPEfxQfQxm9bhV8ZSnrMrrbuQb",
-	"OSCKXbOMpoZMeJNt4aSVAmEMHa0HAATTJYMwF4plOmqSCEhOVIeWcFxYlSYDg1hL3t2YGFJAiVdnHvpR",
-	"9leSlLeyf7KeqvxLxgZBN/jv20WczDb+qrZx5JXE49Ur/LWSFjx2bm8w7REKNBvlUw9dJQuVkabTjNFk",
-	"9vELAfG61oVcLaKqvQ2nSPM7eh9hHNAswPn4nE4q7Be9vNXaieEY4E/WxW+QbeFXUQhWTxDpwQaKpzYd",
-	"SeX4G7iipCYDx+Sc1xZUG6tmTDMphgbCD0jFvD7iwVvHCU2lMNJFycRPIYLHTOwt56GVVr3KYfmGIchc",
-	"oN8MFolm/KjPMz0Ch4rTOobczUuHiwZ1BMlqzXqy2pgOh98FETvWzqZSMpZ3z/MMxpkztZdlHxCYyw5G",
-	"nnyAUT944/sHN9oHM9QHo+l9ANn8Ax2yD36fH9CI8aFsd7cfPkxGL/LxVne9KFXY1jutdbb1FYBYB8bC",
-	"gvx5mggXzhPvjKl0uSCQzfluwKvjd+8cPCWfiXU9AFK8O2NvWVxp3PN+eSDVYzqD6BL7OOmzgSyFkw0o",
-	"T606HGkpL82Ll+7hqEuoFWSsp3rCMqMng92j4AFfKZirSX4qyEdPUGLkiJF9cIxgTLXBF6VJO2y1WqtF",
-	"8HFph6u4316rFYRBu/Wviz7tB60Pr9uNR29etxqP3rxvhe1vbrY+zH35Pz60W62tf63vxl4Q6+QAduz8",
-	"9/BT6WxcoIlZ200YvKjyrbygKPFyzY3+YqjAUkAEWAUOSK5CEtOQ0Dwkw761BXipwpB5kLsESBJ1fGqC",
-	"6tU0IDcIH1OjHeZBGAz7eEWVzjV4op+5F0BUSQy3Tq7MUhT43Mx/Mj8Sw+HCgJvvxu/MqgzfENL85zfD",
-	"WM1r2vyam0FzdRt3Wqd9C5QHPM7I2GCIIdR5SPoZnn08CknCQpJchQTui4dkkJn7CAkH41hIeBaS8buQ",
-	"iDQkQoZE/BYSo6fpLCQ5hXszV1nlhXs5+FH2K/Q2Z34HwzyiElcGc0OHgCh0fgUWpwPyc+PV+fFZ4+SJ",
-	"YW1OQjHPiVX83Ikzm4gvd1TfCjEHtn0EO6iWsnF3B8VWgFTBmleKzf4M1tm6FpWIUqjZdw2jTuzvrtIm",
-	"hrJhZ7IrX6Ni7O9aa56yQS7KAFiTXJLvSANOoBDHqqRvaoaC4CmUHIzEhxIM0IdFQS90QswVm3VJZOU7",
-	"DDI1go5R4kNiRHlgD35sFEkOSGRuMyIT6oPazFPymmUHPRG5gI7YxnMXQqfE8A73gqIzdWCk/DQtngZX",
-	"kn/Mq0JC6gMSIcuJLJ/yU69mECUxdoUlDDdfMob5L8wmDWGB7QCJSlMQ6M3cd5NecY6QmClCgjMYYpGC",
-	"SGtnuAmDUzpkKwKdDdhHgr3TR3mmZBY5RFcpj5nl3+GCBh9LkXDzvsIgzyxhWZO8kJpoOURLD/L4CR2u",
-	"NpDSwWII2ZwpuFUvVvNy40hNv9eqrbrTstLPcoxCJsek1SRmZ+Q//y+i+G+M/Ne//4eNQ+ySPptJkaBi",
-	"NJRECnsUsNuo8pTsTyuOabLo2/Yw1yr7clruwPBza8mCdGcqumxpalnjstl3aa+wn29RfC1OG0VYd77n",
-	"/LeVznxzptU7bi9u+dP6r1qtFq4vY0J7pXwVm/gKOKOlj17izTA4nCu0V4yoCsnYyNbJ6gt2080zRm8e",
-	"zHOwK5bBv9V4RBuDw8bTN+8f3jTKH3c3+dju3Gwgkzo2ihkbFXqyzbaIyIOzp0fkm85ua6trrYCFVQrT",
-	"SoDKo0BroIXstEgpqHe/tZLd2slvlfBxzlZllwBZU4wl4OFSBanDOBhyZC5ZYOg+m8jM3HQN64UZcdVS",
-	"dztVJuDPj7SNZdPwwzUW43OZ6ccV1qFXyns22a85TTHGUpGBTFPD6meglFoHCxylj49tkgtnnMjFlZBT",
-	"Aa5tahVFMGj2Z/Cd8/f6d1fGhChc5wrmnJQZc7I6Nq8yJs+G+92JUScrNPNFnRySMmA+OHujoa0kk/hr",
-	"9Y4H9ArAx1sv7edC27ujDdOMB0JGMeBNGLyapJImq+gmT5zvTXA1YgnJ4fFF3aLKvbbi1nGAPwrhNDiz",
-	"nqfU0jJqOZg+mdZhF317rePGrFhNpFAMtPnHNDl+Z2io+RBLoRnme9AJSthcim1wHRcbwicTM/M1TXkC",
-	"D10OKE9tJKymPIXBwSB2nGUyM4dgP5e92LfzKb+5CQNmRg26Zv3kDL1Sc+PZFLUNhg3R1t/1qZQMzmVb",
-	"6YzRsb1ppvSJ2cHezz/+/W+d/7n/y+Odv/7tp2+e7T7vvLCkKldBd9cIQ5qPmdJ0PAm6QeHBumi3uq29",
-	"7k6r2e7s/GLut572DceISYrL8Or8clyhybpLlm4G2LuhDJc8uRxzpbxDFzRq8+qQXzNRhMV4LLgJzTE7",
-	"J9HGQCLkJfCVS7SeLoKIfdalvAW5HjQeGuoPT9sEpI77jIDkoyFkcBP6j32aBTdvQp8qhecjpGAYoO3y",
-	"c4IwKDF7jJOwKI7R1TXgS5Tsvh3nModAX2ShkMXBGuDQsLZ0NBjaQJwFWENH5/YkY9ecTf8EwLYIaTIj",
-	"farj0SXcwiV7FzOWsOTA2jDAGQNCOkaWweiQudHFfy7Nby7MGk+J0FRZ4wNXPYG+Gq8b+2QalLq6Trq5",
-	"xIsP/WefIpiLjNGE9s0a+nLcD0mfJpcIGCHxFnJ71/hNSrMhC3tCMJaoS5jpEnexAPX4BXOv43kkl2M6",
-	"afaExbBnXH1RMuzDExfIsJDIKvvymhEbjWnQzL1nleDirTn9m6tSOuBm2mgdwt4p+9W4gK0v4xNoCtuK",
-	"0Qzs0n9sbHIU2B3HFwQRl35512CXOjcLc5Fbjb/i/i1VpWom4n8emurAxciKXxJWikSA0p1SYamJYe5l",
-	"IiJ4fGV5YfG49clT6033DvO5N2kVzXLiL4Q914G2nQ3oSPvPIf2NaWqYH0suzd0XRiCj01kO/OP5yxcI",
-	"PzKZXfAxk3kdenPHTbyQttDDoFhPTMcYv0HJmItcs67b56XGdYH5dgSIMLASA2ZZQd66GKQ8vh2tfCv7",
-	"l0Lqy5iKmKWpkQjmMcBddHD08vnps+OLY1AoHcT5uSsQAYckFAxvLl6nGGUJ/mqXc9nGkTcF1EdfFFDf",
-	"yv5XiuDshWOKgo2K6xAide0xN/Gppk/TkxrCUT8/MF6UBFJw5lfbRbr2e4AUCCLCoiOTlMbMUCKbwg2M",
-	"C51dOJwRD7vw36VXwfaMU/eEgZClOR1owltWcjTHcyHlMyOKfpHj8cZ09JYb1IUSLMJfHjCkLpnQGRyR",
-	"l5TXoazZhnol6DXliHKffSuQUn+ZF1OG5Nec5XNfEahLYL4c5Gl6gEHkcw94Moo3b0gWRpoXAA5Gdyxs",
-	"UACXYD3xwIW1Pz15dnwebYGWACk0OCwekZm5STDJ3p2ws7VFi+VHvF+4ayOHrV/Lv4B+1VLhLqi81PAe",
-	"yaqjtE9vl4o0wXk+lVmfJwkTn/+yDtHLZ0QCG4wsMz7kAjPcQ4jfAIJ69PLsvOT1Zppw0TXXgisFWDsB",
-	"3MSySizZjElg0EQ3qFVkq8wCcFKsfsSSJnmlmLW9aEniEYuviCN6BYkOTo9fPDl58X19Cux29TL7UfZX",
-	"YbAlTkZXs4/blKg0NaJUIgVzEIc+nqgUpwgx41CaIcvRB1CCpoow8o9BVUVltoWqaOve9s/NlS9rlOqX",
-	"rXt7ueAZnBje1VNrGv9k0F3rRiDkwoZMlG/gz3nQQrNM0PRLEBBwxxgKgoWJDD/ldvpLEN6a5EQrEtNc",
-	"AY12SY9yWMqp8OJV08Zqn7FcsS8jlyxVHeyzVIqhMgRkIUWjS3jxLBieMlgnrPqFtLTvy/DZhfJ1lhZD",
-	"gRAk2Y4rhoaHcoEl7IAg/aZ00jWE/JL6Bbst/KPkQYzAc0ZKJccMFBaWKrYsollk8UE6T1Gh/iLQ4sLE",
-	"IAHAnLNLKoEgrS6ZlNblTE3kewaV9KhgU1j8l5UsnSoK0mKGQmWbPH9cJUva1T2nYnYrNU9zllnTScZo",
-	"PFq0c3DxSjEIZTFaWNB9HdStqwmDwpuZF5jOsXolFnsxUwfd4OdnZb3xQkpiNuPMFWpOevj5GYmliPPM",
-	"0NAZgSmIXXeTPKfvUI9iCfmWtD+DQazz5VTFF1ITIaddsnxDUF9JyjSRU3FJY82vWfOTSbMWmNAfqm4H",
-	"U0Ucvb/DZZDa9SCyWwkie7WhYpeglxLNWFkuhCGw82GhQqKeRjUkxXxaR2fnS1oQuCKTTMZMKZA8jRAK",
-	"2Q72DIAqW+eQCq2IOqazLlm6lk8HNL97jVUOSOSuOFbXEbrNnJ4ZFvqrYtm1D8wlmZRjl5/UE2i0iOZB",
-	"JSLg9sL0A6/ZT4scR1/0FqqxItBi4TfH9onMdSzHDDx41iMHKa0C4pVdykplDmyIYbWg4xYl81BS43qp",
-	"RPOn1HtfCZVPMPIMrC8QsvG5L/8IRy/kqFIxRRCYhC3c2SV5sb7LMUs4vdSzCXLM0tKfm1++zNo9bx+B",
-	"ZxxFVVgZMStDeapcDXX9HsCW8UoMPrV+tpYlGXEVbV2ubCEaBm2oXMa8STD3K2u6SKMN5NVlrgKOHy9T",
-	"BgVzMMt6ar8rmALIfT638ZM5NXa/pK14wQSrrP0MZW7raeqS+YNpQniTHb2o343wQRMUdGl6mskJyzRn",
-	"yidKTUpfeQvPcuxazUQkdxHvl2O53GmuP5hzfOomLELqVhSRTL3TxBplqLBA2CzHuGyw/ptySNvrIkUI",
-	"l1TsrghYlH2X2TBvejKHLmYvB+AkrGOxAi/fR80nb+bXbaR/KJnN4qszpiDgcqPbXnddwtZNWnOPLqZT",
-	"XpkDR+3uza2O2pXowaGrzhcRZrPtIQlZzkB01T6uuADfBpCUA6I0ihV6BMVpBZsSKRjmkhpG3eyJBtlt",
-	"tUi05GOMQhItuKjNV1UuavP9vDeyeFlZuT7yMxUBQPDUXBxP+RsbyYNfuVgeWIIc93EpLp7HfFqM6HHf",
-	"gXZZzL4Y2mMeWwjucV/58B432ZhOfMo2BZlcSTh1OO0jmdik8Leyj/O1zdJpbgQgDQlOiV3IDom8Cdt+",
-	"tUuiTOa65Ebyhzj3zZxBwn0xoupSyOJQF3xZ5rt5F5WddI9EY6ZHEp+1Kqf9bd+cQtlSY79/SKIF1639",
-	"4VGxuJKvtbzmCc3V4ncZU/l4+UudzRa/zEUiS+t45PdZMOjS5mPrty19xcVlrmDIxGWcmS8AfOi4z4e5",
-	"zJW5d5yh3SFRhVHF/rhDoiUjhv1pz1x7lbhjf98nETQpgF0pqrka8GJjnQ6Jqq199vd9s6FhRhN26QiO",
-	"/eURiZaVbLO7BSV7Dl+cEgVj7BkcmTej2u93SLSkr5hxljSW4kujsVhkAu3EgeGcxy0CQX6JJJfU7I8K",
-	"HU/ssxtkdDBHe5fZ8A8XF6fOq80FlHQHBXOdZLDcVMNWkq16D+W3CjZUkt/erw4M+UqR6OeGtR80Tp5E",
-	"lZMULG3tDptBVWpXSTBcf/wXfMyWOF/xdknQwAMPkYEVZxe6kizF3leyyicFSKzlmBWZt95Rm7AJE4ly",
-	"vV3MaswRzDPZuZCoxQM8hpTbPk2KqKZyJacHH4/02grLIZWQluCy8ded9VO/KriihSR4F3m9foSUOf2i",
-	"NqZYI9fK2hS+bsGciHr3nCu00r6vjjuxJoeRTBObZirRCuRP8nbC/uKpWrveys3LjIxzWzYSmWedU7ip",
-	"NBO+37Ro2abaB5qpP4bQOHYNTcW3ilI2zAUhodRViyerohaKineKCbR+6KLh0y0VnSWqUcKYzaRsG5v4",
-	"PthAG1wggjjEGgVrfhs2ZLH51L5WoAkawsyEVu8fcj3K+81YjrfH4Pkc/Wr/2HaMe9tFQN7YSJwjzNW4",
-	"5SlUE9RS5SVNr5ggA6NxYNJmOd4FShAk4Aev5FSisprtoaWQXCtb1Gu+0mbFUFUK2JtKsHBk8BacxFa3",
-	"NHCPtaa0JH0G5ukBzayV2vwKeKC0bQS2oMUVHaGWjmMuUeZ9Bdr7zJlVR1ZUgtyMvXgwqSCEc0k476vE",
-	"tVK/nKVfB74K6tJPLlOnolderbKWwXI58psVd35q03E+dutli91GeUwupNkVULOJTM9tXfLVxcjDoC/7",
-	"3wVvStlP5yPJiMvWL97ceRi8qZUUdbA+KSoMMjnFVTMX+w2uTsFgW5mcAtfJbdQ5bqm7tPIbs2RWRI9b",
-	"E6fRlt0pLJ5KRfLBYm4VmIVwLTt2LR2/lhsICF+JUAs4geRoIDPfs4sKlBlSflUtn/+jMNDCZ20kdLYq",
-	"e/u36hqWfKzPVeUJfVl8drD68dPubHzYZ3K6fNKLrNzlt5bPPyzSiMvwUgCHXXUVA/qB0RRVwA24caWN",
-	"8namyTU2SWfprUsfM0axT84aD0IYME2LgAlDEdBaY14TeZrakgFG2sTwjE0iMlNq32zZMi2evJyic9lI",
-	"l2C1JLt72wYfm5Yhx+Casni+uwdvTzI5xBaBu3thkFHNTp2IHnT3252dXVddyL/Z8sqr/8qtBWpUdHc7",
-	"oSsoUBQPsHGjK09ud2//l3Lg6MmLy9Ozl9+fHZ+fBz7i5Nnh2ffHwTI1LG6ljvoeuj5jSxgG1ZlBlLON",
-	"yiBESkvbF3YZUb0htIoAzIxo9PTw5Nnxk0qqUoaSKo0rlagnKM3TFGROdUAM/JDpyCskRYqSluk6bex1",
-	"SSk1gwRvNlBO62jbP8q+LXi7wbAFYqwf/EWO1lV3gx6BVteG0D5lA4kl1gkz8jWWpIPy5LEUisW55tfm",
-	"NWVTdK2+ByNxq3vb7gielmNVyMz3b02kzTyFgACcAgqskiGdqCY5LCkK5dqHZtruYpem07Pj08Ozkxff",
-	"h4SSJJuRLBc1Ne07uv8ceVkhWIBeaw+/5oLWeahs/MTHbv+lfWwD0CpXQlplVVldb0kKF9KsbqugwxI0",
-	"p+k6MuMJxAGGOIJ5AegNUZrOVogHkxGtMlF50O1aTTRjNAmNwjbgIgHoNTs88H9h8uAYzfbNUoUXD35B",
-	"GGDLAvN3bSFrkddU1/vBfYYEG6tTrdl4opcwsEAws9jEXIzBO6zVjveGmVeRhaWoJlgWnK+6X7ctinoA",
-	"eritAMhEke3WJD8BFaa+Ga4/NUcrINwCujWL0FU5A6NP6J6A4rPBfCGytZXXbpaY9LrDJdS2HQ+JFIRe",
-	"s4wOmeUeXJOMigPSKj6D8SJXzPbsnK7aX22b35zcUL1QH0plS8gaAf0aKv1TV/qunzF6RSjJcowXANpa",
-	"6hxAsflNdPry/IJgeEi04RJfZem69vXzFKLo+UEzNm8BWi5qu8rp8ZFj8Y0vy/jgIKY7d2UF2Bm9Umk+",
-	"ppq5appGo655FspWNKvzqC8mtaYmlJUaalONkoS4mSzwWe3CwpCc9STcCRRTBrF+Y3lt20kJYl5fYbJZ",
-	"G6bi63HBWpeAZonELiJbibwtEow5uTN0ZeUKEbp8EXMS2vrgGSf9bWZiLIcBQRyBoapUF9TTiVWKzlwE",
-	"MDgfEOdyoXmKbaivbOyn4XmE62UbJAxXE77/8PbKT24q2cQksjLsyJk1PqHXTI1oZ2/fegsWKrO9eb+q",
-	"Jtlqb88JaFRQZs/KRcixsaUCx7hsUMxcd2ffG/UThKshjPpdlRa6AuWwAtw/sEjdj7J/aoX7jaK6fAhp",
-	"LdiHyLlloB9R9YK90xVdmgwU+vo8KzqYc6GlK5jrW1mYtyBV12rastQ5cI6jvy4udkNteuHO3VkU25lb",
-	"e9XFzzHA8v0nVLOG5q5ElwOCXi8x99nrJb1eYv+5wH+6c//0ek3z7M7NL/9Sa6OGgvvgh5sweFmoc5v6",
-	"mfosnmtYbDszECXJgGZQzhUiz6wxW+Vj1824aGzgJWqUmazebDUrmacJ6vxWRbfdHZY5BVbCrirv+hgX",
-	"iYVcN5MwKwYribV1RbQrPplUjfWTET1Kjkeopj7XMAfLo8sMDjpXrMi4lNO5rkgjqua6b9VcWi5s1sTy",
-	"4s4pB4UN8isgJNP3YPc+dexrV3MqqE1eMdGR7U11+8EXcNNDQjFpeafFhZTuuQph5z0df26vdMl9t8xc",
-	"3Si2wK/X642IB3GyRajQju3/XgodWpjYs46PhLWsCFS2q1xzX7Yh4QaXxVYEUf00mvkWA0iJSp1tDnDr",
-	"/rbwASF1bdnwTE5XBkqhW7Fat+WG7g65qE3Mqjo0mlu1NNi33q1N0Zy/tYbrCgqCLV6mWZHdox0sdJew",
-	"5mJdbbFNmVSZcOFlQk123/ozG2N7G+isq4ubLlwI8+AybxYt6xC2+/uyz8B1E18WyH0V6qpfh77p9tJP",
-	"vK7W72tbVwYKlRs9rco5WBFHtHRNZ4wmXFjjXP3YBRZfzRVYdV2Vy34leQV5GuVSqL6sPDcsirRVEcqQ",
-	"sYSr8us2ReLmTem7UnBvhW/KrqqmpFtOBKlA5hWJG+UV3MlFGrr1ViGPpzK3S+GogNhKzna4xLtoX+ZF",
-	"i5aiKuqmUcppisZk2+vsK+V71lEI6mMiZmj69AV4bDifeQd41sfDsBYCfqsO8nzpFl2ZnHDB73l6+Ooc",
-	"CquVi6yhx8B8efji6PiZ+fsjl/5W9pvn7obvGGr3ForAhMGFtaK5LZw/P3z2LAiD58dPTl49D0LrrA2D",
-	"n5/VWd4FX1D877i4Kmnm7OkR2dnZeWRu/NXFETqzxjxNOVrJ59ng51Cmqvc/p0PV4k0lsgewvrPveEbw",
-	"TIpEYplqLGhZ8DP4XAQhrIpxmuMlwWFCg4J/BE/ZmIKTl2P0QsEUgsezDCaeZwXBX3Z3O61vHu3ut1rQ",
-	"9s4yguDYti2/WcEVP0YVbN5UdUT/SgbqT6XKZlA6os1M0Hdnyxvs1mHcc7wIeyO17Xr/eH4/p2Kt6aDh",
-	"IugWOmnMTR2WCrcW11dFdQ1iQbjxx6WKIvFzURcrXWZBE17/W6+XG+huwL+dFvzzzVP8eGg+dlqdh/jP",
-	"ozcfZSHFNBAhOb+G8q18viX4WSpW4IH9801v26QYMWuxDJZvv7amQn3o2gKHtmHzC+hXKzMSuY1F3aKj",
-	"Z1EMf1yuSpCygSZG8hDQSGWiZ82eOExTqJXk2pO6hw5IZKhq5KxSCpZhZAklsYG51fI0e6ebPdETF+yd",
-	"LXxinbW2d67BTHRpQzVZo58JW3MSYhNiKbTRgpvkyPwl07nO+heHj2FWoxKh51QROpZYe2Icmvl6ImOD",
-	"XNmWhCD92EUF9TjL3RjHJ+EYQgKNLsPMAlmARrvBm1XcpfC471V2/loOlypxlXLb4IWuwQuY0H46hwmP",
-	"ni5gwtdrDK1lvrKIBeb7vnxngMJINXs7nbbXQ20DFSw2OSP4IvbR2t/baW91vU2ls7db1IR4dfG08TAk",
-	"+7vlTrvfATDt75A+01PGBNFT2ROJ1Ir02QjDSmwjOrA+GXD+NZeaJSSVMU3JhEJpm1iOx4aDhiThapLS",
-	"mQ2Fhc66iL5gkif9jMZXTKsmOaJYx+6KTXSIXf5LRizSnxEskM8UQm6549/e7nxfXfL1h2USFTzYCpvd",
-	"Ayznj0X8v+v1Xvfgf2/svb35y4Ner3nrl7e+/q54d7vbMM80ovcN98CD4tewWfH712vf3vof84v7DBNs",
-	"fb21HkTneOIXQ4xCcKqWhsIgCM3Db2q6MeYD4L74dhalqdLEO53POC8SyWX6Yn0Dwrpkyss7gEY7ZZ7Z",
-	"nEe+z7pgL1V+oau5WZ/GZoSR5inV0Kbjjrpr7uybRlCt5VSdK7VjPaqv/wwa4ZuSb9eutezOxcVCH5du",
-	"K8Qen9126+aubuZXtvPcl/IzQ7PYz+dodkdUFf0K1ai9g8xHm0E44EIj2Qo3pG24uiJJuBQNVYSxfdzZ",
-	"VjjCbRqYbdRT2y2OeGNwcRPEQRw5ouN+xpPhkn4JwHYvcN4LnPcC573AeS9w3gucfzqBE0K/4zzjenZu",
-	"BCHLtSb8r2xWdVPk8PSEXLFZSCIc8fK//o//J/LMANNESXSY65HM+G9QGqZLHjOaQeWpKUQeXLEZ2r68",
-	"hEB8N5HDVxc/fHvFZtFWt9Q/pifQsoazXLHZV4rIqWBZkxwKYhguzFRKsVWxnLAiweCKzbDia5dEGaNQ",
-	"J2qacQ1lmrAyLJoIaTLmwjYaAdEQJD5YfyHFjLSe4OFxMZAVURHjorDxW9lXXaLy/piDcBeSiUxTiL7A",
-	"KH2ehK63EteED2CdpM+axNk7JfT6slzUFQ6GwjAuKpqqnjDb1ByD4fSI8Qx7GlJ0fD4AFx35r3//Dwim",
-	"ATEtJOivs9+GrVYrJOC5c8/hVz8/w4aKW2C6jHwL4aic0owNV8n5fE15rO0ILnaoecyhd06CMWGEveMK",
-	"7aFYaAiCN8C+u2wLRTmdHGOzg0MCDZwNw6djpl3AFyVQVq5w4V4JOXUWWHwT6QrKAjrL9agnbEASF8Qg",
-	"EP5khucMr9AAimbQGZUL6DPWJdFeBM9FOssNEJnJor/sGXBq7SEotSM8rx+OD59ERc0YwAEjU0TfH19E",
-	"0DrAd/6EuDtbuXe+/LErWwxzYm+t95A5cLPNro2sE7lRpEK47wmzduzpWpKxbLwDN2CUMFghhLekUl6V",
-	"gv9KlmxERA0Wa5eBs2C6fiV4LBNz3xAH8+LpUVH0ZjrimhHsDITYyDMCdalAynKPcXHNFe+nrGTRJg+e",
-	"YCPyy5OhkBntp+zySCbs8tQoO13yG8tkY8oTPcLxVUiUHGgymk1GTKiQ9HnC0WYuUzVXDGGrSX6UXLBM",
-	"9cSDV3/ptFpHIYF/n2zBg9c040hUFEtZrCUkVoHdHyTRxU7VYO2fjftmoiK0zXoTDs+PTk7AlfCMai5C",
-	"8n3G2FXPfHE0y3ia8hiCy09ZpjgVIfmBi4TDmGws33KkCcD+yKHFJjWSU9dC1l7FAUmBSymCDSnNusy9",
-	"EFAOVZOcWxm2J6BENSikcK/l/vqId2Zup7CaZ4qYd+i17EpDWk+Iy5JF4IB0Nw9zXGGYK9LUfDymGWhd",
-	"kHWiQpdribu1JeFxnD4GzoGXXqKzl+sUyowA8wnC4NqcGBDddrPVbEFe6YQJOuFBN9hptpstW3YNGFup",
-	"mLj5OKyqonHhzwFaYVG1hIQhHDvgMKjz5mFFZ6pJfrKUQstSWfKvlFFDrjD60UCozfTVyl5XT1Cbojmi",
-	"Cqtt2lbMIkGVxvYcs9kJJY3d3oghl74YeoHhGA1sRjG4Do0xzGs9AcGVNq+oSaKTQeOMiiGLCkp0fEGH",
-	"RLM0VWZgAGLbNAQT0u0hNYklb/go7gdmNAPg3JC8DizK5U4A5QtJP9cexGxpLAQSz9ChNgI2NbDp5Z7g",
-	"q5W1eYtHtp+io3tVcd7yk+gcrvHkkc22qfXs+d/rPPZygEkO9R48AlZb53GsTuyKrsMbVdagTPvc8ykV",
-	"RpsG9f1Ru93agjBU86ivAGKj4wBggnK9bGtYUT6Z5VssDdFqLMcn3BgBtqozL9QKNeCO6TDVSwbgLMet",
-	"ezkPxRB0EePO5KA7F07mOrAJRoSchqXeYL6vn2JCr9y3w5W5rdfbnICFV+zJfA04jiSnYjcHZKe1uxAk",
-	"PGR6UTFateIXUjDsn7P5smFx9VAo1SwDbbb200dcz+o/fQ76WO3HXfPvWg8/x47i9Z8vmovXev57tCHU",
-	"fv4YjHG1H39izfs3b8IgY2oihUJdrtNqrSncT68zOd9jwMcG9bkwjLoqWqM8AqQX3mmEpeYBr99XuBxW",
-	"ORggGtfPvZgWUBiIl9ICyku4FkmTTmg8Ys0JVs6625beNUSytK3gfS/gSc9so1dssBd0e2aLvSDs+d3B",
-	"l7C/XnBT6KK0OqSqPDOkeW68diPgOaGoWC9PQgiooUMWogksjLmehWAWCcFaHKKxppf1RDs8TCiBRYc7",
-	"+yGaxkL0P4XWuxMuOJfCr+bcQWaYtXtd2StMQdITTxaa49j2bUCwq5Jy0ymdKRIBrwF/R4mbWUsf8qE3",
-	"Vafmupo84WoiFXeNCFeVqwdO5VLzteFNGIraXMlFqdY0Ho2hEoV529zGtz2wA6lGp9XZb3WgjFJrb6f1",
-	"SzNW171g/Uq9KFCdUmQUzoWOdxEmUdErJqrPZ216sZkbeF6llA3SbomNNz8C5z83zuS0saJ0woIHqkhp",
-	"kynG9lZgxMpMMDNbp7X/ByGctx/hc9K9249yOxo2zlPNjci3bVA28yh/e0q4yZuVlMkKoAtyamR1Laqu",
-	"FGpxckCUUSedB4tQUrWbe+J2T9w+EXHbae2uqXZti2CZE5tTHiLoCbWLEmWVWOolz+3HNEG9Hd/Y/fgb",
-	"vs0UvLBf64VSK1jzVnvn42/5pqDwwv4X7jrvukIZzO6SysYYTRI5iLaEAm0rhb0Ib6HzqNZmy20hb8Jg",
-	"r87l+c7G8EKNQy13EgSfkrfyuYpGNrM/JK6ojLMPFiq3gVWjanZfB2hvQ4/YQo/HdWY7nVFuFOaohEwR",
-	"2CsXqwVgFj85QfzEGXzE9EDP1W41RDK06dZCsNhMCA6pONfeyo2PC5qSeJSLq8LMR4kamcEBBLDcGZra",
-	"wehwAP0pttvN1hx4KD5E6x8UcoN47WZPnKAFg0xpeoXibtcTBGtwpkkCRztyRd+QFi/EqzfJTyNp7XK2",
-	"ySEVZH+XXD2eqxrWE65sGEROkDEXuWaEKp6wkOAJhERL2S0VvxqwKZmkNGZYmctadMHRcHT+d6AtGEay",
-	"237YapJze05m65OM0USNGNN2cRwNhBRs0nlKQ0JJzNKUDBlwyRRyRYck+iryxhHYsbKRTN+Sv5AG+S4i",
-	"MusJiucK01mPBRmAc03LkiVFMfIg+v//3/872gqx65E9zpIjAxq6wQwXh49DcnRmPj97il/PGWmsjbMn",
-	"zBJtmQo5FYY7DjIpNBzA/EYsYgAgYHS+88YMc5rZ+mxYmUz5n3xmwaFw6ULEXJzMCKpuc3kIcIZckKPz",
-	"v6PryvYMEeTFkx/PX76AKcwfOBkEqXExV1X68DqT6N9aYqq+FaLCCRbGdOFuUzqDbj34cAThQ4Al5sqH",
-	"UiarjcFAVe6twXe2Bt9b9O4tevcWvXuL3h/HonevltZRSy9QEK6K4BIyF7E9nUp5OSSj+tqmW1FZe61Y",
-	"0c2fS23sfAG10esFtsi7UQIJJf1MXjFBUBnCQAvq/JcC2jjPN0tskleKOSWjDQLqXEv1P7QuiafAEl8T",
-	"n81ABTFqxCptcgT9KH4r6ZHzAub3TNuWFRux3c1u3c5Qce2HKb9mths0RI+gZJtnadANtpE3+gO5GHFF",
-	"bDVYbMvGr1lp435nCsNZKwc0h4IhONv9PL2COFKp1gXGQEgMduK2L1I1E7GNHrG1nKEocHNJfsfQyMdm",
-	"ok3Fd3P9J0/qCFCl9vl/ZbWk0dOMDerJckjjajx4zqqFt3YNnBljxIttEQ/OiE7d10otqWvTXNtgE1+p",
-	"gaNPXT/fW9LPGpv5K5udQSPYTQnUP4Iy4clDlFUjnyDfLOEhtHdE8mMRxvXUWI1pzhALdQBkMiMPojjP",
-	"UtK4sMYrQ723gKBr52qAhrMRViorHAhGXGwkVFPiwsygor0U7KDoS2/tN6khnbMuoaInsP4seVB0MsTp",
-	"6FzzdjD1lCq5A42BEaFfpbThfciqHkTmn2irSY7O/+5ShhJOUxZrZycIe4KinQAk+9BZHUIwOZgF/Pzs",
-	"/OeQ5BMzeqdFvn9sKBJGBEKjb8wAQhMEFOM28pJ50QhM5l8hNVThxxDG0rIHXCSqJ2QO0dmplFdcDF35",
-	"UbPrg8I4ezGbMBuPuyjqRWBwU3SG8ZnAl1J+VRiYsAYEXpulF8C4oABXYRv1d2/7OXStVev43YTFukva",
-	"rVbD8CMucrMUEqfctaeUadnCqiDeloPhjxV1+gjHuPGMeZvSW9kvtZWhlpYQIafkwW7nUUj2WjtbIYls",
-	"y+Kmh41SLDi2oahuhonNBazRlMLu0LIJLS+stS+hM7RlueLeYBcslg0x7w+gE0ZRAX8Lmy1UN7ggD3wr",
-	"i60mOfN9JebaC6DoYKv9mzXC4XCYXkk0yBYxzwtR2O7F6ADWCVFmC002yCuRSI7VOOCgsV48bqxkyDUY",
-	"aYuPHvTE1H5li5Da3iB4PIVBurQdRWKptCpFtoH/iTyVGYHO3dgW37cJjrbxdpTv924AKFek3Wz1xIOR",
-	"1hPV3d7WuWpyuT3JpJaxTIEwYjPzBr6/5S2TonThVUY8x99uEdH5+xACXuHuaq3jaSbHNa0+bANTG6tv",
-	"zXzii7nXkW9s+fsaj/4Aajl2lfvow8/ppM5jNa/qZVHduBYsCAC2Gk8ejyd69pxRoept6t2Zq/1b5yKw",
-	"9VgdUPQdjJ5YGRIEtMcymS0oIV9vf32XWAkvHMwPslGN4pTVnXe+0FVaVSHxBp/73YvMFqBuIy/XMWsA",
-	"NZgzbTyssSyZzC74mMncivI1pGYkZa/EoHR0tSR6s8J5Z/peHRFa5RNkh/C+ufs/sEZg9qA+qhYUAvOi",
-	"YgDx3vOawaRo3LtCOQDPKEgFUVmdiNBnGs4JS5nS5Dl/jJ7HsJBglKvJ3iSHKGK6DIBUiiHLrF5BNYbS",
-	"98RCTEI4V3N8uVgZtdIy/GnFUhgOJVFQQOZfimzHtG8hoQ7yaYiSTZudxhWZZlIMiwQV7MHky8GiZ3y3",
-	"1SqeAP+uV0yg5Ru4ZAeUp/BU6IXRQp6Fkyx3uHZz9cRCo+sKucZWmP7Mgs298HEvfHw54aMyAccppRV4",
-	"vBDyBhkpkKtbJKS43ohlR0KCiZ5exliutVOVmwKduGRG4KV7QekTWqjLPeQrzNS+AwWQYQxowh7j9yJU",
-	"cndp6HfkjvmIiHPOGPgLrYzjux44o8d6YQc7BjZQLPpEjoeiC+Eq78MZPHG7GKI/pBPi48+9MMz83lfx",
-	"T+SrQHuj5dYFRoAlnMes2nsBf67ynD7jyggNd8KpKnGhaIxZi3MVvT6rJAYb5ml7LoSk1HIhJNhxISz6",
-	"/Ia2Q3NIinYLq5Zpu3XWW6RrMbpmiVCwxZVosXVZQvLzs5ULADm7WqjqtFa2GW5XFfmrzs1GRcsGUYM/",
-	"p020JO1Wa4WYGBVF+yLvL6JDZj0Tq+RDCMCufZROTq0WEG25RVxExRo2Da/bTIpyHRKrHP24CjmASj7N",
-	"21LATenZl6Y2Fz6NHYsBqZAINmVKo3FiNZlxjpV1gRo/yv7GxKZQa2pSpc8MH6ti4N7K/q2BYuO4qd87",
-	"FCFNx3ootrex7xr8cRDaxvJaqwXMn+aq6FgPGzmCt1LwANsKXSlLwJDEFRnRbJwypZaFTHzvzwybc4fR",
-	"/HLC2+bxgDVEsSMpBimP/xjkFGGrNuBjabCVOVOHJHLoFBF4tqgoJxIiBXZhxJaXRXfGgcwznyd0QKJE",
-	"ChYV9YcsghTFh0A740UPVznAanUYvtckBqQgPkUOSF/qkQt7eSv7oSsXROY2Fvmaclw3yaELhwRjLxiY",
-	"XYSBWxtVNnKyJ+RgAKHFFPJnaIYpRhA8SdUVdnxukiNbQpZcMTYhlPyac6bdPBBn1yTnriGtjU+GvqsD",
-	"puNRhMVl5dQI2d2eiI7N4Z6DghrZ+IoqA/KPsn+MV/Y7IB0QQg5Q0Shy74pYcvil6+lxT5gr7JL3Pexo",
-	"DwHvrfajvRbbp41vkp248U2/zRqP4p1BozPYT9r0YX833ksgTN6PEnR392564jZR4wjs90zT0YrTRU5p",
-	"cAkDnRrQYYo5UPsYGZnQXK0JVzvRiqgUIoYg/IoMMmb733CtIIbH8FSDl1g9DFv3Y+AZRJGwBKLObXak",
-	"GDbJKc0Vcl6YfJnt9sQLSWIp0wQLHA65UF2kALgI7wd6K/tfKUMWbDpfqRpUwcgwgti1y7UJl8sOHvPL",
-	"n5mzF4d9z9a/JKpiV+6aXL3cVnwFXy9HaGIwnMIwxCnLGJTrdYmo2EJaIbraTFdohhVdZnIahSS6TLmA",
-	"OrmXsUzwD2ihaYMfL63WHXXJ2DFEnBKKqBuBoah/IRd91sBubQXUaOIdTxhGJ5V579r1ucZwunIzawgj",
-	"dZ5rqHEIMaVY4g39LCFWV/Q+aZyKljNtQcgx3C60heNKv01tDncpNRlt3FkuQpsWbbtwR5eQn8uSyAgC",
-	"vhGwd5TLwaAnYL8HeEBygGGCsAss/QZk0gXjlq4Ma9Jha3uoomiboY5zDNe7YhOo0Jkyes0UyaQcYywl",
-	"1GqkPgPcgU7YEx2w3XQekr/yxz7wT6vShdqilh/JrEdZrkitxyb8P7mMDAx0zAUkc2N/eVehFnfmIy6x",
-	"27+NzoQimGZTZhc7LZJg0OMSRXYeUPPS56fKKyxv1qNXaXoLYnVd6tuIn2wuYe22jVWmrVhdQywzDnWL",
-	"/N/NWEx1aZ+6iYeYWkiHLDRUJQSSEgI9CZGYhA7qellP0IR+F+7sh62wE/Zpcolv2/TEoprifAfA26Ua",
-	"Gmj15ctllvj62d6DfffkQ+3MORvmHDrMaNQRo//kqYhZ0b35i2UiLmsHn71SDEZkuzIgoAD7FA01X1q9",
-	"a36G4jEDIxj5XA5bTVlIG4dvnhpRdSnkJYL0faJkZaLkH83z7qhXSbRZZqor3O8L4qTRwNapd2QomSJS",
-	"2P4NUGRFyqRJTjR2VTASklEAQXoSbApMP5FMNcmZGR01OfMlLBHFgTllroKxm1XdW/j/vErW791RjhA4",
-	"Z4GopZzpbLYamV6KdOar9htylUjBECGsKgQhpqVGDHXRTGezW6GZzmb3WHaPZf84LNPZzDAwI//VRbJc",
-	"JHI1jh2m6Xx4C1oAeWKry2Oe31heM2cSXNRJ0eOREMVFzFADNljlIzSuWXbg+/iANbMnIrMowbDTS5Yz",
-	"g5MTRrVBShTgPB6Sn9CqYFjyVzZb0aX3+SYaxWrQHODKgkGepGvGUYXSr0Qi/0EY3flCGH0AloqiE02f",
-	"mVP2dyqz8h0XleFsTsG9ZfNLore5g1KG63q3PaSfry3OcQaV8phSn7M+RzFJBQxCrypInjFAZRkzuiOb",
-	"JNJsPLlMeIY54CN6zSxpczY2iJmfq8GCY6A1EVL4VRSC3cvpcq4zRLN0IZ9/n+dyzBa26ftq4X5vVack",
-	"poIk0nuGblOuxOYrL1P+6PTl+UVkvUGECoJPgr/XZjSTDRKanedaEfZOM6HM0kicMVhk6P9qmMfsO2HP",
-	"4M6YC+wdZXsacdzXAYlenl6cvHxxHvneOjbyZGK01aK0I+RpK1s1lAsSXeSq8Zy+a5zz31jUJIcCN2RT",
-	"q8y9WEN3dM4ERJP7iLvvJZnQ+IoOGYnweWxM9oP1Wjs3AVK6Lik1eAtx4jN3MF0CXZbM9xj03sC2iNF8",
-	"XtZXyjZ6feAee8IGLPMPo+jbE2BXsmnjfOCaz7h3njNNE6qpHTxylrGoQBQ9m5jTuJjretRptYvl2CIW",
-	"5gifScQReD8sOyF7PnQ/LF25wNfsao7NLTJlZ4NWzeXy3hOKcQuuo59B31LVA2jlNu/4gEZu80l/eC9g",
-	"6VBIOuBEZTYGspmmtqxAFxLdomua8gS2dIkkxtyLobKXPLkcc6W4GEYh2W13SDTJIFqDl58mD5yrxHbR",
-	"gs3kasu8s0OiCZ2Z9V9qKS8BIKOwJ/ZaO5ZIXeYF1TczC3kJxVGjxU5fjw06YrwFgpG9lQAN23okE8B/",
-	"g7xBGFgUCcqovv3eneVNBdaXW1CVruzlYKCYjgojIgIldSJVSKLTw4ujHyLyYK6qR5eUKaqEUf4iY81c",
-	"IEQJ/u0cWz1BJxMIPQFTE4pslgC4WJVOa7cATKO+LQwSkujJ8bPji+NovjIEPNQklrghMvzc+OHi4tTg",
-	"yEgmjZfXLMt4AsJnTwygCq0ESqsMGAtpAQfaZTqUUM4HyLKvLPfJPSKUO4tBQQ5bFhmqUFNbFbkErgYk",
-	"dx3EF1ZJA36tR/772IouEXkAWWNwH4kkWG7EQAlamEqYi4EDKNNZaLWUqidc7ROzE4zewcMBeNian5qL",
-	"y1wxA/OFgmxVcOjw7Hito8haor8MREgY6yGJ7MyXGjOEIvIA/YNZxo2gaR1xW1AlpR6WLIjo4F2CNq7e",
-	"ueQAPyhnhRkFo7Lqe57zpCKjbI4dfy/Blod+0I8hpTnLIAwAUYIwQAA1X1Qhq8vjqfZKpynxNMjRNwm2",
-	"fCCq3vatpaZpF3sYGvEDy5mMsSIOtZ0KsX1+ZBvE24Rh16oO0A9qdJu3mqS0Y2xu/y220i5Cw7GpdrTY",
-	"i7O0XvAiZwnLutCKz5dYwcwkjaWM2MSmFfdESYuL5RgrMUsyZlRgrInrDalGfKChN6StmFOUj2kaGjxE",
-	"ldKlWWNON3ZrtZWgKnTAZ1zdskjyKR261tC1UkWHzIgkdZ89HNTMBD6XmX5cK2vqCc+wBM59ReM/Z0Xj",
-	"zVQaA/Wrci4uHOHYyARgcOkPoWsf4uacSLpYbAI/QyP26ih4II+ySG6PCMUO1PM0cd7tjizQN0ONqWKu",
-	"zr1tkbvlme1ckTkoNsEGmtDUCBkPInXFJ9FW2BNQ3N/xYeg2i1Xopbbl6x9EaC2zBelkYVPXto2CJg8M",
-	"+02jrQNXIc/y7lJLBfIgQj9ZtAU2dvAq98R0JGE7LFUMdTymSEkbt2YnXZyIEQeqqDC2uDUQuTEZnqsx",
-	"sDav/W6o4irdzyedG/Hi5jMj6briz9b4SRdAJiyaEAs5PbAXvwS2C1EbrkdP1YLsY9u2MWfgdMSqCAkv",
-	"mCrQM1eHc2zTCd++bttM5faqMASbXvvZD9RoGi4d+g9wLHXJMm75dmbZR58/LOEc23fYU1kgfaD8l0D2",
-	"W0uHuiRxXxltJQPi5VqD0cwHVTvNBft8OLsiyM9GwNTdnqDjPh/mMleXV2xmiNPtGiRtVsXgOUs4dWUM",
-	"vnhuDFBbe+YVfM9rKHPFA8pupKpiAf8cZQIgM+W+oMB9QYE7FhSo9uog1ilGs3j08b77PuMLXouWEyzP",
-	"YaB79fZevb1Xb/+J1FtE+5VqbUFo3nPnJTAXUk1pQC6LqUAjL401v6ZQoxluEQOp8P3Ey3C7rd1lYoS3",
-	"fisd72SALfkrAGZ3zaq5civb6J7vIi/XCGMww8+nR9bgc6clr9RTcEr9ISAR73y1pBmujF64G5wsFVkx",
-	"+pkqalxioQ0youqA7LR2MfClaGw4tumX6FLx1VdQ2SscDnMtX1dqc73g9PTk3fXxu1+eteJ23L64/uXR",
-	"8MfKDITq/BVY++cnluvMDLfWiNe20HVISld10cW8qrvMvTnO32PwHAa/FGw18m6InRgJNwFsqUjFhFYW",
-	"Y5YNIUggHpEHZ0+PyDc7j/a3unORwGjpnI/vC0kk8jSNwPDJGbY+YmnSJEcQogjRGwkfDFjGhMbfFKHa",
-	"FlhwxkmIHUip0k1ido7WNUhjhITBwn7jOzMsZlfZVEcBIcnlprQVOdIahfM78sPPY+88xRkWeuzB9TTg",
-	"ev5y+zF/VybUL0xf/nQyxR/L9AXEADLEHA2AOMvVJC6v0MDRF1A0ky6IEhZ2QO9LsyKHAJoA/W5x/vfp",
-	"47hH0H8iBLUoUsc4bbTX7UIlXZPmUHKVuWQiq7GWfJzgHoNwQYwMVJcwMouaEB7lC/aiCJBTUA90bgmI",
-	"C9iCpkY9YYuDOo2DK3J4ekIGMk2x4APGue22WkX1F4w4tXWUpjK74mJYnYjkdnw7OvLkD6xK7NZaqM+m",
-	"N08mEBo2d6NBGDDwRnWDxzQhzqwdBoXu5VUT9wKEmnUXXXNl8PNkGW5p7+cf//63zv/c/+Xxzl//9tM3",
-	"z3afd14YFRFrrnbNzQdG4FSajidBN+i0OvuNVqcBLXO7rb3uTqvZ7uz8YlDq7tnSXtUqwX6XzJ+K9//z",
-	"xIaXYamKLlkKn21+UUr5O9eQHmcVRrA+ja+qiNdCtP78RQGdsBHGQehC+RHiKmwaXnHJZK6ZKjWLqxoD",
-	"sN6uZ3Gkcy6Gqe8mbQhSypV2Ae/jZinGEjayvBZ0bajQB/X6KBItXTm70jDg8lg5iovLQSuN+grK79i8",
-	"jqKUCGRpL4/he98uvsBcu+Qlac7CPTR7m44kyXJhuySWXi/lXNy8ufnfAQAA//8=",
+	"7L3rchtHmij4KnnqzISldgEEwIslMBzHFEXZdOvCJqm2jw0NK4FKACkWMuHKLIKwxBO7P+cJ9tf+m9in",
+	"2H8T+yLzAvsKJ/L7MrMKQBVUICW17GZHtEUAVXn97td3wUBOplIwoVXQfReMGY1ZCn8endOR+TdmapDy",
+	"qeZSBN3gcEzFiCkyGzPBrlhK9JiRTLGUxJKpfTKUKYmOh40XVA/GEaEiho8vpWD2u2YQBmowZhNqRmfX",
+	"dDJNmAq6vwa94OTk+Prq6PqX561Be9A+v/rl8ejHXhC8CQM9n7KgGyidcjEKbm7C4Dhmk6nUTOhTNk3o",
+	"nMWrq410mrEIFkuoIIymCWcpSdlvGVOaZCKGHXBF/GiDeeOvbE4mNGawt7eyv7RikU3Mas3Q5St7LgcU",
+	"F7C8np/GLPXDEq6qz2KLTvnWVXvrreyrrVb78W6L7dHGN/H2oPFNv80ajwfbw0ZnuBe36aP+zmA3Ll/K",
+	"ScqGLGViwA6m04SXndH5mJGpf4zoMdVkRhUZSyGzlMXVa5xRrr/dbpXPfMp0Oj8YapaWHYNMGFFsIEWs",
+	"SCY0TwjXhCsyk6keE53OuRgROqJcmOnNffHULN4cenE5Ey74xNxH26+BC81GLA1uzCqmNKUTpi1IHwwG",
+	"bKqPxEDGZpmrwC0n05QpxRTR7FoTKeCuZnQekv6cjH7nUyJT8rvScUgykTClSDSwL0WAAWYfBgdGUsLJ",
+	"cTMuYlUQBoJOzBJxHQ2/kKoDxonMtPu/fdtqPio56TC4bkyYUnRkvp1kSpM+I2YeReSQMDuFMk8env19",
+	"dc/PZGoWPKGaDNQVkSKZN0mU0llEEkavmCIDliSKUGXOYk5oykIyG1PtsH9OlKapJjOux00SsesBSyLS",
+	"ZyMu4BUy5AmDXwkl/blmRKYxS3tiQtNLONfZmA/G5Mi8SC6FnCkEQoSI1+fPGo/2YSDzAhnITGhFOF5N",
+	"wsRIj0P42xAsIDgpkKhmT7jz/y1j6Tw//oG6KsXolM6CMIANrJ60OeiRbNQ6/pTODJzgSObgxzRVTK8e",
+	"/qshOTz7Oyz6x7NXL7u42xD+ae+F5CcuYjlTjXZntxOS47NXjUePdh832rvwitRjlsI1S8HwaCkZjGlK",
+	"B5qlTfJMZiI2B5xIeWkQCulgXzGhm1VnY5daifOFFZlDmtDr53AHQXenFRp8dB/bBvu0ZqmZ5d9+PWj8",
+	"Qhu/txqPmxfdxpuv/yWoCcrmZs3azDZxd4rpkKhsMDYwuebAzBUUjgwuwuLqetR3MMu1Yslw3/yLS1B0",
+	"roiSTXJATmj6W8a0mePgKpX2BUUcNWAx4ULxmFUetFtKGSQalA9CwP+7QWKRZOEBZKIEDn+QMzKhYg6c",
+	"XO0TqslEKk3arbDVgv+bs36RKc1Ss0WmQtK2PwBmK5mlAwP4IpYTM0j1ts0C1pH0ArS1W+Z/b8IACRQS",
+	"972dIFxL98tPgpIZcB2RTfosJcNUTkibaEkedzrb2990Wtt7j3Z3vvlm91HrGzPGU5bwCS9lX4i1XQAU",
+	"j26hOWZqGFgMDIDr2yFg7OetQkHFJnwgEykMaBRQ7IGm/fcDOZnQ9/6R91M+Ze9/7fU0+W//vdHLWq3O",
+	"3oPGVrfxXa/3ayN61/hfbx7WRkVDZfx+LY1WRDBu6BBJmIZjiPmIayJkSn7LpGZwLpr2QwJLC4lfm/nB",
+	"LA9PW2kuKqSmAzKUiZHU+iyRM8NipjLVaityXACQT2lpWBMXlp/AD/ieHHqZK+FMdeGWgHDSxu8haTUe",
+	"Az1thOSt5ILBlW1VX1C+1KorEnw01sl8a5glyRKVNGizQBiRKjbefP1gK//74V9q30qOq638dmruEY6e",
+	"p2zgDr50w/6B4nZjNqRZYnCSqoFhm5Z04SdzgXejXFQNDIDAQGaV6fw0K4GN7yVQ7FRmI7xyxHKACKqM",
+	"0M8nBlrITGZJHMIZAKQoIiRZR6linLF0z0OaKOZ315cyYVRUcrA0MzIPgZfMQ0eTqZ6/YFSU8KGfDDWN",
+	"pHiaTRM+oJp9m01jqlkEkhlKXqDKmDHIFU0yy5YsjJsdfaXIkLMk7pLokrFpZCQpqlCeAnSMBgmjaQQ0",
+	"yj5SpEyVghPLF17GtcxIQRjA4He7fDOSWSgOdRMGz8x+VLnyAntVZEaFZnGINIErlDJDwuhgTKQYsCYS",
+	"bR6HwMxDQkcsJCMm4LEB1/PQSLKGYrEJ5UlIJrLPE4Yww4eEqksGtL0nhjxV+iWMklD3V8wSBiuwfxzo",
+	"JjHrAzHNytiqawkWLBlEGlCeUbomByfHVnbXYzYJPY2lSdIT/UyjGGLWg2vDq2LX00TGzINl2dXhjFUE",
+	"69eAx2Ygs+/gzZsw4JpNVPFu4XcYKwz87oMwcNv3b4eBOUozkTnLIAzMzYYBrtf/8RK4cBAGeP5AMeDQ",
+	"8r8OdH0YmtDrY1xxuwPCgfvkB6BpSs2qMsF/y5j92WDmhzQoPLgCHBUJKLA0hQCasGdWSllVsTYXA6zE",
+	"U4ZmqL6I+K0Ckmz/maJAag78KpXmpBJ1fTcsHKirkOA8IcH/2llCYiYxGAqz2P0DHJSiaC7AA2F2YG1A",
+	"vi/jeQgS05TJacKa5JV5bkr1GEgeqnlUaTM3vHXJptXH5pZRxZlBwG2aI1xky53d3XXay7/1etet1pua",
+	"XHlMrxgKl53d3QJTDkFYlpkmL18/t6emWXowYlW8F5GndCvbe7gDKwfvtj6qVNzebeULPDQYXaIyCU0N",
+	"JgDNNdrDgCq2TxRjJDLrjyqVAEshSm8okSJG2XZZavr417MoM1Vcz1NLmSqsi90cTC3lQi0qRMI/44rl",
+	"T6DKvkb2tzTwo8scuJUjINGlKIpwQOPYKKUb36ij/eVXSmP6nf3cHMjJF4R63yP7qcA+z5xWifALCtzs",
+	"GZuYP+5EZs1Q5q7sWH5tL+i1pQzLt2UkghG8M5eZGFXLsBMcouJe9nY/GwV5wcUH9wK6WuVOcIAqQ8Gj",
+	"z7aTciZXTgvDXEFNlbZip7NcUv+NTM2XfanHBdGCEjWlRmqN/jUKSXRhfSl/iciEUdETRkBULLkCQ2dP",
+	"HPgpwcVgnjU8tSDWwndWsh0ZramPJGkgkwS0WadCxFTTPlWsS17Mz/72HN57QVNOnz4hml6ynkBVX1mj",
+	"rog9btHBgAmtYGozlDJ8/0HEIjLkIlYk+s9/j0JiBNkoiYiQmkT/3/8ZhVZjN6BgzQhmLVwrImfiYdgT",
+	"Z397zjUjGizRZueEgjSA2zSi9IG5qF+s+foHOctHskY5qViMkry44or3k4ItQ5EJvWRGIYz50DpCqrUg",
+	"sU6+oDEl/fkyhWu1PwmFa7U/TOHOQAz/iMzbyfXl+2dilFARfxns28vjNSXs3KaBMvZGEvcnErXBrGjG",
+	"NxtK5aTCgQfishewHdmx5q+U9LPBJdMoeEcvXp+dH51eHL84eXV6fvHs9NWLCPUdAwtKMxrjUEY0b5KD",
+	"JCEDmiQGTQx00CSBSQAR0zV4YghoJZx0Wp29LYPDgqVGHG+Ofl+Bmc7OpwGazs46qPkBnHWncrbWXfPz",
+	"87Ofu0aRA+U+p/GpnOUavKGt2USo21mCvdcwP8El4a8AYQ11yacNCSulSWMqDbNLrdRYV0g8fuqRxQBU",
+	"vhTQ/uuZ7P8x1vqC+/6vrERXeUEvmSIpmzKqzfGby3FRAGOaThKmrGkGWNZygID9+pLNgUkJNWMpQ7aX",
+	"//pW9g1o9ESUhyY0XGxCF047CgkVaA9yU8AYO51Ok5yyYaZooghNGfDGlE2Y2T6LC0i27EteClyoRDg0",
+	"gzYM3jVanUZ7b8l78Ot/a/yvN+/aYWd396a27dkL2o6lHpwdHh8XsAvuZgiBH+WEy9or0XdrkQaIDQpI",
+	"is4I1/tkp91BlPHhJmOqzDxixGKiuGHYlSdko1E+RtxJ+TGY1eNWxTOesLKAByPfyCFR7IqlNDFkwpts",
+	"c/+4FAhj6OPeByCYrRiEuVAs1VGTREByojq0hOPCyjQZGMRa8u7GxJACSrw689CPsl9JUt7K/vF6qvIv",
+	"KRsG3eC/b+UhSlv4q9rCkSuJx+vX+GspLXjiIg7AtEco0GyUTz10FSxURppOUkbj+YcvBMTrWhdyuYyq",
+	"9jacIs3v6PiFcUCzAL/vCzotsV/0slZrewDHAH+yLn6DbAu/ikKweoJIDzZQPLXZWCrH38ALKDUZOibn",
+	"HOag2lg1Y5ZKMTIQvk9K5vXBJt46TmgihZEuCiZ+CsFTZmJvOQ+ttOpVDss3DEHmAl2WsEg040d9nuox",
+	"OFSc1jHibl46WjaoI0iWa9bTamM6HH4XROyBdjaVgrG8e5alMM6Cqb0o+yx7CR/w+D2M+t4b39+70d6b",
+	"od4bTe89yObv6Yi99/t8j0aM90W7u/3wfjp+mU0edteLUrltvdNaZ1uvAMQ6MBbm5M/TRLhwHntnTKnL",
+	"BYFswXcDXh2/e+fgKfhMrOsBkOL6lL1lg1Ljng+JAFI9oXMI7LGPkz4bykIk35DyxKrDkZbywrx44R6O",
+	"uoRaQcYGCUxZavRksHvkPOArBXM1yU85+egJSowcMbYPThCMqTb4ojRph61Wq1oEnxR2WMX9dlutIAza",
+	"rX9dDid40Hr/a7vx+M2vrcbjN+9aYfubm4fvF778H+/brdbDf60fQbAk1skh7NiFTsBPhbNxMT5mbTdh",
+	"8LLMt/KSosTLNTf6i6ECK7EoYBXYJ5kKyYCGhGYhGfWtLcBLFYbMg9wlQJKo41MTVFfTgMwg/IAa7TAL",
+	"wmDUxysqda7BE/3UvQCiSmy4dXxplqLA52b+k/qRGA4XBtx8N7k2qzJ8Q0jzn98NYzWvafNrZgbN1G3c",
+	"aZ32LVAe8DglE4MhhlBnIemnePaDcUhiFpL4MiRwXzwkw9TcR0g4GMdCwtOQTK5DIpKQCBkS8XtIjJ6m",
+	"05BkFO7NXGWZF+7V8EfZL9HbnPkdDPOISlwZzA0dAqLQ+RVYnPbJz43XZ0enjeOnhrU5CcU8J6r4uRNn",
+	"NhFf7qi+5WIObPsQdlAuZePu9vOtAKmCNVeKzf4M1tm6lpWIQpTfdw2jTuztVGkTI9mwM9mVr1Ex9nas",
+	"NU/Z+CJlAKxJLsh3pAEnkItjZdI3NUNB3BpKDkbiQwkG6MOyoBc6IeaSzbsksvIdxvcaQcco8SExojyw",
+	"Bz82iiT7JDK3GZEp9fGE5il5xdL9nohcQMfAhtLnQqfE8A73gqJztW+k/CTJnwZXkn/Mq0JC6n0SIcuJ",
+	"LJ/yU1cziIIYW2EJw80XjGH+C7NJQ1hgO0CikgQEejP33aRXnCMkZoqQ4AyGWCQg0toZbsLghI5YRYy5",
+	"AftIsGt9mKVKppFDdJXwAbP8O1zS4AdSxNy8rzC+No1Z2iQvpSZajtDSgzx+SkfVBlI6XI7eWzAFt+qF",
+	"yV5sHCTr91q2VXdaVvpZjVFI5YS0msTsjPzn/0UU/52R//r3/7AhoF3SZ3MpYlSMRpJIYY8CdhuVnpL9",
+	"qeKYpsu+bQ9zraIvp+UODD+3VixId6aiq5amljUum30X9gr7+RbF1/y0UYR153vGf6905pszLd9xe3nL",
+	"H9d/1Wq1cH0pE9or5VVs4ivgjJY+eok3xbh8rtBeMaYqJBMjW8fVF+ymW2SM3jyYZWBXLIJ/q/GYNoYH",
+	"jWdv3j26aRQ/7mzysd252UAmdWwUk2VK9GSb6BKRB6fPDsk3nZ3Ww661AuZWKczoASqPAq2BFrLdIoV4",
+	"6r1WJbu1k98q1+aMVSX2AFlTjMXg4VI5qcM4GHJoLllg1gSbytTcdA3rhRmxaqk7nTIT8KdH2saqafjR",
+	"GovxmUz1kxLr0GvlPZvst4wmGGOpyFAmiWH1c1BKrYMFjtLHxzbJuTNOZOJSyJkA1za1iiIYNPtz+M75",
+	"e/27lTEhCtdZwZzjImOOq2PzSmPybLjfnRh1XKGZL+vkkA8D88HZGw2tkkzir+U7HtJLAB9vvbSfc23v",
+	"jjZMMx4IGfmAZsXThOtTOasIQQXk9sqF0X8MkWySn6xriWvnmRuDkdtCSWcXUyh4XH39fuLNcyQWeOgS",
+	"U4GPd+ArZtmOSVr28nqaSBpX8RYeO/+k4GrMYpLB48v6V5kLsuJocIA/CnMxdGU9362lidVywn00zcwu",
+	"+vaa2Y1ZsZpKoRigzhMaH0H2hvkwkEIzTEeiU9RCuBRb4F7PN4RPxmbmK5rwGB66GFKe2GhhTXkCg4PR",
+	"8ChNZWoOwX4uevpv53d/cxMGzIwadM36ySl67hbGsxmUGwwboj+k6zN9MatlS+mU0Ym9aab0sdnB7s8/",
+	"/v1vnf+598uT7b/+7advnu+86Ly05DxTQXcHkJlPmNJ0Mg26Qe7lO2+3uq3d7nar2e5s/2Lut56FAo4R",
+	"c2hX4dX5LrlCs36XrNwMiECGIl7w+GLClfJOb7A6mFdH/IqJPHTIY8FNaI7ZOdI2BhIhL4D3XqCFeRlE",
+	"7LMuIzPI9LDxyHBIeNrmx3XcZwQkHzEig5vQf+zTNLh5E/pMPjwfIQXDIHaXPhaEQYE6YyyJRXGMQK8B",
+	"X6JgG++4sAIIhkYxAzJdWAOcPtbfgEZVG6y0BGvoDN6apuyKs9mfANiWIU2mpE/1YHwBt3DBrgeMxSze",
+	"t3YecFgBQ8boOxgdslu6+M8F8m8MRcdTIjRR1kDDVU+gP8vbD3zCETLLrpMAL/DiQ//ZZ7BmImU0pn2z",
+	"hr6c9EPSp/EFAkZIvBfB3jV+k9B0xMKeEIzF6gJmusBdLEE9fsHc63ge8cWETps9YTHsOVeflQz7EM4l",
+	"Miwkssq+vGLERqwaNHPvWUNB/taCjYKrYgbcRhp7HcLeKfoeuYCtr+ITiH5bitEUbPd/bGxyFNgdx2cE",
+	"EZcdfNeAoDo3C3ORW41fcf+WqlI1F4N/HprqwMXIip8TVvJkicKdUmGpiWHuRSIi+ODS8sL8cRu3QG3E",
+	"gQ8qWHiTltEsJ/5CaHgdaNvegI60/xzS34Qmhvmx+MLcfW4oMzqd5cA/nr16ifAj4/k5nzCZ1aE3d9zE",
+	"S2nrkAzz9QzoBGNcKJlwkWnWdfu80LguMHGPARGGVmLATDQoqyCGCR/cjla+lf0LIfXFgIoBSxIjESxi",
+	"gLvo4PDVi5PnR+dHoFA6iPNzlyACDkkoGCddTFM+ygr81a42tIUjbwqojz8roL6V/a8Uwdlz5x0FOx7X",
+	"IUQz22Nu4lNNn8ooNYTsfnpgPC8IpBDwUG4X6drvAVIg0Apr4kwTOmCGEtk0d2Bc6BDE4Yx42IX/rrwK",
+	"9nmcuicMhKzM6UAT3rKSozmecymfG1H0sxxPbjiDiAKDulAhSPjLA4bUJVM6hyPykvI6lDXbUK8FvaIc",
+	"Ue6TbwXKDlxk+ZQh+S1j2cJXBMpmmC+HWZLsY6D9wgOejOLNG5KF0fg5gINjAutu5MAlWE88cKH/z46f",
+	"H51FD0FLgDQjHBaPyMyMpksSuRN2trZouTqO9513bXS19f35F9D3XKgrB4XBGt5rW3aU9umtQg0xOM9n",
+	"Mu3zOGbi01/WAXpCjUhgA7ZlykdcYBWAEGy8QFAPX52eFSIDmCZcdM214EoB1o4BN7HqF4s3YxIYWNIN",
+	"atWAK7IAnBSLc7G4SV4rZm0vWpLBmA0uiSN6OYkOTo5ePj1++X19Cux29Sr9UfarMNgSJ6Or2cdt2liS",
+	"GFEqloI5iEM/WFSI5YS4eihfkWboJylAU0mo/YegqqRw4FLRvnVv++cWqus1CuX11r29Wo8PTgzv6pk1",
+	"jX806K51IxCWYsNKijfw5zxooVkqaPI5CAi4rAwFwbpZhp9yO/0FCG9NcqwVGdBMAY12iaFyVMg78eJV",
+	"08azn7JMsc8jl6wUxeyzRIqRMgRkKY2lS3j+LBieUlgnrPqltLTv8/DZpeqKlhZDERUk2Y4rhoaHcoEV",
+	"FoEg/a503DWE/IL6Bbst/KPkQYxSdEZKJScMFBaWKLYqollk8YFMz1Ch/izQ4kLpIEnCnLNLvIFAti6Z",
+	"FtblTE3ke4beUcFmsPjPK1k6VRSkxRSFyjZ58aRMlrSre0HF/FZqnuYstaaTlNHBeNnOwcVrxSDcx2hh",
+	"QffXoG7ZVxgU3ky9wHSGxVWxII6ZOugGPz8v6o3nUhKzGWeuUAvSw8/PyUCKQZYaGjonMAWx626SF/Qa",
+	"9SgWk29J+xMYxDqfT1V8KTURctYlqzcENaikTGI5Exd0oPkVa340adYCE/pD1e1gKs818He4ClI7HkR2",
+	"SkFktzZU7BBbew/MWGkmhCGwi6GzQqKeRjUkDn1cR2fnc1oQuCLTVA6YUiB5GiEUMkLsGQBVts4hFVoR",
+	"dULnXbJyLR8PaL54jVUOSeSueKCuInSbOT0zzPVXxdIrH7xMUiknLoerJ9BoES2CSkTA7YUpGl6zn+V5",
+	"oL4mMxQLRqDF4niO7ROZ6YGcMPDgWY8cpP0KiOl2aT2lecIhhh6DjpuXFURJjeuVCuIfU+99LVQ2xeg8",
+	"sL5AyManvvxDHD2Xowq1PkFgEraubJdk+fouJizm9ELPp8gxC0t/YX75PGv3vH0MnnEUVWFlxKwM5ali",
+	"sd71ewBbxmsx/Nj62VqWZMRVtHW50o5oGLThhCnzJsHMr6zpIo02kFdXuQo4frxMGeTMwSzrmf0uZwog",
+	"9/n8z4/m1Nj5nLbiJROssvYzlLmtp6lLFg+mCeFNdvS8vDzCB41R0KXJSSqnLNWcKZ9MNi185S08q7Fr",
+	"NZO13EW8W43lcqe5/mDO8KmbMA+pqyi0mbBiLV2MOsF3msUYlw3Wf1MMafs1T6PCJeW7y4M6Zd9lfyya",
+	"nsyhi/mrITgJ61iswMv3QfPJm8V1G+kfKrqzweUpUxCUutFtr7suYWtLrblHF/cqL82Bo3b35lZH7coY",
+	"4dBl54sIs9n2kISsZmm6iiiXXIBvA0jKPlEaxQo9hgK+gs2IFAzzbQ2jbvZEg+y0WiRa8TFGIYmWXNTm",
+	"qzIXtfl+0RuZv6ysXB/5mfIAIHhqIY6n+I2N5MGvXCwPLEFO+rgUF89jPi1H9LjvQLvMZ18O7TGPLQX3",
+	"uK98eI+bbEKnPq2dgkyuJJw6nPahjG3i/FvZx/naZuk0MwKQhiSw2C5km0TehG2/2iFRKjNdcCP5Q1z4",
+	"ZsEg4b4YU3UhZH6oS74s892ii8pOukuiCdNjic9aldP+tmdOoWipsd8/ItGS69b+8DhfXMHXWlzzlGZq",
+	"+buUqWyy+qVO58tfZiKWhXU89vvMGXRh8wPrty18xcVFpuyNG+hFccR8jl2WnnkAwIlO+nyUyUwZOMAZ",
+	"2x0SlRhZ7I/bJFoxatifdg0YlIk/9vc9EkFPDdilopqrIc832umQqNz6Z3/fMxscpTRmF44A2V8ek2hV",
+	"6Ta7W1K6F/DHKVUwxq7BmUWzqv1+m0Qr+osZZ0WDyb80GoxFLtBWHFgueOAiEOxXSHRB7f6gEPLUPrtB",
+	"FgxztHiVLf9wfn7ivNxcYN33Zmklh5z1rPaAsdV3y95Dea6ELRXkuXfVgSJfKRL93LD2hMbx06h0kpzF",
+	"rd1hMyhLWygIiuuP/5xP2AonzN8uCB544CEytPzsQlfGJt97Jet8moPEWg5akq3sHbcxmzIRK9eKyKzG",
+	"HMEi010IkVo+wCNIU+7TOI9yKla/evDhyK+HYTHEEtIUXAWDdWf9zK8KrmipcICLxF4/QsKcvlEbU6zR",
+	"q7Keh6/1sCCy3j1PDa2278rjUKwJYiyT2KbmSrQK+ZO8nfC/fKrWzle5eZmSSWZLbSIzrXMKN6Vmw3eb",
+	"FnrbVBtBs/WHEBrHrqG5+M5myoa9ICQUmsDxuCqKIa8SqJhAa4jO+5PdUvFZpRrX6AZOmNpQ7AZDQWnB",
+	"Ql+useZFs+spT5k60PVIKSIyWpsdKN9m3TVWVqkdpTYvr8YYakw7u3vm4dXEsDfvqlKisrSkaPaByKtl",
+	"Y1Uf6sr0cEUOTo5L2Fy5CpZieh+ehV8jTrvCXIoUySaiHF3ntsEyonBXAwMVfMiUfp1WlA5PuLh0bMU9",
+	"XMrj09IESsy45WJDUK2wHCwdZg7OixtxcFvGvAuMazNotiHD74INjDRL28Ah1tg9Fm/JRhI3n9nXcthA",
+	"+7SF9HHQDUZcj7N+cyAnWxMISBj/Zv/YcvLzlgtMvrEBcoeYQnXLUyiXawpF4zS9ZIIMZbpv882LYWhQ",
+	"PSWG8JRSYBKlhbgPrKDCtbL1CBeLBNdEynKwcNLILQQ6m/5r2A+WydOS9Bl4jYY0tc4j8yuwI6Vt+8gl",
+	"40reR3DlOBby196VkD6f0FZ1ZHkR282kPA8mJaRnITfuXZnWVOiytvLr0BdwXvnJJdCVdFitVZE3WO2k",
+	"cFNx5yc2S+5Dt140pG+UXugyDVztR0vWX9iWCtV9FMKgL/vfBW8KSYlnY8mIKzSSv7n9KHhTK1dxf32u",
+	"oqPhv75DBcn8CREIgsG2UjkD4S+zySC4pe7Kym/Mklme1GE9D30aX7hTWD6Vkpyg5ZRHsNbiWrbtWjp+",
+	"LTeQp1GJUEs4geRoKFPf6ZEKFN0TflmuJv+jMNDCZ20kdCZke/u36jUZf6g7YukJfV58rpI3Vk+7s/Fh",
+	"n8rZ6kkvs3KXdl48/zDP7i/CSw4cdtVlDOgHRhO0xGzAjUtdB7fzGKxxFTgHTF36mDKKLb7WOPbCgGma",
+	"xzEZioBGVPOayJLEVjsxsm073DRQOqH2TVcaw5OXE4z5MEoeOBPIzu6WwcemZcgD8BhbPN/ZhbenqRxh",
+	"Y9md3TBIqWYnTlMOunvtzvaOK4zm32x5G5L/yq0Fyut0dzqhq4WS1z2x4dyVJ7ezu/dLMZ77+OXFyemr",
+	"70+Pzs4CHwj2/OD0+6NglRrmt1JP9YsrmjJCYXkQ5WyPRYhc1NJ2E19FVO+fKCMAcyMaPTs4fn70tJSq",
+	"FKGkzPCRSFTXleZJAjKn2icGfshs7O0Ceeaglsk6o8ivBduQsO0961txraZW0YbXqOvChhd1bT2ZWcq1",
+	"ZqJJfsp7YvtOhFgNdkx9oBKLQ8wwjPMm2omUl4pQ/ZHtXXUMeD/Kvq07vsGwOZKvH/xlhg6c3BCRVtui",
+	"eVzwXH/ldAMs12h0BTxs6BIxkEKxQab5FZyjrQJgTUgwEreHa5vUeL6E15H6DuaxtMntEHOEU0CdazKi",
+	"U9UkBwWlp1iC1kzbXW6Wd3J6dHJwevzy+5BQEqdzkmaipk3njgYARyorhCQwldnDr7mgdU5wG6L1odt/",
+	"ZR/bALSKBemqDLXVZe+kcFkT6rY2P1iC5jRZRzI9sdvHKGqwWALtJErTeYWoMx3TMqu3B92uJR0po3Fo",
+	"lM8hFzFAr9nhvv8LqccEyVSzUGjLg18QBtg5xvxdW2Bc5pvlRiDcZ0gEu2IpoVqzyVSvYGCOYGaxsbkY",
+	"g3fYMgPvDZM7IwtLUU2wzLn4Khcq1KbeB5uCLcTKRJ5Qa4g01AHx7eD9qTlaAXapEEIOQ1dsEuzIoXsC",
+	"aoAvle9aWwDzZkXgWHe4hBIFj4VECkKvWEpHzHJCrklKxT5p5Z/BEJMhXxGx/b5kf7XdCAsyUPlCfbSm",
+	"reRtlI0raLhCXQXSfsroJaEkzTAkCWhroYELxR5k0cmrs3OCEWjRhkssNXf+BFQa/WdFCpG3XqIpW7Rm",
+	"rdYWr/KjfuBYPNcv4oODmO7CleVgZ+QJpfmEauaKGiv+O6t5FsoWlqzzqK/pV3ViyP+AFRrA33eN3KOu",
+	"jygzwg5zzFjL3Bq8ptyflUSccFWfJBVE6c0EjU/qxxKGnq3nD+6AZgxilSfyyrYMFMS8XmHbWhtm52su",
+	"wlpXIHKFfi9jcoF2LlOjBQE9dKVDc12jeBEL4t/64D8nWm5miy2GMUIclJerLWl2Mpuic5fBABI3InQm",
+	"NE8IJTOZXtrYdcNQCderxtpNXFt/eMPuR7cpbWI7urNjcAMZ8pYOxErv9DGonlBK1QpdKA5g2xyOeSWg",
+	"wboO/r7/9UcIt111ObqFVqAcVrD8BxbZ/FH2T6zmsFFUqg+BrwX7EPm7CvRjql6ya13Sic9Aoa8vtnrL",
+	"30umCBdauqLovl2ReQtKDViThCx0h10QF37NL3ZDs8PSnbuzyLezsPayi19ggMX7j6lmDc1diUEHBL1e",
+	"bO6z14t7vdj+c47/dBf+6fWa5tntm1/+pdZGDQX3wVo3YfAq1xU3dcj12WChKb3tvkOUJEOaQsluiJy1",
+	"Vn+VTVzH+rx5jRfXUSCzSrlV22SWxGhQsPq/7eCzyimw20FZCe8nuEgs1r2Z+FoyWEFmriv/XfLptGys",
+	"n4zoUfDQQseMhaZo2AJDpnDQmWJ5xricLXS+G1O10GGx5tIyYbO+Vhd3Rjlog5AfBiHlrrBXHgOEvUtr",
+	"TgX9J0omOrT9B28/+BJuekjIJy3uNL+Qwj2XIeyiS+jP7b4v+DlXmasbxRZx90YDI+JBnH8e2rgdYn+7",
+	"Qqjj0sSedXwgDK8i0cKucs192aazG1wWqwj6/Gk8921kkBIVupft49b9beEDQurasuGpnFUGdqL/tVwN",
+	"5IbujrioTczKuvCaW7U02LdXr03RnGO6ho8PChouX6ZZkd2jHSx0l7DmYl1txE2ZVJFw4WVC3w3f3jmd",
+	"YAsz6J6u85vOfS2L4LJocy3qEFzPSyHbOvDLBHLfaaDsV2y7V/oTr2tS8P0LSiOqis38qnKmKgKuVq7p",
+	"lNGYC2v5qx/kwQaXCwWiXef8ogNOXkKeWbGUs28dwg2LIm2Vx3ykLOaq+LpN8bp5U/iukIxQ4sSzq6op",
+	"6RYT2UqQuSLxrLiCO/mSQ7feMuTxVOZ2KWglEFvK2Q5WeBftyyxvw5VXdd40qyJJ0FJt+1l+pXxfUgpB",
+	"yEwMGNpVfQExG35s3gGe9eF4taUEhbKDPFu5RVfmK1xyEJ8cvD6DwpDFIpHojjBfHrw8PHpu/v7Apb+V",
+	"/eaZu+E7xiS+hSJWYXBurWhuC2cvDp4/D8LgxdHT49cvgtB6tcPgZ/Pt0c8nr07P66zznC9ZAO64yjKx",
+	"5vTZIdne3n5srv71+SG6zCY8STja4hf54afQqsr3v6BM1WJSBfoHQL+955hH8FyKWGK9fazMmzM2+JyH",
+	"bVRFhS0wleAgpkHOSIJnbELBzssx3iPnDsGTeQoTL/KE4OudnU7rm8c7e9ChxHOE4EiMEiriVdpZisar",
+	"5MEmgJanIlVyUn8qZcaDwhFtZou+O3/eYLcO9V7gRdgbqW3g+8cz/gVda027JBdzuNQ2aWHqsFCBOr++",
+	"MvJrEAsCtD8sXuQZ7MtKWeEyc5rw67/1epmB7gb822nBP988w48H5mOn1XmE/zx+80Fekk8DMaWLayje",
+	"yqdbgp+lZAUe2D/d9LYnlpG3luv5+V6ba1pthK4HfGi787+E5uQyJZHbWNTN2zfnXT0mxfIqCRtqYkQQ",
+	"AV2zpnre7ImDJIGib64XtXton0SGqkbOPKVgGUaoUBKEGWHVPc2udbMneuKcXdsKTtYlbBulG8xExzmU",
+	"xTaKmrDFcyECYiCFNupwkxyav2RS0I9Dcn7wBGY1uhH6ZxWhE4lFdCYQltQTKRtmyvafBTHILiqox1nu",
+	"xjg+CscQEmh0EWaWyAJ0VQ/eVHGX3K+/W9rmcTXArMBVij3il1rEL2FC+9kCJjx+toQJf1ljcS3ylWUs",
+	"MN/35bUBCiPV7G532l4htZ2gsGrunOCL2DRxb3e7/bDrjSud3Z28uM3r82eNRyHZ2ym2Vf8OgGlvm/SZ",
+	"njEmiJ7JnoilVqTPxhi8YruOghnKgPNvmdQsJokc0IRMKdToGsjJxHDQkMRcTRM6t8HD0EYd0Rds86Sf",
+	"0sEl06pJDikW5LxkUw2Y1BMFaxbpzwl2+mAKIbfY3nV3Z7GJOvnL+1USFTx4GDa7+9iXBLuRfNfr/dqD",
+	"/72x9/bm6we9XvPWLz/8y3f5u1vdhnmmEb1ruAce5L+GzZLf/7L27Yf/Y3Fxn2CCh395uB5EF3jiZ0OM",
+	"XHAql4bCIAjNw29q+jMWw+w++3aWpanCxNudTzgvEsmSpEp0Egjrmykubx86hhV5ZnMR+T7pgr1U+Zmu",
+	"5mZ94p8RRponVEO/oTvqrpkzdBpBtZZ3daFmmHWt/vpn0AjfFJy8dq1Fvy4uFhpSdVshNnTutls3d/U3",
+	"v7ZtRj+Xwxk6g386j7M7orIYWyir7z1lPqYNgg6XuoaX+CNtd+2K6gaFsKg8WO7DXrfcI24T52zHsdr+",
+	"ccQbg4ubIA7iyCGd9FMej1b0SwC2e4HzXuC8FzjvBc57gfNe4PzTCZwQYD7IUq7nZ0YQslxryv/K5qX1",
+	"Vg5Ojsklm4ckwhEv/uv/+H8izwwwsZZEB5key5T/DjWtuuQJoymUzJtBCMIlm6Pty0sIxLdFOnh9/sO3",
+	"l2wePewWGmH1BFrWcJZLNv9KETkTLG2SA0EMw4WZCknJaiCnLE9juGRzLF3dJVHKKBS4g0h384eNgQcT",
+	"IY0nXNiOSSAagsQH68+lmLHWUzw8LoayJDxikldofyv7qktU1p9wEO5CMpVJAmEYmAvA49A1ieOa8CGs",
+	"k/RZkzh7p4SmhZaLugroUNHKhUdT1RNmm5pjVJweM55ic1aKHtAH4Ksj//Xv/wFRNSCmhQQdd/bbsNVq",
+	"hQRceO45/Orn59gZ9iGYLiPfCz0qJoFj52hyttgcA4vUgq8dirdzaAIWY3AYYddcoT0UK6RBFAfYd1dt",
+	"oSinkyPs2nJAoBO9Yfh0wrSL/KIE6mPmvtxLIWfOAotvIl1BWUCnmR73hI1M4gLqB+FPZnjO8Apt/ies",
+	"X0DDxC6JdiN4LtJpZoDITBZ9vWvAqbWLoNSO8Lx+ODp4GuXFrgAHjEwRfX90HkEPFN/CGALwbAnyxTru",
+	"rv46zIlNAt9BCsHNFrsysk7kRpEK4b4nzNqxOXVBxrKBD9yAUcxghRDngimqfhEFSzYiogaLtcvzWTJd",
+	"vxZ8IGNz3xAQ8/LZYV6tazbmmhFscYbYyFMCBfVAynKPcXHFFe8nrGDRJg+eMmjhc3E8EjKl/YRdHMqY",
+	"XZwYZadLfmepbMx4rMc4vgqJkkNNxvPpmAkVkj6POdrMZaIWykc8bJIfJRcsVT3x4PXXnVbrMCTw79OH",
+	"8OAVTTkSFcUSNtAS0rfA7g+S6HLLfbD2zyd9M1Ee42a9CQdnh8fH4Ep4TjUXIfk+ZeyyZ744nKc8SfgA",
+	"osxPWKo4FSH5gYuYw5hsIt9ypAnA/siBxSY1ljPXC9texT5JgEspgp11zbrMvRBQDlWTnFkZtieg1j4o",
+	"pHCvln4r24Jzgt4Lp7CaZ/Lgd2ga72rcWk+Iy8VF4ICkOg9zXGG8K9LUbDKhKWhdkH6iQpfRibu1vS1w",
+	"nD5G0IGXXqKzl+sECrMA8wnC4MqcGBDddrPVbEH26pQJOuVBN9hutpstWy8SGFuhK4L5OCqrO3LuzwF6",
+	"+lG1goQhHDvgMKjz5mFF56pJfrKUQstCf4WvlFFDLjEM0kCoSwtX9rp6gtpE0DFVWDbY9pQXMao0tnmi",
+	"TVMoaOz2Rgy59F0dcgzHsGAzisF16PBjXusJiLK0CUZNEh0PG6dUjFiUU6KjczoimiWJMgMDENvuR5jC",
+	"bw+pSSx5w0dxPzCjGQDnhnR/YFEuiQIoX0j6mfYgZmv6IZB4hg7VJPKSfHCVluCryiLj+SNbz9DRXVVl",
+	"vPgkOodrPHlo025qPXv29zqPvRpitkO9Bw+B1dZ5HMusu+4R8EaZNSjVPsN9RoXRpkF9f9xutx5CPKp5",
+	"1NdMsWFyADBBsfC/Nawon9XyLRbTaDVW4xNujABb1mIcihwbcMe8mPIlA3AWA9i9nIdiCLqIcWdy2F2I",
+	"K3OtJAUjQs7CQpND36BUMaEr9+1wZWHr9TYnYOElezJfA44jySnZzT7Zbu0sRQuPmF5WjKpW/FIKho3A",
+	"Nl82LK4eCiWapaDN1n76kOt5/afPQB+r/fjBaIOHX3Cx2fP0eqPnv0cbQu3nj8AYV/vxp9a8f/MmDFKm",
+	"plIo1OU6rdaaDiT0KpWLzVJ8bFCfC8Ooy6I1iiNAnuGdRljpgvLruxKXQ5WDAcJy/dzL+QG5gXglP6C4",
+	"hCsRN+mUDsasOcVaY3fb0nVDxCvbCt71Ah73zDZ6+QZ7QbdnttgLwp7fHXwJ++sFN7kuSstDqoozQ77n",
+	"xms3Ap4TivL18jiEgBo6YiGawMIB1/MQzCIhWItDNNb00p5ohwcxJbDocHsvRNNYiP6n0Hp3wiXnUvjV",
+	"gjvIDLN2r5VNDxVkP/F4qcuX7UMJBLssOzeZ0bkiEfAa8HcUuJm19CEfelN2aq4901OuplJx11G1qu8G",
+	"cCpXAEAb3oShqM1KLkq1poPxBOpdmLfNbXzbAzuQanRanb1WBwpPtXa3W780B+qqF6xfqRcFynOLjMK5",
+	"1LozwmwqeslE+fmszTM2cwPPK5WyQdotsPHmB+D858apnDUqCjQseaDy3DaZYGxvCUZUpoSZ2TqtvT8I",
+	"4bz9CJ+S7t1+lNvRsEmWaG5Evi2DsqlH+dtTwk3eLKVMVgBdklMjq2tRdalQi5NDoow66TxYhJKy3dwT",
+	"t3vi9pGI23ZrZ02Zfltqy5zYgvIQQXO7HZQoy8RSL3luPaEx6u34xs6H3/D98uCFvVovFHpam7fa2x9+",
+	"y3c3hhf2Pk8jRJ9l7drbGczuktKOPk0SOYi2hAJtK7m9CG+h87jWZov9bW/CYLfO5fkW7fBCjUMttkQF",
+	"n5K38rm6STbFPySuuoyzD+Yqt4FVo2p2f/V1hMxYS81q15ntdEq5UZijAjJFYK9cLhuA6fzkGPETZ/AR",
+	"00O9UO3WEMnQ5l0LwQZmQnBIDTLtrdz4uKAJGYwzcZmb+ShRYzM4gAAWVUNTOxgd9qGxzla72VoAD8VH",
+	"aP2DcnEQr93siWO0YJAZTS5R3O16gmANzjSO4WjHrrQc0uKlePUm+WksrV3OdmulguztkMsnC7XJesIV",
+	"J4PICTLhItOMUMVjFhI8gZBoKbuFEltDNiPThA4Y1v+yFl1wNBye/R1oC4aR7LQftZrkzJ6T2fo0ZTRW",
+	"Y8a0XRxHAyEFm3SW0JBQMmBJQkYMuGQCSaMjEn0VeeMI7FjZSKZvydekQb6LiEx7guK5wnTWY0GG4FzT",
+	"smBJUYw8iP7///f/jh6G2L7NHmfBkQHtJmCG84MnITk8NZ+fP8OvF4w01sbZE2aJtl6FnAnDHYepFBoO",
+	"YHEjFjEAEDA633ljRhlNbRU4rH+m/E8+s+BAuHQhYi5OpgRVt4U8BDhDLsjh2d/RdWWbHQny8umPZ69e",
+	"whTmD5wMgtS4WKjDfXCVSvRvrTBV39NV4QRLY7pwtxmdQ5sxfDiC8CHAEnPlIynjamMwUJV7a/CdrcH3",
+	"Fr17i969Re/eovfHsejdq6V11NJzFITLIriEzMTAnk6pvByScX1t062oqL2WrOjmz6U2dj6D2uj1AlsW",
+	"3yiBhJJ+Ki+ZIKgMYaAFdf5LAf3oF7u8NslrxZyS0QYBNSpEQUR/aF0ST4HFvosAm4MKYtSI9dok0JKp",
+	"VBWKJAJ+SfxV6IPBbGwKliFVLuID8ASCcQyhQbMdiP2xCr2Nz0bthbiVt7LfxTAo4gq4htiaypZ9BsHZ",
+	"dkt2RaDZNR3YEgFuBTFnTYisIG6PPkIM3MqRL/OGXmarp4AmWyiffe4VOdCIUjKRKXN1uSykufKtUCIM",
+	"mNE+0XLk28TgLeSaNegJx1r5rtC2Zq0NZ1ssbBvl3RMkqMqEah+k6Z/JqxljIgvL4/QA5AtKcU+gVgwx",
+	"jKhHYeiRJjx2RQYhQBNqqcL0XlOGZG1/ZlYNtk3s8mgZLNsuYnL2w0Gjs7sH7dXNiSUcACFyN4IR/DFT",
+	"mgsgFxjMb7+H67LfRAuGYwApuJx5T0AYGurFM8YuCwYLbKzAjPZOFcEgKSj3rKp1KaNsbKpJmQM+flpH",
+	"lj3Ou1L/ldVSDE5SNqwnVj/Nj7HO42fThOtTOasXzPAn0xXvVbkvU5Vr1+CgE4x/Q7tpAK7JTt3XUNRh",
+	"8W0N9zUY9jOZ9nkcM3E7mW1z6avG5v/K5qfQ/35T8eYzyjU27wLTdm3GRUFYeVMUffBKXOy1FRs+IOIs",
+	"sv9Kw/mR4VPAySi2ke3PbWzvbCzBXj3G0N8BFWTI9GDs2VJoq7Fr14HWtnrtEirIWGbpKhsiB+rSltcG",
+	"syjUhhXwAw6BZkpf1QV5YD8bXDLtzKtWtijKWiATyiRmpV2AyU7rcS4j9sRb2YdaL1Lnks8+2XERdrmM",
+	"ZESBkRRsfVjq5pZILONdg344RruZDWhDFaSwkTX+q7zopUzjYpqJLY28AYE5RSnwljpeDWQ+lGKYcDQT",
+	"bUxgvkD0zyVQWehPthH+b70TdMJuKsmALy5ssBB1n3W6RMIoNND9EDqCq8lTEU8oJkaCdbSkJ8y7+0RI",
+	"F/HKsUxjqQfgmXntDjHhOe5BtCzkzPlYWdcO3Gd6Y8fVHJGKmX+08Xur8bjZePOuHbZbrfJq+WUhtT5r",
+	"wJc+LwkK/smRoiJlBRy0BQuJ4mLASPvxNy1n0oIdQWZUviX75tpd1SgIV7UPs7qvVH6eS7MrPhJUZ+n6",
+	"U12XX3nQ+AUP+qJRzJ6sccSFpf0Thr3fR7AvRbDf+1Hu/Sj/XH4UiDsjx1oh6eAYRGRtVM3gDxXkeo8D",
+	"9zhwGxzI+fxCsSOA/sooyAI/5fr2qs0XaDz5rBGPkOVdyD1fF/X4D9G8FpSsg7wtndOwQuc7NqJklbo1",
+	"hp7wvxc0q0WF5Xumbdv4T6jE2xlKbuMg4VfmeGHn6ZXTkrI0CbrBVrCsaHLfyBrUOPNyYeN+ZwoLpJQO",
+	"aA4Fk7q3+llyud7V5nqFRtgi1L1I1VwMbD6y7UEKjSebK/og2jmfmIn+mG4M9JrXcWCwP44N+W508J/W",
+	"JuwREU8e8vYb2RRtbAU8fCv7ypIfizCuF3w1prnQfjCoynhOHkSDLE1I49ya8AbqKnoIRlZHrElkXorQ",
+	"TpGnpBihoRFTTYkrXACdmKVg++ZtrvNqJzRJGY3nXUJFT2BrQ/Igcj0O7XTUU16YOKGDgm6LNAZGlAnY",
+	"nHDHGPzwIDL/RA+b5PDs764IXcxpwgbaRZ6GPUEx8hTku9DFsYYQxGoW8PPzs59Dkk3N6J0W+f7Jst06",
+	"zINaoc+rkWvNi0agMv8KqaF7NBrOC8sechGrnpAZ1PtJpLzkYuSczmj28uH+5/Mpsy7x5eChCCxmis6x",
+	"4gf42BN+mYcse0d1Ti/Aeg29XfJoe3/3tg9518ZJH11P2UB3SbvVahh+xEVmlkIGCWdC+8PPY/YV8HYO",
+	"oeQFkznhWIkoZT5K+a3suxiWPiPU0hIi5Iw82Ok8Dslua/thSKKYacoT1fSwUaguhO3TbWMWXHH+GDTF",
+	"tmH4FHaHsfLQqt36yWM6x+ho1zcWIs3zZUMVpQfQwT3v3PwQm4SXN2YnD3wL9odNcur7oS+0xcZgFNul",
+	"2qwRDofD9EpiiH9eRWepro97MdpHq7s51qXm8OS1iCXH+u5w0NiKWC2HRxiMtH3t9ntiZr+y/e1sT3s8",
+	"njzFobAdRQZSaVWolYCa5TOZksTQYHDhuCBy4OVwOypyZWIMAGWKtJutnngw1nqqultbOlNNLremqdRy",
+	"IBMgjNnEEMMGvv/Qx7qLwoWXGYUdf7uFPfjLEAJe4+5qreNZKic1nc9sA48/qx/z8NT3Ca4j39jOyjUe",
+	"/QEMf6dyVufhF3Ra57GaV/Uqb5xZCxbEM2e2/8CTR5Opnr9gVKh6m7o+dW0l61xEOj/NakW/nNCUCW2d",
+	"H298e/EnMp4vKSF/2frLXbJvvXCwOMhG7S8TVnfexdYpSVnzrRt87osXmS1AfSq7AVCDBUfqoxrLkvH8",
+	"nE+YzHRt5yuSstdiWDi6WhK9WeGisWK3jgitsimyQ3jf3P0fWCMAN/wH1YJcYF5WDDDWY0EzmGIDzDXK",
+	"AeTagVQQFdWJCLPwwgVhKVWavOBPMPwzzCUY5dr9NskBipjOuZZIMWKp1SuoRi9VTyxluYYL7WxX299Q",
+	"Ky3Dn1YsheFQEgUFZPGlyJAjTpNvoUQjVGgjSjZtvUOuyCyVYpQHccKR5p0G0Yu902rlT0DGoFdMjLyF",
+	"fqwh5Qk8FXphNJdn4SQhEGZIU1IIwe2JGVUkEzFLla5Id7PNSz+xYHMvfNwLH59P+Cj1bTultASPl4oo",
+	"lEUZWExf8A7EWDrUyxir3RtK4wbSDKLe4aV7QekjWqgNyFpyVmam9vFHQIYxRT7hl6x5L0I5Eeou0tAX",
+	"lODzARHnjDHIQLMyjm+o7Ywe64WdlIpYThooFn0kxwOOCdXXKwwPp/DE7bLS/5BOiA8/99Iw83tfxT+R",
+	"r8InzRkqnmMEWML5gJV7L+DPKs/pc66M0HAnnCoNSnR9setxLttGu0JisAFstp13SArdvEOCzbzDPMw8",
+	"JNjKOyR5J++qZWpsi11vkdBDe/0SoQWAK/pvK/2H5OfnIbGtuqsWAvJ2uXDVaYWF7kat0u5GHwojdQqX",
+	"Lc8Dfp020ZK0W60KcTHK20H5RDloa4Ueiio5ETLlah+pk1erY3j9IkrW8GmD9n+UfWgTV+bwx1XIIfSI",
+	"uHX0yhcaNr8QE49xOthmQoVEsBlTGo0U1eTGOVjWBWzcJinyi0rqgLTA8tCct7L/+bI1vnQoQtqOlfZt",
+	"9jWamBbzqypAaAvTsqsFzZ8W+jNYTxs5xGRu8ATnmd3EpiWNaTpJmFKrwia+92eGzYXD+JID7/4sWUh5",
+	"Ow5sQVQX8LHpTGU20QFk9Y+wsBc8m/cqEjGRAtPjB2MqRiz0zY2GMkt9Bbp9EsVSsChPyrMIkre1AC2N",
+	"o92AmXGH2AcJqzVAvjyBOBU5JH2pxy785a3sh64RBVnYWOS7FXHdJAeu0AYYfcHQ7CIN3NqosjU5ekIO",
+	"hxAwSKEyG02xeB2U5aAu67FJDm1zQnLJ2JRQ8lvGmXbzQLxdk5wxGzxhK9+YUSPIl4qwbaGcGWG72xPR",
+	"kTncM1BUIxtnUWZI/lH2j/DKvgDSAQHFABWNvKpjHlkMv3Q9Pe4Jc4Vd8q4XYIGEoNsLWu3Huy22Rxvf",
+	"xNuDxjf9Nms8HmwPG53hXtymj/o7g90Ygqb9KEF3Z/emJ24TQ4zAfs80Ha04WeaUBpcw4KmhDK4zB2of",
+	"IiNQ4aSafR5rRVQCkUMQhkWGKWOhjzqbyfTS8FRIhoO+NJiPjAFoEE3CYqhnZOtuilGTnNBMIee15VWW",
+	"2W5PvJRkIGUSY+usEReqixQAF+H9QcVyG4mSxT4jOSPDvGP8FmcsdfSYX/7MnD0/7Hu2/jlR1Rx7ba7u",
+	"Qs7W8PVipCYGxSkMR5yxlEF6qitxOpBJNhEK0dXWUNVjNiHRRSpnUUiii4QL6MB4MZAx/jHkLLExfdGF",
+	"1bqjLpk4hugq7fSEoRiFVEi57LsGdmt760VT74DCcDqpzHtXzC0SwuoKDX8xnNR5sKF7FsSWYvMg9LeE",
+	"2LfL+6ZdEYVCDVcQcgy3C21uZuG3ma0OXCh6i7buNBOhrTSEqyPRBVR+ZXGUF2ewQbbgMJfDYU/Afvfx",
+	"gOQQwwVhF5iSCWTSBeUWrgy7HZFXZhfQnyuVM2gymWHY3iWbQu+3hNErpkgq5QRjKqELGPW1hR3ohD3R",
+	"AdtN5xH5K3/iAwC1KlyobZf2gZrNKMvlRZvN1prkJ1fHAQMeMwHFKTC73PU+xJ35yEslyZCmNkoT2quZ",
+	"TZldbLdIjMGPKxTZeUKhYtAnp8oVljfr2Ss1vQUDdRWEvgQffrKZZSuZx1UNiMtMWwN1BTHNONQtKstu",
+	"xmLKm0bUTUPDRDM6YqGhKiGQlBDoSYjEJHRQ10t7gsb0u3B7L2yFnbBP4wt82yar5VnOrGG+cVVIbpd4",
+	"ZqC1tGSG92TfvaylduacDatZOsxo1BGj/+RFLlMM3f6sNS5XtYNPnpGHkdmuwDwowD5VQy027e2anyFB",
+	"b2gEI5/TYft0Cmnj8c1TY6ouhLxAkL4vwVlagvOP5oF31Ksg2qwy1Qo3/JI4aTSwdeodGUmmiBS2jgyU",
+	"75cybpJjjf26jYRkFECQngSbAdOPJVNNcmpGR03OfAlLRHFgQZkrYexmVfcW/j+vkvWlO8wRAhcsELWU",
+	"M53Oq5HplUjmvh+0IVexFAwRwqpCEGpaaPFdF810Or8Vmul0fo9l91j2j8Mync4NAzPyX10ky0Qsq3Hs",
+	"IEkWw1zQAshjW8AJ8/0m8oo5k+CyTooejxhrd6EGbLDKR2pcsXSfTGUCRkywZvZEZBYlWAQKf5oxg5NT",
+	"RrVBShTgPB6Sn9CqYFjyVzZr0aX5+fbs+WrQHOAazkC+pGvzXobSr0Us/0EY3flMGL0PlgpbZxPOxpyy",
+	"v1OZFu847zlkcwvuLZufE70nrp63R8k1dk5IQ19bpOMUejAxpT5lnY58khIYPLpi6RySaAxQWcaM7sgm",
+	"iTSbTC9inmIu+JheMUvanI0NYucXqvvjGGhNjLByYwh2L6fLuYptzcKFfPp9nskJW9qmkTVAasH93qpe",
+	"yYAKEkvvGbpN2RKbt7xK+aOTV2fnkfUGESoIPgn+XpvZTDZIbHaea0XYtWZCmaWRQcpgkaH/q2Ees++E",
+	"PYM7E1vw3HYBmHLc1z6JXp2cH796eebaBTpJUE2Ntpo3DYN8bWX70XFBovNMNV7Q68YZ/51FTXIgcEM2",
+	"xcrcizV0R2dMQFS5j7j7XpIpHVzSESMRPh9BGvkP1mvt3ARI6bok+rnx+uzotHH8NApx4lN3MF1zgs2W",
+	"+R6D3xtYEDJazM/6SmGFRPLAPfaUDVnqH0bRtyfArmTTx/nQ1Xd077xgmsZUUzt45CxjUY4oej41p2G4",
+	"AkKkGbrTaufLscUszBE+l4gj8H5YdEL2fAh/WLhyga/Z1RxhgU47W0KVXmgcC9WMbek2HiP6FqofQJOK",
+	"RceH2cNS8h/eC1g6FJIOOFGZToBsJoktL9CFhLfoiiY8hi1dIIkx92Ko7AWPL6BPghhFIdlpd0g0TSFa",
+	"gxefJg+cq8TgmQFXs5lMPTTvbJNoSudm/RdaygsAyCjsid3WtiVSF1lO9c3MQl5A2z2b+p+j/xODjhhv",
+	"gWBkbyVAw7Yeyxjw3yBvEAYWRYIiqm+9c2d5U4L1PxwdPPUNOPMrezUcKqaj3IiIQEmdSBWS6OTg/PCH",
+	"iDxYqO7RJUWKKmGUr+VAMxcIUYB/O8fDnqDTKYSegKkJRTZLAFysSqe1kwOmUd+WBglJ9PTo+dH5UbRY",
+	"IQIeahJL3BAZfm78cH5+YnBkLOPGqyuWpjwG4bMnhlCAWwKlVQaMhbSAYwiHRwnlfIAs/cpyn8wjghVZ",
+	"R0Y7hcIctn8FlNmitt9mAVy7UJjbQnxulTTg13rsvx9Y0SUiDyB7DO4jlgTLjhgoySsV22Vi4ADKdBZa",
+	"LaXqCVcDxewEo3fwcAAeHi5OzcVFppiB+VxBtiq4hMo1ltc6ioy9XawICWM98o1RLjRmCkXkAfoH05Qb",
+	"QdM64h5CtZR6WLIkopcUO3aAX680cJbxuCSzbIEdfy/Blod+0A8hpTnLIAwAUYIwQAA1X5Qhq8vnKfdK",
+	"JwnxNMjRNwm2fNfQBm3fWmqadMlAGhItRrasyQQr41B01aiED9g+icZUvWTX2iYOz8a+u03KoGfOBDqy",
+	"FHYcARx/i61c8tBw7OcShTmCgvWlsF7wIqcxS7tQZt+XWsEMJY0ljdjUphf3REGLG8gJ9viUZMKowFgT",
+	"wTisVY35UBMhU1c5Jy8j0zQ0eIQqpUu3xtzuditstVq2IlSJDvicq1u23zyhI/YSnLn1UkZHzIgkdZ89",
+	"GNbMCD6TqX5SK3vqKU+xFM59g5U/Z6/MzVQaA/VVORfnjnBsZAIwuPSH0LUPcHNOJF0uOoGfDaGuiIIH",
+	"8ijzJPeIUBhkiSYuut2RBULkHpYSV77pWMK0uf2HntkuFJuDohNsqAlNjJDxIFKXfBo9DHsC2kY7Pjzi",
+	"VwzFKMOqsTHygwitZbYwncxt6to26NbkgWG/SfRw31XKs7y70KybPIjQTxY9BBs7eJV7wjVUYYliqOMx",
+	"RQrauDU76fxEjDhQRoUP4WUDkRuT4YVaA2vz2++GKq4v1mLyuREvbj4xkq5rK5qXAl4AmdDbPYmQs317",
+	"8StguxS1AcXwKxZkH9uyBfMDpyOWRUh4wVSBnlkdzrFFp3zrqm0zlttVYQg2zfaTH6jRNFxa9B/gWOqS",
+	"Zdzy7cyyjz99WMIZNoa3p7JE+kD5L4Dst5YOdUnsvjLaSgrEyzekTH1QtdNcsIO8syuC/GwETN3tCTrp",
+	"81EmM3VxyeaGON2uEPVm1QxesJhTV87gs+fGALW1Z17C97yGslBEoOhGKisa8M9RLgAyU+4LC9wXFrhj",
+	"YYFyrw5inWI0HYwrzQML1T4g4wtei1YTLM9goHv19l69vVdv/4nUW0T7SrU2JzTvuPMSmAup7h0OBnIw",
+	"8tKB5lcUajXDLWIgFb4fexlup7WzSozw1m+l4x0PsVVWCcDsrFk1V25lG93zXeTlGmEMZvjF9MgafO6k",
+	"4JV6Bk6pPwQk4p1XS5phZfTC3eCkoqHb+j5uhdZtNv0SXSq36ONW1OZ6wcnJ8fXV0fUvz1uD9qB9fvXL",
+	"49GPpRkIH7Hf28c1M9xaI75Z15bIISlV7uyjhSO1eVV3mXtznL/H4AUMfiVYNfJuiJ0YCTcFbClJxYSW",
+	"FhOWjiBIYDDG/pXfbD/ee9hdiARGS+difF9IIpElSQSGT86gYytnSdwkhxCiCNEbMR8OWcqExt8UodoW",
+	"WHDGSYgdSKjSTWJ2jtY1SGOEhMHcfuM7NCxnV9lUR+iHmltQy3OkNQrnd+SHn8beeYIzLHVcg+tpwPV8",
+	"ffsxvygT6memL386meKPZfoCYgAZYo4GQJxlNYnLSjRw9AUgdaApKxAlLOyA3pdmSQ4BNAP6YnH+y/Rx",
+	"3CPoPxGCWhSpY5w22utWrpKuSXMouMpcMpHVWAs+TnCPQbggRgaqCxiZRU0Ij/KFe1EEyCioBzqzBMQF",
+	"bO1jB3hbJNRpHFyRg5NjMpRJggUfMM5tp9XKq79gxKmtozST6SUXo/JEJLfj29GRp39gVWKn1kJ9Nr15",
+	"MobQsIUbDcKAgTeqGzyhMXFm7TDIdS+vmrgXINSsu+yaK4KfJ8twS7s///j3v3X+594vT7b/+refvnm+",
+	"86Lz0qiIWHu1a24+MAKn0nQyDbpBp9XZa7Q6jfbeebvVbe12t1vNdmf7F4NSH6F/qdtPAfa7ZPFUvP+f",
+	"xza8DEtVdMlK+Gzzs1LKL1xDepKWGMH6dHBZRryWovUXLwrohI0wDkIXyo8QV2LT8IpLKjPNVKFpXNkY",
+	"gPV2PcsjnXExSmwcDBKkhCutio3sXYwlbGR1LejaUKEP6vVRJFq6cnaFYcDlUTmKi8tBK436Csrv2LyO",
+	"vJQIZGmvjvEag07Uygu2ye3qG88s3EPTt9lYkjQTtlti4fVCzsXNm5v/HQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
