@@ -48,7 +48,7 @@ type Config struct {
 
 	WorkerConcurrency int    `env:"MUSTER_WORKER_CONCURRENCY" default:"2" help:"Chunks that one worker process imports at once."`
 	BatchRows         int    `env:"MUSTER_BATCH_ROWS" default:"0" help:"Users in one transaction; 0: 1000, SQLite 25000."`
-	ChunkRows         int64  `env:"MUSTER_CHUNK_ROWS" default:"25000" help:"Users in one chunk, the unit that one worker claims."`
+	ChunkRows         int64  `env:"MUSTER_CHUNK_ROWS" default:"25000" help:"Users in one chunk, the unit that one worker claims; a chunk of an export has ten times as many ids."`
 	Window            int    `env:"MUSTER_WINDOW" default:"8" help:"Chunks of one job that may be in the queue at once."`
 	MaxQueueDepth     int64  `env:"MUSTER_MAX_QUEUE_DEPTH" default:"20000" help:"Chunks that may wait in the queue when a job is accepted; beyond it 503 queue_full."`
 	RandomUserURL     string `name:"randomuser-url" env:"MUSTER_RANDOMUSER_URL" default:"https://randomuser.me" help:"Where RandomUser.me or its stand-in answers."`

@@ -160,15 +160,15 @@ func (s *Service) chunkRows(spec *job.Spec) int64 {
 	case job.SourceFile:
 		return spec.File.Bytes
 	case job.SourceExport:
-		return min(max(exportRows, spec.Export.SplitRows), maxExportRows)
+		return min(max(exportChunk*s.ChunkRows, spec.Export.SplitRows), maxExportRows)
 	}
 	return s.ChunkRows
 }
 
 const (
-	// exportRows is how many ids a chunk of an export has: what a worker writes in about a second, so that several share an
-	// export, and one that dies costs little.
-	exportRows = 250_000
+	// exportChunk is how many times as many ids as an import's a chunk of an export has, 250,000 by default: what a worker
+	// writes in about a second, so that several share an export, and one that dies costs little.
+	exportChunk = 10
 	// maxExportRows bounds the chunks of an export whose files are to be larger.
 	maxExportRows = 10_000_000
 )

@@ -60,7 +60,7 @@ func TestFleet(t *testing.T) {
 		if q := f.Queues[0]; q.Pending != 1 || q.Active != 1 {
 			t.Errorf("queue small: %+v, want one pending and one active", q)
 		}
-		if q := f.Queues[3]; q.Pending != 0 || q.Active != 1 {
+		if q := f.Queues[4]; q.Pending != 0 || q.Active != 1 {
 			t.Errorf("queue xl: %+v, want one active", q)
 		}
 	})
