@@ -192,7 +192,9 @@ func namesIn(t testing.TB, folder string) (names []string) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if !strings.HasPrefix(e.Name(), fileexport.ManifestName+"~") { // one that a dead process wrote; it is swept
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }
