@@ -207,7 +207,7 @@ func newJob(spec job.Spec, hash string) (job.Job, error) {
 	j := job.Job{
 		ID: id.String(), Owner: spec.Owner, Source: spec.Source, Status: job.Pending, Requested: spec.Count,
 		Nat: spec.Nat, IdempotencyKey: spec.IdempotencyKey, RequestHash: hash,
-		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID, Export: spec.Export, Origin: spec.Origin,
+		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID, Export: spec.Export, CallbackURL: spec.CallbackURL, Origin: spec.Origin,
 	}
 	if spec.Source == job.SourceExport {
 		return j, nil
@@ -238,17 +238,18 @@ type fileHash struct {
 // requestHash returns the same text for two requests if they ask for the same: everything but the owner and the key counts.
 func requestHash(spec job.Spec) string {
 	asked := struct {
-		Source string
-		Count  int64
-		Seed   *int64
-		Nat    []string
-		File   *fileHash   `json:",omitempty"` // left out for the others, whose hashes are stored without it
-		Export *job.Export `json:",omitempty"`
+		Source   string
+		Count    int64
+		Seed     *int64
+		Nat      []string
+		File     *fileHash   `json:",omitempty"` // left out for the others, whose hashes are stored without it
+		Export   *job.Export `json:",omitempty"`
+		Callback string      `json:",omitempty"`
 	}{Source: spec.Source, Count: spec.Count, Seed: spec.Seed, Nat: spec.Nat}
 	if spec.File != nil {
 		asked.File = &fileHash{spec.File.SHA256, spec.File.Options, spec.DryRun, spec.ParentID}
 	}
-	asked.Export = spec.Export
+	asked.Export, asked.Callback = spec.Export, spec.CallbackURL
 	b, _ := json.Marshal(asked) // of these types Marshal cannot fail
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

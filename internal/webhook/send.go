@@ -43,8 +43,10 @@ type Sender struct {
 }
 
 // NewSender returns a Sender that connects to what the guard allows.
-func NewSender(g *Guard) *Sender {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: g.Control}
+func NewSender(g *Guard) *Sender { return newSender(g, net.DefaultResolver) }
+
+func newSender(g *Guard, names *net.Resolver) *Sender {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: g.Control, Resolver: names}
 	return &Sender{client: &http.Client{
 		Timeout: sendWithin,
 		Transport: &http.Transport{
@@ -132,7 +134,7 @@ func why(err error) string {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return ErrTLS
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
 		return ErrTLS
 	}
 	return ErrConnection

@@ -158,7 +158,7 @@ func (g *Guard) CheckURL(text string) string {
 		return fmt.Sprintf("must be at most %d bytes", MaxURL)
 	case u.User != nil:
 		return "must not hold a user or a password: receivers know us by the signature"
-	case u.Fragment != "":
+	case strings.Contains(text, "#"):
 		return "must not have a fragment"
 	case !g.mayName(u.Hostname()):
 		return "must not lead to this network; MUSTER_WEBHOOK_ALLOWED_NETWORKS can allow it"
