@@ -189,8 +189,8 @@ func TestDeliveryFromDueToOver(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		settle(held, webhook.Attempt{Status: 500}, webhook.Delivered, 0, "") // of a claim that is not its any more
 		first := claim()
+		settle(held, webhook.Attempt{Status: 500}, webhook.Delivered, 0, "") // of a claim that is not its any more
 		settle(first, webhook.Attempt{Status: 500, Error: webhook.ErrStatus, Answer: strings.Repeat("é", 600), Took: 1500 * time.Millisecond}, webhook.Pending, time.Hour, "")
 		if due() != 0 || claim() != nil {
 			t.Error("it is due within the hour")
