@@ -74,8 +74,7 @@ func (r *remote) watch(p *process, c *client.ClientWithResponses, id client.JobI
 
 // printJob prints a job as the API has it.
 func (r *remote) printJob(p *process, c *client.ClientWithResponses, id client.JobID) error {
-	x := someJobs{remote: *r, outputFlag: outputFlag{Output: "json"}}
-	_, err := x.one(p, func() (*http.Response, error) { return c.GetJob(p.ctx, id, &client.GetJobParams{UserID: r.User}) })
+	_, err := oneObject[client.Job](p, &outputFlag{Output: "json"}, func() (*http.Response, error) { return c.GetJob(p.ctx, id, &client.GetJobParams{UserID: r.User}) })
 	return err
 }
 
