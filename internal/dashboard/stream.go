@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/musterhq/muster/internal/apikey"
 )
 
 const (
@@ -58,7 +60,11 @@ func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
 	if _, isHead := w.(headWriter); isHead {
 		return nil
 	}
+	_, counts := apikey.From(r.Context())
 	for silent := time.Duration(0); ; {
+		if counts != nil && !counts(ctx) {
+			return nil // the next stream of the page is asked to sign in
+		}
 		text := ""
 		if now, err := followed.get(ctx); err == nil {
 			text = s.changed(now)
@@ -103,8 +109,9 @@ func (d *Dashboard) look(owner string, r *http.Request) (key string, look func(c
 		if _, err := d.get(r.Context(), owner, id); err != nil {
 			return "", nil, err
 		}
-		key, look = "job "+id, func(ctx context.Context) (*page, error) {
-			p, err := d.jobPage(ctx, owner, id)
+		mayMove := d.may(r, apikey.Write)
+		key, look = fmt.Sprint("job ", id, mayMove), func(ctx context.Context) (*page, error) {
+			p, err := d.jobPage(ctx, owner, id, mayMove)
 			if err != nil {
 				return nil, err
 			}

@@ -31,12 +31,14 @@ const (
 	badMap
 	unauthenticated
 	forbidden
+	insufficientScope
 	routeNotFound
 	userNotFound
 	jobNotFound
 	jobHasNoFile
 	uploadNotFound
 	fileNotFound
+	keyNotFound
 	methodNotAllowed
 	notAcceptable
 	requestTimeout
@@ -50,6 +52,7 @@ const (
 	uploadInUse
 	duplicateUser
 	ambiguousKey
+	tooManyKeys
 	preconditionFailed
 	payloadTooLarge
 	unsupportedMediaType
@@ -59,6 +62,7 @@ const (
 	tierLimitReached
 	cooldownActive
 	tooManyRequests
+	tooManyAttempts
 	storeUnavailable
 	queueUnavailable
 	queueFull
@@ -93,12 +97,14 @@ var codes = [codeCount]struct {
 	badMap:               {400, job.CodeBadMap},
 	unauthenticated:      {401, "unauthenticated"},
 	forbidden:            {403, "forbidden"},
+	insufficientScope:    {403, "insufficient_scope"},
 	routeNotFound:        {404, "route_not_found"},
 	userNotFound:         {404, "user_not_found"},
 	jobNotFound:          {404, "job_not_found"},
 	jobHasNoFile:         {404, "job_has_no_file"},
 	uploadNotFound:       {404, "upload_not_found"},
 	fileNotFound:         {404, "file_not_found"},
+	keyNotFound:          {404, "key_not_found"},
 	methodNotAllowed:     {405, "method_not_allowed"},
 	notAcceptable:        {406, "not_acceptable"},
 	requestTimeout:       {408, "request_timeout"},
@@ -112,6 +118,7 @@ var codes = [codeCount]struct {
 	uploadInUse:          {409, "upload_in_use"},
 	duplicateUser:        {409, "duplicate_user"},
 	ambiguousKey:         {409, "ambiguous_key"},
+	tooManyKeys:          {409, "too_many_keys"},
 	preconditionFailed:   {412, "precondition_failed"},
 	payloadTooLarge:      {413, "payload_too_large"},
 	unsupportedMediaType: {415, "unsupported_media_type"},
@@ -121,6 +128,7 @@ var codes = [codeCount]struct {
 	tierLimitReached:     {429, "tier_limit_reached"},
 	cooldownActive:       {429, "cooldown_active"},
 	tooManyRequests:      {429, "too_many_requests"},
+	tooManyAttempts:      {429, "too_many_attempts"},
 	storeUnavailable:     {503, "store_unavailable"},
 	queueUnavailable:     {503, "queue_unavailable"},
 	queueFull:            {503, "queue_full"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
@@ -58,6 +59,9 @@ func explain(err error) problem {
 		return p
 	}
 	if p, ok := explainFile(err); ok {
+		return p
+	}
+	if p, ok := explainKey(err); ok {
 		return p
 	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
@@ -121,6 +125,25 @@ func explainUser(err error) (problem, bool) {
 		return problem{code: ambiguousKey, message: user.ErrAmbiguous.Error() + ", so it is not known which one is meant"}, true
 	case errors.Is(err, user.ErrChanged):
 		return problem{code: preconditionFailed, message: user.ErrChanged.Error() + "; get it anew"}, true
+	}
+	return problem{}, false
+}
+
+// explainKey is the part of the table about API keys.
+func explainKey(err error) (problem, bool) {
+	if e, ok := errors.AsType[*apikey.TooManyError](err); ok {
+		return problem{code: tooManyAttempts, message: e.Error(), retry: max(e.RetryAfter, time.Second)}, true
+	}
+	if e, ok := errors.AsType[scopeError](err); ok {
+		return problem{code: insufficientScope, message: e.Error()}, true
+	}
+	switch {
+	case errors.Is(err, apikey.ErrRefused):
+		return problem{code: unauthenticated, message: apikey.ErrRefused.Error()}, true
+	case errors.Is(err, apikey.ErrNotFound):
+		return problem{code: keyNotFound, message: apikey.ErrNotFound.Error()}, true
+	case errors.Is(err, apikey.ErrTooMany):
+		return problem{code: tooManyKeys, message: apikey.ErrTooMany.Error()}, true
 	}
 	return problem{}, false
 }

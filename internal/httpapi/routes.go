@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/httpapi/api"
 )
 
@@ -22,7 +23,12 @@ func (s *Server) Public() http.Handler {
 	if s.LoopbackNames {
 		e.Use(loopbackNames)
 	}
-	e.Use(sameOrigin(!s.LoopbackNames), s.literalFirst, s.readBody, s.validate)
+	e.Use(sameOrigin(!s.LoopbackNames))
+	needs := map[string]apikey.Scope{}
+	if s.Auth != nil {
+		e.Use(s.authenticate(needs)) // before anything of the body is read
+	}
+	e.Use(s.literalFirst, s.readBody, s.validate)
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 
 	for _, prefix := range []string{"/api/v1", "/api"} {
@@ -53,6 +59,10 @@ func (s *Server) Public() http.Handler {
 		g.POST("/jobs/:jobId/undo", w.UndoJob)                          // a client wants the users of a job gone
 		g.Match(read, "/export/stream", w.ExportUsers, chunked)         // a client wants them all as a file
 		g.Match(read, "/export/csv", w.ExportFile)                      // the same, for one that resumes downloads
+		g.POST("/keys", w.CreateKey)                                    // an administrator lets somebody in
+		g.Match(read, "/keys", w.ListKeys)                              // looks who is let in
+		g.Match(read, "/keys/:keyId", w.GetKey)                         // and when last
+		g.POST("/keys/:keyId/revoke", w.RevokeKey)                      // and lets somebody in no more
 	}
 	e.Match(read, "/healthz", w.GetHealth)       // orchestrator: restart me?
 	e.Match(read, "/readyz", w.GetReadiness)     // load balancer: send me requests?
@@ -60,6 +70,7 @@ func (s *Server) Public() http.Handler {
 	e.Match(read, "/", leadTo("/docs"))          // people who were told a host and a port
 	s.docs(e)                                    // GET /docs, people
 	s.pages(e.Group(dashboardRoot), s.Dashboard) // people who want to see their jobs
+	s.scopes(e.Routes(), needs)
 	return e
 }
 

@@ -27,6 +27,40 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// APIKey defines model for APIKey.
+type APIKey struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt  Time         `json:"createdAt"`
+	ExpiresAt  NullableTime `json:"expiresAt"`
+	ID         string       `json:"id"`
+	LastUsedAt NullableTime `json:"lastUsedAt"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Owner The caller that the key stands for.
+	Owner string `json:"owner"`
+
+	// Prefix Its first characters, by which people know it.
+	//
+	// Examples: muster_Ab3x
+	Prefix    string       `json:"prefix"`
+	RevokedAt NullableTime `json:"revokedAt"`
+	Scopes    []string     `json:"scopes"`
+
+	// Status Only a live key counts.
+	Status string `json:"status"`
+}
+
+// APIKeyPage defines model for APIKeyPage.
+type APIKeyPage struct {
+	Content []APIKey `json:"content"`
+	HasNext bool     `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next page; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // Accepted defines model for Accepted.
 type Accepted struct {
 	JobID   string `json:"jobId"`
@@ -54,20 +88,20 @@ type Error struct {
 	// - 400 `empty_file`, `unknown_format`, `unknown_charset`, `unreadable`, `bomb`, `bad_header`, `too_many_columns`, `too_large`
 	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`
-	// - 403 `forbidden`
-	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`
+	// - 403 `forbidden`, `insufficient_scope`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `key_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `duplicate_user`, `ambiguous_key`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `duplicate_user`, `ambiguous_key`, `too_many_keys`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
 	// - 416 `range_not_satisfiable`
 	// - 422 `idempotency_key_reused`
 	// - 426 `upgrade_required`
-	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`
+	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`, `too_many_attempts`
 	// - 500 `internal_error`
 	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`, `files_unavailable`
 	Code string `json:"code"`
@@ -263,6 +297,34 @@ type JobPage struct {
 
 	// NextCursor Goes into `after` for the next page; null on the last one.
 	NextCursor *string `json:"nextCursor"`
+}
+
+// NewAPIKey defines model for NewAPIKey.
+type NewAPIKey struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt Time         `json:"createdAt"`
+	ExpiresAt NullableTime `json:"expiresAt"`
+	ID        string       `json:"id"`
+
+	// Key The key itself.
+	Key        string       `json:"key"`
+	LastUsedAt NullableTime `json:"lastUsedAt"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Owner The caller that the key stands for.
+	Owner string `json:"owner"`
+
+	// Prefix Its first characters, by which people know it.
+	//
+	// Examples: muster_Ab3x
+	Prefix    string       `json:"prefix"`
+	RevokedAt NullableTime `json:"revokedAt"`
+	Scopes    []string     `json:"scopes"`
+
+	// Status Only a live key counts.
+	Status string `json:"status"`
 }
 
 // NullableTime defines model for NullableTime.
@@ -590,8 +652,14 @@ type TooLarge = Error
 // TooMany defines model for TooMany.
 type TooMany = Error
 
+// TooManyAttempts defines model for TooManyAttempts.
+type TooManyAttempts = Error
+
 // TooManyExports defines model for TooManyExports.
 type TooManyExports = Error
+
+// Unauthenticated defines model for Unauthenticated.
+type Unauthenticated = Error
 
 // Unavailable defines model for Unavailable.
 type Unavailable = Error
@@ -960,6 +1028,31 @@ type UndoJobParams struct {
 	UserID UserID `json:"X-USER-ID"`
 }
 
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Owner Only the keys of this owner.
+	Owner string `form:"owner,omitempty" json:"owner,omitempty"`
+	Limit int    `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `nextCursor` of the page before.
+	After JobID `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// CreateKeyParams defines parameters for CreateKey.
+type CreateKeyParams struct {
+	// Owner The caller that the key stands for.
+	Owner string `form:"owner" json:"owner"`
+
+	// Name What the key is for, for people.
+	Name string `form:"name" json:"name"`
+
+	// Scopes What the key may do. No scope contains another.
+	Scopes []string `form:"scopes" json:"scopes"`
+
+	// Days After how many days the key expires; never when absent.
+	Days int `form:"days,omitempty" json:"days,omitempty"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`. Not together with `after`.
@@ -1169,6 +1262,18 @@ type ServerInterface interface {
 	// UndoJob Remove the users of a job
 	// (POST /jobs/{jobId}/undo)
 	UndoJob(ctx echo.Context, jobID JobID, params UndoJobParams) error
+	// ListKeys The keys of all owners, without the keys themselves
+	// (GET /keys)
+	ListKeys(ctx echo.Context, params ListKeysParams) error
+	// CreateKey Make a key
+	// (POST /keys)
+	CreateKey(ctx echo.Context, params CreateKeyParams) error
+	// GetKey One key, without the key itself
+	// (GET /keys/{keyId})
+	GetKey(ctx echo.Context, keyID JobID) error
+	// RevokeKey Revoke a key
+	// (POST /keys/{keyId}/revoke)
+	RevokeKey(ctx echo.Context, keyID JobID) error
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
@@ -2387,6 +2492,109 @@ func (w *ServerInterfaceWrapper) UndoJob(ctx echo.Context) error {
 	return err
 }
 
+// ListKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListKeys(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListKeysParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListKeys(ctx, params)
+	return err
+}
+
+// CreateKey converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateKey(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateKeyParams
+	// ------------- Required query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Required query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Required query parameter "scopes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, true, "scopes", ctx.QueryParams(), &params.Scopes, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scopes: %s", err))
+	}
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", ctx.QueryParams(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter days: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateKey(ctx, params)
+	return err
+}
+
+// GetKey converts echo context to params.
+func (w *ServerInterfaceWrapper) GetKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "keyId" -------------
+	var keyID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "keyId", ctx.Param("keyId"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter keyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetKey(ctx, keyID)
+	return err
+}
+
+// RevokeKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "keyId" -------------
+	var keyID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "keyId", ctx.Param("keyId"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter keyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeKey(ctx, keyID)
+	return err
+}
+
 // GetReadiness converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	var err error
@@ -2966,6 +3174,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/jobs/:jobId/undo", wrapper.UndoJob, options.OperationMiddlewares["undoJob"]...)
 	router.GET(options.BaseURL+"/export/stream", wrapper.ExportUsers, options.OperationMiddlewares["exportUsers"]...)
 	router.GET(options.BaseURL+"/export/csv", wrapper.ExportFile, options.OperationMiddlewares["exportFile"]...)
+	router.GET(options.BaseURL+"/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
+	router.POST(options.BaseURL+"/keys", wrapper.CreateKey, options.OperationMiddlewares["createKey"]...)
+	router.GET(options.BaseURL+"/keys/:keyId", wrapper.GetKey, options.OperationMiddlewares["getKey"]...)
+	router.POST(options.BaseURL+"/keys/:keyId/revoke", wrapper.RevokeKey, options.OperationMiddlewares["revokeKey"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 
@@ -2998,7 +3210,14 @@ type FilesUnavailableJSONResponse struct {
 	Headers FilesUnavailableResponseHeaders
 }
 
-type ForbiddenJSONResponse Error
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate string
+}
+type ForbiddenJSONResponse struct {
+	Body Error
+
+	Headers ForbiddenResponseHeaders
+}
 
 type ImportAcceptedResponseHeaders struct {
 	IdempotentReplayed string
@@ -3043,6 +3262,15 @@ type TooManyJSONResponse struct {
 	Headers TooManyResponseHeaders
 }
 
+type TooManyAttemptsResponseHeaders struct {
+	RetryAfter int
+}
+type TooManyAttemptsJSONResponse struct {
+	Body Error
+
+	Headers TooManyAttemptsResponseHeaders
+}
+
 type TooManyExportsResponseHeaders struct {
 	RetryAfter int
 }
@@ -3050,6 +3278,15 @@ type TooManyExportsJSONResponse struct {
 	Body Error
 
 	Headers TooManyExportsResponseHeaders
+}
+
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate string
+}
+type UnauthenticatedJSONResponse struct {
+	Body Error
+
+	Headers UnauthenticatedResponseHeaders
 }
 
 type UnavailableResponseHeaders struct {
@@ -3537,6 +3774,36 @@ func (response ExportFile400JSONResponse) VisitExportFileResponse(w http.Respons
 	return err
 }
 
+type ExportFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportFile401JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportFile403JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportFile404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ExportFile404JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
@@ -3852,6 +4119,36 @@ func (response ExportUsers400JSONResponse) VisitExportUsersResponse(w http.Respo
 	return err
 }
 
+type ExportUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportUsers401JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportUsers403JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportUsers404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ExportUsers404JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
@@ -4029,15 +4326,31 @@ func (response ImportBulk400JSONResponse) VisitImportBulkResponse(w http.Respons
 	return err
 }
 
+type ImportBulk401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportBulk401JSONResponse) VisitImportBulkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportBulk403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportBulk403JSONResponse) VisitImportBulkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4174,15 +4487,31 @@ func (response ImportFile400JSONResponse) VisitImportFileResponse(w http.Respons
 	return err
 }
 
+type ImportFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportFile401JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportFile403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportFile403JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4357,15 +4686,31 @@ func (response PreviewFile400JSONResponse) VisitPreviewFileResponse(w http.Respo
 	return err
 }
 
+type PreviewFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PreviewFile401JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PreviewFile403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PreviewFile403JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4529,15 +4874,31 @@ func (response ImportRandomUsers400JSONResponse) VisitImportRandomUsersResponse(
 	return err
 }
 
+type ImportRandomUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportRandomUsers401JSONResponse) VisitImportRandomUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportRandomUsers403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportRandomUsers403JSONResponse) VisitImportRandomUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4651,6 +5012,36 @@ func (response ListJobs400JSONResponse) VisitListJobsResponse(w http.ResponseWri
 	return err
 }
 
+type ListJobs401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListJobs401JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListJobs403JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListJobs413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response ListJobs413JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
@@ -4661,6 +5052,21 @@ func (response ListJobs413JSONResponse) VisitListJobsResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListJobs429JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4731,6 +5137,36 @@ func (response GetJob400JSONResponse) VisitGetJobResponse(w http.ResponseWriter)
 	return err
 }
 
+type GetJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetJob401JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetJob403JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetJob404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetJob404JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
@@ -4755,6 +5191,21 @@ func (response GetJob413JSONResponse) VisitGetJobResponse(w http.ResponseWriter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetJob429JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4825,15 +5276,31 @@ func (response CancelJob400JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	return err
 }
 
+type CancelJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CancelJob401JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CancelJob403JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4877,6 +5344,21 @@ func (response CancelJob413JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CancelJob429JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4976,6 +5458,36 @@ func (response JobEvents400JSONResponse) VisitJobEventsResponse(w http.ResponseW
 	return err
 }
 
+type JobEvents401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response JobEvents401JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response JobEvents403JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type JobEvents404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response JobEvents404JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
@@ -5000,6 +5512,21 @@ func (response JobEvents413JSONResponse) VisitJobEventsResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response JobEvents429JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5070,15 +5597,31 @@ func (response PauseJob400JSONResponse) VisitPauseJobResponse(w http.ResponseWri
 	return err
 }
 
+type PauseJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PauseJob401JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PauseJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PauseJob403JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5122,6 +5665,21 @@ func (response PauseJob413JSONResponse) VisitPauseJobResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response PauseJob429JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5251,6 +5809,36 @@ func (response RejectedRows400JSONResponse) VisitRejectedRowsResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RejectedRows401JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RejectedRows403JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5392,15 +5980,31 @@ func (response ResumeJob400JSONResponse) VisitResumeJobResponse(w http.ResponseW
 	return err
 }
 
+type ResumeJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ResumeJob401JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ResumeJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ResumeJob403JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5529,15 +6133,31 @@ func (response RetryJob400JSONResponse) VisitRetryJobResponse(w http.ResponseWri
 	return err
 }
 
+type RetryJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RetryJob401JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response RetryJob403JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5666,15 +6286,31 @@ func (response UndoJob400JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 	return err
 }
 
+type UndoJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response UndoJob401JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UndoJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response UndoJob403JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5722,6 +6358,21 @@ func (response UndoJob413JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 	return err
 }
 
+type UndoJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response UndoJob429JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UndoJob500JSONResponse struct{ InternalJSONResponse }
 
 func (response UndoJob500JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
@@ -5739,6 +6390,552 @@ func (response UndoJob500JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 type UndoJob503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response UndoJob503JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeysRequestObject struct {
+	Params ListKeysParams
+}
+
+type ListKeysResponseObject interface {
+	VisitListKeysResponse(w http.ResponseWriter) error
+}
+
+type ListKeys200JSONResponse APIKeyPage
+
+func (response ListKeys200JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListKeys400JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListKeys401JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListKeys403JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListKeys413JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListKeys429JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListKeys500JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListKeys503JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKeyRequestObject struct {
+	Params CreateKeyParams
+}
+
+type CreateKeyResponseObject interface {
+	VisitCreateKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateKey201ResponseHeaders struct {
+	Location string
+}
+
+type CreateKey201JSONResponse struct {
+	Body    NewAPIKey
+	Headers CreateKey201ResponseHeaders
+}
+
+func (response CreateKey201JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateKey400JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateKey401JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateKey403JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey409JSONResponse Error
+
+func (response CreateKey409JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response CreateKey413JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CreateKey429JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateKey500JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateKey503JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKeyRequestObject struct {
+	KeyID JobID `json:"keyId"`
+}
+
+type GetKeyResponseObject interface {
+	VisitGetKeyResponse(w http.ResponseWriter) error
+}
+
+type GetKey200JSONResponse APIKey
+
+func (response GetKey200JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetKey400JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetKey401JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetKey403JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey404JSONResponse Error
+
+func (response GetKey404JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetKey413JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetKey429JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetKey500JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetKey503JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeyRequestObject struct {
+	KeyID JobID `json:"keyId"`
+}
+
+type RevokeKeyResponseObject interface {
+	VisitRevokeKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeKey200JSONResponse APIKey
+
+func (response RevokeKey200JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RevokeKey400JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RevokeKey401JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RevokeKey403JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey404JSONResponse Error
+
+func (response RevokeKey404JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RevokeKey413JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response RevokeKey429JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response RevokeKey500JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RevokeKey503JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5822,6 +7019,36 @@ func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
+type ListUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsers413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response ListUsers413JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
@@ -5832,6 +7059,21 @@ func (response ListUsers413JSONResponse) VisitListUsersResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListUsers429JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5936,15 +7178,31 @@ func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
+type CreateUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateUser401JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5990,6 +7248,21 @@ func (response CreateUser415JSONResponse) VisitCreateUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CreateUser429JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6079,15 +7352,31 @@ func (response ImportUsers400JSONResponse) VisitImportUsersResponse(w http.Respo
 	return err
 }
 
+type ImportUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportUsers401JSONResponse) VisitImportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportUsers403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportUsers403JSONResponse) VisitImportUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6201,6 +7490,36 @@ func (response SearchUsers400JSONResponse) VisitSearchUsersResponse(w http.Respo
 	return err
 }
 
+type SearchUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response SearchUsers401JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SearchUsers403JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SearchUsers413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response SearchUsers413JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
@@ -6211,6 +7530,21 @@ func (response SearchUsers413JSONResponse) VisitSearchUsersResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response SearchUsers429JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6275,15 +7609,31 @@ func (response DeleteUser400JSONResponse) VisitDeleteUserResponse(w http.Respons
 	return err
 }
 
+type DeleteUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DeleteUser401JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response DeleteUser403JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6327,6 +7677,21 @@ func (response DeleteUser413JSONResponse) VisitDeleteUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response DeleteUser429JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6419,6 +7784,36 @@ func (response GetUser400JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
+type GetUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetUser401JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetUser403JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUser404JSONResponse struct{ UserNotFoundJSONResponse }
 
 func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
@@ -6457,6 +7852,21 @@ func (response GetUser413JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetUser429JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6537,15 +7947,31 @@ func (response PatchUser400JSONResponse) VisitPatchUserResponse(w http.ResponseW
 	return err
 }
 
+type PatchUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PatchUser401JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PatchUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PatchUser403JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6605,6 +8031,21 @@ func (response PatchUser415JSONResponse) VisitPatchUserResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response PatchUser429JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6684,15 +8125,31 @@ func (response ReplaceUser400JSONResponse) VisitReplaceUserResponse(w http.Respo
 	return err
 }
 
+type ReplaceUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplaceUser401JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReplaceUser403JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6752,6 +8209,21 @@ func (response ReplaceUser415JSONResponse) VisitReplaceUserResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReplaceUser429JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6829,15 +8301,31 @@ func (response ReactivateUser400JSONResponse) VisitReactivateUserResponse(w http
 	return err
 }
 
+type ReactivateUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReactivateUser401JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReactivateUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReactivateUser403JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6867,6 +8355,21 @@ func (response ReactivateUser413JSONResponse) VisitReactivateUserResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReactivateUser429JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6950,6 +8453,18 @@ type StrictServerInterface interface {
 	// UndoJob Remove the users of a job
 	// (POST /jobs/{jobId}/undo)
 	UndoJob(ctx context.Context, request UndoJobRequestObject) (UndoJobResponseObject, error)
+	// ListKeys The keys of all owners, without the keys themselves
+	// (GET /keys)
+	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
+	// CreateKey Make a key
+	// (POST /keys)
+	CreateKey(ctx context.Context, request CreateKeyRequestObject) (CreateKeyResponseObject, error)
+	// GetKey One key, without the key itself
+	// (GET /keys/{keyId})
+	GetKey(ctx context.Context, request GetKeyRequestObject) (GetKeyResponseObject, error)
+	// RevokeKey Revoke a key
+	// (POST /keys/{keyId}/revoke)
+	RevokeKey(ctx context.Context, request RevokeKeyRequestObject) (RevokeKeyResponseObject, error)
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
@@ -7422,6 +8937,106 @@ func (sh *strictHandler) UndoJob(ctx echo.Context, jobID JobID, params UndoJobPa
 	return nil
 }
 
+// ListKeys operation middleware
+func (sh *strictHandler) ListKeys(ctx echo.Context, params ListKeysParams) error {
+	var request ListKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListKeys(ctx.Request().Context(), request.(ListKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListKeysResponseObject); ok {
+		return validResponse.VisitListKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateKey operation middleware
+func (sh *strictHandler) CreateKey(ctx echo.Context, params CreateKeyParams) error {
+	var request CreateKeyRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateKey(ctx.Request().Context(), request.(CreateKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateKeyResponseObject); ok {
+		return validResponse.VisitCreateKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetKey operation middleware
+func (sh *strictHandler) GetKey(ctx echo.Context, keyID JobID) error {
+	var request GetKeyRequestObject
+
+	request.KeyID = keyID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetKey(ctx.Request().Context(), request.(GetKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetKeyResponseObject); ok {
+		return validResponse.VisitGetKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeKey operation middleware
+func (sh *strictHandler) RevokeKey(ctx echo.Context, keyID JobID) error {
+	var request RevokeKeyRequestObject
+
+	request.KeyID = keyID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeKey(ctx.Request().Context(), request.(RevokeKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeKeyResponseObject); ok {
+		return validResponse.VisitRevokeKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetReadiness operation middleware
 func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 	var request GetReadinessRequestObject
@@ -7775,301 +9390,328 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchtHmij4KnnqzIRFdwEEwIslMBzHFEXZdOvCJqm2jwUNK1GVAFIsZMKVWYRgiSd2f84T7K/9N7FP",
-	"sf8m9kXmBfYVTuT3ZWYVgAJUICW17WZHtEUAVXn97tf3QSzHEymY0Crovg9GjCYsgz+PL+jQ/JswFWd8",
-	"orkUQTc4GlExZIpMR0ywa5YRPWIkVywjiWTqgAxkRqKTQeM51fEoIlQk8PGFFMx+1wzCQMUjNqZmdPaO",
-	"jicpU0H3ddALTk9P3l0fv/vlWStux+2L618eDX/sBcGbMNCzCQu6gdIZF8Pg5iYMThI2nkjNhD5jk5TO",
-	"WLK82khnOYtgsYQKwmiWcpaRjP2aM6VJLhLYAVfEjxbPGn9lMzKmCYO9vZX9hRWLfGxWa4auXtkzGVNc",
-	"wOJ6fhqxzA9LuFp9Ftt0wrev29tvZV9tt9qP9lpsnza+SXbixjf9Nms8incGjc5gP2nTh/3deC+pXspp",
-	"xgYsYyJmh5NJyqvO6GLEyMQ/RvSIajKlioykkHnGktVrnFKuv91pVc98xnQ2OxxollUdg0wZUSyWIlEk",
-	"F5qnhGvCFZnKTI+IzmZcDAkdUi7M9Oa+eGYWbw69vJwxF3xs7qPt18CFZkOWBTdmFROa0THTFqQP45hN",
-	"9LGIZWKWuQzccjzJmFJMEc3eaSIF3NWUzkLSn5Hhb3xCZEZ+UzoJSS5SphSJYvtSBBhg9mFwYCglnBw3",
-	"4yJWBWEg6NgsEdfR8AtZdcA4kZn24NdvW82HFScdBu8aY6YUHZpvx7nSpM+ImUcROSDMTqHMk0fnf1/e",
-	"81OZmQWPqSaxuiZSpLMmiTI6jUjK6DVTJGZpqghV5ixmhGYsJNMR1Q77Z0Rpmmky5XrUJBF7F7M0In02",
-	"5AJeIQOeMviVUNKfaUZklrCsJ8Y0u4JznY54PCLH5kVyJeRUIRAiRLy6eNp4eAADmRdILHOhFeF4NSkT",
-	"Qz0K4W9DsIDgZECimj3hzv/XnGWz4vhjdV2J0RmdBmEAG1g+aXPQQ9modfwZnRo4wZHMwY9opphePvyX",
-	"A3J0/ndY9I/nL190cbch/NPeD8lPXCRyqhrtzl4nJCfnLxsPH+49arT34BWpRyyDa5aC4dFSEo9oRmPN",
-	"siZ5KnORmANOpbwyCIV0sK+Y0M1VZ2OXuhLnSysyhzSm757BHQTd3VZo8NF9bBvs05plZpZ/e33Y+IU2",
-	"fms1HjUvu403f/mXoCYom5s1azPbxN0ppkOi8nhkYHLNgZkrKB0ZXITF1fWo72CWa8XSwYH5F5eg6EwR",
-	"JZvkkJzS7NecaTPH4XUm7QuKOGrAEsKF4glbedBuKVWQaFA+CAH/7waJZZKFB5CLCjj8QU7JmIoZcHJ1",
-	"QKgmY6k0abfCVgv+b876ea40y8wWmQpJ2/4AmK1knsUG8EUix2aQ1ds2C1hH0kvQ1m6Z/70JAyRQSNz3",
-	"d4NwLd2vPglKpsB1RD7us4wMMjkmbaIledTp7Ox802nt7D/c2/3mm72HrW/MGE9Yyse8kn0h1nYBUDy6",
-	"heaYqWFgCTAArm+HgImfdxUKKjbmsUylMKBRQrEHmvY/xHI8ph/8Ix8mfMI+vO71NPlv/73Ry1utzv6D",
-	"xna38V2v97oRvW/8rzdbtVHRUBm/X0ujFRGMGzpEUqbhGBI+5JoImZFfc6kZnIum/ZDA0kLi12Z+MMuD",
-	"0+YZi53MVHks/oHysSRsQPPUAAZVsaHdFn/wk7m1u6EPVbFZJQxkVpnNzvIKse57CWQjk/lwhBIDgBrQ",
-	"BKqM5MnHE2l4pMzTJATirbTMmCJCknXokuCMlXse0FQxv7u+lCmjYiUZzXLDeAm8ZB46Hk/07DmjooIY",
-	"/mRQOpLiST5JeUw1+zafJFSzCMQDZP8gT5sxyDVNc0sb5cDrA18pMuAsTbokumJsEhl2ThUydYCJKE4Z",
-	"zSJAFPtIGT1Wcm9WLLyKdJqRgjCAwe92+WYks1Ac6iYMnpr9qGoJGvaqyJQKzZIQxROuUNQJCaPxiEgR",
-	"syZSDp6EwFFCQocsJEMm4LGY61loxCmDNmxMeRqSsezzlCHM8AGh6ooBgemJAc+UfgGjpNT9lbCUwQrs",
-	"H4e6Scz6QFawgp7qWh4HSwa+Chocinjk8PTECpB6xMahR3Sapj3RzzXyQrMeXBteFXs3SWXCPFhWXR3O",
-	"uIqwvQ54YgYy+w7evAkDrtlYle8WfoexwsDvPggDt33/dhiYozQTmbMMwsDcbBjgev0fL4AVBGGA5w8U",
-	"Aw6t+OtQ14ehMX13gitud4BDuU9+AJpl1KwqF/zXnNmfDWZ+TIzHgyvBUUjeSi4YMBegqwoBNGVPLatc",
-	"lvM350WW7VahGcrQInmrgCTbfyYoFZkDv86kOalUvbsbFsbqOiQ4T0jwv3aWkJhJDIbCLHb/AAeVKFpI",
-	"kUCYHVgbkO/LZBYC254wOUlZk7w0z02oHgHJQ12DKm3mhreu2GT1sbllrOLgIGU1zRHOS9Cdvb11IvS/",
-	"9XrvWq03X9dj2CN6zVDC6eztFXxbhSCxyVyTF6+e2VPTLDscslW8F5Gncis7+7gDK4zttT6paNbeaxUL",
-	"PDIYXSG3C00NJgDNNSJsTBU7IIoxEpn1RyslUUshKm8olSJBAat0PUbi/QzX0261Pn49TyxlWmHi6hZg",
-	"aikXivIhEv4pV6x4AvXGNQKopYGfXObArRwDia5EUYQDmiRGM9r4Rh3tr75SmtDv7OdmLMe/I9T7HtnP",
-	"CuzzzGmZCD+nwM2esrH5405k1gxl7sqO5df2nL6zlGHxtoxEMIR3ZjIXw9Uy7BiHWHEv+3tfjII85+Kj",
-	"e5FpsmYnOMAqbfXhF9tJNZOrpoWhs5WBxGTFTmc+o/4bo7IK0pd6VBItKFETaqTW6F+jkESX1qD/dUTG",
-	"jIqeMAKiYuk1WNt64tBPCXZu86zhqSWxFr6zku3QaE19JEmxTFOwmTsVIqGa9qliXfJ8dv63Z/Dec5px",
-	"+uQx0fSK9QTqm8paFkXicYvGMRNawdRmKGX4/oOIRWTARaJI9J//HoXECLJRGhEhNYn+v/8zCq0Z0oCC",
-	"1WXNWrhWRE7FVtgT5397xjUjGsyhZueEgjSA2zSi9KG5qF+sDfUHOS1GspYhqViCkry45or305JCrciY",
-	"XjGjECZ8YK3xq7UgsU6+oAkl/dkihWu1PwuFa7U/TuHOQQz/hMzbyfXV+2dimFKR/D7Yt5fHa0rYhU0D",
-	"ZeyNJO7PJGqDbcuMbzaUyfEKLxKIy17AdmQHSKoZoZ/HV0yj4B09f3V+cXx2efL89OXZxeXTs5fPI9R3",
-	"DCwozWiCQxnRvEkO05TENE0NmhjooGkKkwAiZmvwxBDQlXDSaXX2tw0OC5YZcbw5/G0JZjq7nwdoOrvr",
-	"oOYH8Bidyelan8HPz85/7hpFDpT7gsZnclpo8Ia25mOhbmeO9K6r4gQXhL8ShDXUFZ80JKyUpo2JNMwu",
-	"s1JjXSHx5IlHFgNQxVJA+69nN/7HmIxLPuS/sgpd5Tm9YopkbMKoNsdvLse5okc0G6dMWdMMsKxFL7X9",
-	"+orNgEkJNWUZQ7ZX/PpW9g1o9ERU+McbzkHehdOOQkIF2oPcFDDGbqfTJGdskCuaKkIzBrwxY2Nmts+S",
-	"EpItOjQXvOcrEQ7NoA2Dd41Wp9HeXzBhv/5vjf/15n077Ozt3dQ2S3tB27HUw/Ojk5MSdsHdDCD6oJpw",
-	"WXslOhAt0gCxQQFJ0Snh+oDstjuIMj7mYUSVmUcMWUIUNwx75QnZkIhPEfxQfQxm9bhV8ZSnrMrrbuQb",
-	"OSCKXbOMpoZMeJNt4aSVAmEMHa0HAATTJYMwF4plOmqSCEhOVIeWcFxYlSYDg1hL3t2YGFJAiVdnHvpR",
-	"9leSlLeyf7KeqvxLxgZBN/jv20WczDb+qrZx5JXE49Ur/LWSFjx2bm8w7REKNBvlUw9dJQuVkabTjNFk",
-	"9vELAfG61oVcLaKqvQ2nSPM7eh9hHNAswPn4nE4q7Be9vNXaieEY4E/WxW+QbeFXUQhWTxDpwQaKpzYd",
-	"SeX4G7iipCYDx+Sc1xZUG6tmTDMphgbCD0jFvD7iwVvHCU2lMNJFycRPIYLHTOwt56GVVr3KYfmGIchc",
-	"oN8MFolm/KjPMz0Ch4rTOobczUuHiwZ1BMlqzXqy2pgOh98FETvWzqZSMpZ3z/MMxpkztZdlHxCYyw5G",
-	"nnyAUT944/sHN9oHM9QHo+l9ANn8Ax2yD36fH9CI8aFsd7cfPkxGL/LxVne9KFXY1jutdbb1FYBYB8bC",
-	"gvx5mggXzhPvjKl0uSCQzfluwKvjd+8cPCWfiXU9AFK8O2NvWVxp3PN+eSDVYzqD6BL7OOmzgSyFkw0o",
-	"T606HGkpL82Ll+7hqEuoFWSsp3rCMqMng92j4AFfKZirSX4qyEdPUGLkiJF9cIxgTLXBF6VJO2y1WqtF",
-	"8HFph6u4316rFYRBu/Wviz7tB60Pr9uNR29etxqP3rxvhe1vbrY+zH35Pz60W62tf63vxl4Q6+QAduz8",
-	"9/BT6WxcoIlZ200YvKjyrbygKPFyzY3+YqjAUkAEWAUOSK5CEtOQ0Dwkw761BXipwpB5kLsESBJ1fGqC",
-	"6tU0IDcIH1OjHeZBGAz7eEWVzjV4op+5F0BUSQy3Tq7MUhT43Mx/Mj8Sw+HCgJvvxu/MqgzfENL85zfD",
-	"WM1r2vyam0FzdRt3Wqd9C5QHPM7I2GCIIdR5SPoZnn08CknCQpJchQTui4dkkJn7CAkH41hIeBaS8buQ",
-	"iDQkQoZE/BYSo6fpLCQ5hXszV1nlhXs5+FH2K/Q2Z34HwzyiElcGc0OHgCh0fgUWpwPyc+PV+fFZ4+SJ",
-	"YW1OQjHPiVX83Ikzm4gvd1TfCjEHtn0EO6iWsnF3B8VWgFTBmleKzf4M1tm6FpWIUqjZdw2jTuzvrtIm",
-	"hrJhZ7IrX6Ni7O9aa56yQS7KAFiTXJLvSANOoBDHqqRvaoaC4CmUHIzEhxIM0IdFQS90QswVm3VJZOU7",
-	"DDI1go5R4kNiRHlgD35sFEkOSGRuMyIT6oPazFPymmUHPRG5gI7YxnMXQqfE8A73gqIzdWCk/DQtngZX",
-	"kn/Mq0JC6gMSIcuJLJ/yU69mECUxdoUlDDdfMob5L8wmDWGB7QCJSlMQ6M3cd5NecY6QmClCgjMYYpGC",
-	"SGtnuAmDUzpkKwKdDdhHgr3TR3mmZBY5RFcpj5nl3+GCBh9LkXDzvsIgzyxhWZO8kJpoOURLD/L4CR2u",
-	"NpDSwWII2ZwpuFUvVvNy40hNv9eqrbrTstLPcoxCJsek1SRmZ+Q//y+i+G+M/Ne//4eNQ+ySPptJkaBi",
-	"NJRECnsUsNuo8pTsTyuOabLo2/Yw1yr7clruwPBza8mCdGcqumxpalnjstl3aa+wn29RfC1OG0VYd77n",
-	"/LeVznxzptU7bi9u+dP6r1qtFq4vY0J7pXwVm/gKOKOlj17izTA4nCu0V4yoCsnYyNbJ6gt2080zRm8e",
-	"zHOwK5bBv9V4RBuDw8bTN+8f3jTKH3c3+dju3Gwgkzo2ihkbFXqyzbaIyIOzp0fkm85ua6trrYCFVQrT",
-	"SoDKo0BroIXstEgpqHe/tZLd2slvlfBxzlZllwBZU4wl4OFSBanDOBhyZC5ZYOg+m8jM3HQN64UZcdVS",
-	"dztVJuDPj7SNZdPwwzUW43OZ6ccV1qFXyns22a85TTHGUpGBTFPD6meglFoHCxylj49tkgtnnMjFlZBT",
-	"Aa5tahVFMGj2Z/Cd8/f6d1fGhChc5wrmnJQZc7I6Nq8yJs+G+92JUScrNPNFnRySMmA+OHujoa0kk/hr",
-	"9Y4H9ArAx1sv7edC27ujDdOMB0JGMeBNGLyapJImq+gmT5zvTXA1YgnJ4fFF3aLKvbbi1nGAPwrhNDiz",
-	"nqfU0jJqOZg+mdZhF317rePGrFhNpFAMtPnHNDl+Z2io+RBLoRnme9AJSthcim1wHRcbwicTM/M1TXkC",
-	"D10OKE9tJKymPIXBwSB2nGUyM4dgP5e92LfzKb+5CQNmRg26Zv3kDL1Sc+PZFLUNhg3R1t/1qZQMzmVb",
-	"6YzRsb1ppvSJ2cHezz/+/W+d/7n/y+Odv/7tp2+e7T7vvLCkKldBd9cIQ5qPmdJ0PAm6QeHBumi3uq29",
-	"7k6r2e7s/GLut572DceISYrL8Or8clyhybpLlm4G2LuhDJc8uRxzpbxDFzRq8+qQXzNRhMV4LLgJzTE7",
-	"J9HGQCLkJfCVS7SeLoKIfdalvAW5HjQeGuoPT9sEpI77jIDkoyFkcBP6j32aBTdvQp8qhecjpGAYoO3y",
-	"c4IwKDF7jJOwKI7R1TXgS5Tsvh3nModAX2ShkMXBGuDQsLZ0NBjaQJwFWENH5/YkY9ecTf8EwLYIaTIj",
-	"farj0SXcwiV7FzOWsOTA2jDAGQNCOkaWweiQudHFfy7Nby7MGk+J0FRZ4wNXPYG+Gq8b+2QalLq6Trq5",
-	"xIsP/WefIpiLjNGE9s0a+nLcD0mfJpcIGCHxFnJ71/hNSrMhC3tCMJaoS5jpEnexAPX4BXOv43kkl2M6",
-	"afaExbBnXH1RMuzDExfIsJDIKvvymhEbjWnQzL1nleDirTn9m6tSOuBm2mgdwt4p+9W4gK0v4xNoCtuK",
-	"0Qzs0n9sbHIU2B3HFwQRl35512CXOjcLc5Fbjb/i/i1VpWom4n8emurAxciKXxJWikSA0p1SYamJYe5l",
-	"IiJ4fGV5YfG49clT6033DvO5N2kVzXLiL4Q914G2nQ3oSPvPIf2NaWqYH0suzd0XRiCj01kO/OP5yxcI",
-	"PzKZXfAxk3kdenPHTbyQttDDoFhPTMcYv0HJmItcs67b56XGdYH5dgSIMLASA2ZZQd66GKQ8vh2tfCv7",
-	"l0Lqy5iKmKWpkQjmMcBddHD08vnps+OLY1AoHcT5uSsQAYckFAxvLl6nGGUJ/mqXc9nGkTcF1EdfFFDf",
-	"yv5XiuDshWOKgo2K6xAide0xN/Gppk/TkxrCUT8/MF6UBFJw5lfbRbr2e4AUCCLCoiOTlMbMUCKbwg2M",
-	"C51dOJwRD7vw36VXwfaMU/eEgZClOR1owltWcjTHcyHlMyOKfpHj8cZ09JYb1IUSLMJfHjCkLpnQGRyR",
-	"l5TXoazZhnol6DXliHKffSuQUn+ZF1OG5Nec5XNfEahLYL4c5Gl6gEHkcw94Moo3b0gWRpoXAA5Gdyxs",
-	"UACXYD3xwIW1Pz15dnwebYGWACk0OCwekZm5STDJ3p2ws7VFi+VHvF+4ayOHrV/Lv4B+1VLhLqi81PAe",
-	"yaqjtE9vl4o0wXk+lVmfJwkTn/+yDtHLZ0QCG4wsMz7kAjPcQ4jfAIJ69PLsvOT1Zppw0TXXgisFWDsB",
-	"3MSySizZjElg0EQ3qFVkq8wCcFKsfsSSJnmlmLW9aEniEYuviCN6BYkOTo9fPDl58X19Cux29TL7UfZX",
-	"YbAlTkZXs4/blKg0NaJUIgVzEIc+nqgUpwgx41CaIcvRB1CCpoow8o9BVUVltoWqaOve9s/NlS9rlOqX",
-	"rXt7ueAZnBje1VNrGv9k0F3rRiDkwoZMlG/gz3nQQrNM0PRLEBBwxxgKgoWJDD/ldvpLEN6a5EQrEtNc",
-	"AY12SY9yWMqp8OJV08Zqn7FcsS8jlyxVHeyzVIqhMgRkIUWjS3jxLBieMlgnrPqFtLTvy/DZhfJ1lhZD",
-	"gRAk2Y4rhoaHcoEl7IAg/aZ00jWE/JL6Bbst/KPkQYzAc0ZKJccMFBaWKrYsollk8UE6T1Gh/iLQ4sLE",
-	"IAHAnLNLKoEgrS6ZlNblTE3kewaV9KhgU1j8l5UsnSoK0mKGQmWbPH9cJUva1T2nYnYrNU9zllnTScZo",
-	"PFq0c3DxSjEIZTFaWNB9HdStqwmDwpuZF5jOsXolFnsxUwfd4OdnZb3xQkpiNuPMFWpOevj5GYmliPPM",
-	"0NAZgSmIXXeTPKfvUI9iCfmWtD+DQazz5VTFF1ITIaddsnxDUF9JyjSRU3FJY82vWfOTSbMWmNAfqm4H",
-	"U0Ucvb/DZZDa9SCyWwkie7WhYpeglxLNWFkuhCGw82GhQqKeRjUkxXxaR2fnS1oQuCKTTMZMKZA8jRAK",
-	"2Q72DIAqW+eQCq2IOqazLlm6lk8HNL97jVUOSOSuOFbXEbrNnJ4ZFvqrYtm1D8wlmZRjl5/UE2i0iOZB",
-	"JSLg9sL0A6/ZT4scR1/0FqqxItBi4TfH9onMdSzHDDx41iMHKa0C4pVdykplDmyIYbWg4xYl81BS43qp",
-	"RPOn1HtfCZVPMPIMrC8QsvG5L/8IRy/kqFIxRRCYhC3c2SV5sb7LMUs4vdSzCXLM0tKfm1++zNo9bx+B",
-	"ZxxFVVgZMStDeapcDXX9HsCW8UoMPrV+tpYlGXEVbV2ubCEaBm2oXMa8STD3K2u6SKMN5NVlrgKOHy9T",
-	"BgVzMMt6ar8rmALIfT638ZM5NXa/pK14wQSrrP0MZW7raeqS+YNpQniTHb2o343wQRMUdGl6mskJyzRn",
-	"yidKTUpfeQvPcuxazUQkdxHvl2O53GmuP5hzfOomLELqVhSRTL3TxBplqLBA2CzHuGyw/ptySNvrIkUI",
-	"l1TsrghYlH2X2TBvejKHLmYvB+AkrGOxAi/fR80nb+bXbaR/KJnN4qszpiDgcqPbXnddwtZNWnOPLqZT",
-	"XpkDR+3uza2O2pXowaGrzhcRZrPtIQlZzkB01T6uuADfBpCUA6I0ihV6BMVpBZsSKRjmkhpG3eyJBtlt",
-	"tUi05GOMQhItuKjNV1UuavP9vDeyeFlZuT7yMxUBQPDUXBxP+RsbyYNfuVgeWIIc93EpLp7HfFqM6HHf",
-	"gXZZzL4Y2mMeWwjucV/58B432ZhOfMo2BZlcSTh1OO0jmdik8Leyj/O1zdJpbgQgDQlOiV3IDom8Cdt+",
-	"tUuiTOa65Ebyhzj3zZxBwn0xoupSyOJQF3xZ5rt5F5WddI9EY6ZHEp+1Kqf9bd+cQtlSY79/SKIF1639",
-	"4VGxuJKvtbzmCc3V4ncZU/l4+UudzRa/zEUiS+t45PdZMOjS5mPrty19xcVlrmDIxGWcmS8AfOi4z4e5",
-	"zJW5d5yh3SFRhVHF/rhDoiUjhv1pz1x7lbhjf98nETQpgF0pqrka8GJjnQ6Jqq199vd9s6FhRhN26QiO",
-	"/eURiZaVbLO7BSV7Dl+cEgVj7BkcmTej2u93SLSkr5hxljSW4kujsVhkAu3EgeGcxy0CQX6JJJfU7I8K",
-	"HU/ssxtkdDBHe5fZ8A8XF6fOq80FlHQHBXOdZLDcVMNWkq16D+W3CjZUkt/erw4M+UqR6OeGtR80Tp5E",
-	"lZMULG3tDptBVWpXSTBcf/wXfMyWOF/xdknQwAMPkYEVZxe6kizF3leyyicFSKzlmBWZt95Rm7AJE4ly",
-	"vV3MaswRzDPZuZCoxQM8hpTbPk2KqKZyJacHH4/02grLIZWQluCy8ded9VO/KriihSR4F3m9foSUOf2i",
-	"NqZYI9fK2hS+bsGciHr3nCu00r6vjjuxJoeRTBObZirRCuRP8nbC/uKpWrveys3LjIxzWzYSmWedU7ip",
-	"NBO+37Ro2abaB5qpP4bQOHYNTcW3ilI2zAUhodRViyerohaKineKCbR+6KLh0y0VnSWqUcKYzaRsG5v4",
-	"PthAG1wggjjEGgVrfhs2ZLH51L5WoAkawsyEVu8fcj3K+81YjrfH4Pkc/Wr/2HaMe9tFQN7YSJwjzNW4",
-	"5SlUE9RS5SVNr5ggA6NxYNJmOd4FShAk4Aev5FSisprtoaWQXCtb1Gu+0mbFUFUK2JtKsHBk8BacxFa3",
-	"NHCPtaa0JH0G5ukBzayV2vwKeKC0bQS2oMUVHaGWjmMuUeZ9Bdr7zJlVR1ZUgtyMvXgwqSCEc0k476vE",
-	"tVK/nKVfB74K6tJPLlOnolderbKWwXI58psVd35q03E+dutli91GeUwupNkVULOJTM9tXfLVxcjDoC/7",
-	"3wVvStlP5yPJiMvWL97ceRi8qZUUdbA+KSoMMjnFVTMX+w2uTsFgW5mcAtfJbdQ5bqm7tPIbs2RWRI9b",
-	"E6fRlt0pLJ5KRfLBYm4VmIVwLTt2LR2/lhsICF+JUAs4geRoIDPfs4sKlBlSflUtn/+jMNDCZ20kdLYq",
-	"e/u36hqWfKzPVeUJfVl8drD68dPubHzYZ3K6fNKLrNzlt5bPPyzSiMvwUgCHXXUVA/qB0RRVwA24caWN",
-	"8namyTU2SWfprUsfM0axT84aD0IYME2LgAlDEdBaY14TeZrakgFG2sTwjE0iMlNq32zZMi2evJyic9lI",
-	"l2C1JLt72wYfm5Yhx+Casni+uwdvTzI5xBaBu3thkFHNTp2IHnT3252dXVddyL/Z8sqr/8qtBWpUdHc7",
-	"oSsoUBQPsHGjK09ud2//l3Lg6MmLy9Ozl9+fHZ+fBz7i5Nnh2ffHwTI1LG6ljvoeuj5jSxgG1ZlBlLON",
-	"yiBESkvbF3YZUb0htIoAzIxo9PTw5Nnxk0qqUoaSKo0rlagnKM3TFGROdUAM/JDpyCskRYqSluk6bex1",
-	"SSk1gwRvNlBO62jbP8q+LXi7wbAFYqwf/EWO1lV3gx6BVteG0D5lA4kl1gkz8jWWpIPy5LEUisW55tfm",
-	"NWVTdK2+ByNxq3vb7gielmNVyMz3b02kzTyFgACcAgqskiGdqCY5LCkK5dqHZtruYpem07Pj08Ozkxff",
-	"h4SSJJuRLBc1Ne07uv8ceVkhWIBeaw+/5oLWeahs/MTHbv+lfWwD0CpXQlplVVldb0kKF9KsbqugwxI0",
-	"p+k6MuMJxAGGOIJ5AegNUZrOVogHkxGtMlF50O1aTTRjNAmNwjbgIgHoNTs88H9h8uAYzfbNUoUXD35B",
-	"GGDLAvN3bSFrkddU1/vBfYYEG6tTrdl4opcwsEAws9jEXIzBO6zVjveGmVeRhaWoJlgWnK+6X7ctinoA",
-	"eritAMhEke3WJD8BFaa+Ga4/NUcrINwCujWL0FU5A6NP6J6A4rPBfCGytZXXbpaY9LrDJdS2HQ+JFIRe",
-	"s4wOmeUeXJOMigPSKj6D8SJXzPbsnK7aX22b35zcUL1QH0plS8gaAf0aKv1TV/qunzF6RSjJcowXANpa",
-	"6hxAsflNdPry/IJgeEi04RJfZem69vXzFKLo+UEzNm8BWi5qu8rp8ZFj8Y0vy/jgIKY7d2UF2Bm9Umk+",
-	"ppq5appGo655FspWNKvzqC8mtaYmlJUaalONkoS4mSzwWe3CwpCc9STcCRRTBrF+Y3lt20kJYl5fYbJZ",
-	"G6bi63HBWpeAZonELiJbibwtEow5uTN0ZeUKEbp8EXMS2vrgGSf9bWZiLIcBQRyBoapUF9TTiVWKzlwE",
-	"MDgfEOdyoXmKbaivbOyn4XmE62UbJAxXE77/8PbKT24q2cQksjLsyJk1PqHXTI1oZ2/fegsWKrO9eb+q",
-	"Jtlqb88JaFRQZs/KRcixsaUCx7hsUMxcd2ffG/UThKshjPpdlRa6AuWwAtw/sEjdj7J/aoX7jaK6fAhp",
-	"LdiHyLlloB9R9YK90xVdmgwU+vo8KzqYc6GlK5jrW1mYtyBV12rastQ5cI6jvy4udkNteuHO3VkU25lb",
-	"e9XFzzHA8v0nVLOG5q5ElwOCXi8x99nrJb1eYv+5wH+6c//0ek3z7M7NL/9Sa6OGgvvgh5sweFmoc5v6",
-	"mfosnmtYbDszECXJgGZQzhUiz6wxW+Vj1824aGzgJWqUmazebDUrmacJ6vxWRbfdHZY5BVbCrirv+hgX",
-	"iYVcN5MwKwYribV1RbQrPplUjfWTET1Kjkeopj7XMAfLo8sMDjpXrMi4lNO5rkgjqua6b9VcWi5s1sTy",
-	"4s4pB4UN8isgJNP3YPc+dexrV3MqqE1eMdGR7U11+8EXcNNDQjFpeafFhZTuuQph5z0df26vdMl9t8xc",
-	"3Si2wK/X642IB3GyRajQju3/XgodWpjYs46PhLWsCFS2q1xzX7Yh4QaXxVYEUf00mvkWA0iJSp1tDnDr",
-	"/rbwASF1bdnwTE5XBkqhW7Fat+WG7g65qE3Mqjo0mlu1NNi33q1N0Zy/tYbrCgqCLV6mWZHdox0sdJew",
-	"5mJdbbFNmVSZcOFlQk123/ozG2N7G+isq4ubLlwI8+AybxYt6xC2+/uyz8B1E18WyH0V6qpfh77p9tJP",
-	"vK7W72tbVwYKlRs9rco5WBFHtHRNZ4wmXFjjXP3YBRZfzRVYdV2Vy34leQV5GuVSqL6sPDcsirRVEcqQ",
-	"sYSr8us2ReLmTem7UnBvhW/KrqqmpFtOBKlA5hWJG+UV3MlFGrr1ViGPpzK3S+GogNhKzna4xLtoX+ZF",
-	"i5aiKuqmUcppisZk2+vsK+V71lEI6mMiZmj69AV4bDifeQd41sfDsBYCfqsO8nzpFl2ZnHDB73l6+Ooc",
-	"CquVi6yhx8B8efji6PiZ+fsjl/5W9pvn7obvGGr3ForAhMGFtaK5LZw/P3z2LAiD58dPTl49D0LrrA2D",
-	"n5/VWd4FX1D877i4Kmnm7OkR2dnZeWRu/NXFETqzxjxNOVrJ59ng51Cmqvc/p0PV4k0lsgewvrPveEbw",
-	"TIpEYplqLGhZ8DP4XAQhrIpxmuMlwWFCg4J/BE/ZmIKTl2P0QsEUgsezDCaeZwXBX3Z3O61vHu3ut1rQ",
-	"9s4yguDYti2/WcEVP0YVbN5UdUT/SgbqT6XKZlA6os1M0Hdnyxvs1mHcc7wIeyO17Xr/eH4/p2Kt6aDh",
-	"IugWOmnMTR2WCrcW11dFdQ1iQbjxx6WKIvFzURcrXWZBE17/W6+XG+huwL+dFvzzzVP8eGg+dlqdh/jP",
-	"ozcfZSHFNBAhOb+G8q18viX4WSpW4IH9801v26QYMWuxDJZvv7amQn3o2gKHtmHzC+hXKzMSuY1F3aKj",
-	"Z1EMf1yuSpCygSZG8hDQSGWiZ82eOExTqJXk2pO6hw5IZKhq5KxSCpZhZAklsYG51fI0e6ebPdETF+yd",
-	"LXxinbW2d67BTHRpQzVZo58JW3MSYhNiKbTRgpvkyPwl07nO+heHj2FWoxKh51QROpZYe2Icmvl6ImOD",
-	"XNmWhCD92EUF9TjL3RjHJ+EYQgKNLsPMAlmARrvBm1XcpfC471V2/loOlypxlXLb4IWuwQuY0H46hwmP",
-	"ni5gwtdrDK1lvrKIBeb7vnxngMJINXs7nbbXQ20DFSw2OSP4IvbR2t/baW91vU2ls7db1IR4dfG08TAk",
-	"+7vlTrvfATDt75A+01PGBNFT2ROJ1Ir02QjDSmwjOrA+GXD+NZeaJSSVMU3JhEJpm1iOx4aDhiThapLS",
-	"mQ2Fhc66iL5gkif9jMZXTKsmOaJYx+6KTXSIXf5LRizSnxEskM8UQm6549/e7nxfXfL1h2USFTzYCpvd",
-	"Ayznj0X8v+v1Xvfgf2/svb35y4Ner3nrl7e+/q54d7vbMM80ovcN98CD4tewWfH712vf3vof84v7DBNs",
-	"fb21HkTneOIXQ4xCcKqWhsIgCM3Db2q6MeYD4L74dhalqdLEO53POC8SyWX6Yn0Dwrpkyss7gEY7ZZ7Z",
-	"nEe+z7pgL1V+oau5WZ/GZoSR5inV0Kbjjrpr7uybRlCt5VSdK7VjPaqv/wwa4ZuSb9eutezOxcVCH5du",
-	"K8Qen9126+aubuZXtvPcl/IzQ7PYz+dodkdUFf0K1ai9g8xHm0E44EIj2Qo3pG24uiJJuBQNVYSxfdzZ",
-	"VjjCbRqYbdRT2y2OeGNwcRPEQRw5ouN+xpPhkn4JwHYvcN4LnPcC573AeS9w3gucfzqBE0K/4zzjenZu",
-	"BCHLtSb8r2xWdVPk8PSEXLFZSCIc8fK//o//J/LMANNESXSY65HM+G9QGqZLHjOaQeWpKUQeXLEZ2r68",
-	"hEB8N5HDVxc/fHvFZtFWt9Q/pifQsoazXLHZV4rIqWBZkxwKYhguzFRKsVWxnLAiweCKzbDia5dEGaNQ",
-	"J2qacQ1lmrAyLJoIaTLmwjYaAdEQJD5YfyHFjLSe4OFxMZAVURHjorDxW9lXXaLy/piDcBeSiUxTiL7A",
-	"KH2ehK63EteED2CdpM+axNk7JfT6slzUFQ6GwjAuKpqqnjDb1ByD4fSI8Qx7GlJ0fD4AFx35r3//Dwim",
-	"ATEtJOivs9+GrVYrJOC5c8/hVz8/w4aKW2C6jHwL4aic0owNV8n5fE15rO0ILnaoecyhd06CMWGEveMK",
-	"7aFYaAiCN8C+u2wLRTmdHGOzg0MCDZwNw6djpl3AFyVQVq5w4V4JOXUWWHwT6QrKAjrL9agnbEASF8Qg",
-	"EP5khucMr9AAimbQGZUL6DPWJdFeBM9FOssNEJnJor/sGXBq7SEotSM8rx+OD59ERc0YwAEjU0TfH19E",
-	"0DrAd/6EuDtbuXe+/LErWwxzYm+t95A5cLPNro2sE7lRpEK47wmzduzpWpKxbLwDN2CUMFghhLekUl6V",
-	"gv9KlmxERA0Wa5eBs2C6fiV4LBNz3xAH8+LpUVH0ZjrimhHsDITYyDMCdalAynKPcXHNFe+nrGTRJg+e",
-	"YCPyy5OhkBntp+zySCbs8tQoO13yG8tkY8oTPcLxVUiUHGgymk1GTKiQ9HnC0WYuUzVXDGGrSX6UXLBM",
-	"9cSDV3/ptFpHIYF/n2zBg9c040hUFEtZrCUkVoHdHyTRxU7VYO2fjftmoiK0zXoTDs+PTk7AlfCMai5C",
-	"8n3G2FXPfHE0y3ia8hiCy09ZpjgVIfmBi4TDmGws33KkCcD+yKHFJjWSU9dC1l7FAUmBSymCDSnNusy9",
-	"EFAOVZOcWxm2J6BENSikcK/l/vqId2Zup7CaZ4qYd+i17EpDWk+Iy5JF4IB0Nw9zXGGYK9LUfDymGWhd",
-	"kHWiQpdribu1JeFxnD4GzoGXXqKzl+sUyowA8wnC4NqcGBDddrPVbEFe6YQJOuFBN9hptpstW3YNGFup",
-	"mLj5OKyqonHhzwFaYVG1hIQhHDvgMKjz5mFFZ6pJfrKUQstSWfKvlFFDrjD60UCozfTVyl5XT1Cbojmi",
-	"Cqtt2lbMIkGVxvYcs9kJJY3d3oghl74YeoHhGA1sRjG4Do0xzGs9AcGVNq+oSaKTQeOMiiGLCkp0fEGH",
-	"RLM0VWZgAGLbNAQT0u0hNYklb/go7gdmNAPg3JC8DizK5U4A5QtJP9cexGxpLAQSz9ChNgI2NbDp5Z7g",
-	"q5W1eYtHtp+io3tVcd7yk+gcrvHkkc22qfXs+d/rPPZygEkO9R48AlZb53GsTuyKrsMbVdagTPvc8ykV",
-	"RpsG9f1Ru93agjBU86ivAGKj4wBggnK9bGtYUT6Z5VssDdFqLMcn3BgBtqozL9QKNeCO6TDVSwbgLMet",
-	"ezkPxRB0EePO5KA7F07mOrAJRoSchqXeYL6vn2JCr9y3w5W5rdfbnICFV+zJfA04jiSnYjcHZKe1uxAk",
-	"PGR6UTFateIXUjDsn7P5smFx9VAo1SwDbbb200dcz+o/fQ76WO3HXfPvWg8/x47i9Z8vmovXev57tCHU",
-	"fv4YjHG1H39izfs3b8IgY2oihUJdrtNqrSncT68zOd9jwMcG9bkwjLoqWqM8AqQX3mmEpeYBr99XuBxW",
-	"ORggGtfPvZgWUBiIl9ICyku4FkmTTmg8Ys0JVs6625beNUSytK3gfS/gSc9so1dssBd0e2aLvSDs+d3B",
-	"l7C/XnBT6KK0OqSqPDOkeW68diPgOaGoWC9PQgiooUMWogksjLmehWAWCcFaHKKxppf1RDs8TCiBRYc7",
-	"+yGaxkL0P4XWuxMuOJfCr+bcQWaYtXtd2StMQdITTxaa49j2bUCwq5Jy0ymdKRIBrwF/R4mbWUsf8qE3",
-	"Vafmupo84WoiFXeNCFeVqwdO5VLzteFNGIraXMlFqdY0Ho2hEoV529zGtz2wA6lGp9XZb3WgjFJrb6f1",
-	"SzNW171g/Uq9KFCdUmQUzoWOdxEmUdErJqrPZ216sZkbeF6llA3SbomNNz8C5z83zuS0saJ0woIHqkhp",
-	"kynG9lZgxMpMMDNbp7X/ByGctx/hc9K9249yOxo2zlPNjci3bVA28yh/e0q4yZuVlMkKoAtyamR1Laqu",
-	"FGpxckCUUSedB4tQUrWbe+J2T9w+EXHbae2uqXZti2CZE5tTHiLoCbWLEmWVWOolz+3HNEG9Hd/Y/fgb",
-	"vs0UvLBf64VSK1jzVnvn42/5pqDwwv4X7jrvukIZzO6SysYYTRI5iLaEAm0rhb0Ib6HzqNZmy20hb8Jg",
-	"r87l+c7G8EKNQy13EgSfkrfyuYpGNrM/JK6ojLMPFiq3gVWjanZfB2hvQ4/YQo/HdWY7nVFuFOaohEwR",
-	"2CsXqwVgFj85QfzEGXzE9EDP1W41RDK06dZCsNhMCA6pONfeyo2PC5qSeJSLq8LMR4kamcEBBLDcGZra",
-	"wehwAP0pttvN1hx4KD5E6x8UcoN47WZPnKAFg0xpeoXibtcTBGtwpkkCRztyRd+QFi/EqzfJTyNp7XK2",
-	"ySEVZH+XXD2eqxrWE65sGEROkDEXuWaEKp6wkOAJhERL2S0VvxqwKZmkNGZYmctadMHRcHT+d6AtGEay",
-	"237YapJze05m65OM0USNGNN2cRwNhBRs0nlKQ0JJzNKUDBlwyRRyRYck+iryxhHYsbKRTN+Sv5AG+S4i",
-	"MusJiucK01mPBRmAc03LkiVFMfIg+v//3/872gqx65E9zpIjAxq6wQwXh49DcnRmPj97il/PGWmsjbMn",
-	"zBJtmQo5FYY7DjIpNBzA/EYsYgAgYHS+88YMc5rZ+mxYmUz5n3xmwaFw6ULEXJzMCKpuc3kIcIZckKPz",
-	"v6PryvYMEeTFkx/PX76AKcwfOBkEqXExV1X68DqT6N9aYqq+FaLCCRbGdOFuUzqDbj34cAThQ4Al5sqH",
-	"UiarjcFAVe6twXe2Bt9b9O4tevcWvXuL3h/HonevltZRSy9QEK6K4BIyF7E9nUp5OSSj+tqmW1FZe61Y",
-	"0c2fS23sfAG10esFtsi7UQIJJf1MXjFBUBnCQAvq/JcC2jjPN0tskleKOSWjDQLqXEv1P7QuiafAEl8T",
-	"n81ABTFqxCptcgT9KH4r6ZHzAub3TNuWFRux3c1u3c5Qce2HKb9mths0RI+gZJtnadANtpE3+gO5GHFF",
-	"bDVYbMvGr1lp435nCsNZKwc0h4IhONv9PL2COFKp1gXGQEgMduK2L1I1E7GNHrG1nKEocHNJfsfQyMdm",
-	"ok3Fd3P9J0/qCFCl9vl/ZbWk0dOMDerJckjjajx4zqqFt3YNnBljxIttEQ/OiE7d10otqWvTXNtgE1+p",
-	"gaNPXT/fW9LPGpv5K5udQSPYTQnUP4Iy4clDlFUjnyDfLOEhtHdE8mMRxvXUWI1pzhALdQBkMiMPojjP",
-	"UtK4sMYrQ723gKBr52qAhrMRViorHAhGXGwkVFPiwsygor0U7KDoS2/tN6khnbMuoaInsP4seVB0MsTp",
-	"6FzzdjD1lCq5A42BEaFfpbThfciqHkTmn2irSY7O/+5ShhJOUxZrZycIe4KinQAk+9BZHUIwOZgF/Pzs",
-	"/OeQ5BMzeqdFvn9sKBJGBEKjb8wAQhMEFOM28pJ50QhM5l8hNVThxxDG0rIHXCSqJ2QO0dmplFdcDF35",
-	"UbPrg8I4ezGbMBuPuyjqRWBwU3SG8ZnAl1J+VRiYsAYEXpulF8C4oABXYRv1d2/7OXStVev43YTFukva",
-	"rVbD8CMucrMUEqfctaeUadnCqiDeloPhjxV1+gjHuPGMeZvSW9kvtZWhlpYQIafkwW7nUUj2WjtbIYls",
-	"y+Kmh41SLDi2oahuhonNBazRlMLu0LIJLS+stS+hM7RlueLeYBcslg0x7w+gE0ZRAX8Lmy1UN7ggD3wr",
-	"i60mOfN9JebaC6DoYKv9mzXC4XCYXkk0yBYxzwtR2O7F6ADWCVFmC002yCuRSI7VOOCgsV48bqxkyDUY",
-	"aYuPHvTE1H5li5Da3iB4PIVBurQdRWKptCpFtoH/iTyVGYHO3dgW37cJjrbxdpTv924AKFek3Wz1xIOR",
-	"1hPV3d7WuWpyuT3JpJaxTIEwYjPzBr6/5S2TonThVUY8x99uEdH5+xACXuHuaq3jaSbHNa0+bANTG6tv",
-	"zXzii7nXkW9s+fsaj/4Aajl2lfvow8/ppM5jNa/qZVHduBYsCAC2Gk8ejyd69pxRoept6t2Zq/1b5yKw",
-	"9VgdUPQdjJ5YGRIEtMcymS0oIV9vf32XWAkvHMwPslGN4pTVnXe+0FVaVSHxBp/73YvMFqBuIy/XMWsA",
-	"NZgzbTyssSyZzC74mMncivI1pGYkZa/EoHR0tSR6s8J5Z/peHRFa5RNkh/C+ufs/sEZg9qA+qhYUAvOi",
-	"YgDx3vOawaRo3LtCOQDPKEgFUVmdiNBnGs4JS5nS5Dl/jJ7HsJBglKvJ3iSHKGK6DIBUiiHLrF5BNYbS",
-	"98RCTEI4V3N8uVgZtdIy/GnFUhgOJVFQQOZfimzHtG8hoQ7yaYiSTZudxhWZZlIMiwQV7MHky8GiZ3y3",
-	"1SqeAP+uV0yg5Ru4ZAeUp/BU6IXRQp6Fkyx3uHZz9cRCo+sKucZWmP7Mgs298HEvfHw54aMyAccppRV4",
-	"vBDyBhkpkKtbJKS43ohlR0KCiZ5exliutVOVmwKduGRG4KV7QekTWqjLPeQrzNS+AwWQYQxowh7j9yJU",
-	"cndp6HfkjvmIiHPOGPgLrYzjux44o8d6YQc7BjZQLPpEjoeiC+Eq78MZPHG7GKI/pBPi48+9MMz83lfx",
-	"T+SrQHuj5dYFRoAlnMes2nsBf67ynD7jyggNd8KpKnGhaIxZi3MVvT6rJAYb5ml7LoSk1HIhJNhxISz6",
-	"/Ia2Q3NIinYLq5Zpu3XWW6RrMbpmiVCwxZVosXVZQvLzs5ULADm7WqjqtFa2GW5XFfmrzs1GRcsGUYM/",
-	"p020JO1Wa4WYGBVF+yLvL6JDZj0Tq+RDCMCufZROTq0WEG25RVxExRo2Da/bTIpyHRKrHP24CjmASj7N",
-	"21LATenZl6Y2Fz6NHYsBqZAINmVKo3FiNZlxjpV1gRo/yv7GxKZQa2pSpc8MH6ti4N7K/q2BYuO4qd87",
-	"FCFNx3ootrex7xr8cRDaxvJaqwXMn+aq6FgPGzmCt1LwANsKXSlLwJDEFRnRbJwypZaFTHzvzwybc4fR",
-	"/HLC2+bxgDVEsSMpBimP/xjkFGGrNuBjabCVOVOHJHLoFBF4tqgoJxIiBXZhxJaXRXfGgcwznyd0QKJE",
-	"ChYV9YcsghTFh0A740UPVznAanUYvtckBqQgPkUOSF/qkQt7eSv7oSsXROY2Fvmaclw3yaELhwRjLxiY",
-	"XYSBWxtVNnKyJ+RgAKHFFPJnaIYpRhA8SdUVdnxukiNbQpZcMTYhlPyac6bdPBBn1yTnriGtjU+GvqsD",
-	"puNRhMVl5dQI2d2eiI7N4Z6DghrZ+IoqA/KPsn+MV/Y7IB0QQg5Q0Shy74pYcvil6+lxT5gr7JL3Pexo",
-	"DwHvrfajvRbbp41vkp248U2/zRqP4p1BozPYT9r0YX833ksgTN6PEnR392564jZR4wjs90zT0YrTRU5p",
-	"cAkDnRrQYYo5UPsYGZnQXK0JVzvRiqgUIoYg/IoMMmb733CtIIbH8FSDl1g9DFv3Y+AZRJGwBKLObXak",
-	"GDbJKc0Vcl6YfJnt9sQLSWIp0wQLHA65UF2kALgI7wd6K/tfKUMWbDpfqRpUwcgwgti1y7UJl8sOHvPL",
-	"n5mzF4d9z9a/JKpiV+6aXL3cVnwFXy9HaGIwnMIwxCnLGJTrdYmo2EJaIbraTFdohhVdZnIahSS6TLmA",
-	"OrmXsUzwD2ihaYMfL63WHXXJ2DFEnBKKqBuBoah/IRd91sBubQXUaOIdTxhGJ5V579r1ucZwunIzawgj",
-	"dZ5rqHEIMaVY4g39LCFWV/Q+aZyKljNtQcgx3C60heNKv01tDncpNRlt3FkuQpsWbbtwR5eQn8uSyAgC",
-	"vhGwd5TLwaAnYL8HeEBygGGCsAss/QZk0gXjlq4Ma9Jha3uoomiboY5zDNe7YhOo0Jkyes0UyaQcYywl",
-	"1GqkPgPcgU7YEx2w3XQekr/yxz7wT6vShdqilh/JrEdZrkitxyb8P7mMDAx0zAUkc2N/eVehFnfmIy6x",
-	"27+NzoQimGZTZhc7LZJg0OMSRXYeUPPS56fKKyxv1qNXaXoLYnVd6tuIn2wuYe22jVWmrVhdQywzDnWL",
-	"/N/NWEx1aZ+6iYeYWkiHLDRUJQSSEgI9CZGYhA7qellP0IR+F+7sh62wE/Zpcolv2/TEoprifAfA26Ua",
-	"Gmj15ctllvj62d6DfffkQ+3MORvmHDrMaNQRo//kqYhZ0b35i2UiLmsHn71SDEZkuzIgoAD7FA01X1q9",
-	"a36G4jEDIxj5XA5bTVlIG4dvnhpRdSnkJYL0faJkZaLkH83z7qhXSbRZZqor3O8L4qTRwNapd2QomSJS",
-	"2P4NUGRFyqRJTjR2VTASklEAQXoSbApMP5FMNcmZGR01OfMlLBHFgTllroKxm1XdW/j/vErW791RjhA4",
-	"Z4GopZzpbLYamV6KdOar9htylUjBECGsKgQhpqVGDHXRTGezW6GZzmb3WHaPZf84LNPZzDAwI//VRbJc",
-	"JHI1jh2m6Xx4C1oAeWKry2Oe31heM2cSXNRJ0eOREMVFzFADNljlIzSuWXbg+/iANbMnIrMowbDTS5Yz",
-	"g5MTRrVBShTgPB6Sn9CqYFjyVzZb0aX3+SYaxWrQHODKgkGepGvGUYXSr0Qi/0EY3flCGH0AloqiE02f",
-	"mVP2dyqz8h0XleFsTsG9ZfNLore5g1KG63q3PaSfry3OcQaV8phSn7M+RzFJBQxCrypInjFAZRkzuiOb",
-	"JNJsPLlMeIY54CN6zSxpczY2iJmfq8GCY6A1EVL4VRSC3cvpcq4zRLN0IZ9/n+dyzBa26ftq4X5vVack",
-	"poIk0nuGblOuxOYrL1P+6PTl+UVkvUGECoJPgr/XZjSTDRKanedaEfZOM6HM0kicMVhk6P9qmMfsO2HP",
-	"4M6YC+wdZXsacdzXAYlenl6cvHxxHvneOjbyZGK01aK0I+RpK1s1lAsSXeSq8Zy+a5zz31jUJIcCN2RT",
-	"q8y9WEN3dM4ERJP7iLvvJZnQ+IoOGYnweWxM9oP1Wjs3AVK6Lik1eAtx4jN3MF0CXZbM9xj03sC2iNF8",
-	"XtZXyjZ6feAee8IGLPMPo+jbE2BXsmnjfOCaz7h3njNNE6qpHTxylrGoQBQ9m5jTuJjretRptYvl2CIW",
-	"5gifScQReD8sOyF7PnQ/LF25wNfsao7NLTJlZ4NWzeXy3hOKcQuuo59B31LVA2jlNu/4gEZu80l/eC9g",
-	"6VBIOuBEZTYGspmmtqxAFxLdomua8gS2dIkkxtyLobKXPLkcc6W4GEYh2W13SDTJIFqDl58mD5yrxHbR",
-	"gs3kasu8s0OiCZ2Z9V9qKS8BIKOwJ/ZaO5ZIXeYF1TczC3kJxVGjxU5fjw06YrwFgpG9lQAN23okE8B/",
-	"g7xBGFgUCcqovv3eneVNBdaXW1CVruzlYKCYjgojIgIldSJVSKLTw4ujHyLyYK6qR5eUKaqEUf4iY81c",
-	"IEQJ/u0cWz1BJxMIPQFTE4pslgC4WJVOa7cATKO+LQwSkujJ8bPji+NovjIEPNQklrghMvzc+OHi4tTg",
-	"yEgmjZfXLMt4AsJnTwygCq0ESqsMGAtpAQfaZTqUUM4HyLKvLPfJPSKUO4tBQQ5bFhmqUFNbFbkErgYk",
-	"dx3EF1ZJA36tR/772IouEXkAWWNwH4kkWG7EQAlamEqYi4EDKNNZaLWUqidc7ROzE4zewcMBeNian5qL",
-	"y1wxA/OFgmxVcOjw7Hito8haor8MREgY6yGJ7MyXGjOEIvIA/YNZxo2gaR1xW1AlpR6WLIjo4F2CNq7e",
-	"ueQAPyhnhRkFo7Lqe57zpCKjbI4dfy/Blod+0I8hpTnLIAwAUYIwQAA1X1Qhq8vjqfZKpynxNMjRNwm2",
-	"fCCq3vatpaZpF3sYGvEDy5mMsSIOtZ0KsX1+ZBvE24Rh16oO0A9qdJu3mqS0Y2xu/y220i5Cw7GpdrTY",
-	"i7O0XvAiZwnLutCKz5dYwcwkjaWM2MSmFfdESYuL5RgrMUsyZlRgrInrDalGfKChN6StmFOUj2kaGjxE",
-	"ldKlWWNON3ZrtZWgKnTAZ1zdskjyKR261tC1UkWHzIgkdZ89HNTMBD6XmX5cK2vqCc+wBM59ReM/Z0Xj",
-	"zVQaA/Wrci4uHOHYyARgcOkPoWsf4uacSLpYbAI/QyP26ih4II+ySG6PCMUO1PM0cd7tjizQN0ONqWKu",
-	"zr1tkbvlme1ckTkoNsEGmtDUCBkPInXFJ9FW2BNQ3N/xYeg2i1Xopbbl6x9EaC2zBelkYVPXto2CJg8M",
-	"+02jrQNXIc/y7lJLBfIgQj9ZtAU2dvAq98R0JGE7LFUMdTymSEkbt2YnXZyIEQeqqDC2uDUQuTEZnqsx",
-	"sDav/W6o4irdzyedG/Hi5jMj6briz9b4SRdAJiyaEAs5PbAXvwS2C1EbrkdP1YLsY9u2MWfgdMSqCAkv",
-	"mCrQM1eHc2zTCd++bttM5faqMASbXvvZD9RoGi4d+g9wLHXJMm75dmbZR58/LOEc23fYU1kgfaD8l0D2",
-	"W0uHuiRxXxltJQPi5VqD0cwHVTvNBft8OLsiyM9GwNTdnqDjPh/mMleXV2xmiNPtGiRtVsXgOUs4dWUM",
-	"vnhuDFBbe+YVfM9rKHPFA8pupKpiAf8cZQIgM+W+oMB9QYE7FhSo9uog1ilGs3j08b77PuMLXouWEyzP",
-	"YaB79fZevb1Xb/+J1FtE+5VqbUFo3nPnJTAXUk1pQC6LqUAjL401v6ZQoxluEQOp8P3Ey3C7rd1lYoS3",
-	"fisd72SALfkrAGZ3zaq5civb6J7vIi/XCGMww8+nR9bgc6clr9RTcEr9ISAR73y1pBmujF64G5wsFVkx",
-	"+pkqalxioQ0youqA7LR2MfClaGw4tumX6FLx1VdQ2SscDnMtX1dqc73g9PTk3fXxu1+eteJ23L64/uXR",
-	"8MfKDITq/BVY++cnluvMDLfWiNe20HVISld10cW8qrvMvTnO32PwHAa/FGw18m6InRgJNwFsqUjFhFYW",
-	"Y5YNIUggHpEHZ0+PyDc7j/a3unORwGjpnI/vC0kk8jSNwPDJGbY+YmnSJEcQogjRGwkfDFjGhMbfFKHa",
-	"FlhwxkmIHUip0k1ido7WNUhjhITBwn7jOzMsZlfZVEcBIcnlprQVOdIahfM78sPPY+88xRkWeuzB9TTg",
-	"ev5y+zF/VybUL0xf/nQyxR/L9AXEADLEHA2AOMvVJC6v0MDRF1A0ky6IEhZ2QO9LsyKHAJoA/W5x/vfp",
-	"47hH0H8iBLUoUsc4bbTX7UIlXZPmUHKVuWQiq7GWfJzgHoNwQYwMVJcwMouaEB7lC/aiCJBTUA90bgmI",
-	"C9iCpkY9YYuDOo2DK3J4ekIGMk2x4APGue22WkX1F4w4tXWUpjK74mJYnYjkdnw7OvLkD6xK7NZaqM+m",
-	"N08mEBo2d6NBGDDwRnWDxzQhzqwdBoXu5VUT9wKEmnUXXXNl8PNkGW5p7+cf//63zv/c/+Xxzl//9tM3",
-	"z3afd14YFRFrrnbNzQdG4FSajidBN+i0OvuNVqcBLXO7rb3uTqvZ7uz8YlDq7tnSXtUqwX6XzJ+K9//z",
-	"xIaXYamKLlkKn21+UUr5O9eQHmcVRrA+ja+qiNdCtP78RQGdsBHGQehC+RHiKmwaXnHJZK6ZKjWLqxoD",
-	"sN6uZ3Gkcy6Gqe8mbQhSypV2Ae/jZinGEjayvBZ0bajQB/X6KBItXTm70jDg8lg5iovLQSuN+grK79i8",
-	"jqKUCGRpL4/he98uvsBcu+Qlac7CPTR7m44kyXJhuySWXi/lXNy8ufnfAQAA//8=",
+	"7P3bctvI0ieKv0oN5ptoey2QInVqm4qOaVmWu9XLlrUkebmnm/6EIlEkywKr2ChAFNvWxP9/+T3Bvtp3",
+	"E/sp9t3EfpHvBfYr7MjMKgAkAQqUbPdJK2K1RRKoc2bl4ZeZH7y+Hk+0EioxXueDNxI8FDH+eTDiUSTU",
+	"UMCHUJh+LCeJ1MrreMEzwWMRs1jwaPxN1xunJhFx1wt8NpXJiAUijnUcMK5CFpi+noiA6QE7fXHAdr/e",
+	"abHpSMSCJSMxY3wyiWZNz/dMfyTGHPpKZhPhdTyTxFINvZsb3zs858PlURyMuBoKA60pcSViaJClRsQs",
+	"1MLssYGOWXA0aLziSX9kB3M0aBxrJex38/2Kaz6eRMJ4nZ+9rndycnR9dXj908tWv91vn1/99HT4Q9fz",
+	"3vkl4zsKxXiiE6GSUzGJ+EyEJWuWxKkIcLCMKyZ4HElcwl9SYRKWqhBnIA3LWuvPGv8QMzbmIS4We697",
+	"CyNW6RhGC02Xj+yl7nMawOJ43ro9gGaZNNVrscEncuOqvfFe98xGq/10pyV2eePrcKvf+LrXFo2n/a1B",
+	"Y3OwG7b5k952fycsH8pJLAYiFqov9ieTSJat0flIsEn2GEtGPGFTbthIK53GIqwe45TL5JutVnnPpyKJ",
+	"Z/uDRMRly6AjwYzoaxUalqpERkwmTBo21XEyYkk8k2rI+JBLBd3DfskYBg+LXhzOWCo5hv1oZ2OQKhFD",
+	"EXs3MIoJj/lYJJa69vt9MUkOVV+HMMzlw63Hk1gYIwxLxHXCtMK9mvKZz3ozNvxVTpiO2a8mCX2WqkgY",
+	"w4K+fSlACoB5AA0MtcaVk9AuEbjne4qPYYg0jkY2kKoFpo6g271fvmk1n5SstO9dN8bCGA4sA3kC6wkG",
+	"/RigfmG7MPDkwdm/luf8Qscw4DFPWN9cMa2iWZMFMZ8GLBL8ShjWF1FkGDeWd8TCZ9MRTxz1z5hJeJwg",
+	"E2qyQFz3RRSwnhhKha+wgYwEsSjOerNEMB2HIu6qMY8vcV2nI9kfsUN4kV0qPTV0COlEvDl/0Xiyhw3B",
+	"C6yvU5UYJmlrgFcmIx//BoaFDCdGFtXsKrf+v6QinuXL3zdXpRQd86nneziB5ZWGhR7qRq3lj/kUzgm1",
+	"BAs/4rERyfLivx6wg7N/4aB/OHt93KHZ+vhPe9dnb6UK9dQ02ps7mz47OnvdePJk52mjvYOv6GQkYtxm",
+	"rQQtLWf9EY95PxFxk73QqQphgSOtL4GgiA/2jFBJs2pt7FArab4wIlikMb9+iXvgdbZbPtCj+9gG6ksS",
+	"EUMv//7zfuMn3vi11XjavOg03v3937yaRxl2FsYG06TZGZH4zKT9EZzJFQsGW1BYMtwIS6urSd+dWZkY",
+	"EQ324F8aguEzw4xusn12wuNfUpFAH/tXsbYvGOa4gQiZVEaGonKh3VDKTiKQvOcj/d/vJBZZFi1AqkrO",
+	"4fd6ysZczfAmN3uMJ2ysTcLaLb/Vwv/DWr9CiQOmKIzP2vYHpGyj07gPB1+FegyNVE8bBrCKpRdOW7sF",
+	"/3vne8SgiLnvbnv+Sr5fvhKcTfHWUem4J2I2iPWYtVmi2dPNza2trzdbW7tPdra//nrnSetraOO5iORY",
+	"ll5fRLUdPCgZufmwzBwusBAvAJncjQDDrN8qEjRiLPs60gqORoHEHiW897Gvx2P+MXvk40ROxMefu92E",
+	"/Zf/2uimrdbm7qPGRqfxbbf7cyP40Pif7x7XJkXgMtl8LY82TAkJfIhFIsFlCOVQJkzpmP2S6kTguiS8",
+	"5zMcms+yscEPMDxcbRmLvpOZSpcle6C4LKEY8DSCg8FNH3i3pR/6BLt2P/Lhpg+jxIZglPHsNC0R677T",
+	"yDZinQ5HJDHgUUOewA1InnI80XBH6jQKfWTeJtGxMExptopcQuqxdM4DHhmRza6ndSS4qmSjcQoXL8OX",
+	"4KHD8SSZvRJclTDDt6hPaPU8nUSyzxPxTToJeQIKhYpmdP2jPA1tsCsepZY36kGmD3xl2ECKKOyw4FKI",
+	"SQDXOTd0qeOZCPqR4HGAhGIfKZJH5e0t8oGXsU5oyfM9bPx+mw8twUCpqRvfewHzMeUSNM7VsClXiQh9",
+	"Ek+kIVHHZ4L3R0yrvmgS55ChjzeKz/hQ+GwoFD7Wl8nMB3EKyEaMuYx8NtY9GQk6M3LAuLkUyGC6aiBj",
+	"kxxjKxF3f4UiEjgC+8d+0mQwPpQVrKBnOvaOwyHjvYoaHIl4bP/kyAqQyUiM/YzQeRR1VS9N6C6E8dDY",
+	"aKvE9STSociOZdnWUY9VjO1nT4bQEMzbe/fO92Qixqa4t/g7tuV72ew933PTz972PVhK6AjW0vM92Fnf",
+	"o/FmfxzjVeD5Hq0/cgxctPyv/aT+GRrz6yMacXsTbyj3KWuAxzGHUaVK/pIK+zNQ5m1iPC1c4Rz57L2W",
+	"SuDlgnzV0AGNxAt7VS7L+evfRfbaLSMzkqFV+N4gS7b/TEgqggW/ijWsVGSu70eFfXPlM+rHZ/Rf24vP",
+	"oBOgUOzFzh/PQSmJ5lIkMmZ3rOHI93Q48/Hangg9iUSTvYbnJjwZIcsjXYObBPrGty7FpHrZ3DCqbnCU",
+	"spqwhPMS9ObOzioR+t+73etW693f6l3YI34lSMLZ3NnJ721D5iKdJuz4zUu7aomI98nmVDYfIp7SqWzt",
+	"0gysMLbT+qSiWXunlQ/wACi6RG5XCQdKQJ4LImyfG7HHjBAsgPEHlZKo5RClOxRpFZKAVdgekHg/w/a0",
+	"W63bt+e55UwVJq5Ofkwt5yJR3ifGP5VG5E+Q3rhCALU88JPLHDSVQ2TRpSRK54CHIWhGa++o4/3lW8pD",
+	"/q393Ozr8e+I9L6j66eC+rLLaZkJv+J4m70QY/jjXmwWmoK9sm1lY3vFr/eHpQwVJIIhvjPTqRpWy7Bj",
+	"aqJiX3Z3vhgHeSXVrXPRUbhiJtRAlbb65IvNpPySK+eFvrOVocRkxU5nPuPZN6CyKtbTyaggWnBmJhyk",
+	"1uC/BT4LLqxB/28BGwuuugoERCOiK7S2ddV+1iXaueFZuFMLYi1+ZyXbIWhNPWJJfR1FaDN3KkTIE97j",
+	"RnTYq9nZP1/ie694LPnzZyzhl6KrSN801rKowoy2eL8vVGKwa2jKwL3/KBABG0gVGhb87/8IfAaCbBAF",
+	"TOmEBf/P/z/wrRkSjoLVZWEsMjFMT9Vjv6vO/vlSJoIlaA6FmTOO0gBNE0Tpfdion6wN9Xs9zVuyliFt",
+	"REiSvLqSRvaigkJt2JhfClAIQzmw1vhqLUitki94yFlvtsjhWu3PwuFa7ds53BmK4Z/w8nZyffn8hRpG",
+	"XIW/j+s7k8drSti5TYNk7LUk7s8kaqNtC9qHCcV6XOFFQnE5E7Ad20GWCi300v6lSEjwDl69OTs/PL04",
+	"enXy+vT84sXp61cB6TtwFkwieEhNgWjeZPtRxPo8ioBM4HTwKMJOkBDjFXQCDLTynGy2Nnc3gIaViEEc",
+	"bw5/XTozm9uf59Bsbq86Nd+jx+hUT1f6DH58efZjBxQ5VO5zHh/raa7BA29Nx8rczRyZua6WXMVO+Cuc",
+	"sIa5lJOGxpHyqDHRcNnFVmqsKyQePc+IBQ5UPhTU/uvZjX8bk3HBh/wPUaKrvOKXwrBYTARPYPlhc5wr",
+	"esTjcSSMNc3glbXopbZfX4oZXlLKTEUs6NrLf32ve3A0uirI/eMN5yDv4GoHPuOK7EGuC2xje3OzyU7F",
+	"IDU8MozHAu/GWIwFTF+EBSJbdGgueM8rCY7MoA2gu0Zrs9HeXTBh//xfGv/z3Ye2v7mzc1PbLJ0J2u5K",
+	"3T87ODoqUBfuzQDRB+WMy9oryYFoiQaZDQlIhk+ZTPbYdnuTSCbDPIy4gX7UUITMSLiwK1fIQiI+Bfih",
+	"fBlg9DRV9UJGoszrDvKNHjAjrkTMI2ATmck2d9JqRWeMHK17eAimSwZhqYyIk6DJAmQ5QR1eImlgZZoM",
+	"NmItefe7xIgDato6eOgH3atkKe9172g1V/m3WAy8jvdfN3LIzgb9ajao5Urm8eYN/VrKC545tzea9hhH",
+	"nk3yaXa6ChYqkKajWPBwdvuGoHhda0MuF0nV7oZTpOU9vY/YDmoW6Hx8xScl9otu2mpt9XEZ8E/RoW/o",
+	"2qKvAh+tnijSow2UVm060sbdb+iK0gkbuEvOeW1RtbFqxjTWaggnfI+V9JshHjLrOOORViBdFEz8HBE8",
+	"0HFmOfettJqpHPbeAIYsFfnNcJBkxg96Mk5G6FBxWsdQun75cNGgTkeyXLOeVBvTcfE7KGL3E2dTKRjL",
+	"O2dpjO3MmdqLsg8KzEUHoww/YqsfM+P7R9faR2jqI2h6H1E2/8iH4mM2z49kxPhYtLvbDx8no+N0/Liz",
+	"WpTKbeubrVW29YqDWOeM+Tn7y3gibrgMM2dMqcuFDtmc7wa9OtnsnYOn4DOxrgckiutT8V70S417mV8e",
+	"WfWYzxBdYh9nPTHQBTjZgMvIqsNBovUFvHjhHg46jFtBxnqqJyIGPRntHvkd8JXBvprsbc4+uoozkCNG",
+	"9sExHWOeAL2YhLX9VqtVLYKPCzOsuv12Wi3P99qt/7bo037U+vhzu/H03c+txtN3H1p+++ubxx/nvvzv",
+	"H9ut1uP/Vt+NvSDW6QHO2Pnv8afC2jigCYztxveOy3wrx5wkXplI0F+ACywBItAqsMdS47M+9xlPfTbs",
+	"WVtAJlUAm0e5S6EkUcenpnhSzQNSIPg+B+0w9Xxv2KMtKnWu4RO92L2AokoIt3V4CUMx6HOD/8RZS4Ka",
+	"8z0J342vYVRwbygN//kVLlZ4LYFfU2g0NXdxp22270DySMcxGwOFAKNOfdaLae37I5+Fwmfhpc9wv6TP",
+	"BjHsh88kGsd8JmOfja99piKfKe0z9avPQE9LYp+lHPcNtrLMC/d68IPulehtzvyOhnkiJWmAcn1HgCR0",
+	"foUWpz32Y+PN2eFp4+g5XG1OQoHnVNV97sSZdcSXe6pvuZiD0z7AGZRL2TS7vXwqyKpwzJVic7YGq2xd",
+	"i0pEAWr2bQPUid3tKm1iqBu2JzvyFSrG7ra15hkLcjFwwJrsgn3LGrgCuThWJn1zaArBUyQ5gMRHEgzy",
+	"h0VBz3dCzKWYdVhg5TsCmYKgA0q8z0CUx+sha5tEkj0WwG4GbMIzUBs8pa9EvNdVgQN09C2eOxc6NcE7",
+	"3AuGz8weSPlRlD+NrqTssUwVUjrZYwFdOYG9p7Kuqy+IghhbYQmjyReMYdkXMElgLDgdZFFRhAI99H0/",
+	"6ZX68Bl04TPqAZhFhCKt7eHG9074UFQAneHYB0pcJwdpbHQcOEI3kewLe3/7Cxp8X6tQwvuGQJ5xKOIm",
+	"O9YJS/SQLD10x0/4sNpAygeLELI5U3CrHlbzYm2kZjbXsqm61bLSzzJGIdZj1moymBn73/8HM/JXwf7z",
+	"P/6XxSF2WE/MtApJMRpqppVdCpxtULpK9qeKZZos+razM9cq+nJabsHoc2vJgnRvLrpsaWpZ4zLMuzBX",
+	"nM83JL7mq00irFvfM/lrpTMf1rR8xu3FKX9a/1Wr1aLxxUIlmVJedU18hTej5Y+ZxBsTOFwasleMuPHZ",
+	"GGTrsHqDXXfzF2NmHkxTtCsWj3+r8ZQ3BvuNF+8+PLlpFD9ur/OxvXmzhkzqrlGK2CjRk220RcAenb44",
+	"YF9vbrced6wVMLdKUVgJcnkSaOG0sK0WK4B6d1uV163t/E4BH2eiKroE2ZoRIkQPl8lZHeFg2AFssiLo",
+	"vpjoGHa6hvUCWqwa6vZmmQn48xNtY9k0/GSFxfhMx8mzEuvQG5N5NsUvKY8IY2nYQEcRXPUzVEqtgwWX",
+	"MsPHNtm5M06k6lLpqULXNreKIho0ezP8zvl7s3crMSGGxllxOYfFizmsxuaVYvIs3O9eF3VYoZkv6uQY",
+	"lIH94dqDhlbJJunX8hkP+CUen8x6aT/n2t49bZjQHgoZeYM3vvdmEmkeVvFNGTrfm5JmJEKW4uOLukWZ",
+	"e61i16mBPwrjBJpZfafU0jJqOZg+mdZhB313reMGRmwmWhmB2vwzHh5eAw+FD32tEkHxHnxCErbUagNd",
+	"x/mE6MkQer7ikQzxoYsBl5FFwiZcRtg4GsQO41jHsAj2c9GLfTef8rsb38PgVa8D42en5JWaa8+GqK3R",
+	"rE+2/k4WSilwXTZMEgs+tjstTHIEM9j58Yd//XPzf+z+9GzrH/98+/XL7Vebx5ZVpcbrbIMwlMixMAkf",
+	"T7yOl3uwztutTmuns9Vqtje3foL9rad94zJSkOLyeXV+OWnIZN1hSzuD1ztwhgsZXoylMZlDFzVqeHUo",
+	"r4TKYTEZFdz4sMzOSbT2IVH6Au+VC7KeLh4R+6wLefPSZNB4Atwfn7YBSJvuMx2kDA2hvRs/+9jjsXfz",
+	"zs9CpWh9lFaCANouPsfzvcJlTzgJS+KErq5xvlTB7rvpXOYI9KUrFKM4RAMdGtaWTgZDC8RZOGvk6NyY",
+	"xOJKiumf4LAtnjQdsx5P+qML3IULcd0XIhThnrVhoDMGhXRClmHrGLnRoX8u4DcHs6ZVYjwy1vggTVeR",
+	"rybTjbNgGpK6Ok66uaCN97PPWYhgqmLBQ96DMfT0uOezHg8v6GD4LLOQ272mbyIeD4XfVUqI0FxgTxc0",
+	"i4VTT18I9zqtR3gx5pNmV1kKeynNF2XDGTxxgQ0rTVdlT18JZtGYQGbuPasE52/N6d/SFMIB19NG6zD2",
+	"zaJfTSqc+jI9oaawYQSP0S79x6Ymx4HdcnzBI+LCL+8Ldqmzs9gXu1P7FftvuSo3M9X/6/BUd1xAVvyS",
+	"ZyUPBCjsKVeWm8DlXmQiSvYv7V2YP2598tx60zOH+dybvIxnOfEXYc91TtvWGnyk/eeQ/sY8gstPhBew",
+	"97kRCHQ6ewP/cPb6mM6PDmfncix0Woff3HMSx9omehjk4+nzMeE3OBtLlSai4+Z5kdC40Hw7QkIYWImB",
+	"oqwwbl0NItm/G698r3sXSicXfa76IopAIpinALfR3sHrVycvD88PUaF0Jy7ru4QQqEnG0fDm8Dp5K0vn",
+	"r3Y6lw1qed2D+vSLHtT3uveVYdR77pjiaKOSiY9IXbvMTXqqmYXp6QThqJ//MJ4XBFJ05pfbRTr2ezwp",
+	"CCKipCOTiPcFcCIbwo0XFzm7qDkQDzv436VX0fZMXXcVnJClPt3RxLes5AjLc671SxBFv8jyZMZ08pYD",
+	"6WIKFpVtHl5IHTbhM1yiTFJeRbIwDfNG8SsuieQ++1QwpP4izbv02S+pSOe+YpiXAL4cpFG0RyDyuQcy",
+	"Nko7DyyLkOb5AUejOyU2yA+XEl31yMHaXxy9PDwLHqOWgCE01CwtEfTcZBRk71bY2dqCxfQjmV+4Y5HD",
+	"1q+VvUB+1UIOMcy81Mg8kmVLaZ/eKCRpwvV8oeOeDEOhPv9m7ZOXD0QCC0bWsRxKRRHuPuI3kKEevD49",
+	"K3i9RcKk6sC20Eib7DVh7i7FjEW8f2n9C309sQ1gyONExBRfZGMMEHbXVcHbt28b+2kyEipBB3RgV9l0",
+	"mFQmHQxkXwqVXGB7S0u9+PZt652nd8MVOUKWQtmgRLje3UZYj45XKzdY8eaiTilpkwib7I0R1mSUaNYf",
+	"if4lc7w6v1m8k8Pj50fH39W/ONysXsc/6F4V47E8FVRM+7iN5IoikABDrYQjFHJNBQV4JULdMaNEnJLr",
+	"orAzJej32zanJKHcQjK3VW9nz81lXWsU0q6tens5T1vhgLywFv1PRpS1dgSRIhbpUdyBP+dCq0TEikdf",
+	"gu+hFwkYH+VT+gpZDXV/gTJnkx0lhvV5avBqcbGaelgIBcmkwqaFmJ+K1IgvI04tJUvsiUiroQEGshBZ",
+	"0mEyfxbtZTGOE0d9rC3v+zLiwULWPXuFYF6T7KLAy9yHq18qyryHDOlXk4QduH8ueDZgN4XfSowl4KCz",
+	"rRo9FqhniciIZcnSEkuGLXpBdoAvclocug3jFmCdXSwMYss6bFIYl7OQse8EJgDkSkxx8F9WIHYaNAq5",
+	"McnCbfbqWZkIbEf3iqvZnbTTRIrYWnxiwfujRfOMVG+MQAQOKI9e52evbjpQbBTfjDM574ySblKOGuja",
+	"63g/viyqu+daM5iMs7KYOenhx5esr1U/jYGHzhh2wey4m+wVvyb1T4TsG9b+DHa8zS+n4R7rhCk97bDl",
+	"HcK0UFpHoZ6qC95P5JUgOdQ5FXiSiPEkMaQD2+Oxb79sfjJ5faHhz08crwn4CazoUszI2JalpOoQNOtS",
+	"zAh7pGakLeO3WVKPKTcsFgO4BWC9mB4kAsP+I56IzvISNtk+yvbIol32T4NJAJTl3YSB+eTLSo50czeq",
+	"zgMwMipaJurtjEi3S4l0pzZdbjNyb9OWxKlScMXN44mVJgWfJxhN9Wk95Jtf0vQkDZvEui+MQdkf1AAM",
+	"k7FrgMfPehWNb5WEMZ8VTpfblt+EbN8oXlAawzsdsHShjfygUOs6lr8uGO+5wtxuJcTkQC+4Vvv2bRxB",
+	"h9m045Ru/OI//3//F+VnCHXfwLlpAB9ojsNyW+e69sv2FztEt3KyXNzCiGvFgtKFCQpCGEg4md3Cru4j",
+	"OJdAdo/n0ybDpWm06nTVwk5+aiPD794EpwcscKynb64CwgE4w5mfG+SMiK+ySAMWaz12AZddRVbYYJ6F",
+	"BQz9+BRPlZkqp3nQdpbFG9NLE6FQJsvccpQmfT0WCEmwEAM8HQoDMFwMXmlQv09xAmi0y3OAkg4nk6Wc",
+	"85/SkPdGmXRCUFo0JyMG7XNv/gG1nmtYheywqEopm4m4w9J8fBdjEUp+kcwmJEsXhv4KfvkyY8+k/hFC",
+	"fUiJxZExGBkReTG98+o5oHH2jRp8asvNSmEVhCEy3rs8rOTpsNjfWGQ+jjQbWdNBJ9fQZEsuIyPiXNss",
+	"3EUwrBf2u/wiQo0wC9b+ZF7a7S/p/FrwKRnrEKCLwLrOO2x+YZqI17StY0GCkyObHYCHpADz6CTWExEn",
+	"Upgs7nNS+OqD148Fp9Sktwz/XI4xJERcT2QszO0vHKfkHXUvyrAM8VsP1xxxk7wxdYa52KsqTW72Ni8J",
+	"MNAI5V3qUk/V6tjDnKtfUtkCFVa3NonFQF4vN3eUGJtkopi/JytjQAlEETbIZEJRvDlu2EpR+72t69LE",
+	"HrG40pd3WTT0T5BqsRjYC9K/53vTWCLsnm5Iz/d4OJaqPlB9MejW0V1pnCtnkbwq5hFpFuDy8JPnjiWl",
+	"38BZ1x3LTRGlbUMOaO+z7MB287J1yYbrF8inSBnFpZ87vPmYdM9F/BHZnnAyR61DujljzbZppROF+EPJ",
+	"6o+4ORbXSUk+JqCgDIlXkatcqkS70LgsaQW8hU65PabSKHLVTzBixAakU1c/59sDD8IS1QykWdg5txz5",
+	"dObGXrr0BWfZGgtvvWV3ZWbZ1fVhmWRzOli1k2f01I2fR1VU5BGPMtyMdXBxZa/tZhHmvMb4F1Y9ixJ3",
+	"FOFmt2q9yY0Hi65mrweIE6vj/UOg162uqHfz4+ZqRlVTRP/yVBiMuVlrt1dtl7tdVuyj41P6EhacLOV3",
+	"Y00uSyM1Xba+JGKsy0VCUZaEwiV8u5QK4S0ohO3BPYeKWDLC+gRKTIGcKZ0IqDbNrmqw7VaLBUsws8Bn",
+	"wQJKEb4qQynC9/OAtPxlY22kQdZTjgHHp+ag3MVvLJibvnJwbhyCHvdoKA7SDZ8WQd3uO7TU570vorvh",
+	"sQV8t/sqQ3i7zsZ8kmXtQZsBKKuw6rjaBzq0eYHe6x7114ahz2n4diBbLMhQDND6Mt7APrjNglinSQFf",
+	"lC3t3DdzLh/3xYibC6XzpV4AOcF389gl+AamnX9Bo9hhwVgkI00vWyu//W0XFqvoHLPfP2HBAsjP/vA0",
+	"H20BlVecxISnZvG7WJh0vPxlEs8Wv0xVqAvjeJpNPNd8CqvRtwi/wldSXaQGmwxdbgL4Ak8ZH/fkMNWp",
+	"geMxd+wuxcxQl+1NFpQ4tuyPWyxYciTZn3bguJQplvb3XRZgfSucpuGJNAOZz3RzkwXlHlf7+y7McBjz",
+	"UFw4RmV/ecqCZUcHzG7B0TE3YWdGnfvSWVGx4R0guHn/tv1+iwVL5iJoZ8lglH85SKPIUiYah9zpnUNw",
+	"BWhHWeLvBev7rTrfc/vsGhHCwjHy5Tv9+/PzE4eSlApLBJlSlaNwby0XabOVCUpVFVSfP5SpE5n6/KEa",
+	"aPyVYcGPDetWaBw9D0o7qZL3F2bY9MpSBRT08jo668I1mr9dkFpowX26DfO1812Kv3zulffu8/xIrLx+",
+	"SzTRzD4ciokANdJKyzCaprd4Y89B7BcX8BBTuPR4mKPki5lBH90eOfDYL4boYJhrHe3iRTaqMg3DRfKt",
+	"biESzrxTm1Ks76sy11mWB2tO3r1/DD+5zz+U45itxXeko9CmLdGktGYreTfNYXFVrbuvcvI6ZuPUpiGn",
+	"K7bOKtyUeg8/rJsEd11VhvADtxE0tV1D7clKjxoLm6aTUKjSKsMqFGyeQdkIRcbnJC8geketaYlrFChm",
+	"PZHdxrp88NZQLReYIDWxQlubn4YNgWm+sK/lZEJ+COjQml2HMhmlvWZfjzfIPjX6xf6x4S7uDRdRc2OR",
+	"3QcU+3vHVShnqIVMnuTdH4D6QklAivhpTGkVIkCx9KYqNyDuWw4pM/vdfOb2kqbKtLl3pcfCscE73CQ2",
+	"Wzqce8pdmmjWE+iJHfDYOq/hV6QDk9jCsgsqYV5hdGk55gKvP5SQfRaJXbVkeWbx9a6X7JiUMMK5oO4P",
+	"ZeJaof7i0q+DLKv+0k8u8ruk9nKtNOnecnmbm4o9P7Hh3bftetFhslZcvAuRcwl5bWD8K1vnprq4je/1",
+	"dO9b710hmv5spAVz2Z/yN7eeeO9qBdnvrQ6y971YT2nUwsUSIgZNCZxWrKd466Q2ipGm1Fka+Q0MWeTR",
+	"iNbDBKq3W4XFVSkJZl2M1UcbE41ly45lMxvLDQYYVhLUAk0QOxroOKsByxXJDJG8LJfPfysKtOezNhE6",
+	"w5fd/TtVoQ1vq5taukJflp7dWb19tTfXXuxTPV1e6cWr3OVLKa6/n6elKZ6X/HDYUZddQN8LHpEKuMZt",
+	"XGrwvJudc4WB05mN6/LH3LlZ7cD1PZHwHMkKHIFsOvCaSqPIpqACaZNws+uEykTcvtmyaf8y9nJCmDOQ",
+	"LtEEyrZ3NoAem/ZC7iMywNL59g6+PYn1kEpOb+/4XswTceJEdK+z297c2nbZKrM3W5nymn3lxoI5zzrb",
+	"m75LUJUno7IBPZUrt72z+1Mxoufo+OLk9PV3p4dnZ14GBX65f/rdoXdzb5dzWFEpF6t9oChnC98idj3R",
+	"Mek5y4SaWVXLGMAMRKMX+0cvD5+XcpXiKSnTuCJNeoJJZBShzGms72s6yhSSPOQ90dEqbeznglK6pl+s",
+	"nrb9g+7ZAgprNJsTxnoO5YyAqnONJVkIMDFLyjsL8jWlOMZyN32tjOinibyC14xN+WL1PWxJWt3bVtvK",
+	"eDllGbcpH3nCQm0zmSAei7rAhP1syCemyfYLikIxlzZ021ms+nlyeniyf3p0/J3POAvjGYtTVVPTvqcv",
+	"0bGXCsEC9Vq7+DUHtMrdZeFrt+3+a/vYGkermFmzyqpSnb9TKxdrZu6qoOMQEsmjVWwmYxB7FHuC5gXk",
+	"N8wkfFYhHkxGvMxElR3djtVEY8FDHxS2gVQhnl6Y4V72FyWjGJMtvwiByI6f53tUAgv+ri1kLd415fkj",
+	"aZ4+U4g5zfH08xSYExgMNoSNAbqj2j+0bwSHDuxZCmoey/zmW+bchST7e6iH24zSQuXZE5rsLXJhV06s",
+	"QLSOVyDazUc4pu+y5qLRx3dPYDEDbz6x7cpMvjdLl/SqxWWcGXzMZ1oxfiViPhT29pAJi7naY638Mxov",
+	"UiNsDfhp1fxq2/zm5IbygWaYJ1uSAAT0K6wcxV0q5V4s+CXjLE4JfIC8tVCJilMxxeDk9dk5I3ResOYQ",
+	"38RRqQhv05LOc4i8hhyPxbwFaLlIQpXT45ZlybDeRXpwJ6Yzt2X5sQO90iRyzBPhsrODRl1zLYzNkFvn",
+	"0Sw56Yoco1ZqqM01ChLimuCyz2kXVsByVrNwJ1BMBUKtx/rKlidVDF6vMNmsxLxk+V1xrEuHZonFLhJb",
+	"gb0tMow5udN3aYqLsLN8I+YktNVIHCf9rWdiLGKKEJQAXJUnOfd0YpXhMxcYhM4HorlUJTJinE11fGmh",
+	"93DnWWTjvJKAzdU83394e+UnN5WsYxKpxDA5s8Yn9JqZEd/c2bXegoVMv+8+VOW4rfb2HKFGhWmbrVxE",
+	"NzaV6JIUroWKGVm+C7X2PwH2jc5oNqvCQCtIjjIK/4ZJj3/QvS8ANEUY3gPK1G38sZj+iaH5l2UFCc8t",
+	"Kp6yDpUKVg+Q/gdI/5eB9FNhyi8P7J/bgiJ9hTwRjUS6VM+O+Xe7IfDxbjfsdkP7zzn905n7p9ttwrNb",
+	"Nz/9Wy0GB2c8Az3d+N7r3Iyzrn+5JzD1YqZT2Qp/zGg24DGWBUH4qnVimXRsoReFAnmZJk26krWXWYuK",
+	"TqOQbH3WNGerBC5LiFRRqaxMyDMaJBUEWU+zLGmsoM7WVc0u5WRS1tZbUDkKgANkC3OFV6nMlo5xoVMj",
+	"8hQ4ejpXXXfEzVwV55pDS5UNVl0e3BmXaKjBsFbEdbsEqzmWhuqj1+wKa1yVdHRgaxzfvfHFmB13EvJO",
+	"izPNN6Swz2UEO+/h/HOjUQpu++oLzBaKyex5oNoh2D6HCG75VEO3ABlc6Di7b265MSqiHewoV+yXLWy/",
+	"xmaJCvDk29EsK1VHnKhQIXWPpp7tFj2gdFJbJzzV00qAJMEJym1aEvjuUKrazKys0j/squXBNgcYJs2v",
+	"ScvmdhuM3Q1MLL24mTAiO0fbmO82YcXGuhzV615SRcZFm4m1vdy0dTymMqkgjmUb2RMF1+H8cZl3hxRt",
+	"BzKZlZ5si0cpU8SzakZlv1Jp39KfZF1rX1YjqRQgWCwYXBW4VIEfXNqmU8FDqaxRvj5mSfQv5wp1hDzh",
+	"PW5E0Z+sLzHYq1hSIytPJuGKYm2TQ5hiEUpTfN3GWd28K3xXAPWX+KTtqGpquMVospWi71z0V3EE94JG",
+	"+G68ZcSTcZm7xYGVnNjSm21/6e7iPZ3mpT7z6hrrRidEETmRbM3sr0xW+5wjmFeoviCXR5bI1cJ44R28",
+	"s26HXy4A/csW8mxpF13eUn8B73Cy/+YME3QXk3WTpxC+3D8+OHwJf9+y6e91r3nmdvieENv3mJXT986t",
+	"9dxN4ezV/suXnu+9Onx+9OaV51uQhu/9+LLO8M7lgsHvnoMrk2ZOXxywra2tp7Djb84PyIk9llEkyTs2",
+	"fw1+DmWqfP5zOlStu6nA9vCsb+26O8N7qVWoqdwRFUbI7zP8nIOPqrCNc3eJtx9yL78/vBdizBHcIQm1",
+	"lF8K3rNZjB3PXwXe37e3N1tfP93ebbWwfLq9CLxDNYy4CpdZZin1LnMFG3xZHslTeYFmq1JmKyws0XpG",
+	"kPtfy2vM1lHcK9oIuyO1zSm//X2/lBahohKjQ84uVGSc69ovFADJt6+M6wJhYZjB7VJFHj2+qIsVNjPn",
+	"CT//e7ebwulu4L+bLfzn6xf0cR8+brY2n9A/T9/deoXk3SAyen4MxV35fEPIeikZQXbYP1/3ttwmiFmL",
+	"eYmzMt4rKp35LMAWKPDSLiZaPwI3saADmmUkrEHfWYOKyaAiMUgYSB4KC3JOklmzq/ajCJPXYlx6T2QP",
+	"7bEAuGrgrFIGhwGyhNEowyir5SXiOml2VVedi2ubB9GCNKTCkQBlEpQFq5KAfqZs7QLEJPW1SkALbrID",
+	"+EtHc+bg8/1n2CuoRISYMIyPNaX8GvvQX1e5xJZW4uVuUF69m+V+F8cnuTGURh5dPDMLbGEyOk7H3ruq",
+	"2yVH2uyUVpBehkkWbpVCkXIE6hQdbfOU0H4xRwlPXyxQwt9WGFqL98oiFcD3PX0NhwKkmp2tzXamh9pC",
+	"nFS0YMboRarHvLuz1X7cyWwqmzvbeSquN+cvGk98trvtssVBW9/iYdrdYj2RTIVQLJnqrgp1YlhPjAhO",
+	"ZguaU6bTWLBfUp2IkEW6zyM24Zjpsq/HY7hBfRZKM4n4zELgoXVLvuiKY72Y9y9FYprsgFNi8UsxSZCS",
+	"uqpgxGK9GaNCa8LQyS1Wjt/ZntuUR+xvH5dZlPfosd/s7FFZOCoG9223+3MX//fO7tu7vz/qdpt3fvnx",
+	"377N393oNOCZRvCh4R54lP/qN0t+/9vKtx//9/nBfYYOHv/t8eojOncnfjHCyAWncmnI9zwfHn5X040x",
+	"7z784tNZlKYKHW9tfsZ+iUku8xfrG1DWJVMc3h4WbC3emc154vusA86kyi+0NTerw1dBGGme8ATLPd5T",
+	"d02dfRME1VpgirkMhxZJ8fOfQSN8V8B02LEWYRw0WKwH2mn5HkYLdtqtm/vCS97YCuZfCl9iItn/jAAT",
+	"t0RlsASsapQ5yDKUKcKAMWSdxluuXNOCVyYHKKAgc/jq7c62HABjwz9twdfacBiiG6DFdQiHaOSAj3ux",
+	"DIdL+iUetgeB80HgfBA4HwTOB4HzQeD80wmcGPLRT2OZzM5AELK31kT+owyAuZ9VZ/BZkFdbCLLLgMLD",
+	"q8sQVBUzYFlVyv03599/cylmweNOoQ5pV5FlTTkY5VeGIequyfbVYuXEsuKKl2JGifY7LIgFx6RxCE2E",
+	"PwibSCZChCfagpUoGqLEh+PPpZhRkkxo8aQa6BJUxDivc/Je90yHmbQ3lijc+WyiowjRFxSdI0Pf1eiV",
+	"CZMDHCfriSZz9k6NNaPtLerqiGBCKBcNwU1XwTQTSWC4ZCRkTLXxOTk+H6GLjv3nf/wvBNOgmOYz8tfZ",
+	"b/1Wq+Uz9Ny55+irH19SYf7HaLoMfmy8OTs8bRw9D4qpDHCfmuxsvsgXJYhFFzuWQJFYgzUkTBgT19Ik",
+	"TUZ4FHuyapwMnyZr0bXW5orHwYHZbiuHAYJAcR4L9txOoVhGpDUMhZPdlhKhIcgE7dDLNlvSJ9ghVcnb",
+	"Z7+k8MaEx3wsEgdM4wyzZeauZgLukqWY3iT+RzJLEqfJqKsscEoqBoROP0HzUtCiwYFOQCzCZ344e33c",
+	"YcFOQLNN4hQOO3QW/H0Hjn1rh458O6B9/f5w/3mQ57RCWgXZJ/ju8DzAmnOoHWT4QFvYYb46hqtqgX1S",
+	"LekPGNl0syGuQCYLXCvaEH12FYwdHVxFWdDiMiQc91DgCBGGA/tRACkWLO7EMBK0rLsIwQUT+xsl+zqE",
+	"c4l4neMXB3lSrulIJoJRJVziGjJmmDcPpUH3mFRX0sheJAqWd/boucCSiRdHQ6Vj3ovExYEOxcUJKGUd",
+	"9quIdWMqw2RE7RufGT1I2Gg2GQllfNaToSTbvo7MXLKWx032g5ZKxKarHr35+2ardeAz/Pf5Y3zwiseS",
+	"mJ8RkegnGgM/8TyjxGzlcxCFh8Bu0CsxG/egoxyCZ70e+2cHR0fo8njJE6l89l0sxGUXvjiYxTKKZB+D",
+	"X05EbCRXPvteqlBim2Ks30viXXhNs31L9WakpwTDzfIo7LEIb1NDMG1kg7AvDJVY02RnVtbuKqxggooz",
+	"7qu9Z4yt1D4mUnaKNTyTx+SA5KBcHlxL4S6Knw4HhuNmZ04aguMS70/HYx6jdoiYbeO7WHCara1kRe30",
+	"COCHaAJNTmmZRJgGCS9Jz/euYMXwcmg3W80WBg5MhOIT6XW8rWa72bJpIfECLtSagY/Dsiw/59k6YOln",
+	"bpaIcKGaD8pXhs9Mk721nCLRhao1XxlQly4JpQkn1GYiSIzdrq7iNoR8xA2lFiayha9R9bI1tm30VMGy",
+	"YHcE2GVWKyencEItQytA61hREV7rKgSB2rjHJguOBo1TroYiyDnR4TkfskREkYGG8RDbapOUMMMVXmOW",
+	"vdGjNB/sERqgvjG5Bl6lLrYLOZ/PemmSHTGbuo8OSSZ4YO4WqsVm019kDN9UJiLPH9l4QQ75qkzkxSfJ",
+	"iV3jyQMbDVjr2bN/1Xns9YCCsOo9eID3c53HKRW7q8mDb5RZreIky40x5Qq0fjQzPG23W48RLguPZhmK",
+	"LIoPD4xXLKdSjIxBe8Q3lLqm1SgNjrlulCTvYpjgGI47heuVDxkPZxFfn8mjVnZBVzbNTA86c7A3V3Fc",
+	"Cab01C8Ulc7q2Buhksp5O1qZm3q9ySkceMmc4GukcWI5JbPZY1ut7QUw81Akiwpc1YiPtRJUeHX9YePg",
+	"6pFQlIgYte7aTx/IZFb/6TPUG2s/vj9c4+FXUq33PL9e6/nvyNZR+/lDNBrWfvy5dUPcvPO9WJiJVoZ0",
+	"zs1Wa0VdJ34V6/kSVBmGqScVXNRlqJJiCxj+fK8WlmpL/fyhxDVS5QhB1HDW92L4Qm7IXgpfKA7hSoVN",
+	"PuH9kWhOKLPf/aZ03VDh0rS8D11Phl2YRjefYNfrdGGKXc/vZrPDL3F+Xe8m15l5OfSr2DOGoa89dhDw",
+	"nFCUj1eGPgJ/+FD4ZKrz+zKZ+Wi+8dGq7ZNRqRt3VdvfDznDQftbuz6Z8Hzyk/nWC+UvOMH8r+bcVtDM",
+	"yrlWFpmmmE0ZLhTqtHW/kWGXJQ2IpnxmWIB3DfplCreZtUjSPfSubNVc0bvn0ky0ka6CfVVtDrypXOqQ",
+	"BO4mgsw2K29RniS8Pxpjphx4G3bjmy7aq0xjs7W529rENG+tna3WT82+uep6q0eaiQLloU+gcC6USg8o",
+	"2ItfClW+PivTH0DfeOeVStko7Rau8eYt5/zHxqmeNipSuyx4yvLQOx0RBrmEIioj1qC3zdbuH4Rx3r2F",
+	"z8n37t7K3XjYOI0SCSLfBpBsnJH83TnhOm+WciYrgC7IqYHVtbi5NKTF6QEzoE46TxvjrGw2D8ztgbl9",
+	"Iua21dpekY3fJumDFZtTHgIsGbpNEmWZWJpJnhvPeEh6O73Rvv2NxcrY+N7W7e+9cIWU6I3t29/I6p3i",
+	"C7u1XtjP6hvhW+0aAzvX+iWPh/aF3S9TyDYLN3flSYGHdFhp3aAmCxztWJZEVpzcMkX7vfm01mSLdfNv",
+	"fG+nzjE5sn4zemGr1inJ4wILXjYCaVn/2s8uLQaC3XOTo0v/ZtMh+Mxl4HLGylz/B8IBvbfY1o3vLdTJ",
+	"X2VDTGIuQXsPCpQdoPF0McUCpT5gR8QsqIcMZj5I5hJdA8f2bYy6UqIPHaIXr58mmcmdHlc8Yv1Rqi5z",
+	"myNnZgSN4ymh3JBk90cLyB4W89loN1tzJ8jIIZkiMeslgtybXXVE5hQ25dElyd6djDtZ6zcPQ1zakcuQ",
+	"SRfDglOoyd6OtDUS2oLcXLHdbXb5bC7FYle5HIsIN2FjqdJEMG5kKHxGK+CzROtOIVPgQEzZJOJ9QWkM",
+	"rXkZvR4HZ/9CRkfYm+32k1aTndl1gqlPYsFDMxIisYOTZK3kaCBPI+4zzvoiithQ4JUdYYDtkAVfBZml",
+	"BmdsLPzrG/Z31mDfBkzHXcVpXbE76z5hA/RIJrpg1jGCPQr+3//7/wwe+1Rvzi5nwauCxYexh/P9Zz47",
+	"OIXPL1/Q13MWI2tw7SoYos3toacKrupBrFWCCzA/EUsYeBAopMG5hoYpj20yS0rjaLKfsnCMfeVirBhs",
+	"nI4Z6ZFzwRu4hlKxg7N/kR/NFlhS7Pj5D2evj7EL+IM6Q2SfVHMp+PevYk3OtqUbPivbbaiDhTYdRnDK",
+	"Z1jvjB4OEHOFVAJbPtQ6rLZMI1d5ME3f2zT9YF58MC8+mBcfzIt/HPPig45cR0c+J0G4DPamdKr6dnVK",
+	"5WWfjeqrvm5ERVW6ZEQ3Dzrs3XTYzS+gw2YaiK29ARop46wX60uhGKldhC/hzm2rRIctFrZtsjdGOHWm",
+	"jaJwUAB/BH92xZYWSoRZNRMxQ33IZo8sVW1HWEno14JSOy/tficSW2xoLRlgvYNheyg5GfuRvBJNuzbx",
+	"lROz0zjyOt6GN78g5yNpmM3jTQU1KUulm3g2M0OA5NIGYVEInLTRS6NLRAJrswoyhGAhZFTuRW5mqm9x",
+	"NTYLP6Zzby4pEwRufQYdratLwPYfPa8jzR3lBaLhQNV44yQWg3qCJTHcGg+eiXJJsgaDpUV6Yc02Hrpp",
+	"Nuu+RvzPseV6F4AtjfyFb4D1WXONRfiHmJ1iPfB1ed9vzvQo2e0Cz6M9RWRbI52QeFCgcCz5S4zNkqKr",
+	"s1RNw874jTkidDhjj4J+GkescW5tdHB1PMbbJHHuHSxCHlAWu9xpA1JxI+QJZw7ah1VOtBJ78LYs1Ljl",
+	"ETDlWYdx1VWUk5w9yqvbUnc8y+SPHUe8XwA9EffCFrGGsbaQSronHwXwT/C4yQ7O/uXCyULJI9FPnDnE",
+	"7ypO5hBUYHxnXPHRsgID+PHl2Y8+SyfQ+maLffcMeB2hMFlfjwVFh5GlBQs0gFgIL4JcCP8qnWBlFoKN",
+	"FoY9kCo0XaVTRO5HWl9KNXSpaWHWe7mZ+nw2ERYDvSjREtjc8BlhYvHGi+Rlbkej/CC0bZYT4ZWIydly",
+	"E3C297bGT8ca7w6vJ6KfdFi71WrATSdVCkNh/Ui6ksU6KhqSDWKcJeHw8xyOTFJMQSwy09l73SuUGuOW",
+	"SzGlp+zR9uZTn+20th77LLBl7JvZ2SjECVBpovICyVRwxtqGOc6ODLhYBskaNUM+I5OdK/iA5s982BgP",
+	"8QirI+VVUR5TAZ7yokfsUVbe6HGTnWa1huZKzpBQYivAwBhxcSR2bzTZnXOc+QLy3b0Y7FGoAizrQuEl",
+	"9kaFWlKmFlxoqiFCEyvYq4EibWLava6a2q9sglpbL4qWJ7e7F6ZjWF+bxBTQhOjzYy90zCLg0kD6Ji8d",
+	"H2zQ7pjAAanhAKWGtZutrno0SpKJ6WxsJKlpSr0xiXWi+zpC1pmOgV026P3HmQFWFTa8zFbpbs47oGh/",
+	"H+LFG5pdrXG8iPW4pnFLrGFRFPWNts+zAh91JCdbEqXGo9+j9YEqjd768Cs+qfNYza16nWe+rnUWFB62",
+	"Gk8ejifJ7JXgytSb1PWpywtdZyOoHGWdo5hVtXtupVMU/Z7pcLag3vxt42/3wadkwsF8I2vlr45E3X7n",
+	"k6BFZdkzb+i5370wbg/U780Wg1xkzh7zpMZ0dDg7l2OhU6tc1JDHiQW+UYPCktfSFWCE83CEnToLaNIJ",
+	"XaP4PpyZP7CuAXMwn0DhyEXxRZUD0fvzOsckLxNfoXagaxnljaCoqATkdPbnxLDYJOyVfEauWz+XjYyr",
+	"BNBk+yS8uniOSKuhiK3GwhMKjOiqBdyHP5fpfjlFHrdyOP5pBV5sjmRcVG3mXwpsfc5vMDwSo6OY0U0b",
+	"aygNm8ZaDfNwI6r4lyUhJmjBdquVP4EO8kzlwQKj6NMecBnhU34m5uaSMq4kRtYNeMx4Ls521ZQblqpQ",
+	"xCap8O7avOafWWR6EGsexJovJ9aUhlM5dbeEjhcAjBhfhJHXeXiRq8Rb9MSEFLabSS/LGZ7KIo2w7qOO",
+	"Gb70IIJ9Qqs6HFnLzspM61ndE2TDhAiL5KVoPghn9xXO7iNn/Y68U+sIT+hjWpCdzoRAT64VnrIiHs5O",
+	"s1qKosK3DZK3PpEXJi+mW+WKOcUn7obu+kN6ZG5/7hikhAfHzYPj5hPoUWR8tQJGTmvoFpB9Ue7KwT+r",
+	"HNQvpQE5517UWibh5JWja122eTHsMiHHQnttcRKfFWqT+IxKk/h5IXyfUWESn+V1SaqGactZ1xukq8G9",
+	"YoiY2cjlMrIJjHz248vKAaBqUC4HbrYq6/C3y7JhlicHIN3QAufRudVmiWbtVqtCsg3y7JZB5jzjQ2Hd",
+	"NFUiLYLuay+lE63LZVqbl5QGUTKGdSGV6wl+roRwGZ6CRqEHmPKq+WfkrfU55X6SiPHkd4DvKROe8pK3",
+	"lPjL+EyJqTAJmYSqOaVzlK2C9Pyge2vzy1yZrMlYP/MRr4Juvte9P8C5Xhvu95clBLpZKS1SrIdUn2TA",
+	"OGz07VSwQdkAqxWIt3PJtKzTlx3gWxGCEmxCwUiEaIGUho14PI6EMctKBL33ZyavucX4MxJaHbX/QKtB",
+	"JCkI4K9BmaVCPZ322qRIOQsr4yf3WeAIPGD4bJ6SU4VMKypjSzWD8/K2A53GWczgHgtCrUSQJ0azJJtn",
+	"RUN7gMyLYOsBZcAk9GyTwSFHEJcesJ5ORg4b9l73fJfHjM1NLMiScsqkyfYdYBn9FugrcTAcNzZuLLa5",
+	"q/RggGEGHGPpeEzhhghv5uaS8SGXqskObA5udinEhHH2SypF4vpBmGuTnbmK3jZWAQtXD0TSHwWUnVtP",
+	"QfnqdFVwCIt7hiaRwIKQynwhP+jeIW3Z74CZYTgJnopGHoebx5XgL53shugq2MIO+9D1cI8w+KXVfrrT",
+	"Eru88XW41W983WuLxtP+1qCxOdgN2/xJb7u/E2LITNaK19neuemqu0SQ0GF/kET+RJLIyaL4AeyAAI0N",
+	"rDIoHLXcxgknPDUrYKlHiWEmQmQgwizZIBa2BppMDGL1QFAB1kKZGVOVyMgCTBEtJkIMorHB3mrYZCc8",
+	"NSTOYOfLskxXHWvW1zoKKXnsUCrTISZGg8i8su917ysDnM1GJxcy7eXSAcUguJLpNn582d0Kv/yZxaV8",
+	"sR9kpb+0rIQnvbao5ECuK4SlIjacYLiGANBTEQtMIu8i/fs6SsfKEAOxqQSwRGNwEetp4LPgIpIKs7df",
+	"9HVIf2BhZwu7vrAmrqDDxk7KoC6xtAdIYXm2I72IaUEZxua7DiaZY5oAvNrAe1fCDRKBvIViIQRgd8gW",
+	"zGiLaHZK6El+WJ9y6WaYFeqKF1MZoOQIIoRv04QWfpvaJBmF3A/kqopT5du8EzQ6FlxgAgQRBiBdZeXp",
+	"MyCNHgy6Cue7RwukBwRQxllQok9k3C4MoLBllIGUvYZZYM5cW6J7nBJQ+FJMMB9zJPiVMCzWekwobszM",
+	"y7MUG+7o+F21iYbSzSfsH/JZBjlOTGFDbQrjW1KXkICc5y6BqTXZWxdlRhDrVGG2jBHOyeUjp5llWG+j",
+	"2YDHFheOKY9hUjCLrRYLCW69dEc4hAS89PnviQozt/X4l9q5vb65KlQTpk82WLt2MeEyO3LfXGEUBTV1",
+	"hwQL61165Ync6kZ2U+w2HwofuIqPLMVHfuITM/HdqevGXcVD/q2/teu3/E2/x8MLetvGf+e5c+fr0t4t",
+	"lhtOa1ZUQ8dhXtnAIVzuH92dOMPjmkHdjjIadXSTP3msd0zBIl801Pu3lLM+e14wijpxGZ3QfpGFoZn5",
+	"0iId+BlThQ1AuMvi1WyWfqVtrBE8NeLmQukLIp6HSPTSSPQ/HZbHMdKClLV8v1cAehYkW1BPV+m+bKiF",
+	"YVrZAkeYUEvrsMmOEio7BMIaaMcoyCkxRfkj1MI02Sm0TmoufIlDJMlkTtMtkTFgVA9usQcN9D4a6O9T",
+	"86SzPWf4qaWBJvGsmkxfq2iWFaIBThlqJYjUrL6HOPtCbaG6BJzEszsRcBLPHuj3gX7/jPSbxDO4dEF8",
+	"rku+qQp1NfXuR9E8FI9MujK0pVgoQHusr4Sz8S6q9OSFC5mRqi/IgAD0mqHJrkS8lxXnQ/N0VwUwKCWo",
+	"LFqcCqD2ieAJkDtJpRmFs7dklAEx4isbZu7isrOKU/loyJri0lZigLurXFXGLN6oUP9GvGLzC/GKPTT0",
+	"5GXbegJWOdtTHRf3OM9cakO2HhjNX9lUfYqnopAsYTXc5lLMVsNz/wEPLNFaiTxhq01ariRdWdIKwCb+",
+	"WG1wCbn3br647H7jJ974tdV42rz4tvHuQ9vf3b75N69mlSoEne5uL5UA1DFrsgv2LWs8QGT/OBDZ/ZOj",
+	"f4jZ7ShZOI2+HWwOvnzAzf4+uBfWFy6zVDgmwqOIeIjx5/Kk4+/JSIyNiK5E0WOPzAzra1eGG9lSi2bk",
+	"7JVYwpm8K0qjUa3PFUbUsXTCIp5gaWULV0qmOhseYu6x1C7muAY1iWp4ouyTyLHIsrh3FTxsa0HGApNB",
+	"hc7yDIRkHe6IWOKUSTs1okz6oRqcsIS38OQcgjxf+9lCDwb6Vtacx0CCvPc7Y9UV4ZBY7hhn56NnaiL0",
+	"pDoQFv+pO1Elh6MkmjVcBsbf1ZzHfMZC3WTH2tb7BkbLpcrKJ8ISiOtJpEORhceWRs7A26buolhzo+9E",
+	"kXd+nnDZGfznnvBdAkvf0X9dF9uYXx9R09t4z9oP7cVEzisCZGI2BhVDDzBFg49VooXvyjegrxjG5LP3",
+	"Wioi0L4ej3lZUct9rPKQuT9CPsvYCTQoY2H2bL0GlM95b65G5cKqw+tVwtDT1ruCmLG1u/Np5QxosDJC",
+	"8JNc18diSjd2lcZzKWZoXpJUIlkxVAi1imYL/r2XmgZQ5h8TDgwgja3FW6yAbqqdext8Ijeu2igJb9Tx",
+	"5P1B3VZPv4DbqnA95irA0v3o0icmWl8A9VzAO012Kq70JZIqZT/hlyLDisDrzb+4bPQKFwQWeFnkcarc",
+	"xodLMbslfqhUeECuNOGYKtgyJWxp5U1wZwWCszdvPrc59nae4z34mst8zZdi1oH/5B7lvzrlvVZOT5hX",
+	"Q5hMjIgGt5PjRoy8bUUgk0xGUrEdhtvg0mBnVYxAxADZxWcuz+WIGyxHRFk2bfX6kJtRT/MYCz/ZX3Vq",
+	"807ZzCyFak8IP+6qOKXMMeTzkRj2YLmxNe6iU8hajfPMVaWOHJjmA4N5YDAPDGYdBmNFnxWXO4pMKzP9",
+	"n2INMGHM50z2n3dSstGHVyKeIW8ApmGdxRRc1WQBrP9FKGNK+zziV8I6xZz5BZNZzdV8oDaIfWHWbhOQ",
+	"Wu+gTa4Af7OwS59/nmd6LBamGWpijHa+dyp60OeKhToLErlL7QObonj5fglOXp+dBzYwhHHF6EmMXrNJ",
+	"jNkaOYxdHJ5h4joRysDQWD8WOEg/+6sBj9l3/C4Q1Fgq/AW3FPVk/LjHgtcn50evj89cRUunypmJvhQq",
+	"L1qHqZmNrYcoFQvOU9N4xa8bZ/JXETTZvqIJ2ZyHsC8WYR6cCYXpmjKj+XeaTXj/kg8FC+j5ADNGf29j",
+	"8Bw+nzhzhwU/Nt6cHZ42jp4HPnV86hamAyvYbMH3lFWq8RLLcQbzCRO/MlgO0rBH7rHnYiDi7GGCY3QV",
+	"Ajptpmg5YFOuEhFmTb8SCQ95wm3jgYOkBjmhgH4akGfXWjylYZutdj4cm7celtCp1fi+X4xH6ma5sfzC",
+	"lit6zY7mkKwdtreIm2SuijJc+dA5vClDIt9ConM9WIo4gDksZOOkfcEbxhDrwBXV8TgzFGMm8Q5moAyu",
+	"eCRDnNIFsRjYl9SI+EKGF2NpjFTDwGfb7U0WTGKMPZXFp9kjp3cCncFxhcmk5jG8s8WCCZ/B+C9AgcUD",
+	"GfhdtdPaskzqIs2vAuhZ6Qss+2izfOfk/wzIkaJH6RjZXfFIqElGOkT6B+L1fM+SiPcOfkZDndexdrUC",
+	"8W98cKt7U8IHvj/cf55Vjc038fVgYEQS5AYtOqbcued9Fpzsnx98H7BHc6n9O6zIYzW28nfdT4QL9CxQ",
+	"hO3jcVfxyQRDa9EKlVhrDxngbCzuZms7P6pKTBcb8Vnw/PDl4flhMJ8eHh9qMsvuiDx+bHx/fn4CVDPS",
+	"YeP1lYhjGSKQoasGWHFTI+81cLCVtkcJWElGJMaF44j4K3sfpRlpWPjDUCtBWfltCVgsysttBdjCAYZD",
+	"uu1oIJeB4EC2nmbf9607O2CPMMEj7keoGdUcgHNDCMsCLZNpn/AB9vxa3tVVrgACzISik2lx8Dw8nu9a",
+	"qovUCKCCHMZlgWIay1bY29fx6ESTXwPhCNjWExbYni8SSsoXsEcUqhPH8kqELibmMZZKqEc3tysU7uCv",
+	"1Cmy9I9pKsOS5I9zF/R3GrGsFJJ0G5nCWnq+h4Ti+R4dUPiiHvm6XHnlIWNRxDI+5XigRqA9Mt5Mwk50",
+	"wqMOmdpARKEqB2MqlMEpjsJEsi/2WDDi5lhcJzbb73Qk8MwgQWKFYniryQprEODJ/qabtlpb/dwDjJ9h",
+	"yzKSNWTuy8aLIV5xKOIOUEteeYGy/5GCG4qJzQncVQWMUF+PqQ6tZmPBFXnKlJA4VjOSg4QpHbtCGnlV",
+	"iSbw6SEBllyOZErI3G75rVbLFogp0WJfSnPHErEnfCiO0cJeL8/rUIDYUvdZ9DnUSg6o4+RZrcyEz2VM",
+	"lTEe6rn+Oeu5rqf2wKmvwlWcO8axllkDaOkBPfFlUhzs0/44yXsx2T19roZHvEUOr/Pk2gHj2MgCW58P",
+	"66N7HR2dmPSdG+EKlVt39uNMgpgrn4XJ7sUgYTwCyelRYC7lJHjsdxVWZ3fCxVBeCZINQf6g+uOPAoKT",
+	"2lJbOoezJ7YOfsIegUwRBY/3XO0vK5AUauKzRwEFvwSP0f+IUWtdNR1pnI6IjCBVVqAr3ok9FpeZ5CsC",
+	"Mk41WAOIau2bZC7H+cq82vejdleqfD7pNchMN5+Zz6yq3mvRwXzhyPgZMJgpPd2zG790bBe8xofnfFg1",
+	"IPvYBj5z49/qYXZ0VcujTAmN21X+4k/pY1+1oKA+uazJf4BlqXuz0JT/dD70s7Q/cnx3iWWibaRw1L+x",
+	"/KvDQvcVqG4xMj0DXIxHoMS79DNOjSOAhDO7ouoAsnXS6So+7slhqlNzcSlmwNTudKWumUX9lQglv0sa",
+	"9d95ijXk/3Y3S27iTO2by3pe9BKWZTn/a+Q3xwRnD5nQHzKh/24zoZcHVBA9G8Hj/qjSmjNX+ABTEuJr",
+	"wXJO0jNs6MEa8WCNeLBGPFgj/lCpn5FzVVohcl75QTpPFZypcmaJ4nAWQMH7ibziWCwYDyKFnNP7YSY6",
+	"b7e2l/kpHdw7qeRHg1c86Y/Kzvz2ilFL40a21lH9LdSbGmGZMKz5hKI1hICTgo/1BbpY/+JBmnQKqxUD",
+	"vxLlc7+TuxTGAAq+yQOEbMDQiJs9ttXaptAFW1wEkw5SxlJyNGbBDGQtyN1wR4PGsVaiQZ1WmQO63snJ",
+	"0fXV4fVPL1v9dr99fvXT0+EPpSmyyjF+OPbPfwOtslPd2aQCTW7dxja4cWsfzC2pTfx3n74fuNBfiwuV",
+	"XdCvlajmP2syGILaTpDgS9Kd/nD2+piNRTxEPFB/xB6dvjhgX2893X3cmUtEQ9b++SQQPgtUGkUBGv+l",
+	"MJhZQkRhkx1YRLIesFAOBiIWKqHfDOOJzQzvDPQIE4q4SZoMZk4WZkwVikk5cxumA3kvZTC06UQxlCX3",
+	"IpRnRk5IabunkPF5bP4n1MONP9cObk8Dt+fvd2/zd+VGeGCRvxGLfDD/ovkX2RNma3RcCZNxVDPdtMRW",
+	"RB66PGojZ5OUYJ58os2SWAyMM//dcqHfp+fxgWU8sIzfNHsPEm0dl9EHiXFlzhayIl9YwaXu8v1ZU0kB",
+	"C4FudERPE1DaXGDLImgiNjSr/0tiUspRC0xSy9IcWnUPfu8qWxHUKZbSsP2TIzbQUUSJ5wnku91q5XUx",
+	"CIBvi+RMdXxZGWLmZnw3zvb8D6wxbtcaaJbVG54MERc7t6Oe7wn0Pne8Zzxkztnke7mKnWmg7gXE2XYW",
+	"XfjF45ddFLhLOz/+8K9/bv6P3Z+ebf3jn2+/frn9avPY811d1g7svAdCuUn4eOJ1vM3W5m6jtdlo7563",
+	"W53WTmer1Wxvbv0ERHf/8LNMoy6c/Q6bX5UMJyRDi6SlVAkdthRN0PxD8O6/rHHtWVxiD+7x/mUZO10I",
+	"p5o/Osi5bAiI57tYK6KBEmNapm7GOk1EXjmMl7aBfMiOZ7GlM6mGkUXwEYuMpElcRNK4WYC840SWx0KO",
+	"SuNnMRYZ/s3GCgsVFppBB2ZlKw5RSOZB8xUWJrGBd3mRBUwavdzGG4LLmaUXbCaYktwqJ0c2d1cW4jBD",
+	"0ZebSxEimPtR8OrN2fnh6cX+m/Pvv7kUs+Bxcy6wuGwkLyyFawWbM9IsThV7lZqE2LJLf5QH2928u/n/",
+	"AgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
