@@ -48,8 +48,10 @@ func newLookups(f find, turn chan struct{}) *lookups {
 
 // get returns the key behind a hash. Errors: ErrRefused, and those of the database.
 func (l *lookups) get(ctx context.Context, h Hash) (*Key, error) {
-	if k, err, known := l.known(h); known {
-		return k, err
+	if k, known := l.known(h); k != nil {
+		return k, nil
+	} else if known {
+		return nil, ErrRefused
 	}
 	// Apart from ctx: one caller that goes away must not fail the others that wait for the same.
 	answer := l.same.DoChan(string(h[:]), func() (any, error) { return l.ask(context.WithoutCancel(ctx), h) })
@@ -64,17 +66,18 @@ func (l *lookups) get(ctx context.Context, h Hash) (*Key, error) {
 	}
 }
 
-func (l *lookups) known(h Hash) (_ *Key, _ error, known bool) {
+// known returns what is remembered of a hash: its key, nil when it does not count.
+func (l *lookups) known(h Hash) (k *Key, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	if g, ok := l.good.get(h); ok && now.Before(g.until) {
-		return g.key, nil, true
+		return g.key, true
 	}
 	if until, ok := l.bad.get(h); ok && now.Before(until) {
-		return nil, ErrRefused, true
+		return nil, true
 	}
-	return nil, nil, false
+	return nil, false
 }
 
 // ask asks the database, and keeps what it says; not that it says nothing.

@@ -156,14 +156,14 @@ func TestTheCallerIsTheKeysOwner(t *testing.T) {
 	a := newAPI(t, f, asks)
 	bob := keys.add(apikey.Key{Owner: "bob", Scopes: []apikey.Scope{apikey.Write}})
 	for i, headers := range []as{bearer(bob), bearer(bob, "X-USER-ID", "ada"), bearer(bob, "X-USER-ID", "not a name!"), bearer(bob, "X-USER-ID", "")} {
-		if got := a.do("POST /api/v1/import/bulk?count=7", headers, nil); got.StatusCode != 202 {
+		if got := a.do("POST /api/v1/import/bulk?count=7", headers, nil); got.StatusCode != http.StatusAccepted {
 			t.Fatalf("%v: %d %s", headers, got.StatusCode, got.body)
 		}
 		if f.specs[i].Owner != "bob" {
 			t.Errorf("%v: submitted for %q", headers, f.specs[i].Owner)
 		}
 	}
-	if got := a.do("OPTIONS /api/v1/jobs", nil, nil); got.StatusCode != 204 {
+	if got := a.do("OPTIONS /api/v1/jobs", nil, nil); got.StatusCode != http.StatusNoContent {
 		t.Errorf("OPTIONS: %d", got.StatusCode)
 	}
 	a.failure(a.do("GET /api/v1/nothing", nil, nil), 404, "route_not_found")
@@ -182,11 +182,11 @@ func TestKeysOverCORS(t *testing.T) {
 		c.CORSOrigins = []string{"https://app.example"}
 	})
 	got := a.do("OPTIONS /api/v1/jobs", as{"Origin", "https://app.example", "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization"}, nil)
-	if got.StatusCode != 204 || !strings.Contains(got.Header.Get("Access-Control-Allow-Headers"), "Authorization") {
+	if got.StatusCode != http.StatusNoContent || !strings.Contains(got.Header.Get("Access-Control-Allow-Headers"), "Authorization") {
 		t.Errorf("%d %v", got.StatusCode, got.Header)
 	}
 	key := keys.add(apikey.Key{Owner: "ada", Scopes: []apikey.Scope{apikey.Read}})
-	if got := a.do("GET /api/v1/jobs", bearer(key, "Origin", "https://app.example", "Sec-Fetch-Site", "cross-site"), nil); got.StatusCode != 200 {
+	if got := a.do("GET /api/v1/jobs", bearer(key, "Origin", "https://app.example", "Sec-Fetch-Site", "cross-site"), nil); got.StatusCode != http.StatusOK {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }
@@ -214,7 +214,7 @@ func TestTooManyAttempts(t *testing.T) {
 	key := keys.add(apikey.Key{Owner: "ada", Scopes: apikey.Scopes})
 	var got answer
 	for range 1000 { // each takes less than the second in which one more is free
-		if got = a.do("GET /api/v1/jobs", bearer("hunter2"), nil); got.StatusCode != 401 {
+		if got = a.do("GET /api/v1/jobs", bearer("hunter2"), nil); got.StatusCode != http.StatusUnauthorized {
 			break
 		}
 	}
@@ -222,7 +222,7 @@ func TestTooManyAttempts(t *testing.T) {
 	if wait := got.Header.Get("Retry-After"); wait == "" || wait == "0" {
 		t.Errorf("Retry-After = %q", wait)
 	}
-	if got := a.do("GET /api/v1/jobs", bearer(key), nil); got.StatusCode != 200 {
+	if got := a.do("GET /api/v1/jobs", bearer(key), nil); got.StatusCode != http.StatusOK {
 		t.Errorf("the good key: %d %s", got.StatusCode, got.body)
 	}
 }
@@ -262,7 +262,7 @@ func TestRevocationEndsWhatRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	if _, err := io.Copy(io.Discard, res.Body); err == nil || res.StatusCode != 200 {
+	if _, err := io.Copy(io.Discard, res.Body); err == nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%d, and the file looks whole", res.StatusCode)
 	}
 	if log := a.log.String(); strings.Contains(log, "was not ended") || strings.Contains(log, "level=ERROR") {
@@ -276,7 +276,7 @@ func TestKeyRoutes(t *testing.T) {
 	a := newAPI(t, newFakes(), asks)
 	admin := bearer(keys.add(apikey.Key{Owner: "root", Name: "first", Scopes: []apikey.Scope{apikey.Admin}}))
 	got := a.do("POST /api/v1/keys?owner=ada&name=ci&scopes=export,read&days=90", admin, nil)
-	if got.StatusCode != 201 {
+	if got.StatusCode != http.StatusCreated {
 		t.Fatalf("%d %s", got.StatusCode, got.body)
 	}
 	k := decode[api.NewAPIKey](t, got)
@@ -286,11 +286,11 @@ func TestKeyRoutes(t *testing.T) {
 	if days := time.Time(k.ExpiresAt).Sub(time.Time(k.CreatedAt)); days != 90*24*time.Hour {
 		t.Errorf("lasts %s", days)
 	}
-	if got := a.do("GET /api/v1/users", bearer(k.Key), nil); got.StatusCode != 200 {
+	if got := a.do("GET /api/v1/users", bearer(k.Key), nil); got.StatusCode != http.StatusOK {
 		t.Errorf("with the new key: %d %s", got.StatusCode, got.body)
 	}
 	for _, request := range []string{"GET /api/v1/keys/" + k.ID, "GET /api/v1/keys", "GET /api/v1/keys?owner=ada&limit=1"} {
-		if got := a.do(request, admin, nil); got.StatusCode != 200 || strings.Contains(string(got.body), k.Key) || !strings.Contains(string(got.body), k.Prefix) {
+		if got := a.do(request, admin, nil); got.StatusCode != http.StatusOK || strings.Contains(string(got.body), k.Key) || !strings.Contains(string(got.body), k.Prefix) {
 			t.Errorf("%s: %d %s", request, got.StatusCode, got.body)
 		}
 	}
@@ -328,7 +328,7 @@ func TestHeaderModeHasNoKeys(t *testing.T) {
 			t.Error(e.Message)
 		}
 	}
-	if got := a.do("GET /api/v1/jobs", bearer("hunter2", "X-USER-ID", "ada"), nil); got.StatusCode != 200 {
+	if got := a.do("GET /api/v1/jobs", bearer("hunter2", "X-USER-ID", "ada"), nil); got.StatusCode != http.StatusOK {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }

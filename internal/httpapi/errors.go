@@ -55,14 +55,10 @@ func explain(err error) problem {
 	if e, ok := errors.AsType[*invalid.Error](err); ok {
 		return problem{code: validationFailed, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.Fields}}
 	}
-	if p, ok := explainUser(err); ok {
-		return p
-	}
-	if p, ok := explainFile(err); ok {
-		return p
-	}
-	if p, ok := explainKey(err); ok {
-		return p
+	for _, part := range []func(error) (problem, bool){explainUser, explainFile, explainKey} {
+		if p, ok := part(err); ok {
+			return p
+		}
 	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
 		return problem{code: batchLimitExceeded, message: e.Error(), details: &api.ErrorDetails{Limit: e.Max}}

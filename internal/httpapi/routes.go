@@ -17,18 +17,7 @@ var read = []string{http.MethodGet, http.MethodHead}
 // Public serves the API, its documentation and the health checks. It answers to any Host, unless LoopbackNames is set.
 func (s *Server) Public() http.Handler {
 	e := s.echo()
-	if len(s.CORSOrigins) > 0 {
-		e.Use(s.cors())
-	}
-	if s.LoopbackNames {
-		e.Use(loopbackNames)
-	}
-	e.Use(sameOrigin(!s.LoopbackNames))
-	needs := map[string]apikey.Scope{}
-	if s.Auth != nil {
-		e.Use(s.authenticate(needs)) // before anything of the body is read
-	}
-	e.Use(s.literalFirst, s.readBody, s.validate)
+	needs := s.guard(e)
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 
 	for _, prefix := range []string{"/api/v1", "/api"} {
@@ -72,6 +61,24 @@ func (s *Server) Public() http.Handler {
 	s.pages(e.Group(dashboardRoot), s.Dashboard) // people who want to see their jobs
 	s.scopes(e.Routes(), needs)
 	return e
+}
+
+// guard adds what stands before the routes, in its order. It returns the scopes that they need, which are filled in when
+// there are routes.
+func (s *Server) guard(e *echo.Echo) (needs map[string]apikey.Scope) {
+	if len(s.CORSOrigins) > 0 {
+		e.Use(s.cors())
+	}
+	if s.LoopbackNames {
+		e.Use(loopbackNames)
+	}
+	e.Use(sameOrigin(!s.LoopbackNames))
+	needs = map[string]apikey.Scope{}
+	if s.Auth != nil {
+		e.Use(s.authenticate(needs)) // before anything of the body is read
+	}
+	e.Use(s.literalFirst, s.readBody, s.validate)
+	return needs
 }
 
 // Admin serves what is for operators only; its listener is on loopback unless configured otherwise. Without a password
