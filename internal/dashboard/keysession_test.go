@@ -301,9 +301,14 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 	if err := k.sessions.SignOut(ctx, token); err != nil {
 		t.Fatal(err)
 	}
+	told := false
 	for lines.Scan() {
+		told = told || lines.Text() == "event: signedout"
 	}
-	if lines.Err() != nil || ctx.Err() != nil {
-		t.Errorf("the stream goes on: %v, %v", lines.Err(), ctx.Err())
+	if lines.Err() != nil || ctx.Err() != nil || !told {
+		t.Errorf("the stream goes on, or does not say why it ends: %v, %v", lines.Err(), ctx.Err())
+	}
+	if status, text := k.get("/dashboard/events?fleet=1", as(token)...); status != http.StatusOK || text != "event: signedout\ndata: {}\n\n" {
+		t.Errorf("the next one: %d %s", status, text)
 	}
 }

@@ -28,6 +28,10 @@ type update struct {
 
 // events answers GET /dashboard/events: what a page shows, and then whatever changes of it.
 func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
+	k, counts := apikey.From(r.Context())
+	if d.Sessions != nil && k == nil { // the page is from when somebody was signed in
+		return newStream(w).write(signedOut)
+	}
 	owner, ok := d.signedIn(w, r)
 	if !ok {
 		return nil
@@ -50,20 +54,17 @@ func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
 		}
 	})
 	defer leave()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect the events
-	s := &stream{w: w, rc: http.NewResponseController(w), sent: map[string]string{}}
+	s := newStream(w)
 	if s.write("retry: 2000\n\n") != nil {
 		return nil
 	}
 	if _, isHead := w.(headWriter); isHead {
 		return nil
 	}
-	_, counts := apikey.From(r.Context())
 	for silent := time.Duration(0); ; {
 		if counts != nil && !counts(ctx) {
-			return nil // the next stream of the page is asked to sign in
+			_ = s.write(signedOut)
+			return nil
 		}
 		text := ""
 		if now, err := followed.get(ctx); err == nil {
@@ -158,6 +159,16 @@ type stream struct {
 	sent map[string]string // by part, and by id of row
 	rows string            // the order of the rows
 	said string            // what stands on the page about trouble; empty: nothing
+}
+
+// signedOut is the event after which a page has to be loaded anew, which asks to sign in.
+const signedOut = "event: signedout\ndata: {}\n\n"
+
+func newStream(w http.ResponseWriter) *stream {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect the events
+	return &stream{w: w, rc: http.NewResponseController(w), sent: map[string]string{}}
 }
 
 // trouble returns the event that shows why the page cannot be kept up to date; empty: it says so already.
