@@ -42,10 +42,10 @@ type Authenticator struct {
 
 // NewAuthenticator makes an Authenticator; it starts nothing.
 func NewAuthenticator(s Store, log *slog.Logger) *Authenticator {
-	turn := make(chan struct{}, asking)
+	turns := newTurns()
 	a := &Authenticator{
 		store: s, log: log, attempts: newAttempts(), touch: make(chan struct{}, 1),
-		keys: newLookups(s.KeyByHash, turn), sessions: newLookups(s.SessionKey, turn),
+		keys: newLookups(s.KeyByHash, turns), sessions: newLookups(s.SessionKey, turns),
 	}
 	a.touched.max = maxGood
 	return a

@@ -192,6 +192,33 @@ func TestADatabaseThatIsAwayLetsNobodyIn(t *testing.T) {
 	})
 }
 
+// A flood of guesses does not stand before a key that is in use.
+func TestGuessesWaitForThemselves(t *testing.T) {
+	at(t, func(t *testing.T, f *fakeStore, a *apikey.Authenticator) {
+		text := f.add(apikey.Key{ID: "1"})
+		if _, err := a.Key(t.Context(), text, ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second) // it has to be asked for again
+		f.slow = 500 * time.Millisecond
+		var guesses sync.WaitGroup
+		for range 100 {
+			guesses.Go(func() {
+				guess, _, _ := apikey.New()
+				if _, err := a.Key(t.Context(), guess, "192.0.2.1"); err == nil {
+					t.Error("a guess counts")
+				}
+			})
+		}
+		synctest.Wait()
+		began := time.Now()
+		if _, err := a.Key(t.Context(), text, "192.0.2.1"); err != nil || time.Since(began) > f.slow {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		guesses.Wait()
+	})
+}
+
 // Many who ask for the same key at the same moment ask once, and one who goes away does not fail the others.
 func TestLookUpsAreShared(t *testing.T) {
 	at(t, func(t *testing.T, f *fakeStore, a *apikey.Authenticator) {

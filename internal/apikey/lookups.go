@@ -17,7 +17,8 @@ const (
 	askWithin = 4 * time.Second
 	// maxGood and maxBad bound the answers that are kept, apart: guesses do not drive out what counts.
 	maxGood, maxBad = 4096, 4096
-	// asking is how many look-ups run at once: guesses leave connections for others.
+	// asking is how many look-ups run at once of what counted when it was seen last, and how many of all else: guesses
+	// leave connections for others, and do not stand before keys that are in use.
 	asking = 4
 )
 
@@ -26,9 +27,9 @@ type find func(ctx context.Context, h Hash) (k Key, now time.Time, err error)
 
 // lookups finds out whether hashes count, and asks for each at most once in cached.
 type lookups struct {
-	find find
-	turn chan struct{} // one token per look-up that runs
-	same singleflight.Group
+	find  find
+	turns *turns
+	same  singleflight.Group
 
 	mu   sync.Mutex
 	good recent[Hash, goodUntil]
@@ -40,8 +41,13 @@ type goodUntil struct {
 	until time.Time
 }
 
-func newLookups(f find, turn chan struct{}) *lookups {
-	l := &lookups{find: f, turn: turn}
+// turns have one token per look-up that runs.
+type turns struct{ known, strange chan struct{} }
+
+func newTurns() *turns { return &turns{make(chan struct{}, asking), make(chan struct{}, asking)} }
+
+func newLookups(f find, t *turns) *lookups {
+	l := &lookups{find: f, turns: t}
 	l.good.max, l.bad.max = maxGood, maxBad
 	return l
 }
@@ -80,13 +86,23 @@ func (l *lookups) known(h Hash) (k *Key, known bool) {
 	return nil, false
 }
 
+func (l *lookups) turn(h Hash) chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, seen := l.good.get(h); seen {
+		return l.turns.known
+	}
+	return l.turns.strange
+}
+
 // ask asks the database, and keeps what it says; not that it says nothing.
 func (l *lookups) ask(ctx context.Context, h Hash) (*Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
+	turn := l.turn(h)
 	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -163,6 +163,15 @@ func TestTheCallerIsTheKeysOwner(t *testing.T) {
 			t.Errorf("%v: submitted for %q", headers, f.specs[i].Owner)
 		}
 	}
+	// An upload is its owner's, too.
+	ada := keys.add(apikey.Key{Owner: "ada", Scopes: []apikey.Scope{apikey.Write}})
+	begun := a.do("POST /api/v1/uploads", bearer(ada, "Tus-Resumable", "1.0.0", "Upload-Length", "5"), nil)
+	at := begun.Header.Get("Location")
+	for key, want := range map[string]int{ada: http.StatusOK, bob: http.StatusNotFound} {
+		if got := a.do("HEAD "+at, bearer(key, "X-USER-ID", "ada", "Tus-Resumable", "1.0.0"), nil); begun.StatusCode != http.StatusCreated || got.StatusCode != want {
+			t.Errorf("an upload of ada's: %d %s: %d, want %d", begun.StatusCode, at, got.StatusCode, want)
+		}
+	}
 	if got := a.do("OPTIONS /api/v1/jobs", nil, nil); got.StatusCode != http.StatusNoContent {
 		t.Errorf("OPTIONS: %d", got.StatusCode)
 	}
