@@ -111,6 +111,7 @@ func (s *Store) probes() []string {
 // wholly are tables of which all rights are needed, with one of their columns.
 var wholly = []struct{ table, column string }{
 	{"export_files", "bytes"}, {"webhook_endpoints", "url"}, {"webhook_deliveries", "state"}, {"webhook_attempts", "status"},
+	{"api_keys", "revoked_at"}, {"sessions", "expires_at"},
 }
 
 // checkServer returns an error when the server or its sessions are not what Muster needs.
