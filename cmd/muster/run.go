@@ -25,6 +25,7 @@ type commands struct {
 	Export     exportCommand     `cmd:"" help:"Write users to a file, or to standard output."`
 	Exports    exportsCommand    `cmd:"" help:"Export users as a job, and fetch its files."`
 	Webhooks   webhooksCommand   `cmd:"" help:"Have other systems told of the end of jobs, and see what they were told."`
+	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys, in the database itself."`
 	Doctor     doctorCommand     `cmd:"" help:"Look at the whole stack, and say what is wrong and how to mend it."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
 	Completion completionCommand `cmd:"" help:"Print the script by which a shell completes these commands."`
@@ -67,7 +68,7 @@ func execute(args []string, p *process) error {
 		return &boot.ExitError{Code: exitUsage, Err: err}
 	}
 	if err := k.Run(p); !errors.Is(err, context.Canceled) {
-		return err
+		return explained(err)
 	}
 	return errors.New("interrupted")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -16,6 +17,7 @@ type jobPage struct {
 	Grid       *grid
 	Rejects    []job.Reject // the first of them
 	RejectsCSV string       // where all are; empty: nowhere
+	Files      string       // where those of an export are; empty: there are none
 	Everybody  bool
 }
 
@@ -28,7 +30,7 @@ func (d *Dashboard) job(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return nil
 	}
-	p, err := d.jobPage(r.Context(), owner, r.PathValue("id"))
+	p, err := d.jobPage(r.Context(), owner, r.PathValue("id"), d.may(r, apikey.Write))
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func (d *Dashboard) get(ctx context.Context, owner, id string) (job.Job, error) 
 	return d.Jobs.Get(ctx, owner, id)
 }
 
-func (d *Dashboard) jobPage(ctx context.Context, owner, id string) (*jobPage, error) {
+func (d *Dashboard) jobPage(ctx context.Context, owner, id string, mayMove bool) (*jobPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	j, err := d.get(ctx, owner, id)
@@ -60,6 +62,12 @@ func (d *Dashboard) jobPage(ctx context.Context, owner, id string) (*jobPage, er
 		chunks[i].LastError = d.said(chunks[i].LastError)
 	}
 	p := &jobPage{Row: d.row(j), Grid: newGrid(chunks), Everybody: d.Everybody}
+	if !mayMove {
+		p.Row.Moves = nil
+	}
+	if d.API != nil && j.Source == job.SourceExport && j.Status == job.Completed {
+		p.Files = Root + "/jobs/" + id + "/files"
+	}
 	if j.Rejected > 0 && j.File != nil {
 		if p.Rejects, err = d.Store.Rejects(ctx, id, -1, rejectsShown); err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -33,7 +34,7 @@ var moves = []job.Move{job.MovePause, job.MoveResume, job.MoveRetry, job.MoveCan
 
 // possible reports whether the move can be made now.
 func possible(m job.Move, j *job.Job) bool {
-	return slices.Contains(m.From(), j.Status) && !m.Made(j) && (m != job.MoveUndo || !j.DryRun)
+	return slices.Contains(m.From(), j.Status) && !m.Made(j) && (m != job.MoveUndo || !j.DryRun && j.Source != job.SourceExport)
 }
 
 func (d *Dashboard) row(j job.Job) row {
@@ -61,6 +62,7 @@ type listing struct {
 	First     string // address of the first page; empty: this is it
 	Query     url.Values
 	Everybody bool
+	MayMove   bool
 
 	Slots []slots
 	Live  *summary
@@ -137,6 +139,7 @@ func (d *Dashboard) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	l.MayMove = d.may(r, apikey.Write)
 	return d.renderLive(w, r, http.StatusOK, "list", "Jobs", Root+"/events?"+l.Query.Encode(), l)
 }
 

@@ -31,6 +31,7 @@ const (
 	badMap
 	unauthenticated
 	forbidden
+	insufficientScope
 	routeNotFound
 	userNotFound
 	jobNotFound
@@ -39,6 +40,7 @@ const (
 	fileNotFound
 	webhookNotFound
 	deliveryNotFound
+	keyNotFound
 	methodNotAllowed
 	notAcceptable
 	requestTimeout
@@ -54,6 +56,7 @@ const (
 	tooManyWebhooks
 	duplicateUser
 	ambiguousKey
+	tooManyKeys
 	preconditionFailed
 	payloadTooLarge
 	unsupportedMediaType
@@ -63,6 +66,7 @@ const (
 	tierLimitReached
 	cooldownActive
 	tooManyRequests
+	tooManyAttempts
 	storeUnavailable
 	queueUnavailable
 	queueFull
@@ -97,6 +101,7 @@ var codes = [codeCount]struct {
 	badMap:               {400, job.CodeBadMap},
 	unauthenticated:      {401, "unauthenticated"},
 	forbidden:            {403, "forbidden"},
+	insufficientScope:    {403, "insufficient_scope"},
 	routeNotFound:        {404, "route_not_found"},
 	userNotFound:         {404, "user_not_found"},
 	jobNotFound:          {404, "job_not_found"},
@@ -105,6 +110,7 @@ var codes = [codeCount]struct {
 	fileNotFound:         {404, "file_not_found"},
 	webhookNotFound:      {404, "webhook_not_found"},
 	deliveryNotFound:     {404, "delivery_not_found"},
+	keyNotFound:          {404, "key_not_found"},
 	methodNotAllowed:     {405, "method_not_allowed"},
 	notAcceptable:        {406, "not_acceptable"},
 	requestTimeout:       {408, "request_timeout"},
@@ -120,6 +126,7 @@ var codes = [codeCount]struct {
 	tooManyWebhooks:      {409, "too_many_webhooks"},
 	duplicateUser:        {409, "duplicate_user"},
 	ambiguousKey:         {409, "ambiguous_key"},
+	tooManyKeys:          {409, "too_many_keys"},
 	preconditionFailed:   {412, "precondition_failed"},
 	payloadTooLarge:      {413, "payload_too_large"},
 	unsupportedMediaType: {415, "unsupported_media_type"},
@@ -129,6 +136,7 @@ var codes = [codeCount]struct {
 	tierLimitReached:     {429, "tier_limit_reached"},
 	cooldownActive:       {429, "cooldown_active"},
 	tooManyRequests:      {429, "too_many_requests"},
+	tooManyAttempts:      {429, "too_many_attempts"},
 	storeUnavailable:     {503, "store_unavailable"},
 	queueUnavailable:     {503, "queue_unavailable"},
 	queueFull:            {503, "queue_full"},

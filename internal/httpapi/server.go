@@ -133,6 +133,10 @@ type Config struct {
 	Checks    []Check
 	Log       *slog.Logger
 
+	// Auth asks callers for keys, which Keys has; nil: callers name themselves, by X-USER-ID.
+	Auth Authenticator
+	Keys KeyStore
+
 	// For imports of files.
 	Duplicates   DuplicateStore
 	Rejects      Rejects

@@ -27,6 +27,40 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// APIKey defines model for APIKey.
+type APIKey struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt  Time         `json:"createdAt"`
+	ExpiresAt  NullableTime `json:"expiresAt"`
+	ID         string       `json:"id"`
+	LastUsedAt NullableTime `json:"lastUsedAt"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Owner The caller that the key stands for.
+	Owner string `json:"owner"`
+
+	// Prefix Its first characters, by which people know it.
+	//
+	// Examples: muster_Ab3x
+	Prefix    string       `json:"prefix"`
+	RevokedAt NullableTime `json:"revokedAt"`
+	Scopes    []string     `json:"scopes"`
+
+	// Status Only a live key counts.
+	Status string `json:"status"`
+}
+
+// APIKeyPage defines model for APIKeyPage.
+type APIKeyPage struct {
+	Content []APIKey `json:"content"`
+	HasNext bool     `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next page; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // Accepted defines model for Accepted.
 type Accepted struct {
 	JobID   string `json:"jobId"`
@@ -80,20 +114,20 @@ type Error struct {
 	// - 400 `empty_file`, `unknown_format`, `unknown_charset`, `unreadable`, `bomb`, `bad_header`, `too_many_columns`, `too_large`
 	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`
-	// - 403 `forbidden`
-	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`
+	// - 403 `forbidden`, `insufficient_scope`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`, `key_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `duplicate_user`, `ambiguous_key`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `duplicate_user`, `ambiguous_key`, `too_many_keys`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
 	// - 416 `range_not_satisfiable`
 	// - 422 `idempotency_key_reused`
 	// - 426 `upgrade_required`
-	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`
+	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`, `too_many_attempts`
 	// - 500 `internal_error`
 	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`, `files_unavailable`
 	Code string `json:"code"`
@@ -322,6 +356,34 @@ type JobPage struct {
 
 	// NextCursor Goes into `after` for the next page; null on the last one.
 	NextCursor *string `json:"nextCursor"`
+}
+
+// NewAPIKey defines model for NewAPIKey.
+type NewAPIKey struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt Time         `json:"createdAt"`
+	ExpiresAt NullableTime `json:"expiresAt"`
+	ID        string       `json:"id"`
+
+	// Key The key itself.
+	Key        string       `json:"key"`
+	LastUsedAt NullableTime `json:"lastUsedAt"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Owner The caller that the key stands for.
+	Owner string `json:"owner"`
+
+	// Prefix Its first characters, by which people know it.
+	//
+	// Examples: muster_Ab3x
+	Prefix    string       `json:"prefix"`
+	RevokedAt NullableTime `json:"revokedAt"`
+	Scopes    []string     `json:"scopes"`
+
+	// Status Only a live key counts.
+	Status string `json:"status"`
 }
 
 // NewWebhook defines model for NewWebhook.
@@ -741,8 +803,14 @@ type TooLarge = Error
 // TooMany defines model for TooMany.
 type TooMany = Error
 
+// TooManyAttempts defines model for TooManyAttempts.
+type TooManyAttempts = Error
+
 // TooManyExports defines model for TooManyExports.
 type TooManyExports = Error
+
+// Unauthenticated defines model for Unauthenticated.
+type Unauthenticated = Error
 
 // Unavailable defines model for Unavailable.
 type Unavailable = Error
@@ -1211,6 +1279,31 @@ type UndoJobParams struct {
 	UserID UserID `json:"X-USER-ID"`
 }
 
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Owner Only the keys of this owner.
+	Owner string `form:"owner,omitempty" json:"owner,omitempty"`
+	Limit int    `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `nextCursor` of the page before.
+	After JobID `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// CreateKeyParams defines parameters for CreateKey.
+type CreateKeyParams struct {
+	// Owner The caller that the key stands for.
+	Owner string `form:"owner" json:"owner"`
+
+	// Name What the key is for, for people.
+	Name string `form:"name" json:"name"`
+
+	// Scopes What the key may do. No scope contains another.
+	Scopes []string `form:"scopes" json:"scopes"`
+
+	// Days After how many days the key expires; never when absent.
+	Days int `form:"days,omitempty" json:"days,omitempty"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`. Not together with `after`.
@@ -1524,6 +1617,18 @@ type ServerInterface interface {
 	// UndoJob Remove the users of a job
 	// (POST /jobs/{jobId}/undo)
 	UndoJob(ctx echo.Context, jobID JobID, params UndoJobParams) error
+	// ListKeys The keys of all owners, without the keys themselves
+	// (GET /keys)
+	ListKeys(ctx echo.Context, params ListKeysParams) error
+	// CreateKey Make a key
+	// (POST /keys)
+	CreateKey(ctx echo.Context, params CreateKeyParams) error
+	// GetKey One key, without the key itself
+	// (GET /keys/{keyId})
+	GetKey(ctx echo.Context, keyID JobID) error
+	// RevokeKey Revoke a key
+	// (POST /keys/{keyId}/revoke)
+	RevokeKey(ctx echo.Context, keyID JobID) error
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
@@ -3106,6 +3211,109 @@ func (w *ServerInterfaceWrapper) UndoJob(ctx echo.Context) error {
 	return err
 }
 
+// ListKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListKeys(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListKeysParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListKeys(ctx, params)
+	return err
+}
+
+// CreateKey converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateKey(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateKeyParams
+	// ------------- Required query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Required query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Required query parameter "scopes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, true, "scopes", ctx.QueryParams(), &params.Scopes, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scopes: %s", err))
+	}
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", ctx.QueryParams(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter days: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateKey(ctx, params)
+	return err
+}
+
+// GetKey converts echo context to params.
+func (w *ServerInterfaceWrapper) GetKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "keyId" -------------
+	var keyID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "keyId", ctx.Param("keyId"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter keyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetKey(ctx, keyID)
+	return err
+}
+
+// RevokeKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "keyId" -------------
+	var keyID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "keyId", ctx.Param("keyId"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter keyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeKey(ctx, keyID)
+	return err
+}
+
 // GetReadiness converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	var err error
@@ -4211,6 +4419,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/jobs/:jobId/undo", wrapper.UndoJob, options.OperationMiddlewares["undoJob"]...)
 	router.GET(options.BaseURL+"/export/stream", wrapper.ExportUsers, options.OperationMiddlewares["exportUsers"]...)
 	router.GET(options.BaseURL+"/export/csv", wrapper.ExportFile, options.OperationMiddlewares["exportFile"]...)
+	router.GET(options.BaseURL+"/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
+	router.POST(options.BaseURL+"/keys", wrapper.CreateKey, options.OperationMiddlewares["createKey"]...)
+	router.GET(options.BaseURL+"/keys/:keyId", wrapper.GetKey, options.OperationMiddlewares["getKey"]...)
+	router.POST(options.BaseURL+"/keys/:keyId/revoke", wrapper.RevokeKey, options.OperationMiddlewares["revokeKey"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.POST(options.BaseURL+"/exports", wrapper.ExportJob, options.OperationMiddlewares["exportJob"]...)
@@ -4259,7 +4471,14 @@ type FilesUnavailableJSONResponse struct {
 	Headers FilesUnavailableResponseHeaders
 }
 
-type ForbiddenJSONResponse Error
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate string
+}
+type ForbiddenJSONResponse struct {
+	Body Error
+
+	Headers ForbiddenResponseHeaders
+}
 
 type ImportAcceptedResponseHeaders struct {
 	IdempotentReplayed string
@@ -4304,6 +4523,15 @@ type TooManyJSONResponse struct {
 	Headers TooManyResponseHeaders
 }
 
+type TooManyAttemptsResponseHeaders struct {
+	RetryAfter int
+}
+type TooManyAttemptsJSONResponse struct {
+	Body Error
+
+	Headers TooManyAttemptsResponseHeaders
+}
+
 type TooManyExportsResponseHeaders struct {
 	RetryAfter int
 }
@@ -4311,6 +4539,15 @@ type TooManyExportsJSONResponse struct {
 	Body Error
 
 	Headers TooManyExportsResponseHeaders
+}
+
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate string
+}
+type UnauthenticatedJSONResponse struct {
+	Body Error
+
+	Headers UnauthenticatedResponseHeaders
 }
 
 type UnavailableResponseHeaders struct {
@@ -4800,6 +5037,36 @@ func (response ExportFile400JSONResponse) VisitExportFileResponse(w http.Respons
 	return err
 }
 
+type ExportFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportFile401JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportFile403JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportFile404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ExportFile404JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
@@ -5115,6 +5382,36 @@ func (response ExportUsers400JSONResponse) VisitExportUsersResponse(w http.Respo
 	return err
 }
 
+type ExportUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportUsers401JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportUsers403JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportUsers404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ExportUsers404JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
@@ -5271,15 +5568,31 @@ func (response ExportJob400JSONResponse) VisitExportJobResponse(w http.ResponseW
 	return err
 }
 
+type ExportJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportJob401JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ExportJob403JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5408,6 +5721,36 @@ func (response ExportFiles400JSONResponse) VisitExportFilesResponse(w http.Respo
 	return err
 }
 
+type ExportFiles401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportFiles401JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportFiles403JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportFiles404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ExportFiles404JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
@@ -5446,6 +5789,21 @@ func (response ExportFiles413JSONResponse) VisitExportFilesResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ExportFiles429JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5830,10 +6188,11 @@ type FetchExportFile403JSONResponse struct{ ForbiddenJSONResponse }
 func (response FetchExportFile403JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5987,15 +6346,31 @@ func (response ImportBulk400JSONResponse) VisitImportBulkResponse(w http.Respons
 	return err
 }
 
+type ImportBulk401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportBulk401JSONResponse) VisitImportBulkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportBulk403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportBulk403JSONResponse) VisitImportBulkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6132,15 +6507,31 @@ func (response ImportFile400JSONResponse) VisitImportFileResponse(w http.Respons
 	return err
 }
 
+type ImportFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportFile401JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportFile403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportFile403JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6315,15 +6706,31 @@ func (response PreviewFile400JSONResponse) VisitPreviewFileResponse(w http.Respo
 	return err
 }
 
+type PreviewFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PreviewFile401JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PreviewFile403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PreviewFile403JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6487,15 +6894,31 @@ func (response ImportRandomUsers400JSONResponse) VisitImportRandomUsersResponse(
 	return err
 }
 
+type ImportRandomUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportRandomUsers401JSONResponse) VisitImportRandomUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportRandomUsers403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportRandomUsers403JSONResponse) VisitImportRandomUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6609,6 +7032,36 @@ func (response ListJobs400JSONResponse) VisitListJobsResponse(w http.ResponseWri
 	return err
 }
 
+type ListJobs401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListJobs401JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListJobs403JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListJobs413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response ListJobs413JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
@@ -6619,6 +7072,21 @@ func (response ListJobs413JSONResponse) VisitListJobsResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListJobs429JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6689,6 +7157,36 @@ func (response GetJob400JSONResponse) VisitGetJobResponse(w http.ResponseWriter)
 	return err
 }
 
+type GetJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetJob401JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetJob403JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetJob404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetJob404JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
@@ -6713,6 +7211,21 @@ func (response GetJob413JSONResponse) VisitGetJobResponse(w http.ResponseWriter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetJob429JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6783,15 +7296,31 @@ func (response CancelJob400JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	return err
 }
 
+type CancelJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CancelJob401JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CancelJob403JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6835,6 +7364,21 @@ func (response CancelJob413JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CancelJob429JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6934,6 +7478,36 @@ func (response JobEvents400JSONResponse) VisitJobEventsResponse(w http.ResponseW
 	return err
 }
 
+type JobEvents401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response JobEvents401JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response JobEvents403JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type JobEvents404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response JobEvents404JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
@@ -6958,6 +7532,21 @@ func (response JobEvents413JSONResponse) VisitJobEventsResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response JobEvents429JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7028,15 +7617,31 @@ func (response PauseJob400JSONResponse) VisitPauseJobResponse(w http.ResponseWri
 	return err
 }
 
+type PauseJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PauseJob401JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PauseJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PauseJob403JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7080,6 +7685,21 @@ func (response PauseJob413JSONResponse) VisitPauseJobResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response PauseJob429JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7209,6 +7829,36 @@ func (response RejectedRows400JSONResponse) VisitRejectedRowsResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RejectedRows401JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RejectedRows403JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7350,15 +8000,31 @@ func (response ResumeJob400JSONResponse) VisitResumeJobResponse(w http.ResponseW
 	return err
 }
 
+type ResumeJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ResumeJob401JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ResumeJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ResumeJob403JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7487,15 +8153,31 @@ func (response RetryJob400JSONResponse) VisitRetryJobResponse(w http.ResponseWri
 	return err
 }
 
+type RetryJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RetryJob401JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response RetryJob403JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7624,15 +8306,31 @@ func (response UndoJob400JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 	return err
 }
 
+type UndoJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response UndoJob401JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UndoJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response UndoJob403JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7680,6 +8378,21 @@ func (response UndoJob413JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 	return err
 }
 
+type UndoJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response UndoJob429JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UndoJob500JSONResponse struct{ InternalJSONResponse }
 
 func (response UndoJob500JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
@@ -7697,6 +8410,552 @@ func (response UndoJob500JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 type UndoJob503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response UndoJob503JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeysRequestObject struct {
+	Params ListKeysParams
+}
+
+type ListKeysResponseObject interface {
+	VisitListKeysResponse(w http.ResponseWriter) error
+}
+
+type ListKeys200JSONResponse APIKeyPage
+
+func (response ListKeys200JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListKeys400JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListKeys401JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListKeys403JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListKeys413JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListKeys429JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListKeys500JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListKeys503JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKeyRequestObject struct {
+	Params CreateKeyParams
+}
+
+type CreateKeyResponseObject interface {
+	VisitCreateKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateKey201ResponseHeaders struct {
+	Location string
+}
+
+type CreateKey201JSONResponse struct {
+	Body    NewAPIKey
+	Headers CreateKey201ResponseHeaders
+}
+
+func (response CreateKey201JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateKey400JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateKey401JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateKey403JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey409JSONResponse Error
+
+func (response CreateKey409JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response CreateKey413JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CreateKey429JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateKey500JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateKey503JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKeyRequestObject struct {
+	KeyID JobID `json:"keyId"`
+}
+
+type GetKeyResponseObject interface {
+	VisitGetKeyResponse(w http.ResponseWriter) error
+}
+
+type GetKey200JSONResponse APIKey
+
+func (response GetKey200JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetKey400JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetKey401JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetKey403JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey404JSONResponse Error
+
+func (response GetKey404JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetKey413JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetKey429JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetKey500JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetKey503JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeyRequestObject struct {
+	KeyID JobID `json:"keyId"`
+}
+
+type RevokeKeyResponseObject interface {
+	VisitRevokeKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeKey200JSONResponse APIKey
+
+func (response RevokeKey200JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RevokeKey400JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RevokeKey401JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RevokeKey403JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey404JSONResponse Error
+
+func (response RevokeKey404JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RevokeKey413JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response RevokeKey429JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response RevokeKey500JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RevokeKey503JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7780,6 +9039,36 @@ func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
+type ListUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsers413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response ListUsers413JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
@@ -7790,6 +9079,21 @@ func (response ListUsers413JSONResponse) VisitListUsersResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListUsers429JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7894,15 +9198,31 @@ func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
+type CreateUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateUser401JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7948,6 +9268,21 @@ func (response CreateUser415JSONResponse) VisitCreateUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CreateUser429JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8037,15 +9372,31 @@ func (response ImportUsers400JSONResponse) VisitImportUsersResponse(w http.Respo
 	return err
 }
 
+type ImportUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportUsers401JSONResponse) VisitImportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportUsers403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportUsers403JSONResponse) VisitImportUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8159,6 +9510,36 @@ func (response SearchUsers400JSONResponse) VisitSearchUsersResponse(w http.Respo
 	return err
 }
 
+type SearchUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response SearchUsers401JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SearchUsers403JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SearchUsers413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response SearchUsers413JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
@@ -8169,6 +9550,21 @@ func (response SearchUsers413JSONResponse) VisitSearchUsersResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response SearchUsers429JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8233,15 +9629,31 @@ func (response DeleteUser400JSONResponse) VisitDeleteUserResponse(w http.Respons
 	return err
 }
 
+type DeleteUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DeleteUser401JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response DeleteUser403JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8285,6 +9697,21 @@ func (response DeleteUser413JSONResponse) VisitDeleteUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response DeleteUser429JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8377,6 +9804,36 @@ func (response GetUser400JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
+type GetUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetUser401JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetUser403JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUser404JSONResponse struct{ UserNotFoundJSONResponse }
 
 func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
@@ -8415,6 +9872,21 @@ func (response GetUser413JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetUser429JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8495,15 +9967,31 @@ func (response PatchUser400JSONResponse) VisitPatchUserResponse(w http.ResponseW
 	return err
 }
 
+type PatchUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PatchUser401JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PatchUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PatchUser403JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8563,6 +10051,21 @@ func (response PatchUser415JSONResponse) VisitPatchUserResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response PatchUser429JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8642,15 +10145,31 @@ func (response ReplaceUser400JSONResponse) VisitReplaceUserResponse(w http.Respo
 	return err
 }
 
+type ReplaceUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplaceUser401JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReplaceUser403JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8710,6 +10229,21 @@ func (response ReplaceUser415JSONResponse) VisitReplaceUserResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReplaceUser429JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8787,15 +10321,31 @@ func (response ReactivateUser400JSONResponse) VisitReactivateUserResponse(w http
 	return err
 }
 
+type ReactivateUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReactivateUser401JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReactivateUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReactivateUser403JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8825,6 +10375,21 @@ func (response ReactivateUser413JSONResponse) VisitReactivateUserResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReactivateUser429JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8894,6 +10459,36 @@ func (response ListWebhooks400JSONResponse) VisitListWebhooksResponse(w http.Res
 	return err
 }
 
+type ListWebhooks401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListWebhooks401JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhooks403JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWebhooks404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response ListWebhooks404JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
@@ -8918,6 +10513,21 @@ func (response ListWebhooks413JSONResponse) VisitListWebhooksResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListWebhooks429JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8995,15 +10605,31 @@ func (response CreateWebhook400JSONResponse) VisitCreateWebhookResponse(w http.R
 	return err
 }
 
+type CreateWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateWebhook401JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CreateWebhook403JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9047,6 +10673,21 @@ func (response CreateWebhook413JSONResponse) VisitCreateWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CreateWebhook429JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9116,6 +10757,36 @@ func (response ListDeliveries400JSONResponse) VisitListDeliveriesResponse(w http
 	return err
 }
 
+type ListDeliveries401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListDeliveries401JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListDeliveries403JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDeliveries404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response ListDeliveries404JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
@@ -9140,6 +10811,21 @@ func (response ListDeliveries413JSONResponse) VisitListDeliveriesResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListDeliveries429JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9210,6 +10896,36 @@ func (response GetDelivery400JSONResponse) VisitGetDeliveryResponse(w http.Respo
 	return err
 }
 
+type GetDelivery401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetDelivery401JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetDelivery403JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDelivery404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response GetDelivery404JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
@@ -9234,6 +10950,21 @@ func (response GetDelivery413JSONResponse) VisitGetDeliveryResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetDelivery429JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9304,15 +11035,31 @@ func (response ReplayDelivery400JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
+type ReplayDelivery401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplayDelivery401JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplayDelivery403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReplayDelivery403JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9342,6 +11089,21 @@ func (response ReplayDelivery413JSONResponse) VisitReplayDeliveryResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReplayDelivery429JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9406,15 +11168,31 @@ func (response DeleteWebhook400JSONResponse) VisitDeleteWebhookResponse(w http.R
 	return err
 }
 
+type DeleteWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DeleteWebhook401JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response DeleteWebhook403JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9444,6 +11222,21 @@ func (response DeleteWebhook413JSONResponse) VisitDeleteWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response DeleteWebhook429JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9514,6 +11307,36 @@ func (response GetWebhook400JSONResponse) VisitGetWebhookResponse(w http.Respons
 	return err
 }
 
+type GetWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetWebhook401JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetWebhook403JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response GetWebhook404JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
@@ -9538,6 +11361,21 @@ func (response GetWebhook413JSONResponse) VisitGetWebhookResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetWebhook429JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9608,15 +11446,31 @@ func (response DisableWebhook400JSONResponse) VisitDisableWebhookResponse(w http
 	return err
 }
 
+type DisableWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DisableWebhook401JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DisableWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response DisableWebhook403JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9646,6 +11500,21 @@ func (response DisableWebhook413JSONResponse) VisitDisableWebhookResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response DisableWebhook429JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9716,15 +11585,31 @@ func (response EnableWebhook400JSONResponse) VisitEnableWebhookResponse(w http.R
 	return err
 }
 
+type EnableWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response EnableWebhook401JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EnableWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response EnableWebhook403JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9754,6 +11639,21 @@ func (response EnableWebhook413JSONResponse) VisitEnableWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response EnableWebhook429JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9824,15 +11724,31 @@ func (response ReplayWebhook400JSONResponse) VisitReplayWebhookResponse(w http.R
 	return err
 }
 
+type ReplayWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplayWebhook401JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplayWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReplayWebhook403JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9862,6 +11778,21 @@ func (response ReplayWebhook413JSONResponse) VisitReplayWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReplayWebhook429JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9932,15 +11863,31 @@ func (response RotateWebhook400JSONResponse) VisitRotateWebhookResponse(w http.R
 	return err
 }
 
+type RotateWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RotateWebhook401JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RotateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response RotateWebhook403JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9970,6 +11917,21 @@ func (response RotateWebhook413JSONResponse) VisitRotateWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response RotateWebhook429JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10040,6 +12002,36 @@ func (response GetWebhookSecret400JSONResponse) VisitGetWebhookSecretResponse(w 
 	return err
 }
 
+type GetWebhookSecret401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetWebhookSecret401JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetWebhookSecret403JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWebhookSecret404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response GetWebhookSecret404JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
@@ -10064,6 +12056,21 @@ func (response GetWebhookSecret413JSONResponse) VisitGetWebhookSecretResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetWebhookSecret429JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10134,15 +12141,31 @@ func (response TestWebhook400JSONResponse) VisitTestWebhookResponse(w http.Respo
 	return err
 }
 
+type TestWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response TestWebhook401JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type TestWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response TestWebhook403JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10172,6 +12195,21 @@ func (response TestWebhook413JSONResponse) VisitTestWebhookResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response TestWebhook429JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10264,6 +12302,18 @@ type StrictServerInterface interface {
 	// UndoJob Remove the users of a job
 	// (POST /jobs/{jobId}/undo)
 	UndoJob(ctx context.Context, request UndoJobRequestObject) (UndoJobResponseObject, error)
+	// ListKeys The keys of all owners, without the keys themselves
+	// (GET /keys)
+	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
+	// CreateKey Make a key
+	// (POST /keys)
+	CreateKey(ctx context.Context, request CreateKeyRequestObject) (CreateKeyResponseObject, error)
+	// GetKey One key, without the key itself
+	// (GET /keys/{keyId})
+	GetKey(ctx context.Context, request GetKeyRequestObject) (GetKeyResponseObject, error)
+	// RevokeKey Revoke a key
+	// (POST /keys/{keyId}/revoke)
+	RevokeKey(ctx context.Context, request RevokeKeyRequestObject) (RevokeKeyResponseObject, error)
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
@@ -10847,6 +12897,106 @@ func (sh *strictHandler) UndoJob(ctx echo.Context, jobID JobID, params UndoJobPa
 		return err
 	} else if validResponse, ok := response.(UndoJobResponseObject); ok {
 		return validResponse.VisitUndoJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListKeys operation middleware
+func (sh *strictHandler) ListKeys(ctx echo.Context, params ListKeysParams) error {
+	var request ListKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListKeys(ctx.Request().Context(), request.(ListKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListKeysResponseObject); ok {
+		return validResponse.VisitListKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateKey operation middleware
+func (sh *strictHandler) CreateKey(ctx echo.Context, params CreateKeyParams) error {
+	var request CreateKeyRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateKey(ctx.Request().Context(), request.(CreateKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateKeyResponseObject); ok {
+		return validResponse.VisitCreateKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetKey operation middleware
+func (sh *strictHandler) GetKey(ctx echo.Context, keyID JobID) error {
+	var request GetKeyRequestObject
+
+	request.KeyID = keyID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetKey(ctx.Request().Context(), request.(GetKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetKeyResponseObject); ok {
+		return validResponse.VisitGetKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeKey operation middleware
+func (sh *strictHandler) RevokeKey(ctx echo.Context, keyID JobID) error {
+	var request RevokeKeyRequestObject
+
+	request.KeyID = keyID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeKey(ctx.Request().Context(), request.(RevokeKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeKeyResponseObject); ok {
+		return validResponse.VisitRevokeKeyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11541,362 +13691,388 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookID WebhookID, para
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3bdhu3ljeKvwqaX/eIvVKkKEpybGpkrCXLcqJElrV0WE7HVKtAFkjCKgJMASWasdWj/5f9BP+rffeN",
-	"fop99439IusF9ivsgTkBVJGsooqSrcSJchFTZB1wmJjH35zzQ60nR2MpmNCq1v5QGzIasQQ+7p3Sgfk3",
-	"YqqX8LHmUtTatd0hFQOmyGTIBLtiCdFDRlLFEhJJprZJXyYk3O/XX1HdG4aEigj+PJSC2e8ataCmekM2",
-	"oubp7D0djWOmau23tU7t6Gj//dXe+58Pmr313vrp1c/PBj90arXzoKanY1Zr15ROuBjUrq+D2n7ERmOp",
-	"mdDHbBzTKYsWRxvqJGUhDJZQQRhNYs4SkrBfUqY0SUUEM+CK+Kf1pvUf2ZSMaMRgbu9kd27EIh2Z0ZpH",
-	"F4/sQPYoDmB+PG+GLPGPJVyVr8UaHfO1q/W1d7Kr1prrz7aa7AmtfxNt9OrfdNdZ/Vlvo19v9Z9E6/Rp",
-	"d7O3FRUP5ShhfZYw0WM743HMi9bodMjI2F9G9JBqMqGKDKWQacKi8jFOKNffbjSL33zMdDLd6WuWFC2D",
-	"jBlRrCdFpEgqNI8J14QrMpGJHhKdTLkYEDqgXJjXm/3iiRm8WfT8cEZc8JHZj3U/Bi40G7Ckdm1GMaYJ",
-	"HTFtSXqn12NjvSd6MjLDXCRuORonTCmmiGbvNZEC9mpCpwHpTsngVz4mMiG/Kh0FJBUxU4qEPXtTCCfA",
-	"zMOcgYGUsHLcPBdPVS2oCToyQ8Rx1P1AyhYYX2Reu/3Lt83G04KVDmrv6yOmFB2Yb0ep0qTLiHmPIrJP",
-	"mH2FMlfunvxjcc4vZWIGPKKa9NQVkSKeNkiY0ElIYkavmCI9FseKUGXWYkpowgIyGVLtTv+UKE0TTSZc",
-	"DxskZO97LA5Jlw24gFtIn8cMfiWUdKeaEZlELOmIEU0uYV0nQ94bkj1zI7kUcqKQCJEizk5f1p9uw4PM",
-	"DaQnU6EV4bg1MRMDPQzgs2FYwHASYFGNjnDr/0vKkmm2/D11VXiiEzqpBTWYwOJKm4UeyHql5U/oxNAJ",
-	"PsksPI3jLu1dnh0fFJw/GUcB0VIGyKeAHSF7IPKKJYFZekomrDuU8pJwtU0UYyT8bu+UrNlv1VrPvkKt",
-	"KdZLmA6BCifZOio+ECzCXSpbFzfMJC4lyaHWY9VeW7PfNXpytBZJAZxwRN8fwH7U2uvNZtOcPq1ZYt70",
-	"H3DfX9tra2//pf6f51//a60iJZv72mtrQ6n0P//rf8yquhG4r7ggV1zxbszIzsnu/j7pDWlCe+bMB4Rq",
-	"MpJKEzMe2IkhTRTTi7vwuk92T/4B5PPDyevDNtJdAP+sPwnIGy4iOVH19dZWKyD7J6/rT59uPauvb8Et",
-	"Ug9ZAgdOCoZETrNxNMhLmYrIkHos5aVhbSiRuooJXbobdqil3Dc3ornV32wGhjP6zZjZibc79Z9p/ddm",
-	"/Vnjol1fYSvMGTNjM9PE2SmmA6LS3tCQ6JIFM9uWWzLYCMs1lzNhxz24Vizub5t/cQiKThVRskF2yBFN",
-	"fkmZNu/YuUqkvUERx5dZRLhQPGKlC+2GUsQTDPOtBcCJ78YT8sIDFyAVBXT4vZyQERVT0KnUdo6AA3Ok",
-	"ms2mWetXqdIsMVNkKjDEDT8Aj1UyTXqGBYlIjsxDyqdtBrBMuOaozZyfZvM8qKGoQDH7ZLMWLJXAxStB",
-	"yQTkv0hHXZaQfiJHZJ1oSZ61Whsb37SaG0+ebm1+883W0+Y35hkvWMxHvFCRwFPbBkLxxy0wy0yNKhEB",
-	"E+T6dgcw8u8tO4KKjXhPxlIY0sgdsUeadj/25GhEP/pLPo75mH182+lo8i//q95Jm83Wk0f1tXb9b53O",
-	"23r4of6f548rH0XDZfx8rbRURDBu+BCJmYZliPiAayJkQn5JpWawLpp2AwJDC4gfm/nBDM+t9hVLpvsv",
-	"ilVF1GWcOKrzTMsZUz2cXT14TlSVxmojNbhwqq7RdI2ia/TceTU3t9LmlrfN+jNa759/2Ghdr8TMeISs",
-	"zA01IOZx//yv/8F1UJqLEj1+h/RlbJahy2I5MUrPWCZarYVOLwEmpLQ0yhIXVsOBH/A+2fdWQMyZagO1",
-	"ggCh9V8D0qw/A7lSD8g7yY3c7k7JWjmhZkMtW1vBB0MdT9f6aRwvyupZAYHSoX7+9aO17PPjv1Re25zQ",
-	"zQnjanOEpecJ67mFL5ywvyA/3Yj1aRob3kRVzyhyloXjX2YD78bBqeqZgwIPMqNMpsdpAW18J0FyJTId",
-	"4JYjtwOKMJqcIHxkqIVMZGo0P7MGQCmKCEmWcewI31g45z6NFfOz60oZMypKiT9JjRZO4CZz0d5orKev",
-	"GBUF8viNkSqhFC/Sccx7VLNv03FENQvBVkBbAIxr8wxyRePUimdL42ZGXynS5yyO2iS8ZGwcGp2UKtRM",
-	"gS2FvZjRJARebS/Jc+hSVZ5lAy+S3uZJtaAGD7/b5psnmYHio66D2kszH1XMI2Guikyo0CwKkCcYbd7Y",
-	"PQFhtDckUvRYA4UXjwJQagJCBywgAybgsh7X08DYVoZzsxHlcUBGsstjhjTD+4SqSwYyriP6PFH6EJ4S",
-	"U/cpYjGDEdgPO7pBzPhAXbVWn2pbhgVDBn4I7hy098jO0b61JvWQjQIva2gcd0Q31aiOmfHg2HCr2Ptx",
-	"LCPmybJo6/CNZQzrbY0bwQHzrp2fBzWu2Ujl9xZ+h2cFNT/7WlBz0/d3BzWzlOZFZi1rQc3sbFDD8foP",
-	"h6CN1IIarj9wDFi07NOOrk5DI/p+H0e83gIlyf3lH0CThJpRpYL/kjL7szmZN9n0uHA5OsozUBDtCgk0",
-	"Zi+ttrZo9K+uDlnNr+iYoUEtoncKWLL9Z4yKuVnwq0SalYrV+7udwp66Cgi+JyD4f/uWgJiXmBMKb7Hz",
-	"BzooPKKZIQOM2ZG1IfmujKYBaI5jJo2NS16b64x6AywPHQ9UafNuuOuSjcuXzQ2jTDKDot8wSzgrlltb",
-	"W8usuP/odN43m+cVpfKQXjFUsltbWzMWsjEaZKrJ4dmBXTXNkp0BK5O9eHgKp7LxBGdg7YGt5ie1Dta3",
-	"mtkAd82JLjAdhabmJADPNVZUjypm/SVm/GGpMWQ5ROEOxVJEqOPPa02ffntmdaaS7XlhOVOJv7udkanl",
-	"XGhNBsj4J1yx7Ap0XSyxgSwP/OQ6B05lD1h04RFFOqBRZIzzlXfU8f7iLaUR/VvOhfU7OnrfofgpOX1e",
-	"OC0y4VcUpNlLNjIf7sRmzaPMXtln+bG9ou8tZ5jfLaMRDOCeqUzFoFyHHeEjSvblyda9cZBXXNw4F7DV",
-	"SmeCDyhzmDy9t5kUC7liXhhkBmqitFU7nS+d+m9kYr7sSj3MqRaUqDE1Wmv4b2FAwgsb3ftLSEaMio4w",
-	"CqJi8RW43jtix78Sgl7mWiNTc2otfGc124GxmrrIknoyjsGadSZERDXtUsXa5NX05O8HcN8rmnD64jnR",
-	"9JJ1BLo8lA0ziMifLdrrMaEVvNo8Shm5/yhkIelzESkS/p//DgNiFNkwDomQmoT/z/8vDKzFbkjBulPM",
-	"WLhWRE7E46AjTv5+wDUjGmIjZuaEgjaA0zSq9I7ZqJ9tQOV7OcmeZJ2TUrEINXnhHNgZdyAjesmMQRjx",
-	"vg3NlVtBYpl+QSNKutN5Dtdc/ywcrrl+M4c7ATX8Ewpvp9cXz5+JQUxF9PsQ314fr6hhZz4N1LFX0rg/",
-	"k6oN7lXzfDOhRI5KQsqgLnsF27Ed6/5KSDftXTKNinf46uzkdO/4Yv/V0evj04uXx69fhWjvGFpQmlHr",
-	"qTOqeYPsxDHp0Tg2x8RQB41jeAkcxGTJOTEMtJROWs3WkzVzhgVLjDreGPy6QDOtzc9DNK3NZVTzPbhc",
-	"j+Vkadjqp4OTn9rGkAPjPuPxiZxkFrzhrelIqNt5xH0cO1vBOeUvR2F1dcnHdQkjpXF9LI2wS6zWWFVJ",
-	"RC90gXuZV3Yrr/82UYscoORHVmCrvKKXTJGEjRnVZvnN5jhcypAmo5gp65oBkTUPWbFfX7IpCCmhJiyx",
-	"4d3s13eya0ijI8IMLFN3aJk2rHYYECrQH+ReAc/YbLUa5Jj1U0VjRWjCQDYmbMTM9FmUO2Tz6IY5KE3p",
-	"gUM3aN2cu3qzVV9/Mufbh0jxh/WgtbVV3a/vFe2ymDDsTR+gSMWMy/orEU1gDw0wG1SQFJ0QrrfJ5nrL",
-	"xestAGpIlXmPGLCIKG4EdukKWXzUp0BCFS+DGT1OVbzkMSuC4Bj9RvaJYlcsobFhE95lmyE2pEAaQ9TF",
-	"NhDBZMEhzIViiQ4bJASWE1bhJRwHVmTJwEOsJ+9uQgw5oMStMxf9ILulLOWd7N4QrPrXhPVr7dr/WstA",
-	"c2v4q1rDJ5cyj7Mz/LWQFzx3GBhw7REKPBv1U09dOQ+V0abjhNFoevOGgHpdaUMu54+q3Q1nSPM7BsDh",
-	"OWBZQPz7FR0X+C86abO50YNlgI+sjd+g2MKvwgC8nqDSgw8UV20ylMrJN4iGSk36Tsg54ACYNtbMmCRS",
-	"DAyFb5OC93r4k/eOExpLYbSLnIufApzPvNh7zgOrrXqTw8oNw5C5wNAtDBLd+GGXJ3oIARVndQy4ey8d",
-	"zDvUkSSLLetxuTMdFr8NKnZPO59KzlnePkkTeM6Mqz2v+8xHCR/x6CM89aN3vn90T/toHvXRWHofQTf/",
-	"SAfso5/nR3RifMz73e0fH8fDw3T0uL1clcp8663mMt96CSFWobEgY3+eJ8KG88gHYwpDLkhkM7EbiOr4",
-	"2bsATy5mYkMPcCjeH7N3rFfo3PPQEGDVIzoFqJm9nHRZX+awpX3KY2sOh1rKC3Pjhbs4bBNqFRkLlhiz",
-	"xNjJ4PfIZMBXCt7VIG8y9tERlBg9YmgvHCEZU23Oi9JkPWg2m+Uq+Cg3wzLpt9Vs1oLaevPf5mEVj5of",
-	"367Xn52/bdafnX9oBuvfXD/+OPPlXz+uN5uP/606kmJOrZN9mLGDkMBPubVxWCcztuugdlgUWzmkqPFy",
-	"zY39YrjAAiYHvALbJFUB6dGA0DQgg671BXitwrB50LsEaBJVYmqC6nIekJoD36PGOkxrQW3QxS0qDK7B",
-	"Fd3E3QCqSmSkdXRphqIg5mb+l/gnMXxcUOPmu9F7MyojN4Q0//vVCFZzmza/puahqbpNOK21fosjD+c4",
-	"ISNzQgyjTgPSTXDte8OARCwg0WVAYL94QPqJ2Y+AcHCOBYQnARm9D4iIAyJkQMSvATF2mk4CklLYN7OV",
-	"RVG41/0fZLfAbnPud3DM41FC2GfgDiAqnV+Bx2mb/FQ/O9k7ru+/MKLNaSjmOlEmz506s4r6ckfzLVNz",
-	"YNq7MINiLRtnt51NBVgVjLlUbfZrsMzXNW9E5NCOf6sbc+LJZpk1MZB1+yY78iUmxpNN681TFmelDIE1",
-	"yAX5G6nDCmTqWJH2Tc2jAL+HmoPR+FCDAf4wr+gFTom5ZNM2Ca1+h4hzo+gYIz4gRpUH8eCfjSrJNgnN",
-	"boZkTD2u0lwlr1iy3RGhA3T0bHJHpnRKhHe4GxSdqm2j5cdxdjWEkvxl3hQSUm+TEEVOaOWUf3W5gMip",
-	"sSWeMJx8zhnmvzCTNIwFpgMsKo5BoTfvvpv2iu8IiHlFQPANhlnEoNLaN1wHtSM6YCVZD4bsQ8He6900",
-	"UTIJ3UFXMe8xK7+DOQu+J0XEzf0KccZJxJIGOZSaaDlATw/K+DEdlDtIaX8exTjjCm5WgwtfrAwW9nMt",
-	"mqpbLav9LGIUEjkizQYxMyP/5/9PFP+VkX/+9/+2UNg26bKpFBEaRgNJpLBLAbMNC1fJ/lSyTOP52Lan",
-	"uWY+ltN0C4Z/Nxc8SHfmoouepqZ1Lpt55+YK8/kW1ddstVGFdet7wn8tDeabNS2e8fr8lD9t/MrC8Y9o",
-	"woT2RnmZmPgKEyKQP3qNN8FMEa7QXzGkKiAjo1tH5RvsXjcrGL17ME3Br5gnfwSX7tRfnn94el3P/7m5",
-	"yp/rK2BTMzGK6VsFdrJNvQrJo+OXu+Sb1mbzcdt6ATOv1EwSiVFoDbWQjSbJ4cqfNEvFrX35rbK/TlhZ",
-	"qhmwNcVYBBEulbE6xMGQXbPJAvN42FgmZqcreC/ME8uGutkqcgF//kNbX3QNP13iMT6RiX5e4B06Uz6y",
-	"yX5JaYwYS0X6Mo6NqJ+CUWoDLLCUHh/bIKfOOZGKSyEnAkLb1BqK4NDsTuE7F+/195ZiQhSOs0Q4R3nB",
-	"HJVj8woxeRbudydBHZVY5vM2OWRowftg7Y2FVsom8dfiGffpJZCP917avzNr744+TPM8UDKyB5oRj2Ou",
-	"j+WkBIIKh9sbF8b+MUyyQd7Y0BLXLjI3BCe3pZLWFqaS8Kh8+/2LV88VmZGhc0IF/ryDXDHDdkLSipez",
-	"cSxpVCZbHPy/zwVXQxaRFC6ft7+KQpAlS4MP+FKEi+Ery+VuJUusWm7Hp7LM7KDvYpm9wdSVoqnva/Tw",
-	"ASLdZVSGbbRulKYiypAkYS5dMlww2t/JrirJjLGpM3eINWQzWLrJgFd3swCxnDA1lkIxYBrPabQHeSvm",
-	"j54UmmFCGh2j/cWlWANgQbaVeGVkXnVFYx7BRRd9ymOLk9aUx/BwcJfuJYlMzPbbv/MYh9shDs6vgxoz",
-	"T621zfjJMcYsZ55ns5lXeGyAO9T2WfeYz7OmdMLoyG4TU3rfzGDrpx/+8ffWvz/5+fnGj39/883B5qvW",
-	"oRVkqaq1N4GN8RFTmo7GtXYti2+erjfbza32RrOx3tr42exdte2GZcR89sWT6qK2XGFAo00Wdgbo2ciC",
-	"Cx5djLhSPtwP/hZz64BfMZGBpvz5vw7MMrsQ4spEIuQFaB0X6FufJxF7rcvJraW6X39qdAO42mZIttzf",
-	"SEgeKyNr14H/s0uT2vV54HM5cX2EFAzh+y6BsBbUcnIJUTSWuSH2vgJ9iVxUoOUAFQADRwULcnxYHcJd",
-	"NtKC7mQL05qjNQyDr40TdsXZ5A9AbPOUJhPSpbo3vIBduGDve4xFLNq2Hi4I1YEqgrhDeDrk9bTxnwvU",
-	"XBCEj6tEaKysa4qrjsBInvec+FQrVBPaTve9wI0P/N8+hzkVCaMR7ZoxdOWoG5AujS6QMCA3H+Mndq/x",
-	"m5gmAxZ0hGAsUhfwpgucxRzV4xfM3Y7rEV2M6LjREfaEHXB1r2zYg1fn2LCQKD+68ooRi9U1x8zdZ10k",
-	"2V0z3hmuZhLuV/FVVGHsrXzUlQuY+uJ5AqV3TTGaQNTiyz5NjgO75bhHEnH54XeFQlXZWXgXudXzS/bf",
-	"clWqpqL35+GpjlyMlnyftJKlieT2lArLTYxwzzMRwXuXVhZml1vEBrVYCw+nmLmTFvEsp/gDKL4KtW2s",
-	"wEfW/xja34jGRvix6MLsfeYiNNaslcA/nLw+RPqR0fSUj5hMq/CbO07iUNqaQP1sPD06QnQPJSMuUs3a",
-	"bp4XGscFzv0hHIS+1RgwBw8Ka4h+zHu345XvZPdCSH3Ro6LH4thoBLMnwG10bff1q6ODvdM9sMEcxfl3",
-	"FxwEfCSh4JZ1aK7sKQv0V7ny1xo+eVVCfXavhPpOdr9SBN+ehS0peDC5DgDHbZe5gVc1fBKn1ABW/vzE",
-	"eJpTSAHqUewRatvvgVIAYob1qcYx7THDiWyCPwguDIXi44x62Ib/L9wKkQl8dUcYCll4pyNNuMtqjmZ5",
-	"TqU8MKrovSxP5jIELIU5ulCtS/jNA4HUJmM6hSXymvKyI2umoc4EvaIcj9xnnwoUXLhIs1cG5JeUpTNf",
-	"ESicYr7sp3G8jSkGMxd4Noo7b1gW5iFkBA4hGay8khGXYB3xyCU9vNw/2DsJH4OVAAlW+FhcIvNmdNqS",
-	"0K2w8zKG8/WRPGqgbXHlNurpb8Coe67GIxTpq/t4ddFS2qvXcvX8YD1fyqTLo4iJz79ZOxgDNiqBharL",
-	"hA+4wPoHAXi3gaHuvj4+yWEimCZctM224EiB1vbhbGIFPhatJiQQUtOuVarHmBcB+FIslMeiBjlTzPpe",
-	"tCS9IetdEsf0MhZdO9o7fLF/+F11Duxm9Tr5QXbLTrBlTsZWs5fbhLk4NqpUJAVzFIcRwDCHYoWMAijc",
-	"kaQYIcpRU0GSwU1UVVDEc66A5rK7/XUzlS7ruVKXy+5erI0JK4Z79dIGBT4ZdVfaEQDkWEBNfgf+mAst",
-	"NEsEje+DgUCwznAQrJxm5Cm3r78A5a1B9rUiPZoq4NEuJVYOchk3Xr1qWCT/MUsVux+9ZKFAbZfFUgyU",
-	"YSBzCTxtwrNrwfGUwDhh1IfS8r77kbNzlU4tL4byMciynVQMjAzlAqudAkP6VemobRj5BfUDdlP4rfRB",
-	"xGc6J6WSIwYGC4sVW1TR7GHxEK6XaFDfC7U4ECGkh5h1dilHAOFrk3FuXM7VRL5jGBcWbAKDv1/N0pmi",
-	"oC0mqFSuk1fPi3RJO7pXVExvZeZpzhLrOkkY7Q3n/RxcnCkGQCdjhdXab2tVSzDDQ+HOxCtMJ1joGEsB",
-	"mVfX2rWfDvJ246mUxEzGuSvUjPbw0wHpSdFLE8NDpwReQey4G+QVfY92FIvIt2T9MzjEWvdnKh5KTYSc",
-	"tMniDkE0U8o4khNxQXuaX7HGJ9NmLTFhPFTdjqayLAu/h4sktelJZLOQRLYqU8UmsVUHwY2VpEIYBjsL",
-	"GhYS7TSqIWXq0wY6W/fpQeCKjBPZY0qB5mmUUMiFsWsAXNkGh1RgVdQRnbbJwrZ8OqL53Vussk9Ct8U9",
-	"dRVi2MzZmUFmvyqWXHnYNkmkHDmYQ0eg0yKcJZWQQNgLk1O8ZT/JMmB9fXQo3I1Ei2UBndgnMtU9OWIQ",
-	"wbMROUh4FoBmdwlNhRnSAYKuwcbNCiqipsb1QjX/T2n3ngmVjhGXCN4XAKt87s3fxadnelSu2isoTMJW",
-	"Fm6TNBvfxYhFnF7o6RglZm7or8wv9zN2L9uHEBlHVRVGRszIUJ/Kl2tePgfwZZyJ/qe2z5aKJKOuoq/L",
-	"FbVEx6AFUibMuwRTP7KGw1itoK8uShUI/HidspYJBzOsl/a7TCiA3uczXz9ZUGPzPn3Fcy5YZf1nqHPb",
-	"SFObzC5MIwfsulf7wNUGyLt5LcALRu2+czWG2+7XbOyB/3FmPn4tc60rkN5phIo7jY8SOWaJ5kz5tMBx",
-	"7ivvsVpEIVZMu3OE9WERleeoY/naneBV10EGjiwpmRqzfFVkRNHgPY08ZmeF8V/n8XVvs4Q4HFI2uwye",
-	"K7suj2fWlWYWXUxf9yHoWcUDB1HLG91B57PjNtYM9ChgvctjpgBevNJuL9suYauELdlHh2CWl2bB0Vo9",
-	"v9VSu4JU+Oii9XVlxne0ZqPxqhNFt3pxijTkzWMmBDYhaRRhSjFzd9kOnfIRy9loCyXAIR3B++ppkvAr",
-	"zDxxy+jpLGEIqq8hF5UpVGhCZNhFwvrgRMIdmmH1OoaMXSkEIvKzkLy72VydKlBAq6fS8jjmytkbH25M",
-	"jDC041O0Fn/LyGehMlG2E9s2eyOf2zyhyuc2L7TumSMnV5sXkaP5CSyjrSN7FlYgrJy88DnRFZC47o3m",
-	"7fP5yEOqDtl7XVAsyaysB0KVFBLnQkuXt+ahx+YuiIlsE5HGsetTBOkcMyv6NiMGYQu/V8xymdsBty7Z",
-	"dGbGXrQLe+7crLT8ESvKqHfVqy65gGgsnMltojQaQnoIxdYFm5jpY20EY1o0OqJONptNEi6gIsKAhHOg",
-	"GvNVEajGfD+Ln8huVtYTEfo3ZZBFuGoGeZj/xmIP8SuHPoQhyFEXh+IQiOaveQyi+w78Ydnb58GI5rI5",
-	"OKL7ygMS3ctGdOxLkFDwIigJqw6rvSsjW+Tknezi+9bN0GlqTDYNCbuRHcgGCX3QzX61ScJEpjrH4Pwi",
-	"znwz40J1XwypYXXZos5F3813s0F1882CnmW+XNS07Pi2SDhieijxsdafZn97YhYs74a23z8l4Rwuxf7w",
-	"LJtHDkiSn96YItvOf5cwlY4Wv9TJdP7LVEQyN45nfkky6yO3Tj0LSsl9xcVFqixxGEJHW2uGzlxnKVg1",
-	"l5Ft7gJypKMuH6QyVYaOcBjrLRIWuJXtjxskXHDj2p+2DBkVGXz29yckhI5eMHVFNVd9ns2+1SJhcbzD",
-	"/v7EzHqQ0IhdOI5mf3lGwkU3o5ndnJtxZl2cGwmesWXO3GwgyX6/QcIFj415zoLPJvuyn8axPZzgn3Fk",
-	"PYM5CMGVsSDUc47GGy2ZF/baFTIeS3Qgo7h/f3p65HA9XGCPj0KNK6ecLnags5XWi+5DC7ZAcc1ZsB/K",
-	"oXFfKRL+VLce1Pr+i7DwJWVazNwMG4XqUc40rqJSzonW7O6caYILHqBAzNYucKlE2dxLRe+LjCSWSuCC",
-	"yhQeqhKxMRORcgqGGY1ZglmhPQMKnV/APShJ0aVRhuvMVzp8dDPW9fFMFzfIqaqimb30oypSylzuyfIn",
-	"xMx5WCqfFOvmL63d5Ov6zBi1d89JxjjVh2LknXW6DmUc2TIMEv3gfiVv5x6YX1Ub2SidvEzIKLVllVHC",
-	"VlmF68JAyYdVi3qu6q/AQN1NBxqfXcG34fuqKgv0Q0rItaDlURluK6sIq5hA/6/OuqPe0jWyyDXeI/Al",
-	"ZmpFtR1co4UmoC/NW3Gj2fsxT5jaqWyd991wPSnfZtxVbOAy/0lic7ArPEMNaWvribl4MQn4/ENZ+mua",
-	"FDRI2BFZZwSs4EZdSTauyM7RfoGYK3bSJJjKjWvhx4ivXRAueY5kU+/23mfRkCKmcFcXJBW8z5Q+S0ra",
-	"RMRcXDqx4i4ulPFJYbI8VlfgYkVSLfEtzi1mRs6zE3F0WyS8c4JrNWq2SRIfaiu4ceemgY9Y4hmd3SWb",
-	"O9F4aW/LaAMjcpbSh7V2bcD1MO1Cu9gRQLCGv9gPa05/XnOpGNcWEryLSaO3XIVivSZXIFTTSyZIX855",
-	"pzDOAJWyIgDkFRKTKGy6sGMVFa6VrT07WxC+4qEsJgunjdxCobOlHoz4wZKoWpIugzh5nyY2XG5+BXGk",
-	"tG1ePeecyXrnLizHTMZukZvQp/CWLVlWsHw1Lc+TSQHrmckG/lBkNeU6iy782vfF+hd+cinDBf3dK1Vf",
-	"ry12zbku2fMjmxd8067nQ4crJVS73CpX59ey9Ve2fU55z5yg1pXdv9XOc2nYJ0PJiCsqld258bR2Xik7",
-	"e3t5drbj4W8/oIFkPgLmSjCYViInoPylNv0Np9ReGPm1GTLL0thsrLVLowu3CvOrUpAFOZ/kDfEcHMuG",
-	"HUvLj+UaMtNKD1RhbKEvE9/dmApU3WN+WWwm/1Yn0NJn5UPooiN292/VXzm6qSNw4Qrd73ku0zcWV7u1",
-	"8mIfy8niSs+LcldoI7/+QVbJJU8vGXHYURcJoO8ZjdETs4I0Lgwu3i6muCSY6EK0Vfljwii2c1wCZQhq",
-	"TNMMuWk4AnpWzW0ijWNb2crotuvBqqkhMbV3ujJInr0cIcrNGHkQjCCbW2vmPDasQO4BRsae880t7LOf",
-	"yAE2U9/cCmoJ1ezIWcq19pP11samK4Lp72x6H5L/yo0FSqm1N1uBq3uV1biyCSylK7e59eTnfAbL/uHF",
-	"0fHr7473Tk5qHvp6sHP83V5tkRtmu1LN9ItKGvBCExFQ5Ww/XcBqa5mgu2HxoPr4RhEDmBrV6OXO/sHe",
-	"i0KukqeSIsdHLNFcV5rHMeicykbtJkPvF8hypbWMlzlF3uZ8QytG9MAaAUutpPW8MdeFBVS2be2wScK1",
-	"ZqJBQI1E1dh3ncXK30PqoZksCjCnOrIeJ46VaRWh+hP7u6o48H6QXdtjYoXHZod8+cMPU4zqZI6IpNwX",
-	"zaMctuUrZxtgaV5jK+BiQ0egnhSK9VLNr2Adbd0T60KCJ3G7uLYhmZdLuB22KibVJJK2nAegLPEV0NOA",
-	"DOhYNcjOQkgey42b17bnG6MeHe8d7RzvH34XEEqiZEqSVFT06dzRAeBYZRkAg+shsYtfcUDLYDIWlHrT",
-	"7r+2l61AWvnio2WO2vISp1K4PDF1W58fDEFzGi9jmZ7ZbWPeCHgsgXcSpem0RNUZD2mR19uTbtuyjoTR",
-	"KDDGZ5+LCKjXzHDbf0LuMUI2lcfSePKrBTXsEmY+V1YY5+VmsRMI5xkQwa5YQigikxZOYHbAzGAjszHm",
-	"3GF7JNw3TGcPLS2FFckyk+KLUijXh2AbfAq26DYTWQkBw6Sh8pHNCc4dWscrwC8VAMg6cIWFwY8cuCug",
-	"38NcqcalxY6vFxSOZYtLKEHkTkCkIPSKJXTArCTkmiRUbJNm9jc4YlKUKyKy3xfMr3IYYUYHKh6ox6fb",
-	"rg0WMmDTZOHXbsLoJaEkSRG0CLw116yLYpXA8Oj1ySlBzG244hAL3Z1vgEtj/CzPIbI2ezRhRVirfB+J",
-	"sjjqDcvipX7+PDiKac9sWUZ2Rp9Qmo+oZq6AveK/soproWwR4SqX+vqtZSuG8g9EoSH8bRKiphO2PebU",
-	"KDvMCWMtM2/wktKuVhNxylV1lpRTpVdTND5rHEsYfrZcPrgFmjDIzhjJK9seVhBze4lvaykQ19fXhbEu",
-	"UOQC/54/yTneOc+NZhT0wJWJzmyN/EbMqH/L4cFOtVzNF5sHOgOOyuvVljU7nU3RqcvZAo0bD3QqNI8J",
-	"JROZXFrIuRGohOtFZ+0qoa0v3rH7yX1Kq/iO7hwYXEGHvGUAsTQ6vQ+mJ5TNtkoXqgPYIo1jJh1YsBgi",
-	"8EVbPgkgfzHk6AZacuSwZO9vWFD5B9m9B1Ax5AY8AIndxh+yiYVZr7ruK3uUOIAybyGU3Z1vhgUF/MOB",
-	"FMzqGQnrMQ7mhWvZurne3CZhn/KYi0EIFQ8gmRLS5TCrwFYWumIksiaY96ZOBHCQAXI++5TqXM/ecMJF",
-	"j606Z14cbFasl6AwmekWMVSsd/Gq/+PfnyVPv/vx339JTifvzo5ePN0/OPp5X7YO6AE9mWS/y28Le50W",
-	"YiH2RmM9RY07X7QbekMavW4IzAsaad0cgAWWkkKMPq8l5EhjbtX8jAtpN79med4VUc3qmruCwI6BdTqR",
-	"4UWdTtTpRPafU/ynPfNPp9Mw125c//yvlQ6p0T480PA6qL3O/ByrBpO7DAr0eaPDdgkkSpI+TaC1CKDG",
-	"bcRKpSMLd8o12fOmJhoT1qFkXQ4yjSN0hlnfle00uKjlYFemolYjz3GQ2FRkNdOr4GE5e6+q7XLJx+Oi",
-	"Z70xanMOXQCdvWaat2KrLpnAQqeKZfVd5GSmQ++QqplO0BWHlgqbo704uBPKI8+AIJ3CleHM8GvYY73i",
-	"q6BPVsGLdm2f5Ns/fP7YOkrIXpqfabYhuX0uOrCz4cw/NvQkF6MvaoSAT7HNZrzDy5gnkOOSwXI3AuS1",
-	"OZju3Iu92nMDhLQkjdCOcsl+2eb4K2wWKwEsvxlOfbs75ES5LqvbOHW/W3iBkLqyXXMsJ6WgZMQOFLsw",
-	"uM5lM1ZhZrggi7tqebAtcAWl1SueZXWzH8HuBpQfnt9MMyI7R/uwwG3Cko11lYxXFVJ5xoWbCf3B3LRl",
-	"MsJWq7w3zDayy3JxwrmM05l4Qd7+5XpaSNkWfFJkTPqOSEW/Ynvgwp94VXeY77NUiAbMNx0uywguAQsu",
-	"bNMxoxEX1mtdHaDEepcz7RwiqmmXKpYPHstLyKLON17wLc64EVFkXWV4pYRFXOVvt8my1+e573KJNAUB",
-	"aDuqilZaPk274DCXpFXnR3AnHETgxnteuCtZVcAVeKJ1dXOmloD4jRAAkbUIQK8oq3OvKRy8Y5G3yx0t",
-	"OG6FYnlnQfDSrkyzXqdZA4lV05niGENEtmn4V8o3f6ewckz0GAY0fK1Si/s394DAvdlOmcsMKlrIkwUS",
-	"dBVFgzlkxtHO2QnUoM7Xo8Y4oPly53B378B8voFi38lu48SR5x3BwO+gXmZQO7XuazeFk1c7Bwe1oPZq",
-	"78X+2ataYOEkQe0n8+3eT0evj0+rjPOUz7ne7jjKIp3s+OUu2djYeGa2/ux0F2PV+fT1mdPzOUzC4vnP",
-	"WIKVJGyOeQPRbzxxkq92IEUksbUPNgHIpDL8neGlyuCYMxKxthPRWiYFay/ZiEKAhSPQKhNttefTBF48",
-	"K9BqX29utprfPNt8Am3gvDir7YlBTEW0yPgLj/Eie7CZ28U5gKVqgF+VIq9dbolW873cXblYYbbu6L3C",
-	"jbA7UtnH9NtrLQv+nZKelA7sO9ebcubVQa7ZRbZ9RezXHCzIjLhZN8qKy8xblLnNzHjC2//odFJD3XX4",
-	"t9WEf755iX/umD9bzdZT/OfZ+Y2yJHsNgLlnx5Dflc83BP+WghF4Yv98r7eNR42yOF862Dc0X9LVKyAh",
-	"PAFTtu1igg8ndBML28Y+jpl1rTufVr6SW8z6mhgVREBr0rGeNjpiJ46hviwUtegyf9E2CQ1XDZ1vTcEw",
-	"jFKhJCgzwtqqmr3XjY7oiFP23haLtFgMLrAxqExGiFiBDhzGyhS2Tj9Aj3pSaGPLN8iu+STjnHEfkNOd",
-	"5/BWY9ghMEIROpJYr28EeMCOsEVunN5O3aBq1STL3QTHJ5EYQgKPztPMHFsYDw/TUe28TLpkgJqtwl7a",
-	"i8jOnFTJtWsHPE4+5DV7EtZfzpyEZy/nTsJflriL83Jl/hSY77vyvSEKo9VsbbTWvTVt221igf4pwRux",
-	"M/WTrY31x23vGWptbWZ19M5OX9afBuTJpiv1aJ71NyCmJxuky/SEMUH0RHZEJLUiXTZE1Jht7Q4+NEPO",
-	"v6RSs4jEskdjMqZQDrQnRyMjQQMScWWMIYvaN0+3xxeCYqSb0N4l06pBdinW/r5kYw0nqSNyrjjSnRJs",
-	"KsYUUm6+h/7W5symPCJ/+bjIomqPHgeN9ja2QMPGZ3/rdN524L9zu2/nXz/qdBq3vvnxX/6W3bvWrptr",
-	"6uGHurvgUfZr0Cj4/S9L737819nBfYYXPP7L4+UkOiMT7+1gZIpTsTYU1GqBufi8YjBmFt9679OZ16Zy",
-	"L95ofcb3IpMsyGbGCIewgaX88LahOWleZjZmD99nHbDXKu9pa66XZ9waZaRxRDW0Nryj7Zo6L61RVCvB",
-	"GmbKk1pMw9s/gkV4nkNX2LHmARU4WOh92W4GNUhwbK83r+8K9DizvdzvC+mhYt77jFAPt0RF4Hbo4OPD",
-	"fB5MCmhfKHaB4y02rnHBSz2SOTxihlK92Q2ZQVFsxqptbloZmILnxpzFVQ4OnpFdOuomPBos2JdAbA8K",
-	"54PC+aBwPiicDwrng8L5B1Q4H+CcXw6c83eIuCzSxeYLMa9YTxxz/ZakObhswNLQCRck5mqurN6y9Z+v",
-	"gF6U5rAqxbMra344gnon4UyOXcTC/O2riMOPWJ/W/20zgIKarf/a0EzpVWM9i+o/lp1wvQ/qmA9tQWMw",
-	"/cIY+x0zh436bld3dRZgq9UWTwf6mbjUaLP9QS75TxMGRS/tzLZn03dsFoWQEwt3ddln5syYtUcnfp6c",
-	"ykNdi3H9F3sH+//YO84H8CtvXuFRB3yuO+SFo7Gbuh9VDL5l1zuCzUJtMwdxlh/M7uYSHoBZInnwedXm",
-	"bXmF2vO1j58wqeRxYVaJHfcBV/p+ytXfCLx0z12yyice5r/CeKFDlywqtPvCY4IwQsUHwsaLoD24lrK4",
-	"OLB94Jk5WytnUvop3IC4KsP34zPShOvpiXmHFSZj/iObFpZs3DnaJ5dsGpAQdaOLf/7X/4TerLVMMtxJ",
-	"9VAm/Fcoi9smzxlNoOr2BJCgl2yKa+R9HcT3kt45O/3+20s2DR+3c93DOwJjhPiWSzb9CiQzSxpkRxCz",
-	"P/CmXF0j1ZNjlmVCX7Ip9vtqkzBhFMurJ1xDiWqbRgvBThqNuLBtpmHVwXcF4892b6j1GLvpcNGXBSjV",
-	"UdbW7p3sqjZRaXfEwU0VkLGMgYnadGIeBa6zvuGsfRgn6bIGcZFbGUfK+wNc2zgoiusyLKnqCDNNzTE5",
-	"QQ8ZTyBRGcvUKvIIUEfkn//9vwHcDA6ngCAEyX4bNJvNgAAYyV2HX/10QGhXXrHHEIQNf6qfnewd1/df",
-	"hPk6UrBPDXIy21EUO+GAZgkd7zh0To8Qo0/Ye64wsotFlgFMC2JkMaqLR4DsYavbHfJLau4Y04SOmHYA",
-	"fEqgRH+GSjNSysWS8U60kNCroZNUDzvCAsS5gBKk+JN5vDvKtoQMjF+QH05eH7ZJuBXCdaFOUkNE5mXh",
-	"11uGnJpbSErrIa7X93s7L8KsXi6cAaNwh9/tnYbQOBaYhBe/tm/bbPM717QO3rlmNn/tAygX12sggVTo",
-	"niIV0n1HmLGjmM55iyz+lBsyihiMEODGWOXGDyIXk8eDqCH27koFzAXhzwTvycjsN+CSD1/uZgV/J0Ou",
-	"GcG+8HgaeUKgJjf4i9xlXFxxxbsxy8XmyaMXDPoeX+wPhEwM57vYlRG7OJJc6Db5lSWyPuGRHuLzVUCU",
-	"7GsynI6HTKiAdHnEMfovYzVTge5xg/wguWCJ6ohHZ1+3ms3dgMC/Lx7DhVc04chUFItZT0uoAAEIBvCp",
-	"WQ9eQCI+MMcYcAvTUde8KEs1sLiInZPd/X0ARRxQzUVAvksYu+yYL3anCY9j3oNE1SOWKE5FQL7nIuLw",
-	"TDaS7zjyBDDkyY49TWooJ6h/+eJQ2yQGe1uRnlE/gL2YfSHg5lYNcmK9cR0BDQrBtQ77avk3bD2eO/Nu",
-	"53o312T5swN+xYRrs2ExHa6cDxIH1OXwNMcVph0hT01HI5qA/xg0IxW4ojA4W9sQFJ/TxUQGwBtKtMO4",
-	"jqG2IwifWlC7MisGTHe90Ww0oQDOmAk65rV2baOx3mjakvMg2HKtJM2fg6LShad+HXjMgGnNH8IAlh3O",
-	"MAQmzMXK2MHkjeUUWuaaUn6lSMTVJWajGAp1laWU3a6OoLaWzJAq7FyCx9Z8Dc5ZTDhzmc652IPdEcMu",
-	"fSvM7IRjdpZ5ijnr0BbZ3NYRYLfYGgUNEu7368dUDFiYcaK9UzogmsWxMg8GIrYto7EKmF2kBrHsDS/F",
-	"+cAbzQPw3VAxDESUy8MGzheQbqo9idmy4EgkXqBDQbqsqjdspWX4qrSTWXbJ2ku0uspameWvRJhbhSt3",
-	"beZ+pWtP/lHlstd9TJiuduEuiNoql2MvN9dyE+4oimsl2luCEyo0izAQ8Wx9vfkYnAHmUl920WYrAMHU",
-	"8t0S8/YKRCy+xXp8zXphIuz7ekFFUgJ9Ugy5Y2p98ZCBOPN5hF7Py/UypDgz2W/PIOSt29ScGCEnaPUC",
-	"Rt6eMWsOl87bnZWZqVebnICBF8zJfA1nHFlOwWy2yUZzcy5pa8D0vIu3bMSHUjDsnr76sGFw1Y5QrFkC",
-	"fvnKV+9yPa1+9QnY2JUv3xmscPErLla7nr5f6frvMBpS+fo9CCtWvvyFBSpcnxvLT42lUGjLtZrNJW1E",
-	"6VUiZ9uIekdVlwsjqIt8n/knQKmSOz1hoXXs2w8F4IkyqARkR/l3z6dpZkb/grcgP4QrETXomPaGrDHG",
-	"csV3m9L7uogWplX70KnxqGOm0ckm2Km1O2aKnVrQ8bODL2F+ndp1ZovSYks//2YoGbPy2I2C55SibLw8",
-	"CgAaTAcswGBe0ON6GoCrK4C4d4Bhp07SEevBTkQJDDrYeBJgkC9AJE1gcSrBHEwm+GoG2GIes3Suhf1r",
-	"rS1rzOlorjU6CkBk2EWO73hCp4qEIGsAuZGTZtYxiXLovGjVXE/rF1yNpeLa1vIpa/0HksrVENNGNmFS",
-	"TaNUilKtaW84gpJ55m6zG992IKKl6q1m60mzBbVrm1sbzZ8bPXXVqS0fqVcFilO8jcFpl8xdGWJSO71k",
-	"onh9lpYqMu8GmVfsUjfabk6MN26g85/qx3JSL6nxNoelyUoMyBizlApORGm2n3lbq/nkC2Gct3/C5+R7",
-	"t3/K7XjYKI01NyrfmjmyiT/yt+eEq9xZyJmsAjqnp4bW1qLqUqEVJ/tEGXPSYXEIJUWzeWBuD8ztEzG3",
-	"jebmkk5ftlqvWbEZ4yGEJvWbqFEWqaVe81x7TiO02/GOzZvv8E3v4YYnlW7Y8Q1N4a71jZvvOpXygCYD",
-	"e8OT+2mx74vduGb65mS3SWFT0AYJHUVbRoG+lcxfhLvQelZpsq+omOJOQC3NrSqbt2/xLnhDhUU9y1cl",
-	"uM57+VzpVVtpKSCuQKXzD2Ymt6FVY2q23/pSpOZZs863pW47nVBuDOYwd5hC8FfOV2/CqkpkH88nvsHn",
-	"fvX1TMMMwyQDW/7GNTKHgFQv1d7LjZcLGpPeMBWXmZuPEjU0DwcSwLrM6GoHp8M29OZcW280Z8hD8QF6",
-	"/6DiNGSeNTpiHz0YZELjS1R3254hWIczjSJY2qGrTo28eC7zrkHeDKX1y8VMwf2CPNkkl89nyht3hKtv",
-	"DBhQMuIi1YxQxSMWEFwBiGy2c1V6+2xCxjHtMSwhbD26EGjYPfkH8BYExG6uP202yIldJzP1ccJopIaM",
-	"aTs4jg5CCj7pNKYBoaTH4pgMGEjJGGp3DEj4VeidIzBjZTHZ35KvSZ38LSQy6QiK6wqvsxEL0ofgmpY5",
-	"T4pi5FH4//7f/1f4OMAO0nY5c4EM6FgHbzjdeR6Q3WPz98FL/HrGSWN9nB1hhmjLhsmJMNKxn0ihYQFm",
-	"J2IPBhAC5hm6aMwgpYktJI3QLeV/8jmSO8IlPhOzcTIhaLrNZFTCGnJBdk/+gaEr2y9VkMMXP5y8PoRX",
-	"mA/4MoDbczHTymfnKpEY31oQqq62KVP4grlnOuD+hE6hUzFeHAIQGk6J2fKBlFG5Mxi4yoM3+M7e4AeP",
-	"3oNH78Gj9+DR+3I8eg9maRWz9BQV4SIEl5Cp6NnVKdSXAzKsbm26EeWt14IRXf+xzMbWPZiN3i6wnbWM",
-	"EUgo6SbykgmCxhACLaiLXwrWJul4kNCIXTj0X4OcKeaMjHVQUMMcCiL8om1JXAUW+UZkDIu7GTNiuTWJ",
-	"WE6pSgxJJPwC/FXgwWAWm4KdDJRDfMA5ATCOYTTotgO1P1KB9/FZ1F6AU3knu22EQRHXAyLA7ra2cwwo",
-	"zh7lHlicDO3ZYkduBBFnDUBWEDdHjxCDsHLoq+1ilNnaKWDJ5jrwnHpDDiyihIxkwlx5VEtprgMEVGoF",
-	"YbRNtBz4TpO4C5llDXbCvlYknO2LYeFss70xwqwBmwRTmVDtQZr+mqwhCqbksgynBySfM4o7Aq1iwDCi",
-	"HYXQI0145Go9A0AT2jHA672lDGVn/JpZM9j2wc7QMtj5SUTk5Pudemvric8NiDkQQuh2BHMRI6Y0F8Au",
-	"MC3Rfg/bZb8JZxzHQFKwOdOOABga2sUTxi5zDgvszcaM9U4VQZAUdIxR5baUMTZWtaTMAu+/qKLL7kds",
-	"NJaaid70R1bJMDhKWL+aWr1rAe5nxwdVLn+RrXqVy0/GMdfHclIN+/AHMy0fLL/fp+W3XkHgjhAuh27W",
-	"GkQyW1VvQ82IRbf181eQ7y9l0uVRxMTtVLzVlbUKk/+RTY+ZkbWrakP3qAbZNA2sV2ITNHK6zXleU8It",
-	"cVBtq2XcoBHNagulfvY9I9ZA8FEScwGOaIQCT4YS3NuYOglg1T7TvaGXYoFNIEMMtrg02gFPmGoTKshQ",
-	"psmi1CI76tI29AEvKlT0F/ADPgK9mr6cHYrMbtq7ZNp5Y60qklfNQIWUccQSgAnqoS8Vt3O03yCbzWeZ",
-	"StkR72QXitxJnSlK22TTAfIylcpoDgMp2HIU6+qOS2wcVIF/OLm8mstoRYslN5El4a6sVLlMonxWim1o",
-	"sQKDOUal8ZYmYYXDvCtFP+boVVqZwfwOj3+msMpcR+SVzv/aB0FH7LqUDfiWEOYUoqm0zPSIGY2MPn/T",
-	"cYTIlOcinlGMjMLreElHmHu3iZAOIMuxPnVhwOClue0OEPLs7AG4FooFeGitbe+QpdrpJGV5/0i+5AGt",
-	"/9qsP2vUzz+sB+vNZnF/riIErk8y8A1rCjDEbxwrynNWOIO2UjNRXPQYWX/2TdN5wGBGkEiVTcneuXRW",
-	"FSrhls3DjO4rla3n3NsVHwiq02T5qi4rLLFT/xkX+qKeLxtRYYlzQ/sTouQfAO9zgPeHsMtD2OXPFXYB",
-	"mBrZ1wpZB0fMkXVpNWpfFCb24Qw8nIHbnIFMzs9UeQTqLwVN5uQp17c3bX6HzpN7BUhCUnguVX0ZSPI3",
-	"sbxmjKydrBG2s7ACF2o2qmSZuTVkNNbDX3OW1azB8h3T38Mltc9oxNs3FOzGTsyvzPLCzJMrZyVBZZ3a",
-	"Wm3e0OSK2PANmHHm5tzE/cwUVoYrfKBZFMwBX+um8eXyyBwWKFIkhFpsyt1I1VT0bPoy9mIn0Oq+sWAP",
-	"op/zuXnRnyLqgTH5KvEO9uW4nO/GNv+0LmR/bnHloSpAPR2jSy53bN/JrrLcyp4vcDosPZgucUC74mKP",
-	"wl6axKR+aj1+PXUVPgafrOPtJDQ3hejWyBJejI5Rj6imxJVFkCKeGstv29zNdVZLhcYJo9G0TajoCOy9",
-	"Th6Frgm7fR31jBpeHNNezhRGlgRPlDG4qHDGCK14FJp/wscNsnvyD1esN+I0Zj3tcK1BR1DEtYI6GDiU",
-	"bAAQWTOAnw5OfgpIOjZPbzXJd8/n3dxBBpmNjAgxarC50ehf5l8hdWDejn723LD7XESqI2QK1YRiKS+5",
-	"GLiQNnrJfDLB6XTMbMB9HpoUgoNN0amv5zaFIikeEO3D4Bm/AGc3NPDLsPx+7wG2TqO2RWHvvR+znm6T",
-	"9WazbsQXF6kZCunFHAoP2sXPMgIUqAIcgOo5DzvhWOcoYR4D/U52HUKmywi1vIQIOSGPNlvPArLV3Hgc",
-	"kDBimvJYNTxt5GoXmUe3XQM7HHF2mXmRA/lTmB0i8ZWmU2Wj8BGdIvbagjFg8jngFNRoejQeUsXI0fHe",
-	"0c7x/uF3jwOsaOUaSSPsYYQoB/Jo/9XR6+NTc12DHGM3PmpTFGwfZwt1wb6uMEZYHA6vVxITCLIaPXNV",
-	"g9yN4TY66c2yzo6hQc5EJDn2wYGFTthIulyKHPjCnEjbvHi7Iyb2K9vEGBfKLk+WQJGbjiI9qbTKVWJA",
-	"Q/SlTEhseDBEfBxEHUQ/7I4KXREaQ0CpIuuNZkc8Gmo9Vu21NZ2qBpdr40Rq2ZMxMMZ0ZJhhHe9/7JH0",
-	"IrfhRT5kJ99u4T7+InWGM1yMSsN+mchRxdA2WwFPwKojKl6wmI+4rrgSQ5ooVum534Nb8VhOqlz8io6r",
-	"XFZxZ19nzdQrkY546YICN1wJZW9fMSpUtUm9P3atxqtsRDI9Titha45owoS2oZVzdPUzpZ/LaDpn4vxl",
-	"7S93SQX2usTsQ1ZqiY6aT5X3znaki4vq/F7jdb97DdsS1OfySgA3mAnTPq0wLBlNT/mIyVRXDu0iKzsT",
-	"/dzSVTIAzAhnXSFbVTRulY5ResL9Zu+/YAMCgvw3WhGZfj1vRyCSZMaQGGNT9CW2BCT+gRIR5q2PEFMC",
-	"gxndKlGavOLPEYsaZAqPckXLG2RnttRxLMWAJdYMoRpjYB0xl3ILyY3YLcMVKJvpKkitcg0frRYLj0PF",
-	"FeyV2ZtCw444jb+FepFQLo4o2bDFF7kik0SKQYYohSXNGjhjjHyz2cyugPRFna+/jFGyPuUxXBV43TVT",
-	"f2ElAWbTpwnJ4YE7YkIVSUXEEqVLcu9sQ/vPrAc9KB8Pysf9KR9BaXF0XniO5yo6FGEY7EmfiT1EWMfU",
-	"6xiLTbEKUQlJChB8uOlBUfqE/m9DspadFTnBPboJ2DDm68f8kjUeVCinQt1FG/odZRvdoOKcMAbpcFbH",
-	"sTn9mY9kubKTUBHJUR3Vok8U1sBnQlObEj/FMVxxuxT5P0OI4+brDo3sf4iE/IkiIT7hzzD97ACBn533",
-	"WHFsBD6WhXEPuDI6xp2OYCFCUlOdqhnlYpmgO8HLSxQMi6azzVcCsn94cXT8+rvjvZOTgBztnJ3svQgy",
-	"zHtAsB9LQHZ3Dnf3Dg72yoepOSDyqg3ylJeDRu0QoX2Ba1hguxQE5KeDgOz9dPT6+LR0IKCeF+tirWaQ",
-	"6zHZLOwxeROm1dlntrQQRI3WiZZkvdks0S7DrCmnT/KD5qIY/yhTKyHLr/KSOvW2HFDsB1Ewhs+bQfCD",
-	"7EKz3iL0AY5C9qG/xa2hNL9TDP8MQB9BQ9giQwVEsAlTGn0a5ezGhW+WoUduk9D5u8owgRzFYpzQO9m9",
-	"v9SR3zsVIW/HLgE2cxw9UrPJXiUktIYp5eV66ZuZ3hI2jkd2MREd4sxZVjqxOVJDmoxiptSibor3/ZFp",
-	"c2Yxfs8owD9KSlTWSgTbJ1UlfGyYU5ratAMVCQZYlAyuzfosiYhIgan9vSEVAxb4xkx9mSa+et42CSMp",
-	"WJhlCNoDkrXksJ3BsEyCeW4fezhhpQnI9SeAgpF90pV66MA172Q3cE00yMzEQt9piesG2XFFQsBHDH5p",
-	"h2NwY6PK1hPpCNnvA3qRQlU5mmDhPSgpQl0KZoPs2hbR5JKxMaHkl5Qz7d4D4L8GOWEWmmGr9pinhpC8",
-	"FWLzaDkxyna7I8I9s7gnYNeGFsVR5Hf+QXb3cMt+B6wD0M1AFfWsImUGc4Zf2p4fd4TZwjb50MFWkIDF",
-	"rtLMDxDc/im19ubWdUfcBtCMxP4gNB2vOJqXlOYsIZyqDk0umSO1m9gIVGcpF5/7WhEVAy4JQF6knzDX",
-	"GlMrQAoZmQqZedBTJ99dE7AqLIJaTLZmqBg0yBFNFUpeWxpmXux2xKEkPSnjCNt+DbhQbeQAOAgfPsqX",
-	"ComVzPdIyQQZJkHjt/jGwriQ+eWPLNmzxX4Q6/d5VM2yV5bqDtC2RK7ncaAIuVMIdpywhEGurCvP2pNx",
-	"OhIKj6ut/6qHbETCi0ROwoCEFzEX0D3yoicj/NDnLLaIwfDCWt1hm4ycQHRVgjrCcIxcXqacD3WDuLV9",
-	"AcOxj1chWE8qhr237SABtDemAB416gWCVV3AGzp/AXIVGx9heCbAnmM+lO0qOuTqz4KSY6RdYBNFc79N",
-	"bGXjXMFedI0nqQhslSQcHQkvoGoti8KsUoSF8EJ8Xfb7HQHz3cYFkn0EI8IsMD8U2KSD/Oa2DDs1EWjw",
-	"C73FEjmBBpkpggIv2Rj61sWMXjFFEilHiNiEDmbU10V2pBN0RAt8N62n5Ef+3MMLtcptqG31dkO9adTl",
-	"soLTZmoN8sYVlUA4ZSqgUgamuru+jTgzj+tUkvRpYjGg0BrOTMrMYqOJ3dcLOLILnEL5os/OlUs8bzYQ",
-	"WOh6q/XUVa5rPP5l09wqd3sucm311BUgpvFRt6iKu5qIKW54UTUnDrPe6IAFhqsEwFIC4CcBMpPAUV0n",
-	"6Qga0b8FG0+CZtAKujS6wLtt5lyWcs3q5htXEuV2WXCGWgvrd/jA991LcmrnzlmxEqc7GfUqavQfvEBn",
-	"gsDwe63PuWgdfPb0QMR9u+L4YAD7RBA123C4bX6GbMG+UYx8xojtMSqkRfubq4ZUXQh5gST9UD60sHzo",
-	"lxawd9wrp9osCtWSqP2cOmkssGXmHRlIpogUtqgNtB6QMmqQfY29xo2GZAxA0J4Em4DQjyRTDXJsno6W",
-	"nPkShojqwIwxVyDYzagePPx/XCPr9x4wRwqc8UBUMs50Mi0/TK9FPPW9rA27iqRgeCCsKQTI1Fx78qrH",
-	"TCfTWx0znUwfTtnDKfvtTplOpkaAGf2v6iFLRSTLz9hOHM/CXNADyCNbTQqzCUfyijmX4LxNihGPCAuJ",
-	"oQVsTpVHalyxZJuMZQxOTPBmdkRoBiVYCAZ/kjJzJseManMoUYHz55C8Qa+CEclf2ZxIl0ToW8tno0F3",
-	"gGuWA9mYrkV90ZE+E5H8jU50655O9DZ4KmzRT1gbs8p+T2WS3+OsX5JNRXjwbN7n8R65WuT+SC7xc0KS",
-	"+9KKIcfQP4op9TmLhmQvKaDBvSuWTCHnxhCVFcwYjmyQULPR+CLiCWaaD+kVs6zN+dgAaj/TmQCfgd7E",
-	"EMtIBuD3cracKx/XyG3I55/niRyxuWkaXQO0FpzvrYqn9KggkfSRodvUULFZ0YucPzx6fXIa2mgQoYLg",
-	"lRDvtXnTZIW0aRe5VoS910woMzTSSxgMMvCf6uYye0/QMWdnZKuv2w4GY47z2ibh66PT/deHJ67VodME",
-	"1dhYq1nDM8gGV7aXHhckPE1V/RV9Xz/hv7KwQXYETshmZJl9sY7u8IQJAKF7xN13koxp75IOGAnx+hCS",
-	"1L+3UWsXJkBO1ybhT/Wzk73j+v6LMMAXH7uFaZsVbDTN94iVr2N1ynA2nesrheUaySN32QvWZ4m/GFXf",
-	"jgC/kk1O531XbNLd84ppGlFN7cND5xkLs4Oip2OzGkYqIEWaR7ea69lwbKkMs4QHEs8I3B/kg5Adj/gP",
-	"clsu8DY7mj2sFmrfFlOlZ5reQmllW0eOR3h8c7UVoMHGbODDzGEuVxD3BTwdClkHrKhMRsA249gWL2hD",
-	"flx4RWMewZQukMWYfTFc9oJHF9DjQQzCgGyut0g4TgCtwfNXk0cuVGLOmSFXM5lUPTb3bJBwTKdm/Bda",
-	"ygsgyDDoiK3mhmVSF2nG9c2bhbyAloG2sEB2/J+b44h4CyQjuys1dGzroYzg/JvDWwtq9ojU8kd97YNb",
-	"y+uCU//93s4L3zw027LX/b5iOsyciEiU1KlUAQmPdk53vw/Jo5naIW2S56gSnvK17GnmgBA5+rfveNwR",
-	"dDwG6Am4mlBlswzAYVVazc2MMI35NveQgIQv9g72TvfC2foTcFGDWOaGh+Gn+venp0fmjAxlVH99xZKE",
-	"R6B8dkQfqoFL4LTKkLGQlnAM4/BHQrkYIEu+stIn9QfBqqwDY51C2Q/bewNqflHbKzRHrm2oEm4pPvNK",
-	"GvJrPvPf96zqEpJHkGwG+xFJgkVNDJVkZZPtMBE4gDqdpVbLqTrCVVgxM0H0Di4O0MPj2VdzcZEqZmg+",
-	"M5CtCS6hLo6VtY4jY18aq0LCs576pi4XGhOLQvII44NJwo2iaQNxj6EWS7VTMqeiF1RedoRfrU5xmvKo",
-	"IBFtRhx/J8GXh3HQmw6lWctaUIODUgtqSKDmi6LD6tJ/iqPScUw8D3L8TYIv3zXjQd+3lprGbdKThkWL",
-	"gS2aMsK6OxRDNSrmPbZNwiFVh+y9tnnGk6HvzJMw6Pczgm4yuRmHQMffYhuaDBqOvWjCIDug4H3JjRei",
-	"yEnEkjbU/PeFXDChSWPBJDa22cgdkbPienKE/UklGTEqEGsiGIexqiHvayJk4uryZEVqGoYHD9CkdNnZ",
-	"mAq+3gyazaatN1VgAx5wdcvWoUd0wA4hmFstw3TAjEpS9dqdfsUE4hOZ6OeVkq1e8AQL7Tx0e/lj9vlc",
-	"zaQxVF+Wc3HqGMdKLgBzlr4IW3sHJ+dU0vkaFfi3YdQlKHhgjzLLiQ8JhYfM8cTZsDuKQEDuYV1z5Rum",
-	"xUyb3X/she1MKTuoUcH6mtDYKBmPQnXJx+HjoCOg5bWTwwN+xVCNMqIamzo/CtFbZsveycynrm1zcU0e",
-	"GfEbh4+3XR0+K7tzjcbJoxDjZOFj8LFDVLkjXHcXFiuGNh5TJGeNW7eTzlbEqANFXHgXbjYUuTIbnilN",
-	"sDQd/m5HxTXpms1VN+rF9Wc+pMtaomZ1iWdIJvB+TyLkZNtu/ALZzqE2oDJ/yYDsZWu2en/N2YhFCAmv",
-	"mCqwM8vhHGt0zNeu1m2C83oZDMGm2X72BTWWhsui/gKWpSpbxinfzi377PPDEk6wqb1dlTnWB8Z/jmS/",
-	"tXyoTSL3lbFWEmBevplm4kHVznLB7vfOrwj6s1Ewdbsj6KjLB6lM1cUlmxrmdLuq2KsVP3jFIk5d9YN7",
-	"z40BbmvXvEDueQtlpuZAPoxUVGPgobpAkXKeJj32UIfgoQ7BHesQFAeB8JAqRpPesNSbMFNLBBLE4LZw",
-	"MR/zBB70YA0/WMMP1vCfyBrGY19qBWeM5gN3QQWzIeVt0sGfDj5h2tP8ikLhaNhFxF3h/ZFX+Tabm4vM",
-	"CHf9Vibhfh/bfBUQzOaSUXPlRrbSPt9Fva6AejCPn82mrCDnjnJBrJcQw/oiKBH3vFwxDUrBDnejk5Jm",
-	"dMt70OXaztlsTYzA3KIHXd7469SOjvbfX+29//mg2VvvrZ9e/fxs8ENhwsIn7FX3ab0Stzagr5e1VHKH",
-	"lCq39uHMkto0rLu8e/Uz/3CCZ07wa8HKD++KpxOBc2M4LQWZm9BfY8SSAWAKekPsvfnNxrMnj9szwGF0",
-	"jM7CAQMSijSOQ/CTcgbdZjmLowbZBUQjgD0i3u+zhAmNvylCta3H4HyZADWIqdINYmaOzjjIeoT8wszd",
-	"49tFzCdj2cxI6OWaOVyLU6o1Kud3lIefxz16hG+Y6xYH21OH7fn69s/8XXlc75m//OF0ii/LUwbMABLK",
-	"HA8AWGY5i0sLLHAMHSB3oAnLMSWsA4HBmkZBygF0JvrdnvnfZ0jk4YD+iQ6oPSJVfNnGel3LTNIlWRG5",
-	"yJrLPbIWay4kCtE0QBcikFBdwJNZ2AA0lS8LjCpASsE80KllIA7ftY3d621NUWdxcEV2jvZJX8Yx1odA",
-	"WNxms5kVi0GAqi27NJHJJReD4rwlN+Pb8ZEXX7ApsVlpoD753lwZAZJsZkdrQY1B8Kpde04j4tzaQS2z",
-	"vbxp4m4AZFp7PpKXJz/PlmGXtn764R9/b/37k5+fb/z49zffHGy+ah0aExFLtbbNzteMwqk0HY1r7Vqr",
-	"2XpSb7bq609O15vt5lZ7o9lYb238bI7UJ+i96uaTo/02mV0VDxfgkUWjYWWLNllA2zbulVP+zi2k50mB",
-	"E6xLe5clzGvCukMpL5dXFX7jLrpt+O1zHnE7OPSHFtR3tcXyWs3PWpHMjuJLoJWsu7BZdv4jMx9rCaNR",
-	"7Xw+XyRXNNZRSkBkHBUVjvWkVA5tepnIEXRKdCUN38mug0n5FznJaGYDRBy4pESZZJXCUFRhySB7Ayb+",
-	"BfnWmiDsrC0cEMUHgkUdkeGoWC9hOvPE2eQFNYRqJFSRE01FRJOIuCOAiReEqkvVJi6DZTKZNJS90q1C",
-	"oydHDXLCGIlkT/lz1hhF5Qgl+5K7RLmLUCERi/kVS7jF3EPNOS1x+GZNYRpmPb3XwK3oOO3GvOdbF4Wv",
-	"zk5O944v3uw9//716x8vdg4OXr/Ze3FxuHf65vXxjychoaBSZCUq15vNJsLLy4pMp0m8FFGdd1669c61",
-	"YF8bQVfT2jkU1sbEFiit3QQpac5KrV37D7jzr+21tbf/Uv/P86//tVbR22nua6+tDaXS//yv//GLlfuK",
-	"C3LFFe/GjOyc7O7vk96QJrRn9mV2GUrj6p+ECx6yiaOeEqFrKTCXWYPUP6cCVYEY2UdVQhk5wl+rUjzn",
-	"k1aK+SwKQRGfvw8Y01zT/1Yz60SspbwYUTG98Dzmy5M+k4RrtiB+oIJMxpWsoMDStVDEvFj65PWatYz5",
-	"LYMwTCsXOjN6xovsmZ+414IdNmSZrKT+lJfep+TsbP8Fyk6EIanS10Na/6ep+I+vXdpUghUWjrKtITDH",
-	"Zf8fe8d7L2pBDftA3K1S23zvCf9812biz9jSISckR2pw8bZZf0br/fMPG63rylLyN+7uYI/j9OYWDxkz",
-	"eDAG7mQMZAtZ2kfiZoa89sF+nt7QX8Jt8Mrc1t34+6mQY0nDz6hE1LuFeSDTVcn0tchWL6frGi43Gmt1",
-	"ewJdS9g4pktKSr1x7+IRdsjAtO25kr9og2apPOOEgUFmlfEs0AvdILE8A536ym9UOQ5f6Iw1I/zNT0vr",
-	"yzst92YrfPlaOXRb4BrLpFU4Th+8TrsU3fdmkea1zKVY2D1mEST4jkpOAEK8butHyevSd6D/zcLajTaL",
-	"/4FG74FGbbUj6jwVZV7KMoXjNyagT65u3OATetAybqNlLKWtMha4FnEFL7yxCVaOEU4o17YyyARbyI/H",
-	"TKhcEQPLJLWMC93LL/ClD2T9wGo/lzogJNQoW/E0MFHhMBjyZ5FTgRskRE08hKI6Kn8kWOTKM9r+DrO/",
-	"+eYyE6qIPYgR/GEOT8J6MomK0ZF74uH8PJyfz3l+8kG61TXrG43TnTjOv8KDBbE7XK5ez9RXUZKJORZZ",
-	"JR6eEB6pvGmrVrNtSy3Wez1XC+7U45e7ZGNj41mZzxSKz1aOURZAZ36unc8EI98268/OP2xe1/FDK/tw",
-	"6j60Fz48ets4x8/rwbPrx3999PPHt1/Xzxeue1zZa0sRYy77xK1AgO0OIL5UMIvPauojJbCosLWALRz3",
-	"wJDu276fE6BwFCzhrMqgpF4Ki3wpE1vgrp8DicxDF3IMpiv1MCBQNNqiNxLWY+ZqSBDE0tHYnqqI8cBw",
-	"/mgC/QQY7bICJC7m/3CQPvtB+o5fgbLpyiXi0q94bOxNS7PvEcQk+yT0Ed4QjorVjUFxBjAUyy45S+IQ",
-	"u7RNF1FYUIbJtXLLlZRNlJ7tiANdlQC2DDRSdNIyd8qJW4A/w2G760H70x4b9H9otYT3r3iGNEOBU4bH",
-	"d+EDOAPTMSOhM4DMneE2iaW8JFjWrDu1IZ4GOZQIFsmduiL6P2Xqt/YnPgRk/hQKG9GsNAI/V8d9dsuA",
-	"hdva07XAFXlHAF+BweRzVBOZapY1+aaFzwCCtEOaf9IJF4PYVkhE/2bMlXZIr1EjBxMFzPriWLCKjQp8",
-	"uWdfX9AKPCaixgzAaclTZoWg+goas9qK/1mTSejftfiMMyxHqBZuwA4DRTgeFsdcDGzzUTVVmo2caZ7v",
-	"3t5YwIcVvf+lTZiQwmzJUJIkFeQVoGNzD8jV9r8+v/7/AgAA//8=",
+	"7P3bdhs3ly+KvwoW1+oR+0uRok6OTY2MjixLjhJJ1qfD53RMtwpkgSSsIsAUUKIYWz36f9lP8L/ad2v0",
+	"U+y7NfaLfC+wX2EPzAmgimQVVZRsx3GUi1gkq3CeE/P4m+9rXTkcScGEVrXW+9qA0Ygl8OfOgMYxE31m",
+	"PkRMdRM+0lyKWqsWPmc0YQlJGI2H37drw1RplrRrYUDGXA9IyJJEJiGhIiKh6soRC4nskZO9HfLku80m",
+	"GQ9YwogesAmho1E8adSCmuoO2JCavvRkxGqtmtIJF/3azU1Q2z2j/flR7Ayo6DNlWhPsiiWmQZIqlpBI",
+	"MrVFejIh4X6vfkh1d2AHs9+rH0nB7HfT/bJrOhzFTNVab2rt2vHx/vXV7vWvB83uanf17OrXZ/2f2rXa",
+	"26BgfPsRG46kZkKfsFFMJywqWDOdpCyEwRIqCKNJzGEJf0uZ0iQVEcyAK+Jb607qP7MJGdIIFou8k52Z",
+	"EYt0aEZrmi4e2YHsUhzA7Hheuz0wzRKuytdihY74ytXqyjvZUSvN1WebTfaE1r+L1rv17zqrrP6su96r",
+	"r/WeRKv0aWejuxkVD+U4YT2WMNFl26NRzIvW6GzAyMg/RvSAajKmigykkGnCovIxjinX3683i3s+YTqZ",
+	"bPc0S4qWQcaMKNaVIlIkFZrHhGvCFRnLRA+ITiZc9AntUy5M92a/eGIGbxY9P5whF3xo9mPVj4ELzfos",
+	"qd2YUYxoQodMW+ra7nbZSO+KrozMMOcPtxyOEqYUU0Sza02kgL0a00lAOhPS/52PiEzI70pHAUlFzJQi",
+	"Yde+FAIFmHkYGuhLCSvHTbtI4LWgJujQDBHHUfcDKVtg7Mh0u/Xb983G04KVDmrX9SFTihqWATyBdBgx",
+	"/ShD/cx2ocyTO6f/mJ/znkzMgIdUk666IlLEkwYJEzoOSczoFVOky+JYEaos70hYQMYDqh31T4jSNNHA",
+	"hBokZNddFoekw/pcwCukx2OGLIqSzkQzIpOIJW0xpMklrOt4wLsDsmteJJdCjhUeQjwR52d79adb0JB5",
+	"gXRlKrQiHLfG8Eo9COBvw7CA4STAohpt4db/t5Qlk2z5u+qqkKITOq4FNZjA/Eqbhe7LeqXlT+jYnBNs",
+	"ySw8jeMO7V6enxwU0J+Mo4BoKQPkU8COkD0QecWSwCw9JWPWGUh5SbjaIooxEr7cPSMr9lu10rVdqBXF",
+	"ugnTIZzCcbaOivcFi3CXytbFDTOJS4/kQOuRaq2s2O8aXTlciaQATjik1wewH7XWarPZNNSnNUtMT/8O",
+	"7/1ra2Xlzf+o/8fbb/9XreJJNu+1VlYGUul//ud/m1V1I3BfcUGuuOKdmJHt0539fdId0IR2Dc0HhGoy",
+	"lEoTMx7YiQFNFNPzu/CqR3ZO/wHH56fTV0ctPHcB/LP6JCCvuYjkWNVX1zbXArJ/+qr+9Onms/rqJrwi",
+	"9YAlQHBSMDzkNBtHg+zJVETmqMdSXhrWhjdSRzGhS3fDDrWU++ZGNLP6G83AcEa/GVM78Wa7/iut/96s",
+	"P2tctOpLbIWhMTM2M02cnWI6ICrtDswRXbBgZttySwYbYbnmYibsuAfXisW9LfMvDkHRiSJKNsg2OabJ",
+	"bynTpo/tq0TaFxRxfJlFhAvFI1a60G4oRTzBMN9aAJz4fjwhf3ngAqSi4Bz+KMdkSMUEZCq1lTvAgSGp",
+	"ZrNp1voQZD8zRaYCc7jhB+CxSqZJ17AgEcmhaaR82mYAiy7X3Gkz9NNsvg1qeFXgNftkoxYsvIGLV4KS",
+	"Mdz/Ih12WEJ6iRySVaIleba2tr7+3Vpz/cnTzY3vvtt82vzOtPGCxXzICwUJpNoWHBRPboFZZmpEiQiY",
+	"INd3I8DI91tGgooNeVfGUpijkSOxR5p2PnTlcEg/+Ec+jPiIfXjTbmvyP/5nvZ02m2tPHtVXWvUf2u03",
+	"9fB9/T/ePq5MiobL+Pna21IRwbjhQyRmGpYh4n2uiZAJ+S2VmsG6aNoJCAwtIH5s5gczPLfaVyyZ7L8o",
+	"FhVRlnHXUZ1nUs6I6sH06kE7UdUzVhuq/oUTdY2kawRdI+fOirm5lTavvGnWn9F67+379bWbpZgZj5CV",
+	"uaEGxDT3z//8b1wHpbkokeO3SU/GZhk6LJZjI/SMZKLVSujkEmBCSksjLHFhJRz4Ad+TPa8FxJypFpxW",
+	"uEBo/feANOvP4F6pB+Sd5Obe7kzISvlBzYZatraC9wc6nqz00jiev6unLwi8Hepvv320kv39+G+V1zZ3",
+	"6eYu42pzhKXnCeu6hS+csH8gP92I9WgaG95EVdcIcpaF4yezgffj4FR1DaFAQ2aUyeQkLTgbLyXcXIlM",
+	"+7jlyO3gRBhJThA+NKeFjGVqJD+zBnBSFBGSLOLYEfZYOOcejRXzs+tIGTMqSg9/khopnMBL5qHd4UhP",
+	"DhkVBffxazAuSPEiHcW8SzX7Ph1FVLMQdAXUBUC5Nm2QKxqn9nq2Z9zM6BtFepzFUYuEl4yNQiOTUoWS",
+	"KbClsBszmoTAq+0jeQ5dKsqzbOBFt7dpqRbUoPH7bb5pyQwUm7oJantmPqqYR8JcFRlToVkUIE8w0rzR",
+	"ewLCaHdApOiyBl5ePApAqAkI7bOA9JmAx7pcTwKjWxnOzYaUxwEZyg6PGZ4Z3iNUXTK449qixxOlj6CV",
+	"mLq/IhYzGIH9Y1s3iBkfiKtW61Mty7BgyMAPwZyD+h7ZPt632qQesGHg7xoax23RSTWKY2Y8ODbcKnY9",
+	"imXE/LEs2jrssYxhvalxc3HAvGtv3wY1rtlQ5fcWfoe2gpqffS2ouen7t4OaWUrTkVnLWlAzOxvUcLz+",
+	"jyOQRmpBDdcfOAYsWvbXtq5+hob0eh9HvLoGQpL75BugSULNqFLBf0uZ/dlQ5m06PS5c7hzlGShc7QoP",
+	"aMz2rLQ2r/QvLw5Zya+IzFChFtE7BSzZ/jNCwdws+FUizUrF6vp+VNhVVwHBfgKC/7e9BMR0YigUerHz",
+	"h3NQSKKZIgOM2R1rc+Q7MpoEIDmOmDQ6LnllnjPiDbA8NDxQpU3f8NYlG5UvmxtG2c0Mgn7DLOH0tby2",
+	"ublIi/v3dvu62Xxb8VYe0CuGQvba5uaUhmyUBplqcnR+YFdNs2QbDdBF80HiKZzK+hOcgdUHNpsfVTtY",
+	"3WxmA9wxFF2gOgpNDSUAzzVaVJcqZu0lZvxhqTJkOUThDsVSRCjjz0pNH397pmWmku15YTlTib27lR1T",
+	"y7lQmwyQ8Y+5YtkTaLpYoANZHvjRZQ6cyi6w6EISxXNAo8go50vvqOP9xVtKI/pDzoT1BZHeS7x+SqjP",
+	"X07zTPiQwm22x4bmj3uxWdOU2Svblh/bIb3e7hcyVCMR9OGdiUxFv1yGHWITJfvyZPOzcZBDLm6dC+hq",
+	"pTPBBsoMJk8/20yKL7liXhhkCmqitBU7nS2d+m9kYr7sSD3IiRaUqBE1Umv4L2FAwgvr3ftbSIaMirYw",
+	"AqJi8RWY3tti23cJTi/zrLlTc2ItfGcl277RmjrIkroyjkGbdSpERDXtUMVa5HBy+vcDeO+QJpy+eE40",
+	"vWRtgSYPZd0MIvK0RbtdJrSCrk1Tytz7j0IWkh4XkSLh//mvMCBGkA3jkAipSfj//P/CwGrs5ihYc4oZ",
+	"C9eKyLF4HLTF6d8PuGZEg2/EzJxQkAZwmkaU3jYb9at1qPwox1lL1jgpFYtQkhfOgJ1xBzKkl8wohBHv",
+	"WddcuRYkFskXNKKkM5nlcM3VT8Lhmqu3c7hTEMM/4uXt5Pri+TPRj6mIvozr28vjFSXszKaBMvZSEvcn",
+	"ErXBvGraNxNK5LDEpQzishewHdux5q+EdNLuJdMoeIeH56dnuycX+4fHr07OLvZOXh2GqO+Ys6A0o9ZS",
+	"Z0TzBtmOY9KlcWzIxJwOGsfQCRBisoBODAMtPSdrzbUnK4aGBUuMON7o/z53ZtY2Ps2hWdtYdGp+BJPr",
+	"iRwvdFv9cnD6S8socqDcZzw+keNMgze8NR0KdTeLuPdjz8WNOOEvd8Lq6pKP6hJGSuP6SJrLLrFSY1Uh",
+	"Ea3QBeZlXtmsvPrHeC1yASU/swJd5ZBeMkUSNmJUm+U3m+PiUgY0GcZMWdMMXFmzISv260s2gUtKqDFL",
+	"rHs3+/Wd7Jij0RZhFixTd9EyLVjtMCBUoD3IdQFtbKytNcgJ66WKxorQhMHdmLAhM9NnUY7IZqMbZkJp",
+	"SgkOzaB1Q3f15lp99cmMbR88xe9Xg7XNzep2fS9ol/mEYW96EIpUzLisvRKjCSzRALNBAUnRMeF6i2ys",
+	"rjl/vQ2AGlBl+hF9FhHFzYVdukI2PupjREIVL4MZPU5V7PGYFYXgGPlG9ohiVyyhsWET3mSbRWxIgWcM",
+	"oy624BCM5wzCXCiW6LBBQmA5YRVewnFgRZoMNGItefe7xJADStw689BPslPKUt7Jzi3Oqv+VsF6tVfuf",
+	"K1n83gr+qlaw5VLmcX6OvxbygucuBgZMe4QCz0b51J+unIXKSNNxwmg0uX1DQLyutCGXs6Rqd8Mp0vye",
+	"DnBoBzQL8H8f0lGB/aKdNpvrXVgG+JO18Bu8tvCrMACrJ4j0YAPFVRsPpHL3G3hDpSY9d8m5wAFQbaya",
+	"MU6k6JsTvkUK+vXhT946TmgshZEuciZ+CuF8pmNvOQ+stOpVDntvGIbMBbpuYZBoxg87PNEDcKg4raPP",
+	"Xb+0P2tQxyNZrFmPyo3psPgtELG72tlUcsby1mmaQDtTpva87DPrJXzEow/Q6gdvfP/gWvtgmvpgNL0P",
+	"IJt/oH32wc/zAxoxPuTt7vbDh9HgKB0+bi0WpTLb+lpzkW295CBWOWNBxv48T4QN55F3xhS6XPCQTflu",
+	"wKvjZ+8cPDmfiXU9AFFcn7B3rFto3POhIcCqh3QCoWb2cdJhPZmLLe1RHlt1ONRSXpgXL9zDYYtQK8jY",
+	"YIkRS4yeDHaP7A74RkFfDfI6Yx9tQYmRIwb2wSEeY6oNvShNVoNms1kugg9zMyy7/TabzVpQW23+y2xY",
+	"xaPmhzer9Wdv3zTrz96+bwar3908/jD15b9+WG02H/9L9UiKGbFO9mDGLoQEfsqtjYt1MmO7CWpHRb6V",
+	"I4oSL9fc6C+GC8zF5IBVYIukKiBdGhCaBqTfsbYAL1UYNg9ylwBJoopPTVBdzgNSQ/BdarTDtBbU+h3c",
+	"okLnGjzRSdwLIKpE5raOLs1QFPjczP8S3xLD5oIaN98Nr82ozL0hpPnf7+ZiNa9p82tqGk3VXdxpa6t3",
+	"IHmg44QMDYUYRp0GpJPg2ncHAYlYQKLLgMB+8YD0ErMfAeFgHAsITwIyvA6IiAMiZEDE7wExeppOApJS",
+	"2DezlUVeuFe9n2SnQG9z5ncwzCMpYdhn4AgQhc5vwOK0RX6pn5/untT3X5irzUko5jlRdp87cWYZ8eWe",
+	"6lsm5sC0d2AGxVI2zm4rmwqwKhhzqdjs12CRrWtWichFO/5QN+rEk40ybaIv67YnO/IFKsaTDWvNUzbO",
+	"SpkD1iAX5AdShxXIxLEi6ZuapiB+DyUHI/GhBAP8YVbQC5wQc8kmLRJa+Q4jzo2gY5T4gBhRHq4H3zaK",
+	"JFskNLsZkhH1cZXmKXnFkq22CF1AR9cmd2RCp8TwDveCohO1ZaT8OM6eBleSf8yrQkLqLRLilRPae8p3",
+	"XX5B5MTYEksYTj5nDPNfmEkaxgLTARYVxyDQm77vJ71iHwExXQQEezDMIgaR1vZwE9SOaZ+VZD2YYx8K",
+	"dq130kTJJHSErmLeZfb+DmY0+K4UETfvK4wzTiKWNMiR1ETLPlp68I4f0X65gZT2ZqMYp0zBzWrhwhdL",
+	"Bwv7uRZN1a2WlX7mYxQSOSTNBjEzI//n/08U/52Rf/7X/7ahsC3SYRMpIlSM+pJIYZcCZhsWrpL9qWSZ",
+	"RrO+bX/mmnlfTtMtGH5uzlmQ7s1F5y1NTWtcNvPOzRXm8z2Kr9lqowjr1veU/17qzDdrWjzj1dkpf1z/",
+	"lQ3HP6YJE9or5WXXxDeYEIH80Uu8CWaKcIX2igFVARka2Toq32DX3fTF6M2DaQp2xfzxx+DS7fre2/dP",
+	"b+r5jxvLfFxdIjY1u0YxfatAT7apVyF5dLK3Q75b22g+blkrYGaVmkoiMQKtOS1kvUlyceVPmqXXre38",
+	"Ttlfp6ws1QzYmmIsAg+XylgdxsGQHbPJAvN42EgmZqcrWC9Mi2VD3VgrMgF/eqKtz5uGny6wGJ/KRD8v",
+	"sA6dK+/ZZL+lNMYYS0V6Mo7NVT8BpdQ6WGApfXxsg5w540QqLoUcC3BtU6sogkGzM4HvnL/Xv1saE6Jw",
+	"nCWXc5S/mKPy2LzCmDwb7nevizoq0cxndXLI0IL+YO2NhlbKJvHX4hn36CUcH2+9tJ8zbe+eNkzTHggZ",
+	"WYNmxKOY6xM5LglBBeL2yoXRfwyTbJDX1rXEtfPMDcDIbU/J2iamkvCofPt9x8vnikzdoTOXCny8x71i",
+	"hu0uSXu9nI9iSaOyu8WF//e44GrAIpLC47P6V5ELsmRpsIE/y+Vi+Mrie7eSJlYtt+NjaWZ20PfRzF5j",
+	"6krR1Pc1WvggIt1lVIYt1G6UpiLKIknCXLpkOKe0v5MdVZIZY1Nn7uFryGawcJMhXt3NAq7lhKmRFIoB",
+	"03hOo13IWzEfulJohglpdIT6F5diBQILsq3EJyPT1RWNeQQPXfQoj22ctKY8hsbBXLqbJDIx228/52Mc",
+	"7hZx8PYmqAHOQa1lxk9O0Gc51Z7NZl6i2QB3qOWz7jGfZ0XphNGh3Sam9L6ZweYvP/3j72v/9uTX5+s/",
+	"//31dwcbh2tH9iJLVa21AWyMD5nSdDiqtWqZf/NstdlqbrbWm43VtfVfzd5V225YRsxnn6dU57XlCh0a",
+	"LTK3M3CezV1wwaOLIVfKu/vB3mJe7fMrJrKgKU//N4FZZudCXPqQCHkBUscF2tZnj4h91uXk1lLdqz81",
+	"sgE8bTMk19xnPEg+VkbWbgL/sUOT2s3bwOdy4voIKRiG77sEwlpQy91LGEVjmRvG3lc4XyLnFVhzARUQ",
+	"Bo4CFuT4sDq4u6ynBc3JNkxr5qyhG3xllLArzsZfwWGbPWkyIR2qu4ML2IULdt1lLGLRlrVwgasORBGM",
+	"O4TWIa+nhf9coOSCQfi4SoTGypqmuGoL9OR5y4lPtUIxoeVk3wvc+MB/9jnMqUgYjWjHjKEjh52AdGh0",
+	"gQcDcvPRf2L3Gr+JadJnQVsIxiJ1AT1d4CxmTj1+wdzruB7RxZCOGm1hKeyAq8/Khn3w6gwbFhLvj468",
+	"YsTG6hoyc+9ZE0n21pR1hquphPtlbBVVGPta3uvKBUx9np5A6F1RjCbgtfhzU5PjwG45PuMRcfnh9w2F",
+	"qrKz0Be5U/sl+2+5KlUT0f3r8FR3XIyU/DnPSpYmkttTKiw3MZd7nokI3r20d2H2uI3YoDbWwodTTL1J",
+	"i3iWE/whKL7KaVtfgo+sfh3S35DG5vJj0YXZ+8xEaLRZewP/dPrqCM+PjCZnfMhkWoXf3HMSR9JiAvWy",
+	"8XTpEKN7KBlykWrWcvO80DguMO4PgBB6VmLAHDwA1hC9mHfvxivfyc6FkPqiS0WXxbGRCKYpwG10befV",
+	"4fHB7tku6GDuxPm+CwgBmyQUzLIumitrZe78VUb+WsGWlz2ozz7rQX0nO98ogr1nbksKFkyuA4jjtsvc",
+	"wKcaPolTaghW/vSH8SwnkEKoR7FFqGW/h5MCIWaITzWKaZcZTmQT/OHiQlcoNmfEwxb8f+5V8Exg121h",
+	"Tshcn+5owltWcjTLcyblgRFFP8vyZCZDiKUwpAtoXcJvHlxILTKiE1giLykvIlkzDXUu6BXlSHKffCoA",
+	"uHCRZl0G5LeUpVNfEQBOMV/20jjewhSDqQc8G8WdNywL8xCyAw4uGUReyQ6XYG3xyCU97O0f7J6Gj0FL",
+	"gAQrbBaXyPSMRlsSuhV2VsZwFh/JRw20bFy59Xr6F9DrnoObBJC+uvdXFy2lfXolh+cH67knkw6PIiY+",
+	"/WZtow/YiAQ2VF0mvM8F4h8EYN0Ghrrz6uQ0FxPBNOGiZbYFR9ogr9B0d8kmJKbdS+t96sqRbQASYkcs",
+	"wewzm4ECQZltEb5+/bq+neoBExrCE0K7yqpFuFBpr8e7nAl9Ae3NLfXs27etd4YECiuyDywFgQNZtNzd",
+	"hpFArVolGMn8zYWdIr4fixrkXDFrMtKSdAese0kcr85ultrx7tGL/aOX1S8ON6tXyU+yU8Z4LE81KqZ9",
+	"3Ob5xbGRACMpmCMUdFyGueBbSIQAvJEkRcdWbmcKciNu25wC7NEZ3M9Fb/vnpgA66zmEzkVvz0N65g7I",
+	"nvVlfDSirLQjEEdk44DyO/B1LrTQLBE0/hx8D3yMhvEh4Ns3wGqw+wuQORtkXyvSpamCq8Vl8sp+LlHI",
+	"S4UNm4BwwlLFPo84NYer22GxFH1lGMhM3lGL8OxZsJclME4Y9ZG0vO/ziAczAK32CgHUG39RwGUemKuf",
+	"CwRpBYb0u9JRy9w/F9QP2E3hjxJjMazU2VaVHDLQs1is2LxkaYnFR57toR3gs5wWF/sIWS1mnV2mFEQe",
+	"tsgoNy5nISMvGbqzBRvD4D+vQOw0aBByE5SFV8nh8yIR2I7ukIrJnbRTzVliLT4Jo93BrHmGi3PFID7L",
+	"KI+11ptaVeRoaBTeTLycd4r4zIhgZLqutWq/HOTV3TMpiZmMs7KoKenhlwPSlaKbJoaHTgh0Qey4G+SQ",
+	"XqP6xyLyPVn9BHa8tc+n4R5JTYQct8j8DoETVso4kmNxQbuaXzGUQ51TgWrNhiOtUAe2x2Pbftn4aPL6",
+	"TMOfnjheYViwYUWXbILGNg9Y1sLAvUs2wcg0MUFtGb71kC9jqkjCeuYWMOtFZE8zAIWIqWat+SVskG2Q",
+	"7YFFO6BoBRARwvJujJD66MuKjnR1N6rO0nM8Fc0T9YYn0o1CIt2sTJcbxMJVwpYkqRDmipuONhcSFXyq",
+	"Idfu43rI1z6n6YkrMkpklykFsr9RAyCJyq4BHD/rVVSBVRKGdJI7XW5b/hCyPRc0pzRGdzpg6Uwb2UHB",
+	"1mXCf58x3lMByH8FxOQiVmCttu3bMIIWsRUqsDLFxT//878RvSOSXWXOTd3wgcYwKrZ1Lmu/XP1sh+hW",
+	"TpaJW5CPL0hYuDBhTggzEo63W9jVfWTOpSG7x9MI++bSVFK02mJmJz+2keGLN8HJHgkd6+mqqxDjAJzh",
+	"LMgMcoolVz4PhSRSDl3cVlugFTacZmEhAT8+Ztt5U+U4S+n3BR+gEgESCuKcZpajVHflkEFIgg0xgNMh",
+	"ID3HZWgWQj4EmEUCRrsMIRZ1OK7nypN8TEPeuVDpCAOtwZwM0XefevN3sPVMw8rBV4MqJSxUeouk2fgu",
+	"hizi9EJPRihL54Z+aH75PGP3Uv8AQn1QiYWRETMyJPI8/vziOYBx9lz0PrblZqGwaoQhNN47lF70dNjI",
+	"8IR5H0fqR9ZwQaNLaLIFl5FiSaZt5u4iM6w9+112EYFG6FP5P5qXduNzOr9mfErKOgTwIrCu8xaZXphG",
+	"LlL1s1oOHNhJ3m9lI1Zh1O47B5recr9mYw/8j1Pz8WuJtXiO9y0WBo1QoafxcSJHLNGcKZ/lPMp99b7W",
+	"TRhFIN5bZnjGh5AAxa5HPGHq9heOUvT2uhd5VBS7XS2KP6ZKn6sqw5ztVRRC+b3Oqrj0JARlz3Upx2Jx",
+	"pm12S11ixR4bylzY2ihhPX5dHB6NkCp5tCpfwQfhciEMknCNOes5dH+UCrc769eFMDYJu5KXd1k08Leg",
+	"qjSbxm60mVpQGycckkzwxq8FNRoNuaieljGbYu74SGFWNyXm7OdQcxq55BDzU80dSwwAh1lXHctNPmTc",
+	"Jtjg3nssbLt5fl38cIMc+eQpI7/0U4c3G5PsuPxWJNtjiua1ZUg3Y1x+mxY6hZA/FKz+gKojdq0L0McM",
+	"BfnIwhJkfi60dImgPpbfvAVOxi0i0jh2hb8gP8rCL2BXb7LtEbaSQsW0sZmdc8uRTWdq7IVLn3P+LbHw",
+	"1vt3V2bmr+L38ySb0cGinTzFp26CLD+mBDU/ZvnCGBhIje808mHbS4x/ZtU9JoKjCDe7ReuNbkmz6GLy",
+	"qgdxb1W8mRC4dqtr7e30uKmYYJkq1r08YQoyzJba7UXb5W6XBfvo+JS8NAuOlv+7sSaHSYpNF62vqzRj",
+	"jSZLThQjK4pRcgA6CZNhsQ5d4S1Hq0sRKKLOVYGBjFQfrkGThF9h8rFbRn/OEoZ5lTWUO2WKtxDYOS+s",
+	"idOy8CnhWMfAt6UQmJSZRWW6l83TqQKVvTqaCo9jrpzl8P2tubHm7Pgs/fnfSq/DXm4ntmwCbx7eZkyV",
+	"h7eZq944c5xceQZMHspPYNHZ+gwXlRXSXY8PN1a2C7uObpZa/ogVgSo5ANNLLiAgD2hyy0iyYDrSA6i3",
+	"I9jYTB/hsbpyyBptUScbzSYJ5wJjw4CEM3HV5quiuGrz/XQIbfaysl6d0PeUZa3AU1PJJ/lvbPoJfuUS",
+	"UGAIctjBobgkFPNpNg3FfQe+xaz32XwU89hMRor7yuekuM6GdORR6MDKGSsJqw6rvSMji3P3Tnawv1Uz",
+	"9CmbpB3IOgl93JVpfT5Cyj64QcJEpjrH9vzSTn0z5aR2XwyoYYDZUs+EZZrvpqMtzTdz+qr5cl5jNd+a",
+	"Fcq+wAFvknDI9EBiP9aFaX97YtY17/m33z8l4UwEs/3hWTaxXMhxfr4jitw9/13CVDqc/1Ink9kvUxHJ",
+	"3Die+TXKzDq5heva8OXcV1xcpMqeIUMPaMSaOo6uBikso8PuMW/BqaXDDu+nMlXmuE29d8kmCse1ukbC",
+	"Ate+/XGdhHOudPvTpjl+RaY1+/sTEkIxWFgLRTVXPZ4tx9oaCYtjTuzvT8wy9BMasQvHCe0vz0g47+o1",
+	"s5tx9U5N2DmSpr50fiRoeNMQ8HSEj/1+nYRzBnPTzpzJPPuyl8axpXQwjztqmIphDcGSPCch5PyPtxqS",
+	"Xthnl0DQKBGojBbw49nZsYsT5wJrxhWKbzlJd76isa3cU2jcAAPi+yIDhDcgvi9PtfhGkfCXunWs1vdf",
+	"hIWdlIlEMzNsFMpaOctkFfl05p7O3s7pObjgAd6u2doFLjU9m3vpPf4iOxILr/MC25X3kEVsxESknLRi",
+	"RtOozUoAU0lGswu4CxBnHRpleUJ55OxHt+dOPZ6qCgw5+lXEvD0/qiIJz+UyL24hZs7AXZlSrPe/FAvU",
+	"40ROacj3x7jBAKL3xZkc1uc1kHFkYb0kmrn8St7N1jC7qjbgoXTyMiHD1JbpwHu4yircFMZPvF8WJH5Z",
+	"4wdGUN1G0Nh2BUOJr9OvbOIIngQX9skV4VFZHkBWYUAxge43nVXbv6OdZZ5rXGNEcszUkjoAeKYK9Ulf",
+	"6qHiRle2/ztVv+eG64/yXcZdRaEuM8YkFtOnQhtqQNc2n5iH50Fl3r4vg1NJk4KCW9siC7tCRGDqIH65",
+	"ItvH+wXXXLHFJ0FoIFwLP0bsdu5yyXMkC+Wwe505o4uYwn3tmVTwHlP6PCkpOxZzcemuFfdw4R2fFIIv",
+	"IVoXF0se1RJD5cxi5o32+Ym4c1t0eecuruVOs026fV9bwiY8Mw1sYoGZdXqXbC5uY8++lp0NDIiwJ31Q",
+	"a9X6XA/STqMrhyvoWBr8Zv9YcfLzikvtvbEpZjsIQnLHVSiWa3KA8xhm2JMzpi503AHyagSZEoWHqdjz",
+	"t20FFe4db9MFhioSZfGxcNLIHQQ6Cx1mrh+E2NeSdBiEhPVoYqPozK9wHSktZTQv53ncl4ITNoUAU2Rz",
+	"9JAwZUuWFcBZTsrzx6SA9Uyhy7wv0ppylernfu354k9zPzkImvlTVq2aT22+CuNNyZ4fW5yZ23Y9H7mx",
+	"FECPy9V3dSMsWz+05RjLazAGtY7s/FB7m4P1OR1IRhxIafbm+tPa20poP1uL0X4cD3/zHhUk8ycEwwsG",
+	"00rkGIS/1MIp4JRacyO/MUNmGSyCDXXp0OjCrcLsqhSgasyCBoFzCMeybsey5sdyA0gHpQRV6KjoyYQc",
+	"W+grKlB0j/llsZr8R1GgPZ+VidC5Wuzu938HCOjflV6iXMkU3RYV2Cpcoc9Lz2Xyxvxqry292CdyPL/S",
+	"s1e5A27Lr3+QIQPmz0t2OOyoiy6gHxmN0RKzxG1c6Km8m4NygWfS+Xur8scsKqk8kiyoMU2zlBrDEdD+",
+	"al4TaRxbpFQj264Gy+bsxtS+6WA1PXs5xuB3o+SBZ4NsbK4YemzYC7kLIYqWzjc24e1RIvvAgVobm0Et",
+	"oZodO0251nqyura+4UDV/ZtNb0PyX7mxADRva2MtcDiqGWaqzSwuXbmNzSe/5lOL948ujk9evTzZPT2t",
+	"+Zykg+2Tl7u1m3vHikXJ5CQV8xQGRelAlBPSZ6iBMTYqJlTvLCliABMjGu1t7x/svijkKvlTUmT4iCWq",
+	"60rzOAaZU1kX4Hjg7QIZ9o6W8SKjyJucbWhJ96ALp/L7XaSuC5tn0bJYtOOEa81Eg+Ri2nwoPVaSGVCf",
+	"sQFZBgkjPLIWJ46VDhSh+iPbu6oY8H6SHVuzbIlmMyJfLqrNM4Ny6FrtcVWQ8WOpB6Mr4GJDhcmuFIp1",
+	"U82vYB0tjp41IUFL3C6uLXDr7yXcDouyTjWJpIWHgyB37AJqZJE+HakG2Z7z72P5GtNta7bQ/vHJ7vH2",
+	"yf7Ry4BQEiUTkqSiok3nngYAxyrLojm4HhC7+BUHtCjmxuYE3Lb7r+xjSxytPJh9maG2HDJfCpfAr+5q",
+	"84MhaE7jRSzTM7stTOgFiyXwTqI0nZSIOqMBLbJ6+6PbsqwjYTQKjPLZ4yKC02tmuOX/Qu4xRDaVD8zx",
+	"x68W1LDqrPm7ssA4e28WG4FwngERkMiTJSlOU2BGYGawkdkYQ3dYbhP3DXPMQnuWworHMrvF52+hXF2r",
+	"LbAp2CIuTGSQVIZJA5KmxZjJEa3jFWCXCiDHJXCFKsCOHLgnoH7YDPT3wuIZN3MCx6LFJZRgGFBApCD0",
+	"iiW0z+xNyDVJqNgizewzGGJSvFdEZL8vmF9lN8KUDFQ8UB94bauA2UgDi18Cv3YSRi8JJUmKEZDAW3PF",
+	"XymiTofHr07PCKY8hEsOsdDc+Rq4NPrP8hwiK9tME1YUuJWvS1bmR71lWfytn6cHd2JaU1uWHTsjTyjN",
+	"h1QzVxBJ8d9ZxbVQtihFlUd9PYCyFcP7D65Cc/C3SIiSTtjyAawQdu4uYy0za/CCUgFWEvGx6pVZUk6U",
+	"XjJ8/lP6sYThZ4vvB7dAYwbJcUN5hTXUqCDm9RLb1sKoXl+vAcY6dyLn+PcsJed45yw3mhLQA1d2JB9Y",
+	"n23ElPi3ONbYiZbL2WLzUdMQlOXlasuancym6MSlcoPEjQSdCs1jQslYJpc248dcqDZ34+6urT+9Yfej",
+	"25SWsR3d2zG4hAx5RwdiqXd6H1RPKMNihS4UB7DkLscEe9Bg0UXgQQA/SnT/vMvRDbSE5LAExB9YoOMn",
+	"2fkMEcqQaPAQlew2/oiNv+Lkw8uiAuNnNu8PcSILpbaHpMWHpMXPk7SIheY/f+riERvbXI1PTfgRh5Dt",
+	"OxwL9+brQQEVh30pmNUvEtZlHMwKkF3DIrKx2twiYY/ymIt+CBB0gGEBKAWYmmQRaq8YiazpxXtR7Eb0",
+	"UeKxrVQ/bPaFUy667G7cbl6hYd0EhcipqoMDxboXh72f//4sefry53/7LTkbvzs/fvF0/+D41325dkAP",
+	"6Ok4+11+X0i3hTFQu8ORnqCmnS/+xChC6MFKQjmpsbg98ALOdwqxOfmzmzsaM6vmZ1x4dvNrlr8bIqpZ",
+	"XXNXWMYJLu12ZGSQdjtqtyP7zxn+05r6p91umGfXb379X5UuZ8OffYDxTVB7ldk3lw0i6TAAevfGBltt",
+	"nihJejSBEpWQemI91Sod2jDHXLF2b2JCI4I1JFtTo0zjCI3g1mZtK9bPazdY3beoZOVzHCQWp1zO5FLQ",
+	"WM7OU9VmcclHo6K2Xht1ORdVBFdamKue/D2WfJYJLHSqWAa4Kcf5Kv+2AqC1NV2yScWhpcJC48wP7pTy",
+	"yDMgyMly5RyyuFWwJFXtCuotF3S0gyO4R+OzZOtOQtZpfqbZhuT2uYhgp8MYvu6Qs1xsTrnwZYuWekO3",
+	"kBrLO2Xh+OsB8tpceP5Mx15WukXaKclFtqNcsF8ncrzkZrGSRIXXg4kvm46cqJOZWbdw6n638AEhdWV7",
+	"xokclyYjYMxQsemS61xKdBVmhgsyv6uWB1vEYSjRVZGW1e32Q7sbUMZmdjPNiOwcbWOB24QFG+sq4ix7",
+	"SeUZF24m1Jl205bJELKUQJXwG9lhufiAmbT1KT9h3u7F9aTwZNugsyIjkq+sW/Rrn4moxPrEq5rBfb3e",
+	"wihg2eFxrnx7YRJUSZDw3DadMBpxYb1V1QMTWfdyqixgRDXtUMXyQSPyEqAY8gX8fKlsbq4osqqyOMWE",
+	"RVzlX7cZ9zdvc9/lEugKAk/sqCpaZ/JYDwvVtilshvwI7hX/FLjxvi3clQymfQmeaF1cnKkFyTvmEoAr",
+	"az7xpOJdneumcPCORd4tAb2A3Aqv5e25i5d2ZKo9v8gKES6bxhjH6BpmmOv2jYJIQcgtgJVjosvQkelr",
+	"Xth8H/MOXLi36ykzGYFFC3k6dwRdiYdgJiLrePv8FGoZ5esaof/ffLl9tLN7YP6+5cS+k53GqTue90wC",
+	"eAcFDILamXVbuSmcHm4fHNSC2uHui/3zw1pgw8iC2i/m291fjl+dnFUZ5xmfMbnfc5RFMtnJ3g5ZX19/",
+	"Zrb+/GwHY1TyGBhT1PMpVMLi+U9pgpVu2BzzhkO//sTdfLUDKSKJJWKxmFx2K8PnLE6yLAx76kasbUe0",
+	"lt2CtT02pOBY5RhgmV1tteeTBDqevtBq325srDW/e7bxBMqJ++ustiv6MRXRPOMvJON59mDhH4pzf0vF",
+	"AL8qRdb63BItZ3u5v3CxxGwd6R3iRtgdqWxj+uOlljn7TrZIuV4DH+QPm+lanOk6yBVNzLaviP0awoKM",
+	"qNtlowyhalajzG1mxhPe/Hu7nZrTXYd/15rwz3d7+HHbfFxrrj3Ff569vfUuybqBJI7pMeR35dMNwfdS",
+	"MAJ/2D9d99gFJKfM1nIBJWKwuDp0QEJoAaEa7GKCDSd0EwtbRj+OmXWpOZtWHkA3Zj1NjAgiZIKKZqMt",
+	"tuMYCn4AMk6H+Ye2SGi4auhsawqGYYQKJUGYEVZX1exaN9qiLc7YtcWOtzFYXMBIDGVipBpUcjRaprD1",
+	"3iDksCuFNrp8g+yYv2Q85ZA5234OvRrFDgOiFKFDiTDJQ4gDbgtXDMDK7dQNqlbtZrnfxfFRbgwhgUfn",
+	"z8wMWxgNjtJh7W3Z7ZIF0m02i1LU5yO6c7fKkF4fMNE3YgnE4eVd3dOUsLo3RQnP9mYo4W8LzMX5e2WW",
+	"Csz3HXltDoWRajbX11a9Nh0zMxoMPxMTgi+SR+a5J5vrq49b3jK0trmRwRefn+3VnwbkyYZD2DZt/QCH",
+	"6ck66TA9ZkwQPZZtEUmtSIcNMFoUcL5ddYiEkd9SqVlEYtmlMRlRqA7QlcOhuUEDEnFllCGbrWNat+QL",
+	"znDSSWj3kmnVIDsUizFdspEGSmqLnCmOdCYEi1MzhSc3tylrmxtTm/KI/O3DPIuqPXocNFpbWEobC2j/",
+	"0G6/acN/b+2+vf32UbvduPPLj//2Q/buSqtunqmH7+vugUfZr0Gj4Pe/LXz78b9OD+4TdPD4b48XH9Gp",
+	"O/GzEUYmOBVLQ0GtFpiH31Z0xkw78D/7dGalqVzH62ufsF9kkgUoBujhENaxlB/eFunzK5a/MxvTxPdJ",
+	"B+ylys+0NTeLM+2NMNI4phpK5N9Td02dldYIqpXCmaZQ4W0s05uvQSN8m4uqsmPNB1LhYEcwz2ZQg8Tm",
+	"1mrz5r4BXmgn/3wRXirm3U8Y4uWWqCgwCCrBejefDyKHKH8AucHxFivXuOClFslcHHIWnX67GTILQbOZ",
+	"6iOE1qockIZ0Y2hxGcJBGtmhw07Co/6cfgmH7UHgfBA4HwTOB4HzQeB8EDi/QoHzIZzzzxPO+QVGXBbJ",
+	"YrNo7ksWJcAc3wXpTTRXf7XQdcIFibmagdNctP6zZRSK0puWzly4suqHO1DvJNDkyHkszGdfigB+RPRq",
+	"/9lm/gU1iw7d0EzpZX098+I/ws24klN1xEGwQWMw/UIf+z0RA4z4bld3eRZgoauLpwNl5Bwkgtn+IJf0",
+	"qwkDsFs7s63ptD2bPSXk2Ia7uqxTQzNm7dGInz9O5a6ueb/+i92D/X/snuQd+JU3r5DUIT7XEXnhaOym",
+	"7kcVnW/Z8+7AZq62KUKc5gfTu7mAB2B2WD74vGo17bxA7fnah4+YTPa4MJvMjvuAK/15al7cGnjp2l2w",
+	"yqc+zH+J8ULBXlmUzfLCxwShh4r3hfUXEW6oS8qy5CFo8NzQ1tK5PH4Kt0RclcX3YxtpwvXk1PRhL5MR",
+	"/7komWvb1+YNSJjV2g29WmuZZGkR2rJStuRReHh+erZ7crF9fvbj95dsEj5G8QTTsdoCfYTCpWR9Azcz",
+	"SxpkWxCzP9BTDs8M8nims7igPEWLhAmjWI0h4Rqg6W36PDg7IdUpRG0VVh1sVzD+bPcGWo+wiCEXPVkQ",
+	"pTrMqly/kx3VIirtDDmYqQIykjEwUQsjwKOA4B0GnLUH4yQd1iDOcyvjSHl7gKsiDWDYLrOaqrYw09Qc",
+	"kxP0gPEEAAoQnlqRRxB1RP75X/8bgpvB4BQQDEGy3wbNZjMgEIzknsOvfjkgtCOv2GNwwoa/1M9Pd0/q",
+	"+y/CPH4c7FODnMohg7uFxYp9o7CcFkiWUACb98wkI4zRJ+yaK90gGB9sT1aFkxHgZG2mnvUew3FwyQW3",
+	"FUM291N+HjOe6VauVHIspRkKRQ80gsBD0C9cd/PeZyRVAvF/Zgt/S80bI5rQIdMuUYASqDySRc9hEiD6",
+	"vPFN1OTQ+qKTVA/awgaycwEQyfiTad6xHAtxBessyE+nr45aJNwMcbY6Sc1hN52F326aY9/cxCO/GuK+",
+	"/ri7/SLM8LyBVo1iEL7cPTPfI3Z3JibYsr7TtZFdTWPoE6prr7wHIehmBW5KFbpWpEL6bAszdhQnclYt",
+	"GyfLzXGPGIwQwqIRhcsPIhc7gAxDQ4yAgzKZCRY4F7wrI3MuIX76aG8nAyQfD7hmBOpV2AQgnhCoGQB2",
+	"LfcYF1dc8U7McjEE5NEL1qNprC/2+0ImhkNf7MiIXRxLLnSL/M4SWR/zSA+wfRUQJXuaDCajARMqIB0e",
+	"cYxSkLGaQsh83CA/SS5Yotri0fm3a83mTkDg3xeP4cErmnBkforFrKslINTAeQbbn7U0BiTifcNuIL5i",
+	"MuyYjrKUCBu/sX26s78PwRsHVHMRkJcJY5dt88XOJOFxzLuQSH/MEsWpCMiPXEQc2mRD+Y4j7wKDA9m2",
+	"VK8Gcoxyogev2yIx2AUUpnwCGzT7QsAcrxrk1FoN2wLqV4MLAPbV3jOw9Uh3pm/nIjDPZPn9fX7FhKsp",
+	"ZCncwY3h4QDcIH/muML0KOT96XBIE7BzgwSnAgdahbPFGv62nQ4mXEBcpER9kesYsGfhkqwFtSuzYnA5",
+	"rDaajSYkIY+YoCNea9XWG6uNpi2JARdwrtK4+dgvglY98+vAYwbMdZYIZ2q5g6VIGX2dvLacQstczfJv",
+	"FIm4usSsGXNCHfKdstvVFtRiXQ2owjJNSLbmazAiY2KcQ2LI+Ujsjhh26SulZxSOWWSmFUPrhAo2Nq+1",
+	"BehXFkOlQcL9Xv2Eij4LM060e0b7RLM4VqZhOMTcnjRAKbSL1CCWveGjOB/o0TSAfQOiIVylDicCOF9A",
+	"Oqn2R8yWLcBD4gUPAMzMqg7AVlqGr0rLNmaPrOyhdlhWtzH/JIbjVXhyxyKLVHr29B9VHnvVQ0CHag/u",
+	"wP1c5XEsXOkqssMbRf63RHuNdUyFZhE6TJ6trjYfg9HCPOphYW1WBRyYWr6Ydl6vAs/K94gX2qwXJuxe",
+	"1wsQkwkUdzLHHaE/iocMhzOf7+jl0Vypa4ozk73WVCS/Ne8aihFyjNo5xPJbGrNqe+m8Ha1MTb3a5AQM",
+	"vGBO5mugcWQ5BbPZIuvNjZnksj7Ts6boshEfScHqh9ZWu+SwYXDVSCjWLAH/QeWnd7ieVH/6FGwBlR/f",
+	"7i/x8CEXyz1Pr5d6/iV6bSo/vwvuz8qPv7ABFTdvjYaqRlIo1DnXms0FVebpVSKnq8x7g1qHC3NRF9lo",
+	"8y0AlNK9WnCV7r0r/M37giCPspAOyOLyfc+mk2bGiTmrRn4IVyJq0BHtDlhjhHDq95vSdV1Ec9OqvW/X",
+	"eNQ202hnE2zXWm0zxXYtaPvZwZcwv3btJtOZabFFIt8zQFotPXYj4DmhKBsvjwIIYaZ9FqDTMehyPQnA",
+	"JBeAfz5A91g7aYvVYDuiBAYdrD8J0BkZYMRPYONpgplwnuCbqQAc08zCud4U4aVZnduo/ZCeafUn8z5e",
+	"gMiwiwz08ZhOFAnhroEIk9xtZg2oeA+9LVq1HaSp+guuRlJxbbHGyuqcwk3lMA61uZsw+adReotSrWl3",
+	"MARIT/O22Y3v2+B5U/W15tqT5hpgazc315u/Nrrqql1bPFIvChSnohuF0y6ZezLE5Ht6yUTx+iyEUjN9",
+	"w51XbPo30m7uGm/ccs5/qZ/Icb0Eg3Im5ieDQpAxZlMVUERpVqLpba355E/COO/ewqfke3dv5W48bJjG",
+	"mhuRb8WQbOJJ/u6ccJk3CzmTFUBn5NTQ6lpUXSrU4mSPKKNOupghQknRbB6Y2wNz+0jMbb25saASoUUT",
+	"Nys2pTyEDSNJbaBEWSSWeslz5TmNUG/HN1Zvf+N8uuo0vrd++3t7rig1vrFx+xtHUmOdLHjhSaUXtn0B",
+	"aHhrtcLAzqQ8oEnfvrDoMplnmbeW6C1jOR7+R0ii0u4AGEqLFNZMbpDQ0Y5lSWjFySxTuN9rzypN9pCK",
+	"Ce45oApvVjkm+zYCCF9Yr3RKMpyGnJcNw82tf+2Nx1oG7cCbHB1OtYWnCohD83XGykz/N4Rj9N58WzdB",
+	"bdoSuNCGqBPKjfYe5ig7BOPpLOQVQlGRfWQW2INPmOvpqepChmMHFjNICNY1HYIXr5tqb3LHxwWNSXeQ",
+	"isvM5kiJGpjG4ZQgiD3a/cECsgWFjFdWG82pE6R4H02RAM8P6XqNtthHcwoZ0/gSZe+W507W+k2jCJZ2",
+	"4KD88WKYcQo1yOuBtEbCmCl4X5AnG+Ty+RQWfFs4MHgInCVDLlLNCFU8YgHBFQB3cCsHad5jYzKKaZch",
+	"3ro1L4PXY+f0H8DoMIp4Y/Vps0FO7TqZqY8SRiM1YEzbwXG0VlIwkKcxDQglXRbHpM/gyo4B8KRPwm9C",
+	"b6mBGSsbyP49+ZbUyQ8hkUlbUFxX6M66T0gPPJJa5sw6ipFH4f/7f/9f4eMAa/fb5cx5VaC8J/Rwtv08",
+	"IDsn5vPBHn49ZTGyBte2MEO0WGtyLMxV3Uuk0LAA0xOxhAEHAZMznWuon9LEou5jvJvyP/nE0m3hssWJ",
+	"2TiZENQjp9JQYQ25IDun/0A/mi0uLcjRi59OXx1BF+YP7AxyFLiYqnu2fZVIdLbN3fAOCJop7GCmTZft",
+	"MKYTqPWOD4cQPQ5UYra8L2VUbpkGrvJgmr63afrBvPhgXnwwLz6YF/885sUHHbmKjnyGgnBR2JuQqeja",
+	"1SmUlwMyqK76uhHlVemCEd086LB302HXPoMO6zUQW/DQaKSEkk4iL5kgqHZhfAl1blvBWiQd9RMasQsX",
+	"nNkg54o5dWYVROEwF/wRfu2KLS4Ui3wJSYbwfBaJfoFqi9G4UpVotUiFBZFpgQ+Ts1E7WINGuVgYIFoI",
+	"UzJcDw2aoINEKvDWTxt3GeBU3slOCwPEiKveE2BdclvzC6R4n6cQ2Agi2rVwVW4EEWcNiDkhbo4+dg4c",
+	"7qHHS0b/u1WaQK3O1U4781olqGcJGcqEOYBbexhd7R7A2oWbcYto2fc1gnEXMjUflJZ9rUg4XdHIBvpN",
+	"VzUKs9KZEvR2QrUPs/XPZKWsMKmaZRGMQBU5Db0tUEWHKFRU6jAoSxMeObRuCLGFQjrQvVfbATjIr5nV",
+	"yangPfO6jyPCmn0iIqc/btfXNp/47I6Yw0EI3Y5gNmnElOYCOAomltrvYbvsN+GUSR2OFGzOpC0gQA+V",
+	"9DFjlznrCVbVZCKCs4XhY1DrS5UrdkbzWVatMwu8/6KKYL0fseFIaia6E0PbFd44Tlivmoy/Y1MUzk8O",
+	"qjz+Ilv1Ko+fjmKuT+S4WlTIV6bnPqihX6YaWkE6w/SBPWvzrYGPd63qayg8OZnua5Iel5cDKyzaz2xy",
+	"wswdvayg9YVKWLiVLvjdSie3SFLTUkaps2DXXIdwYVISc3GZVTIaDyTY6DFpFsJ/e0x3B/72C2zqIEa1",
+	"i0tiC+m0CBVkINNk/rYj2+rSlnADUzDUchDwAzaBplkPZIhXbSftXjLtTMpWhMmLdCB6yjhiCQRe6oEH",
+	"Cdw+3m+QjeazTBRti3ey4/JAvIC1RTZciGMmihmJoy8FWxwXvLz1FUvFVeA77j5fzu61pDKUm8gCt14G",
+	"Ui+TKJ+PZEuZLMGYTlDY/OL12gpsY0eKXszRCHcHVladMW27PO8vk0FlorjMVelfikOtvBd0yG5KGZUv",
+	"V2L4BCqBi5SqmNHIaCq3MQxwAHo+51nZ0Ijyjtu1hXl3iwiZS08zoy30y+yZ1+6RNpBxBwioBiALH05t",
+	"S49kaaA6SVneDJWH46D135v1Z4362/erwWqzWVwzsijq2ieW+GJKBXHjrx2zzPN+4BIWRZwoLrqMrD77",
+	"rukMjTAjSJ7LpmTfXDirCijNZfMwo/tGZes507vifUF1mixe1UWgJ9v1X3GhL+p5SJMKS5wb2l8wM+Ih",
+	"yWEmyeHBu/Xg3fprebcgNJHsa4Wsg2P0lzXWNWp/qjjoBxp4oIG70EB2z08hkMLpLw2Uzd2nXN9d+foC",
+	"zTufNVQVgABy8ASLwlX/EM1rSsna9g4er2EFzqNvRMkydWvAaKwHv+c0q2mF5SXTP8IjtU9oZrA9FOzG",
+	"dsyvzPLCzJMrpyUB6lNtpTaraHJFrGMK1DhbTNpN3M9MIWphYYNmUTDvf6WTxpeLfY4InqVICDiByr1I",
+	"1UR0bcq6kmnSZaRHL7E05vTyogX3uenoL+HPwdCHKp4c9ucxpv8xNqsH4/iU7QlL2M+YnnBPAWOino7Q",
+	"HJljCO9kR1k+aCkXzBkLSd6loWgHqfco7KZJTOpn1trZVVfhY7BHu1uDhOalEA0mWfqUkV7qEdWUOJAN",
+	"KeKJ0Sm3zNtcZ8g8NE4YjSYtQkVbpKNY0og8CvGP/ch2R/0VAB3HtJtTspHZQYsyBuMXzhgjVh6F5p/w",
+	"cYPsnP7DQVRHnMasq11gctAWFAOTQdAMXJhzADHOZgC/HJz+EpB0ZFpfa5KXz2dN/EEW8xyZy8kI2OZF",
+	"I9mZf4XUgekdfQy5Yfe4iFRbyBQwtGIpL7nouzAAtL/5hJGzyYjZIIXZ2DKEfVJ04lEMJwC54yPafehA",
+	"xonA0A9lK7NkDL/3kHdAo5YNo9+9HrGubpHVZrNuLkYuUjMU0o05wG3axc9SOhQIGRwRsTLvAuGI7pUw",
+	"H8T+TnZc4FGHEWq5FBFyTB5trD0LyGZz/XFAwohpymPV8Gcjh9hlmm65so044uwx05HL0qAwO0ylUJpO",
+	"lI1ciOgEg+dtAAtMPhf5Bshkj0YDqhg5Ptk93j7ZP3r5OEAcN1c+HUNFhhgZQh7tHx6/OjkzzzXICdag",
+	"pDbHxFYvt+FBWM0YxgiLw6F7JTEDJEN8msGgci+GW+igMMs6PYYGOReR5Fj9CRY6YUPpkmFyASuGIm3J",
+	"7q22GNuvbOluXCi7PFkGTG46inSl0iqH64Eq7p5MSGy4NHi7XI4BCBWwOyp0kEbmAKWKrDaabfFooPVI",
+	"tVZWdKoaXK6MEqllV8bAOtOhYZd1fP+xT4UQuQ0vsk67m/MOhuk/pTRyjotRadh7iRxWDAdgS8RgsOpR",
+	"KC9YzIdcV1yJAU0Uq9Tuj2CwPJHjKg8f0lGVxyru7CvxIkWlodJ67Ys952645UkAez5kVKhqk7o+cQX2",
+	"q2xEMjlJK8UjHdOECW2dNm/RicCUfi6jyYzy9LeVv90nsdzLEtONLAFz6iSfKv1O12GMi9Ctb/C5L152",
+	"twfqS3M2AxeZcjg/rTAdGU3O+JDJVFd2UiMLPBe93JJXUi3MCKeNM5tVFlClI7x14X1zZv7EqgkERnwE",
+	"/SST3Gc1FIzPmVJRAD6YjRdoKZATCuJJmNdrQswWDaaktkRpcsifY2RwkIlSyhUBaJDtaejwWIo+S6yC",
+	"QzX67dpiJmEb8l6x+owD0puq0kmt2A5/WvkYmkORGDSh6ZdCw+g4jb8HXFOANSRKNixIKFdknEjRz+J7",
+	"YUmzgujo199oNrMnILNV5/HM0bPXozyGpwIvFWeCNawkBC/1aEJy0dltMaaKpCJiidIlaZnHuHefWMJ6",
+	"EGsexJrPJ9YEpcUGeCEdzyCPFMVdWEqf8pdEiLfrpZf5InOFkRRJCgkR8NKDCPYRbfbmyFp2VmS49xFZ",
+	"wIYRyiHml6zxIJzdVzi7j5z1BaWVLSM8QXLYjOx0yhikYFrhyeJIZGadxVJUQkUkh3WUtz6SjwfbhOpT",
+	"JaaVE3jibrAMfwV/z+3PHRmh4sEt9OAW+ghql88YNfdURprgdOBdVuwogj/LvOUHXBmx6F7EXRiIqqlO",
+	"1ZQ8tOhuPsXHS2QiG7Ro6y8FZP/o4vjk1cuT3dPTgBxvn5/uvgiy5IeAYEmmgOxsH+3sHhzslg9Tcwh8",
+	"rDbIM14em2uHCBVMXM0SW6gkIL8cBGT3l+NXJ2elAwGNolh8XGsGuTKzzcIys7eFDjuV0gJlgQttlWhJ",
+	"VpvNEoE4zOry+ixRqC+MzqAySRjSRCsvqZPIy+O2/SAKxvBpU0l+kh2o110U5IGjkD0ocdP4GnnsnzCZ",
+	"o0jmysLLsNCPCohgY6Y0WpLKOaZzxy2KM7pLUvMXlS0FebrFEWXvZOdrTIP6yxIC3rBYBsUCQKApczr3",
+	"soQKVhAZolzveD1VPMe6lskO4klA6EMGLkFsyuKAJsOYKTWve+B7XzN5TS3GQ77hX4UyC4V7PO2VSRFr",
+	"lJVmFm4D1EkfoRfh2awEn4iIFIgZ0h1Q0WeBr9nXk2niMUK3SBhJwcIshdiSbFYFyRaNRPwV024PK94h",
+	"hA2AiBAIFZM90pF64CLQ3slO4OoWkamJhb4IH9cNsu0AisDdAS4WF+zjxkaVxTJqC9nrQfAwBexMmiC8",
+	"KMAZUZej3SA7cjg0a0cuGRsRSn5LOdOuH4i9bZBTZuOXLDaZaTWE3MmQcGE6HBslrNUW4a5Z3FOwpIQ2",
+	"1KnIhfKT7Oziln0BzAySC+BU1DPc3SzLAH5p+RuiLcwWtsj7NlYJhlSIKnVeIYHCt1JrbWzetMVd8gnw",
+	"sD9IIl+RJHI8K34YdoBhk3Uo4cwctdzGCQG5qlwm2deKqBjiDyGYk/QS5go/awURgUZQgdxeqMSWrx0N",
+	"MWksAtA8C+4s+g1yTFOF4oyFzZqVZdriSJKulHGExSL7XKgWMjEchHfm5mGUYiXzlbUy6QCBHvBb7LHQ",
+	"S2t++ZrFpWyxH2Slv7SsBCe9sqjkQmkXCEv5CHQM9lUYZj1mCYP8f4fs3ZVxOhQKGYiFDtcDNiThRSLH",
+	"YUDCi5gLqNZ80ZUR/tHjLLaxyuGFNXGFLTJ0UobDdGsLw8NyueZyNhQGZBhb3zYceX82hglLZd67Ym6Q",
+	"EC48ohC2bmQ2DJN3ATFQwRJi5rGAH7pvA6yd6UNdHI5ODrocJEcjQgQ2+T3329iC4uew3tHDlaQisJh2",
+	"ODoSXgDgOYvCDJ/HJg9A/I3s9doC5ruFCyR7GAYNs8Ccd2DcLtkgt2VYcZBAQX2okZnIMRSkTjEc+ZKN",
+	"oP5qzOgVUySRcoix4lCJk3pIfXd0grZYA0Pp2lPyM3/uA5u1ym2oLVl6S6kCFJCzWgVmag3y2kH5YCB3",
+	"KgCfCOE7XP1hnJmPKFeS9Ghio8+hxKmZlJnFepNEGNQ9d0e4wAoAm/vk90SJmdsGChTauWtddVULPPIs",
+	"frKpu3PQDkHtut6X9UqABF11Bbka2NQdANWXu/SKCzdVzfPFTF7aZ4HhKgGwlAD4SYDMJHCnrp20BY3o",
+	"D8H6k6AZrAUdGl3g2zYbOIORYHXzjQOiultmrzmthahJPjDm/mjO2hkelwRxdpRRr6KbfOXYzgmmpHxW",
+	"aOc/Us765MnVmNviKriA/cInuyk5ZBA5xmLFvlEt8zPkWveMcOez4mxVbiFtRpN5akDVhZAXSDwPyNOF",
+	"yNNfXQiQY6Q5KWv+fi+JA5qRbI16ukj3JX3JFJHCYoZBAR0powbZ11AC34hvoB2DICfYGOSPSDLVICem",
+	"dVRzzZcwRJRMpjTdAhnDjOrBLfaggd5HA/0yNU8821OGn0oaqE4m5WT6SsQ2tddCeEZSMCQ1q+9BeD5m",
+	"FtMhI7wqAetkcicC1snkgX4f6PdrpF+dTMyla8TnquSbikiWU+92HE+H5KFJl0cWYBDTwIfyijkb76xK",
+	"j164CLEl0YBg6NVHlV2xZIuMZAxWaTBPt0VoBiVYCPaSJGWG2keMakPuKJV6Ciev0ShjxIhvbDK7y/52",
+	"uVu50aA1xZWpgzR6REvmhcziXETyD+IVa5+JV2yBocciVcPamFX2eyqT/B5nlQptptcDo/krm6pP4FTk",
+	"IBkWh9tcssniMN2fzQNztFYgT5geTWseNlyOBUb4F5nk4Mdyg0tEa29LEGIbFz8AGO+TjepYvBB0+mSD",
+	"xMw0qAIS8T4Y2BPSIBfkB1J/CJH984TIbh/v/8wmt0fJmtMY2MFmwZcPcbNfBvei0ZCLIkuFYyI0jpGH",
+	"qGCqLjL8rgdsqFh8xfIee2Bmb2+CBVlKGOxD1MDZKy/ZxHlXhASjWpcKrM2UjkhMNUsaZNuGK+mx9MOD",
+	"2HszPKxpa9Skrkwx7okSzYfMV21uC/OwaRdcPAA5FTnLsyEk63CHiCWK9bVSVVgyYQfKO5klvIUn5xAu",
+	"fer2JZu40ANAx1zMmsuRvL8AVl2SRWlmyGF2AXimRkyOyvNnbwWCz09U8P5Ax5O6g4X8ouY8pBMSyQY5",
+	"kkR15Qhqi2vKjUKP3lazBOx6FMuI+azawgwa87aquijW3Bg4UeRtkMHvOoP/1BNBzVc1sPRf1cU2pNf7",
+	"2PQG3LP2w+osrO+CRBms9wY+UEYjLHfHAleuHXzFZkwBeSe5QALtyuGQFkG1b0NdMu/+iOjEsxMH479l",
+	"67ODfE474CEuOYjm9TJh6FnzbU7MWH+y+XHlDNNgaabgR7muj9gYb+wyjeeSTcC8xBXwZUFAIZQinsz4",
+	"9w4kDqDIP8ZcMABXBOuVW7EEWUK5c2+FjvjK1SpIwitVPHl/UrfVs8/gtspdj5kKMHc/OpBGLeWFoZ4L",
+	"806DnLAreQmkiqAp9JL5WBHzeuMvLhsdwoKYBZ4XeZwqt/L+kk1uyR8qFB4KyqRASwtvgjsrEJScn39q",
+	"c+ztPKf24Gsu8jVfsknL/C/zKP/VKe+VcHrCtBpCuFYs7t1OjisJ8LYFiUxcD7ggmwS2wWFzAw4V4Rpg",
+	"ZrFWrUPTHFBFFO8LxPK0FXojqgYdSZMIrlL8VaYWrsoCumS1YzH8uC2SFAFn0OfDIe3BcmNr3MVic2g1",
+	"zgCvCh05ZpoPDOaBwTwwmGUYjBV9FlzuIDItLD9wwmjEBVPqU1YgyDop2OjdK5ZMgDcYpmGdxZhc1SCh",
+	"Wf+LiCcILj2gV8w6xZz5BTCwpmq8YxvIvkKsSYdqvQttcrWoGrld+vTzPJVDNjPNSCJjtPO9UyWGLhUk",
+	"kj5J5C4FGSwQ8vz9Eh6/Oj0LbWIIoYLgk5C9ZqGSyRJIyS4PTxF2rZlQZmikmzAYZOD/qpvH7DtB2xDU",
+	"0BaptoXeRxzntUXCV8dn+6+OTkOI2lJelVMjecmER2ZGAGgw5cZYffwsVfVDel0/5b+zsEG2BU7IQiWa",
+	"fbER5uEpE4Dy5I3mLyUZ0e4l7TMS4vMh4FL/aHPwXHw+cuYWCX+pn5/untT3X4QBdnziFqZlVrDRNN8j",
+	"GFUdS92F0ziL3yis/UYeucdesB5L/MMYjtEWENBp8ah5z1Wuc+8cMk0jqqltPHQhqWFGKEY/DdGzay2e",
+	"XJG15mo2HIuOb5bQqdXwfpDPR2p7SK0gt+UCX7Oj2UVrh+0tpkq74nTWK4BZmOZNHiH55uDUZW8u48DM",
+	"YQbEE/cFbhiFrANWVCZDbygGvPIWAFeGVzTmEUzpAlmM2ZdUseSCRxdQCl/0w4BsrK6RcJRA7inPP00e",
+	"Ob3T0Jk5rmYyqXps3lkn4YhOzPgvjAILBzIM2mKzuW6Z1EWaXQWmZyEv1Ih2mcUSz8j/uSFHzB7FY2R3",
+	"pYZCjR7ICOjfEG8tqFkSqb01P4OhrtaydrUc8a+8d6t7U8AHftzdfuFoLLeJr3o9xXSYGbTwmFLnng9I",
+	"eLx9tvNjSB5NFRBokTyPldDKt7KrmUv0zFGE7eNxW9DRCFJrwQqlrbUHDXA2F3etuZEdVcHGs40EJHyx",
+	"e7B7thtOg9DDQw1i2R2Sxy/1H8/Ojg3VDGRUf3XFkoRHEMjQFj0ohyyB9ypzsIW0R8mwEk8kyqXjsOQb",
+	"ex+lnjRs+ENfCobY/wRcbVhSyJCDWcvcAW5BmWRLA5kMZA5k85n/vmvd2SF5BLiQsB+RJFjZwJybrCqr",
+	"HSaa9jE+wJ5fy7vawpVZMDPB7GRcHDgPj6e75uIiVcxQQRbGZQPFJBTHsLev49Faol8DwhGgracktD1f",
+	"aMTyC8kjTNVJEn7FIpcT8xgKMlSjm9sVCnfwq5VBTVMeFWBGTl3QLyXEsmJK0m1katayFtSAUGpBDQ+o",
+	"+aIa+TqIveKUsTgmnk85High0B4Yr5ewtdQ0bqGpzYgoWEthiOU4KOZRqJh32RYJB1QdsWttQYLHAwZn",
+	"BgiyLTi+1SC5NQjhZH/fTpvN9W7mAYbPZss8ySo09/nxQopXErGkBWXQfX0HBA1EBTdiIwsl3Ba5GKGu",
+	"HILtvi/JkFGBnjLBOIxVDXhPEyETV64jq13RMHy6jwFLDloZcZxXm0Gz2bRlaAq02AOu9N2wB49pnx2B",
+	"hb0aPGyfGbGl6rPgc6gEEigT/bwSoOELnmD9jYp4xZolS6Aba5bsGA2o8tOnuiIUMD6+3V/i4UMulnue",
+	"Xi/1/Esoj1j9+d0h5XH1x1+wmOniWl8fT70zp74sruLMMY6lzBqGlh6iJz4PxME27o+TvGcx8vFzeXjE",
+	"a+DwMsPkDgmFRmbY+nRaH97r4OjEWtCKIUi+cu7sx16CmCrSBRj5rKcJjY3k9ChUl3wUPg7aos9ywkWf",
+	"XzGUDY38YRZ/AiW9IjNALOgls3B2NIyaJx8ZmSIOH2+5CmNWIEGUhR4E0z8KMfklfAz+R8haa4uxrWXP",
+	"YsVQlWXgindij43L1NmKGBmnPFjDENXSN8kUNPpCOO77UfseZ3FkrRzTMtPNJ+YzZTwGTpyv5Tp1ZAIf",
+	"GEyEHG/ZjZ87tjNeY6hmXjIg+9iKrXh+q4fZ0VUljzLiIK+W+Ys/po990YIa9cmBLf8JlqXqzYJT/up8",
+	"6Kdpd+D47hzLBNtI7qh/b/lXi0TuK6O6JcD0lOFiNDZKvIOfcWocBkg4syuoDka21q22oMMO76cyVReX",
+	"bGKY2t0qEC8Hvn7IIk7vgr7+hUOsAf+3u1lwE3u1bwosPe8lLAJHf4BFL9J40qTLHgDUHwDUv1gA9eL8",
+	"CyR/xWjSHZQaf6bKKwCCIbwWzkOYnkJDD8aLB+PFg/HiwXjxp0KKBs5VarTIeOV77hxb5kwVM0uQnn2+",
+	"Be1qfkWhgjEcRMxQx/cjL2lvNDfm+Ske3Dtp8Pu9Q6q7g6Izv7Fg1Fy5kS11VP8IbahCFqcZ1jT+aAUh",
+	"4Djnkt0Dj+xfPKcTT2G5HhGUBgXd7+TOZT3sntG+yvKJbH7RgKotst7cwEwHW5MEMAoR4BT9kj73AY0L",
+	"mdduv1c/koLVsdMy60G7dny8f321e/3rQbO72l09u/r1Wf+nQkSt4pBAGPunv4EWmbXubIExTa7fxjao",
+	"cmsfTi2pxQm8T98PXOivxYWKLuhXgpXznyUZDEbmjoDgC9BRfzp9dUSGLOlD+FB3QB6d7O2Q79afPXnc",
+	"msKtQefANGZEQEKRxnEIvgLOFABRsDhqkB0bwCx7JOK9HkuY0PibIlRbIHlnz4eoopgq3SBm5miQBmRR",
+	"wPDMTJ4uJnwO8NCij0LmS+Z0KAZS1qi03VPI+DQugmPs4SaYage2pw7b8+3d2/yivA4PLPIPYpEP1mKw",
+	"FgN7AnBHx5UAu6Oc6aYFtiJ06GVJHhmbRDx6dKE2ClI3IC39i+VCX6aj8oFlPLCMPxTsB4i2iofpPYc0",
+	"NGcLWQAvlvPAO3hAayrJhU6A1x2CrTGuWl1AyyxsQCiprzKMYlJKQQvUqWVpLrh1y/zeFraQqFMsuSLb",
+	"x/ukJ+MYceoxJnij2czKaGC8vq2pM5bJZWlGmpvx3Tjbiz+xxrhRaaAeBNw8GUEY7dSO1oIaA2d1q/ac",
+	"RsQ5m4JapmJ7DdS9AGG5rVmPf/74+YsCdmnzl5/+8fe1f3vy6/P1n//++ruDjcO1o1rgyrm2zM7XjFCu",
+	"NB2Oaq3aWnPtSb25Vl99crbabDU3W+vNxura+q+G6O6freY16tzZb5HpVfFhRTyygbeIrNAic8kHjT8F",
+	"7/7LGteeJwX24A7tXpaw0zHrDKS8XIya9to9dFc3/adkOnZw6N0oANCyYEdrza8EStDO96EO1lxpWneW",
+	"AyLjqKg8rT/s5WGje4kcEiHHvsbfO9lxIai+IydNmNkAmQUOEVUmWd0pvN6x3It9AVFHA0wziSPMdDdX",
+	"DdpYApvm3hZZjCrrJkxnRuo84hcEEJ5qKiKaRMQRKebuEaouVYu4JMjxeNxQ9km3Co2uHDbIKWMkkl3l",
+	"OUFjGJVHf9pO7hOvUxRxF7GYX7GE2yQtqGCmJQ7frClMw6ynt0a5FR2lnZh38fqimoSH56dnuycXr3ef",
+	"//jq1c8X2wcHr17vvrg42j17/erk59OQUBDDspqNq81mE/ORyuCM0iSuDKvl1tt+Z5Z4ZZgqzZIa4h5h",
+	"biQALDanMLfgzX9tray8+R/1/3j7bWW0LfNea2VlIJX+53/+t1+s3FdckCuueCdmZPt0Z3+fdAc0oV3E",
+	"5sovwycHTnKnp0RQsScwl5yJp39J3CSdNVUpgtMd/K8ZLumO98pngVmacr2RtWYBpJLnTX9x6e4MaoBk",
+	"XNBeTFg7FkqzF992eUlvJWO2i0K0JpWLYhnJ60XW5j2uhiLua4cNaZBLCYS3wangXY0BnKq0e8Awr31U",
+	"FJeSnpRGTXK+yNDx7tGL/aOXmIS5/4/dk90XtaC2t71/sPviflW9rIfVdhAQ335AbPN/QSDh3KU8VP2L",
+	"N836M1rvvX2/vlYdA/MPxhS25FgBVThjBg/q0VeuHmVbHUxBSC91Zay8t3/fhsvnjuDS94F78csphWKP",
+	"lJ9RiRDjFuaBkL7OcBG3vzn9hLox35mEVgBAe7IYS8/CzYA9waK1zJTYtfB43mwwShgo0VaByoI+OJQz",
+	"A1QmOvHlzahyt2Sh08GM8A+n57UHen6g54+mSZ0yTCEEMMgK5Pve6yELw7Vfz9OYlrlURXumWORBMIso",
+	"DiNk72pry+s/96C3jcKCiBYa6IEmvt5iO9RZz8os52Ui3x98YD+6wHeLnfKBBr5OOW/h6S+7FFYirqDD",
+	"ckFu/moYU64tABvEAQ8ASk7lkKHstaFlXOiUeYGdPhDeA+F9LQKZxeNekvqYqEB8htxY5JSeBglR9woB",
+	"K1HlSZBFroIjyIdbM79Z2kRMF0v4EXwwxJqwrkyi4tj4XfFArw/0+jXRa951v7wudav5YzuO8134QHB5",
+	"xZIgD/I48WCcMjFkmME38oTwSOWNJ2o560mpTeSz0vGc0+Nkb4esr68/K/NsQD3cypELBUGIv86WBWvW",
+	"n719v3FTxz/Wsj/O3B+tuT8evWm8xb9Xg2c3j//10a8f3nxbfzv33OPKvhUsR0dkj7gVCBCJH7zHBbP4",
+	"pMYkPAmG8czzwB8t/vADA/zaLUgzAgKQnj2oyzJEqRcGtO/JxOIy93KharMBVDmG1pF64Gs3WuzALjNP",
+	"A6YA1kEBflrI6GA4X5vAcgqMfRHEnIs8eiDcr45wX/IrhmWIEFUct3pJMrUvLcQ4wtBN2SOhjzMJgTSt",
+	"rgGKiC125B85T2IIX6BiMh976goLDmnE8rUYEqXxCnwnOwAiCtVYIcEFzmQRZWcGu1O3AH8F4n4g7K+W",
+	"sNHCptWC23BJKtcMr+Cy3DLnIgQqnYwYCZ3Ka94Mt7DyMkL5dibWjdsgRxKD6nJ8oYhCz5j6o23qD07X",
+	"BwL9BCIz0aw07mimJNT0EYFLzZaxqQWuXhQGcheoyB4DI5GpZipDtyhsAwjADmm2pVMu+rFFIUeLfcyV",
+	"dhG4w0YuXQCyq+bHguiJKvB1YjyGtxUBmIgaU4GnC1qZFgvUN0SOhSse5puAzwVtnCPkt5p7wVazLoiv",
+	"ZHHMRZ9YgWmiNBs6YwxIKVyhBjEXt1tYbfp4HwrrBlnRF4w2puqSRcAZH7lEju3zsx+/v2ST8HFjqtRi",
+	"Ubt7NolRCrPVA0mSVJBDyL7IvZwrP3bz9ub/CwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
