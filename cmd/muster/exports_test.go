@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/internal/fileexport"
+	"github.com/musterhq/muster/internal/testenv"
 )
 
 // An export as a job, from its submission to its files, against a whole stack.
@@ -88,6 +89,29 @@ func TestExports(t *testing.T) {
 		t.Errorf("into the folder of another export: %v", s.failure)
 	}
 	refusedExports(t, call)
+}
+
+// The same where the file store is a bucket, on a real S3 server: the links are its own.
+func TestExportsInABucket(t *testing.T) { // sets the environment, so it is not parallel
+	t.Setenv("MUSTER_FILES", testenv.S3(t))
+	api := startDev(t, "--addr=127.0.0.1:0", "--admin-addr=", "--offline", "--data="+filepath.Join(t.TempDir(), "data"))
+	call := func(line string) said {
+		t.Helper()
+		s := muster(t, append(strings.Fields(line), "--server="+api)...)
+		if s.failure != nil {
+			t.Fatalf("%s: %v", line, s.failure)
+		}
+		return s
+	}
+	call("import 2500")
+	job := strings.Fields(call("exports create --compress gzip --split-rows 1000").out)[0]
+	if s := call("exports files -o json " + job); strings.Count(s.out, "X-Amz-Signature=") != 4 || strings.Contains(s.out, `"/api/v1/`) {
+		t.Errorf("links: %s", s.out)
+	}
+	dir := t.TempDir()
+	if s := call("exports download -d " + dir + " " + job); !strings.Contains(s.err, "Wrote 3 files, 2500 users") || len(namesIn(t, dir)) != 4 {
+		t.Errorf("downloaded: %q", s.err)
+	}
 }
 
 func refusedExports(t *testing.T, call func(...string) said) {

@@ -48,9 +48,10 @@ func (fakeLinks) Open(_ context.Context, _, name string, expires int64, signatur
 func TestExportJobIsSubmittedAsAskedFor(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
+	f.submitted.Source = job.SourceExport
 	a := newAPI(t, f, nil)
 	const query = "?format=ndjson&compress=zstd&fields=id,email&city=Lon&minAge=18&deleted=true&destination=nightly/full&splitRows=5000"
-	if got := a.do("POST /api/v1/exports"+query, ada, nil); got.StatusCode != http.StatusAccepted {
+	if got := a.do("POST /api/v1/exports"+query, ada, nil); got.StatusCode != http.StatusAccepted || !strings.Contains(string(got.body), "Export started.") {
 		t.Fatalf("%d: %s", got.StatusCode, got.body)
 	}
 	spec := f.specs[0]

@@ -115,8 +115,11 @@ func (s *Server) await(ctx context.Context, j job.Job, wait time.Duration) job.J
 
 func (a *submitted) accepted() api.Accepted {
 	v := api.Accepted{JobID: a.job.ID, Status: a.job.Status, Message: started}
-	if a.job.File != nil {
+	switch {
+	case a.job.File != nil:
 		v.UploadID = a.job.File.Upload
+	case a.job.Source == job.SourceExport:
+		v.Message = startedExport
 	}
 	return v
 }

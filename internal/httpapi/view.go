@@ -31,8 +31,11 @@ func (s *Server) view(j job.Job) api.Job {
 	return v
 }
 
-// started is what a client reads when its import is accepted.
-const started = "Import started. Use jobId to check status."
+// What a client reads when its job is accepted.
+const (
+	started       = "Import started. Use jobId to check status."
+	startedExport = "Export started. Use jobId to check status."
+)
 
 // message returns a sentence for people about where the job stands.
 func (s *Server) message(j job.Job) string {
