@@ -17,7 +17,7 @@ type webhooksCommand struct {
 	Rotate  webhooksRotateCommand  `cmd:"" help:"Give it another secret, and print that; the old one signs, too, for a day."`
 	Disable webhooksDisableCommand `cmd:"" help:"Send it nothing, until it is enabled."`
 	Enable  webhooksEnableCommand  `cmd:"" help:"Send it deliveries again."`
-	Delete  webhooksDeleteCommand  `cmd:"" help:"Remove a webhook, with what is on its way to it."`
+	Delete  webhooksDeleteCommand  `cmd:"" help:"Remove a webhook; what is on its way to it is not sent."`
 	Test    webhooksTestCommand    `cmd:"" help:"Send it a test, and show what it answers."`
 
 	Deliveries webhooksDeliveriesCommand `cmd:"" help:"List deliveries, newest first."`
