@@ -25,7 +25,7 @@ import (
 type exportsDownloadCommand struct {
 	remote
 	ID       uuid.UUID `arg:"" name:"job" help:"The job of the export."`
-	Dir      string    `short:"d" type:"path" help:"The folder, which is made if need be; by default one with the job's id as its name."`
+	Dir      string    `short:"d" help:"The folder, which is made if need be; by default one with the job's id as its name."`
 	Force    bool      `short:"f" help:"Overwrite files that exist and are others."`
 	Parallel int       `default:"4" help:"So many files at once."`
 }
