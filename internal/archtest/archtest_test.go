@@ -55,6 +55,9 @@ var muster = archtest.Rules{
 		"internal/fileexport": {"internal/filestore", "internal/job", "internal/user"},
 		"internal/fileimport": {"internal/columns", "internal/filestore", "internal/formula", "internal/invalid", "internal/job", "internal/records"},
 
+		// When a schedule fires. It is pure.
+		"internal/cron": {"internal/invalid"},
+
 		// What is wrong with a stack, from facts that others collect.
 		"internal/doctor": {"internal/config", "internal/job", "internal/store"},
 
@@ -97,6 +100,7 @@ var muster = archtest.Rules{
 		"github.com/alicebob/miniredis":      {"internal/embedded"},
 		"github.com/minio":                   {"internal/filestore"},
 		"github.com/tus":                     {"internal/upload"},
+		"github.com/hashicorp/cronexpr":      {"internal/cron"},
 		"go.opentelemetry.io/otel/sdk":       {"cmd/internal/boot"},
 		"go.opentelemetry.io/otel/exporters": {"cmd/internal/boot"},
 		"github.com/XSAM/otelsql":            {"internal/store"},
