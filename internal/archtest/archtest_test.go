@@ -43,7 +43,10 @@ var muster = archtest.Rules{
 		"internal/logging": {},
 
 		// An edge that is nothing but a protocol before the file store.
-		"internal/upload": {"internal/filestore", "internal/job"},
+		"internal/upload": {"internal/filestore", "internal/job", "internal/upload/whole"},
+
+		// Its part that workers link, too: whole files, without the protocol.
+		"internal/upload/whole": {"internal/filestore", "internal/job"},
 
 		// A part of the store, which imports it.
 		"internal/store/search": {"internal/user"},
@@ -57,6 +60,9 @@ var muster = archtest.Rules{
 
 		// When a schedule fires. It is pure.
 		"internal/cron": {"internal/invalid"},
+
+		// What fires them, and submits their jobs.
+		"internal/schedules": {"internal/crash", "internal/cron", "internal/invalid", "internal/job"},
 
 		// What is wrong with a stack, from facts that others collect.
 		"internal/doctor": {"internal/config", "internal/job", "internal/store"},
@@ -105,7 +111,8 @@ var muster = archtest.Rules{
 		"go.opentelemetry.io/otel/exporters": {"cmd/internal/boot"},
 		"github.com/XSAM/otelsql":            {"internal/store"},
 		"github.com/prometheus/client_golang": {
-			"internal/scrape", "internal/httpapi", "internal/worker", "internal/jobs", "internal/source", "internal/store", "internal/tasks", "cmd/internal/boot",
+			"internal/scrape", "internal/httpapi", "internal/worker", "internal/jobs", "internal/schedules", "internal/source", "internal/store", "internal/tasks",
+			"cmd/internal/boot",
 		},
 	},
 	NotLinked: map[string][]string{

@@ -19,6 +19,8 @@ type SweepStore interface {
 	FileJobOver(ctx context.Context, jobID string, since time.Time) (bool, error)
 	// DeleteExports forgets the files of export jobs that ended before a time, and returns how many.
 	DeleteExports(ctx context.Context, endedBefore time.Time) (int64, error)
+	// DeleteRuns forgets runs of schedules that were over before a time, and returns how many.
+	DeleteRuns(ctx context.Context, before time.Time) (int64, error)
 	// DeleteRejects removes the rejected rows of jobs that ended before a time, and returns how many.
 	DeleteRejects(ctx context.Context, endedBefore time.Time) (int64, error)
 }
@@ -31,6 +33,8 @@ type SweptFiles interface {
 const (
 	// rejectsRetention is how long the rejected rows of a job stay when it is over.
 	rejectsRetention = 30 * 24 * time.Hour
+	// runsRetention is how long what became of the runs of schedules can be read.
+	runsRetention = 90 * 24 * time.Hour
 	// UploadRetention is how long an upload stays at least, finished or not, whether a job imports it or not.
 	UploadRetention = 24 * time.Hour
 )
@@ -66,6 +70,8 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if rows > 0 {
 		s.Log.Info("rejected rows removed", "rows", rows)
 	}
+	_, runsErr := s.Store.DeleteRuns(ctx, time.Now().Add(-runsRetention))
+	err = errors.Join(err, runsErr)
 	if s.Files == nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/musterhq/muster/internal/dashboard"
 	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/fileexport"
-	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/httpapi"
 	"github.com/musterhq/muster/internal/progress"
 	"github.com/musterhq/muster/internal/records"
@@ -100,11 +99,11 @@ const uploadExpiry = 24 * time.Hour
 
 // takeFiles lets the API take files, if there is a place for them.
 func takeFiles(s *boot.Stack, c *httpapi.Config) error {
-	if from := s.Config.ImportFrom; from != "" {
-		source, err := filestore.OpenSource(from)
-		if err != nil {
-			return fmt.Errorf("MUSTER_IMPORT_FROM: %w", err)
-		}
+	source, err := s.ImportSource()
+	if err != nil {
+		return err
+	}
+	if source != nil {
 		c.Source = source
 	}
 	if s.Files == nil {

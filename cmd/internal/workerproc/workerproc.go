@@ -37,6 +37,10 @@ func Run(ctx context.Context, s *boot.Stack) error {
 		},
 	}
 	takeFiles(s, importer)
+	scheduled, err := s.ScheduleRunner(service)
+	if err != nil {
+		return err
+	}
 	server := worker.NewServer(worker.ServerConfig{
 		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log, Metrics: metrics, Traces: s.Traces},
 		Redis:  s.Redis, Prefix: c.RedisPrefix, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
@@ -53,6 +57,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	s.Log.Info("worker runs", "concurrency", c.WorkerConcurrency)
 	var loops sync.WaitGroup
 	loops.Go(func() { service.RunReconciler(ctx, c.ReconcileInterval) })
+	loops.Go(func() { scheduled.Run(ctx, c.ReconcileInterval) })
 	loops.Go(func() { sweeper(s, service).Run(ctx, sweepEvery) })
 	<-ctx.Done()
 	close(drain)
