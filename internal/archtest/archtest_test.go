@@ -19,13 +19,13 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi":   {"internal/columns", "internal/invalid", "internal/job", "internal/logging", "internal/tracing", "internal/user"},
-		"internal/worker":    {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/tracing", "internal/user"},
+		"internal/httpapi":   {"internal/columns", "internal/invalid", "internal/job", "internal/logging", "internal/tracing", "internal/user", "internal/webhook"},
+		"internal/worker":    {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/tracing", "internal/user", "internal/webhook"},
 		"internal/dashboard": {"internal/job"},
 		"internal/jobs":      {"internal/crash", "internal/invalid", "internal/job", "internal/tracing"},
 
 		// Adapters never import one another.
-		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/tracing", "internal/user"},
+		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/tracing", "internal/user", "internal/webhook"},
 		"internal/deployment": {"internal/job"},
 		"internal/ratelimit":  {"internal/job"},
 		"internal/progress":   {"internal/job"},
@@ -34,6 +34,9 @@ var muster = archtest.Rules{
 		"internal/export":     {"internal/formula", "internal/invalid", "internal/user"},
 		"internal/filestore":  {"internal/job"},
 		"internal/records":    {},
+
+		// What webhooks say, and how it is sent: no SQL, no queue.
+		"internal/webhook": {"internal/job"},
 
 		// Figures that are read when they are asked for.
 		"internal/scrape": {},

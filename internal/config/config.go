@@ -39,6 +39,7 @@ type Config struct {
 	PrometheusURL      string        `name:"prometheus-url" env:"MUSTER_PROMETHEUS_URL" help:"Prometheus that scrapes this installation, for the plots of /monitoring; the API asks it. Empty: no plots."`
 	CORSOrigins        []string      `name:"cors-origins" env:"MUSTER_CORS_ORIGINS" help:"Origins whose pages may call the API, joined by commas, such as https://app.example.com; * is none."`
 	MaxExports         int           `env:"MUSTER_MAX_EXPORTS" default:"4" help:"Exports at once in one API process."`
+	WebhookNetworks    []string      `name:"webhook-allowed-networks" env:"MUSTER_WEBHOOK_ALLOWED_NETWORKS" help:"Networks that webhooks may be sent to though they are not public, joined by commas, such as 10.1.0.0/16."`
 	MaxExportJobs      int           `env:"MUSTER_MAX_EXPORT_JOBS" default:"2" help:"Export jobs that one caller may have at once."`
 	ExportLinkLife     time.Duration `env:"MUSTER_EXPORT_LINK_LIFE" default:"1h" help:"How long a link to a file of an export job is good for."`
 	TempDir            string        `env:"MUSTER_TEMP_DIR" help:"The folder for the files of /export/csv, each there while it is sent; empty: the system's for temporary files."`
@@ -48,7 +49,7 @@ type Config struct {
 
 	WorkerConcurrency int    `env:"MUSTER_WORKER_CONCURRENCY" default:"2" help:"Chunks that one worker process imports at once."`
 	BatchRows         int    `env:"MUSTER_BATCH_ROWS" default:"0" help:"Users in one transaction; 0: 1000, SQLite 25000."`
-	ChunkRows         int64  `env:"MUSTER_CHUNK_ROWS" default:"25000" help:"Users in one chunk, the unit that one worker claims."`
+	ChunkRows         int64  `env:"MUSTER_CHUNK_ROWS" default:"25000" help:"Users in one chunk, the unit that one worker claims; a chunk of an export has ten times as many ids."`
 	Window            int    `env:"MUSTER_WINDOW" default:"8" help:"Chunks of one job that may be in the queue at once."`
 	MaxQueueDepth     int64  `env:"MUSTER_MAX_QUEUE_DEPTH" default:"20000" help:"Chunks that may wait in the queue when a job is accepted; beyond it 503 queue_full."`
 	RandomUserURL     string `name:"randomuser-url" env:"MUSTER_RANDOMUSER_URL" default:"https://randomuser.me" help:"Where RandomUser.me or its stand-in answers."`

@@ -56,19 +56,9 @@ func (f *Files) Publish(ctx context.Context, j *job.Job) error {
 		m.Files = append(m.Files, ManifestFile{Name: FileName(e.Object), Rows: e.Rows, Bytes: e.Bytes, SHA256: e.SHA256})
 	}
 	manifest := Folder(j) + ManifestName
-	var strays []string
-	for info, err := range f.Store.List(ctx, Folder(j)) {
-		if err != nil {
-			return err
-		}
-		if !listed[info.Name] && info.Name != manifest {
-			strays = append(strays, info.Name)
-		}
-	}
-	for _, name := range strays {
-		if err := f.Store.Delete(ctx, name); err != nil {
-			return err
-		}
+	_, err = f.Store.SweepBelow(ctx, Folder(j), func(name string, _ time.Time) bool { return listed[name] || name == manifest })
+	if err != nil {
+		return err
 	}
 	text, err := json.MarshalIndent(&m, "", "  ")
 	if err != nil {

@@ -180,8 +180,15 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Info, error] 
 // keep should say yes for as long as somebody may still be at it. What cannot be deleted is left to the next sweep; the
 // error says why.
 func (s *Store) Sweep(ctx context.Context, keep func(name string, modified time.Time) bool) (deleted int, err error) {
+	return s.SweepBelow(ctx, "", keep)
+}
+
+// SweepBelow is Sweep for objects whose names begin with prefix.
+func (s *Store) SweepBelow(
+	ctx context.Context, prefix string, keep func(name string, modified time.Time) bool,
+) (deleted int, err error) {
 	modified := map[string]time.Time{}
-	for info, err := range s.backend.list(ctx, "", true) {
+	for info, err := range s.backend.list(ctx, prefix, true) {
 		if err != nil {
 			return 0, err
 		}

@@ -37,6 +37,8 @@ const (
 	jobHasNoFile
 	uploadNotFound
 	fileNotFound
+	webhookNotFound
+	deliveryNotFound
 	methodNotAllowed
 	notAcceptable
 	requestTimeout
@@ -49,6 +51,7 @@ const (
 	uploadConflict
 	uploadInUse
 	notExported
+	tooManyWebhooks
 	duplicateUser
 	ambiguousKey
 	preconditionFailed
@@ -100,6 +103,8 @@ var codes = [codeCount]struct {
 	jobHasNoFile:         {404, "job_has_no_file"},
 	uploadNotFound:       {404, "upload_not_found"},
 	fileNotFound:         {404, "file_not_found"},
+	webhookNotFound:      {404, "webhook_not_found"},
+	deliveryNotFound:     {404, "delivery_not_found"},
 	methodNotAllowed:     {405, "method_not_allowed"},
 	notAcceptable:        {406, "not_acceptable"},
 	requestTimeout:       {408, "request_timeout"},
@@ -112,6 +117,7 @@ var codes = [codeCount]struct {
 	uploadConflict:       {409, "upload_conflict"},
 	uploadInUse:          {409, "upload_in_use"},
 	notExported:          {409, "not_exported"},
+	tooManyWebhooks:      {409, "too_many_webhooks"},
 	duplicateUser:        {409, "duplicate_user"},
 	ambiguousKey:         {409, "ambiguous_key"},
 	preconditionFailed:   {412, "precondition_failed"},

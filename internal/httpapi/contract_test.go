@@ -241,7 +241,7 @@ func TestRoutesThatAreNotThere(t *testing.T) {
 
 // concrete returns a path with values for the parameters of a route, or of the contract's path.
 func concrete(path string) string {
-	return strings.NewReplacer(":id", "1", "{id}", "1", ":jobId", jobID, "{jobId}", jobID, "/docs/*", "/docs/swagger-ui.css", "/*", "/x").Replace(path)
+	return strings.NewReplacer(":id", "1", "{id}", "1", ":jobId", jobID, "{jobId}", jobID, "{webhookId}", jobID, ":webhookId", jobID, "{deliveryId}", deliveryID, ":deliveryId", deliveryID, ":name", "part-00000-000-1.csv?expires=9&signature=good", "/docs/*", "/docs/swagger-ui.css", "/*", "/x").Replace(path)
 }
 
 // A path of the contract has the methods that the contract says, and Allow names them, also where another route would
@@ -299,7 +299,6 @@ func TestMethodsThatAreNotThere(t *testing.T) {
 func TestHead(t *testing.T) {
 	t.Parallel()
 	f := newFakes()
-	f.stored[jobID] = sampleFile(job.Completed)
 	s, logs := newServer(t, f, nil)
 	a := serve(t, s.Public(), logs, nil)
 	for _, r := range s.Public().(*echo.Echo).Routes() {
@@ -307,6 +306,11 @@ func TestHead(t *testing.T) {
 		if r.Method != http.MethodGet {
 			continue
 		}
+		j := sampleFile(job.Completed)
+		if strings.Contains(path, "/exports/") {
+			j.Source = job.SourceExport
+		}
+		f.stored[jobID] = j
 		get, head := a.do("GET "+path, ada, nil), a.do("HEAD "+path, ada, nil)
 		if head.StatusCode != get.StatusCode || get.StatusCode >= 400 || len(head.body) != 0 {
 			t.Errorf("HEAD %s: %d %q, GET has %d", path, head.StatusCode, head.body, get.StatusCode)

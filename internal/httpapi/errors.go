@@ -60,6 +60,9 @@ func explain(err error) problem {
 	if p, ok := explainFile(err); ok {
 		return p
 	}
+	if p, ok := explainWebhook(err); ok {
+		return p
+	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
 		return problem{code: batchLimitExceeded, message: e.Error(), details: &api.ErrorDetails{Limit: e.Max}}
 	}

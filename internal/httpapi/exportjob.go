@@ -48,7 +48,7 @@ func (h handlers) ExportJob(ctx context.Context, r api.ExportJobRequestObject) (
 		return nil, err
 	}
 	return h.submit(ctx, job.Spec{
-		Owner: p.UserID, Source: job.SourceExport, IdempotencyKey: p.IdempotencyKey,
+		Owner: p.UserID, Source: job.SourceExport, IdempotencyKey: p.IdempotencyKey, CallbackURL: p.CallbackURL,
 		Export: &job.Export{Users: users, SplitRows: p.SplitRows, Destination: p.Destination},
 	}, p.Prefer)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/musterhq/muster/internal/httpapi"
 	"github.com/musterhq/muster/internal/httpapi/api"
+	"github.com/musterhq/muster/internal/webhook"
 )
 
 func TestMain(m *testing.M) {
@@ -61,7 +62,7 @@ func newConfig(t *testing.T, f *fakes, log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
 		Jobs: newFakeJobs(f, log), Users: f, UserStore: f, Export: f, Log: log,
 		Duplicates: f, Rejects: f, Files: f, Source: f, Uploads: newUploads(t), KnownCharset: func(name string) bool { return name != "klingon" },
-		ExportLinks: fakeLinks{},
+		ExportLinks: fakeLinks{}, Webhooks: fakeWebhooks{}, WebhookGuard: webhook.NewGuard(nil),
 	}
 }
 

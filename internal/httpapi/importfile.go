@@ -35,7 +35,7 @@ func (h handlers) ImportFile(ctx context.Context, r api.ImportFileRequestObject)
 	}
 	in.answer()
 	spec := job.Spec{
-		Owner: p.UserID, Source: job.SourceFile, IdempotencyKey: p.IdempotencyKey, DryRun: p.DryRun,
+		Owner: p.UserID, Source: job.SourceFile, IdempotencyKey: p.IdempotencyKey, DryRun: p.DryRun, CallbackURL: p.CallbackURL,
 		File: &job.File{
 			Upload: up.ID, Object: up.Object, Name: up.FileName, ContentType: up.ContentType, Bytes: up.Size, SHA256: up.SHA256, Options: fileOptions(p),
 		},

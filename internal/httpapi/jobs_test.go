@@ -175,7 +175,7 @@ func TestSomebodyElsesJobIsNotFound(t *testing.T) {
 	}
 	tried := 0
 	for path, item := range spec.Paths.Map() {
-		if !strings.Contains(path, "{jobId}") {
+		if !strings.Contains(path, "{jobId}") || strings.HasSuffix(path, "/files/{name}") { // whose link says all
 			continue
 		}
 		for method := range item.Operations() {

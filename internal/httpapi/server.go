@@ -19,6 +19,7 @@ import (
 	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
+	"github.com/musterhq/muster/internal/webhook"
 )
 
 // Jobs submits, shows and moves jobs. Errors: job.ErrNotFound, also for a job of somebody else,
@@ -141,6 +142,9 @@ type Config struct {
 	Source       ImportSource           // nil: there is nothing to import from
 	KnownCharset func(name string) bool // nil: any may be known
 	MaxFileBytes int64                  // of the largest file; 0: only Uploads says
+
+	Webhooks     Webhooks
+	WebhookGuard *webhook.Guard // where webhooks may be sent to
 
 	Upstream      job.Allowance        // for the time that a RandomUser job still takes; zero: nothing limits it
 	BatchRows     int                  // users that workers commit at once, for the message of a job; 0: 1000

@@ -20,7 +20,7 @@ func (h handlers) ImportUsers(ctx context.Context, r api.ImportUsersRequestObjec
 		source = job.SourceFaker
 	}
 	return h.submit(ctx, job.Spec{
-		Owner: p.UserID, Source: source, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey,
+		Owner: p.UserID, Source: source, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey, CallbackURL: p.CallbackURL,
 	}, p.Prefer)
 }
 
@@ -28,7 +28,7 @@ func (h handlers) ImportUsers(ctx context.Context, r api.ImportUsersRequestObjec
 func (h handlers) ImportBulk(ctx context.Context, r api.ImportBulkRequestObject) (api.ImportBulkResponseObject, error) {
 	p := r.Params
 	return h.submit(ctx, job.Spec{
-		Owner: p.UserID, Source: job.SourceFaker, Count: p.Count, Seed: p.Seed, IdempotencyKey: p.IdempotencyKey,
+		Owner: p.UserID, Source: job.SourceFaker, Count: p.Count, Seed: p.Seed, IdempotencyKey: p.IdempotencyKey, CallbackURL: p.CallbackURL,
 	}, p.Prefer)
 }
 
@@ -36,7 +36,7 @@ func (h handlers) ImportBulk(ctx context.Context, r api.ImportBulkRequestObject)
 func (h handlers) ImportRandomUsers(ctx context.Context, r api.ImportRandomUsersRequestObject) (api.ImportRandomUsersResponseObject, error) {
 	p := r.Params
 	return h.submit(ctx, job.Spec{
-		Owner: p.UserID, Source: job.SourceRandomUser, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey,
+		Owner: p.UserID, Source: job.SourceRandomUser, Count: p.Count, Seed: p.Seed, Nat: p.Nat, IdempotencyKey: p.IdempotencyKey, CallbackURL: p.CallbackURL,
 	}, p.Prefer)
 }
 
@@ -52,6 +52,9 @@ func (s *Server) submit(ctx context.Context, spec job.Spec, prefer string) (*sub
 	submitCtx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	spec.Origin = origin(ctx)
+	if err := s.takeCallback(submitCtx, spec.Owner, spec.CallbackURL); err != nil {
+		return nil, err
+	}
 	j, replayed, err := s.Jobs.Submit(submitCtx, spec)
 	if err != nil {
 		return nil, err

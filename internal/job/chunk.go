@@ -28,6 +28,18 @@ type ChunkNow struct {
 // MaxStalls is how many claims in a row a chunk may have without one committed batch before it fails for good.
 const MaxStalls = 3
 
+// MaxExportStalls is MaxStalls for the chunks of export jobs, which have no batches: a claim ends the whole chunk or comes to
+// nothing, and when workers are killed again and again the same chunk may well be among three in a row.
+const MaxExportStalls = 10
+
+// MaxStalls returns how often in a row a chunk of the job may be claimed in vain before it fails for good.
+func (j *Job) MaxStalls() int {
+	if j.Source == SourceExport {
+		return MaxExportStalls
+	}
+	return MaxStalls
+}
+
 // Left returns the number of rows that are still to come.
 func (c *Chunk) Left() int64 { return c.Rows - c.Done }
 
@@ -77,7 +89,7 @@ type ChunkTotals struct {
 	Open      int   // chunks that are READY or PAUSED
 	Failed    int   // chunks that are FAILED
 	Behind    int   // chunks that have not followed the job's last move yet
-	Stalled   int   // chunks that nobody holds and that stalled MaxStalls times
+	Stalled   int   // chunks that nobody holds and that stalled as often as they may
 	Processed int64 // rows stored
 	Rejected  int64 // rows rejected
 	Prepared  int64 // bytes of the file that were read, by the chunk that prepares it

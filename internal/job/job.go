@@ -58,6 +58,8 @@ type Job struct {
 
 	Origin Origin `json:"-"` // the live view does not carry it
 
+	CallbackURL string `json:"-"` // where its end is told; empty: nowhere but at the owner's webhooks
+
 	IdempotencyKey string `json:"-"`
 	RequestHash    string `json:"-"`
 
@@ -192,6 +194,8 @@ type Spec struct {
 	ParentID string // empty: none
 
 	Export *Export // of SourceExport only
+
+	CallbackURL string // empty: none
 }
 
 // Export is what an export job writes.

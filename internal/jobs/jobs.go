@@ -35,7 +35,7 @@ type RepairStore interface {
 	UnfinalizedJobs(ctx context.Context, after string, limit int) ([]job.Job, error)
 	AlignChunks(ctx context.Context, j job.Job) (job.ChunkTotals, error)
 	ClaimableChunks(ctx context.Context, id string, window int) ([]job.Chunk, error)
-	FailStalled(ctx context.Context, id string) (int64, error)
+	FailStalled(ctx context.Context, j job.Job) (int64, error)
 	FailOpen(ctx context.Context, j job.Job, reason string) (int64, error)
 	FinishJob(ctx context.Context, id string) (bool, error)
 	FinalizeJob(ctx context.Context, j job.Job) error

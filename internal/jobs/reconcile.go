@@ -111,7 +111,7 @@ func (s *Service) publish(ctx context.Context, j job.Job, totals job.ChunkTotals
 func (s *Service) endIfOver(ctx context.Context, j job.Job, totals job.ChunkTotals) (job.Job, error) {
 	open := int64(totals.Open)
 	if totals.Stalled > 0 {
-		n, err := s.Repair.FailStalled(ctx, j.ID)
+		n, err := s.Repair.FailStalled(ctx, j)
 		if err != nil {
 			return j, err
 		}

@@ -160,15 +160,15 @@ func (s *Service) chunkRows(spec *job.Spec) int64 {
 	case job.SourceFile:
 		return spec.File.Bytes
 	case job.SourceExport:
-		return min(max(exportRows, spec.Export.SplitRows), maxExportRows)
+		return min(max(exportChunk*s.ChunkRows, spec.Export.SplitRows), maxExportRows)
 	}
 	return s.ChunkRows
 }
 
 const (
-	// exportRows is how many ids a chunk of an export has: what a worker writes in about a second, so that several share an
-	// export, and one that dies costs little.
-	exportRows = 250_000
+	// exportChunk is how many times as many ids as an import's a chunk of an export has, 250,000 by default: what a worker
+	// writes in about a second, so that several share an export, and one that dies costs little.
+	exportChunk = 10
 	// maxExportRows bounds the chunks of an export whose files are to be larger.
 	maxExportRows = 10_000_000
 )
@@ -207,7 +207,7 @@ func newJob(spec job.Spec, hash string) (job.Job, error) {
 	j := job.Job{
 		ID: id.String(), Owner: spec.Owner, Source: spec.Source, Status: job.Pending, Requested: spec.Count,
 		Nat: spec.Nat, IdempotencyKey: spec.IdempotencyKey, RequestHash: hash,
-		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID, Export: spec.Export, Origin: spec.Origin,
+		File: spec.File, DryRun: spec.DryRun, ParentID: spec.ParentID, Export: spec.Export, CallbackURL: spec.CallbackURL, Origin: spec.Origin,
 	}
 	if spec.Source == job.SourceExport {
 		return j, nil
@@ -238,17 +238,18 @@ type fileHash struct {
 // requestHash returns the same text for two requests if they ask for the same: everything but the owner and the key counts.
 func requestHash(spec job.Spec) string {
 	asked := struct {
-		Source string
-		Count  int64
-		Seed   *int64
-		Nat    []string
-		File   *fileHash   `json:",omitempty"` // left out for the others, whose hashes are stored without it
-		Export *job.Export `json:",omitempty"`
+		Source   string
+		Count    int64
+		Seed     *int64
+		Nat      []string
+		File     *fileHash   `json:",omitempty"` // left out for the others, whose hashes are stored without it
+		Export   *job.Export `json:",omitempty"`
+		Callback string      `json:",omitempty"`
 	}{Source: spec.Source, Count: spec.Count, Seed: spec.Seed, Nat: spec.Nat}
 	if spec.File != nil {
 		asked.File = &fileHash{spec.File.SHA256, spec.File.Options, spec.DryRun, spec.ParentID}
 	}
-	asked.Export = spec.Export
+	asked.Export, asked.Callback = spec.Export, spec.CallbackURL
 	b, _ := json.Marshal(asked) // of these types Marshal cannot fail
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

@@ -96,7 +96,7 @@ func (f *fakes) AlignChunks(context.Context, job.Job) (job.ChunkTotals, error) {
 func (f *fakes) UnfinalizedJobs(context.Context, string, int) ([]job.Job, error) {
 	return []job.Job{f.job}, nil
 }
-func (f *fakes) FailStalled(context.Context, string) (int64, error)          { return 0, nil }
+func (f *fakes) FailStalled(context.Context, job.Job) (int64, error)         { return 0, nil }
 func (f *fakes) FailOpen(context.Context, job.Job, string) (int64, error)    { return 0, nil }
 func (f *fakes) FinishJob(context.Context, string) (bool, error)             { return false, nil }
 func (f *fakes) SetWaitReason(context.Context, string, job.WaitReason) error { return nil }

@@ -133,7 +133,7 @@ func (s *Store) chunkTotals(ctx context.Context, j *job.Job) (t job.ChunkTotals,
 		       `+count(`state <> 'DONE' AND (`+behind+`)`)+` AS behind,
 		       `+count(ofPhase+` AND `+s.stalled())+` AS stalled,`+rowSums+`
 		  FROM job_chunks
-		 WHERE job_id = ?`, j.ChunksVersion, job.MaxStalls, j.ID)
+		 WHERE job_id = ?`, j.ChunksVersion, j.MaxStalls(), j.ID)
 	t = job.ChunkTotals{Recorded: row.Recorded, Open: row.Open, Failed: row.Failed, Behind: row.Behind, Stalled: row.Stalled}
 	row.add(&t, j)
 	return t, translate("sum up chunks", err)

@@ -29,7 +29,7 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 			UPDATE job_chunks
 			   SET lease_until = `+now+` + ?, stalls = stalls + 1, claims = claims + 1
 			 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND lease_until < `+now+` AND stalls < ?`,
-			s.lease.Milliseconds(), jobID, no, job.MaxStalls))
+			s.lease.Milliseconds(), jobID, no, j.MaxStalls()))
 		if err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func TestPreparationStalls(t *testing.T) {
 			renew(c, 500) // as far as the others
 		}
 		within(t, func() bool {
-			n, err := s.FailStalled(t.Context(), j.ID)
+			n, err := s.FailStalled(t.Context(), *j)
 			return err == nil && n == 1
 		})
 		if got := finish(t, s, j.ID); got.Status != job.Failed || got.ErrorCode != "chunk_failed" || got.Prepared != 500 {

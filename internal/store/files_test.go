@@ -407,7 +407,7 @@ func TestFileGoneWhileImporting(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n, err := s.FailStalled(t.Context(), c.Job.ID); err != nil || n != 1 {
+		if n, err := s.FailStalled(t.Context(), c.Job); err != nil || n != 1 {
 			t.Fatalf("%d chunks failed, %v", n, err)
 		}
 		if _, err := s.FinishJob(t.Context(), c.Job.ID); err != nil {

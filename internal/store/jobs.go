@@ -62,13 +62,14 @@ type params struct {
 	Nat      []string    `json:"nat,omitempty"`
 	File     *job.File   `json:"file,omitempty"`
 	ParentID string      `json:"parentId,omitempty"`
+	Callback string      `json:"callback,omitempty"`
 	Export   *job.Export `json:"export,omitempty"`
 	job.Origin
 }
 
 // paramsOf returns the params of j.
 func paramsOf(j *job.Job) (string, error) {
-	p, err := json.Marshal(params{Nat: j.Nat, File: j.File, ParentID: j.ParentID, Export: j.Export, Origin: j.Origin})
+	p, err := json.Marshal(params{Nat: j.Nat, File: j.File, ParentID: j.ParentID, Export: j.Export, Callback: j.CallbackURL, Origin: j.Origin})
 	return string(p), err
 }
 
@@ -85,7 +86,7 @@ func (r *jobRow) job() (job.Job, error) {
 		UndoRequested: r.UndoAt > 0, Undone: r.UndoneAt > 0, UndoneRows: r.UndoRows,
 		CreatedAt: millis(r.CreatedAt), StartedAt: millis(r.StartedAt), FinishedAt: millis(r.FinishedAt),
 		Idle: time.Duration(r.Idle) * time.Millisecond, Overdue: r.Overdue, Finalized: r.FinalizedAt > 0,
-		Phase: job.Phase(r.Phase), File: p.File, DryRun: r.DryRun, ParentID: p.ParentID, Export: p.Export, Origin: p.Origin,
+		Phase: job.Phase(r.Phase), File: p.File, DryRun: r.DryRun, ParentID: p.ParentID, Export: p.Export, CallbackURL: p.Callback, Origin: p.Origin,
 		Updated: r.Updated, Unchanged: r.Unchanged, Skipped: r.Skipped,
 	}
 	if j.Phase == job.Importing {

@@ -20,10 +20,10 @@ func (s *Store) stalled() string {
 	return `state = 'READY' AND stalls >= ? AND lease_until < ` + s.dialect.now
 }
 
-// FailStalled marks the chunks of a job that stalled too often as failed for good, and returns how many.
-func (s *Store) FailStalled(ctx context.Context, id string) (int64, error) {
+// FailStalled marks the chunks of j that stalled too often as failed for good, and returns how many.
+func (s *Store) FailStalled(ctx context.Context, j job.Job) (int64, error) {
 	return s.exec(ctx, "fail stalled chunks",
-		`UPDATE job_chunks SET state = 'FAILED' WHERE job_id = ? AND `+s.stalled(), id, job.MaxStalls)
+		`UPDATE job_chunks SET state = 'FAILED' WHERE job_id = ? AND `+s.stalled(), j.ID, j.MaxStalls())
 }
 
 // FailOpen marks the chunks of j that are still open as failed for good, for the reason, which is the code of an error, and

@@ -264,7 +264,7 @@ func TestThreeStallsFailAChunk(t *testing.T) {
 		if claim(t, s, j.ID, 0) != nil {
 			t.Fatal("a poisoned chunk was claimed")
 		}
-		if n, err := s.FailStalled(t.Context(), j.ID); n != 1 || err != nil {
+		if n, err := s.FailStalled(t.Context(), *j); n != 1 || err != nil {
 			t.Fatalf("poison: %d, %v", n, err)
 		}
 		if done, err := s.FinishJob(t.Context(), j.ID); done || err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/webhook"
 )
 
 // Every move of a job is written here, and each is two steps: first the job's row, then its chunks (AlignChunks). No
@@ -99,8 +100,14 @@ func (s *Store) MoveJob(ctx context.Context, owner, id string, m job.Move) (j jo
 		}
 		refused = rows == 0
 		// In the same transaction: a move whose outcome cannot be told is not made.
-		j, err = s.jobRowOf(ctx, tx, id)
-		return err
+		if j, err = s.jobRowOf(ctx, tx, id); err != nil || refused || m != job.MoveCancel {
+			return err
+		}
+		to, err := s.receiversOf(ctx, tx, &j)
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, &j, j.Version, webhook.JobCancelled, to)
 	})
 	crash.Point("move.written")
 	switch {
@@ -198,12 +205,12 @@ func (s *Store) FinishJob(ctx context.Context, id string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	move := job.MoveComplete
+	move, event := job.MoveComplete, webhook.JobCompleted
 	if code != "" {
-		move = job.MoveFail
+		move, event = job.MoveFail, webhook.JobFailed
 	}
 	// Whoever moved the job since it was read has raised its version, and reconciles it.
-	rows, err := s.exec(ctx, "finish job", `
+	rows, err := s.execEnding(ctx, "finish job", &j, event, `
 		UPDATE jobs
 		   SET status = ?, version = version + 1, error_code = ?, wait_reason = '', finalized_at = 0,
 		       finished_at = `+s.dialect.now+`, `+counts+`

@@ -163,7 +163,7 @@ func TestRetryRunsOnlyWhatIsNotDone(t *testing.T) {
 				return c != nil && s.Stall(ctx, c, "test") == nil
 			})
 		}
-		if n, err := s.FailStalled(ctx, j.ID); n != 1 || err != nil {
+		if n, err := s.FailStalled(ctx, *j); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
 		if ok, err := s.FinishJob(ctx, j.ID); !ok || err != nil {

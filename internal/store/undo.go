@@ -6,6 +6,7 @@ import (
 
 	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/webhook"
 )
 
 // undoRows is how many users one slice removes: some ten milliseconds of locks.
@@ -27,10 +28,16 @@ func (s *Store) UndoSlice(ctx context.Context, j *job.Job) (more bool, err error
 		}
 	} // else it has no ids: a file that was never prepared, a dry run, or no rows
 	crash.Point("undo.deleted")
-	rows, err := s.exec(ctx, "undo job", `
+	advance := `
 		UPDATE jobs
-		   SET undo_rows = ?, version = version + 1, undone_at = CASE WHEN ? >= requested THEN `+s.dialect.now+` ELSE 0 END
-		 WHERE id = ? AND undo_at > 0 AND undone_at = 0 AND undo_rows = ?`, to, to, j.ID, from)
+		   SET undo_rows = ?, version = version + 1, undone_at = CASE WHEN ? >= requested THEN ` + s.dialect.now + ` ELSE 0 END
+		 WHERE id = ? AND undo_at > 0 AND undone_at = 0 AND undo_rows = ?`
+	var rows int64
+	if to < j.Requested {
+		rows, err = s.exec(ctx, "undo job", advance, to, to, j.ID, from)
+	} else {
+		rows, err = s.execEnding(ctx, "undo job", j, webhook.JobUndone, advance, to, to, j.ID, from)
+	}
 	if err != nil || rows == 0 { // another worker was faster
 		return false, err
 	}

@@ -36,6 +36,8 @@ const (
 	// A file is prepared in one go, and begun anew by whoever takes over. Its reader holds a lease meanwhile.
 	prepareTimeout = 24 * time.Hour
 	maxRetry       = 3
+
+	deliveryTimeout = time.Minute
 )
 
 // NewClient enqueues through rdb, which stays the caller's to close, into the queues of a prefix. A chunk's handler may work
@@ -80,6 +82,18 @@ func (c *Client) EnqueueUndo(ctx context.Context, tier job.Tier, jobID string, r
 		return err
 	}
 	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:undo:%d", jobID, rows), TypeUndo, payload, c.timeout)
+}
+
+// EnqueueDelivery puts a task for a delivery into the queue of webhooks, unless one that nobody took yet is there; claims is
+// how often the delivery was claimed so far. The task id is delivery:claims; the rest is as with EnqueueChunk.
+func (c *Client) EnqueueDelivery(ctx context.Context, id string, claims int64) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	payload, err := json.Marshal(DeliveryPayload{ID: id})
+	if err != nil {
+		return err
+	}
+	return c.add(ctx, WebhookQueue(c.prefix), fmt.Sprintf("%s:%d", id, claims), TypeDelivery, payload, deliveryTimeout)
 }
 
 // Depth returns how many tasks wait in all queues. The error wraps job.ErrQueueUnavailable.

@@ -20,7 +20,7 @@ func (c *Client) Fleet() (job.Fleet, error) {
 	}
 	var f job.Fleet
 	// The smallest tier first, which has the greatest weight.
-	for _, name := range slices.SortedFunc(maps.Keys(queues), func(a, b string) int { return cmp.Compare(queues[b], queues[a]) }) {
+	for _, name := range slices.SortedFunc(maps.Keys(queues), func(a, b string) int { return cmp.Or(cmp.Compare(queues[b], queues[a]), cmp.Compare(a, b)) }) {
 		q := job.QueueState{Name: name}
 		if slices.Contains(known, name) { // asynq makes a queue with its first task
 			if q, err = c.queueState(name); err != nil {

@@ -54,13 +54,13 @@ func TestFleet(t *testing.T) {
 				t.Errorf("task %d in hand: %+v, want %+v", i, got, want)
 			}
 		}
-		if len(f.Queues) != 5 || f.Queues[0].Name != "small" || f.Queues[3].Name != "export" || f.Queues[4].Name != "xl" {
+		if len(f.Queues) != 5 || f.Queues[0].Name != "small" || f.Queues[2].Name != "export" || f.Queues[4].Name != "xl" {
 			t.Fatalf("queues: %+v", f.Queues)
 		}
 		if q := f.Queues[0]; q.Pending != 1 || q.Active != 1 {
 			t.Errorf("queue small: %+v, want one pending and one active", q)
 		}
-		if q := f.Queues[3]; q.Pending != 0 || q.Active != 1 {
+		if q := f.Queues[4]; q.Pending != 0 || q.Active != 1 {
 			t.Errorf("queue xl: %+v, want one active", q)
 		}
 	})

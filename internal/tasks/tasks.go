@@ -36,6 +36,26 @@ func ParseUndo(payload []byte) (UndoPayload, error) {
 	return p, nil
 }
 
+// TypeDelivery is the task that says a delivery of a webhook may be due.
+const TypeDelivery = "webhook:deliver"
+
+// DeliveryPayload is the payload of TypeDelivery.
+type DeliveryPayload struct {
+	ID string `json:"delivery"`
+}
+
+// ParseDelivery reads the payload of TypeDelivery.
+func ParseDelivery(payload []byte) (DeliveryPayload, error) {
+	var p DeliveryPayload
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return p, fmt.Errorf("payload of %s: %w", TypeDelivery, err)
+	}
+	if p.ID == "" {
+		return p, fmt.Errorf("payload of %s names no delivery", TypeDelivery)
+	}
+	return p, nil
+}
+
 // ChunkPayload is the payload of TypeChunk. asynq rewrites payloads every few seconds: it stays tiny.
 type ChunkPayload struct {
 	JobID string `json:"job"`
@@ -64,7 +84,11 @@ func Queue(prefix string, t job.Tier) string {
 	return prefix + "-" + name
 }
 
-// Queues returns every queue with its weight: the share of a busy worker's attention. Small jobs pass large ones, and none
+// WebhookQueue returns the name of the queue of deliveries. It has workers' places of its own: receivers are slow, and chunks
+// must not wait for them.
+func WebhookQueue(prefix string) string { return Queue(prefix, "WEBHOOKS") }
+
+// Queues returns every queue of jobs with its weight: the share of a busy worker's attention. Small jobs pass large ones, and none
 // starves.
 func Queues(prefix string) map[string]int {
 	queues := map[string]int{}

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/webhook"
 )
 
 // Metrics are what an Importer and an Undoer count. A nil one counts nothing.
@@ -21,6 +22,8 @@ type Metrics struct {
 	removed  prometheus.Counter
 
 	exportedUsers, exportedBytes prometheus.Counter
+
+	webhooks *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics that are registered with reg.
@@ -58,11 +61,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		exportedBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "muster_exported_bytes_total", Help: "Bytes of the files that this worker wrote for export jobs.",
 		}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "muster_webhook_attempts_total",
+			Help: "Attempts of this worker to deliver a webhook, by the state of the delivery afterwards, and by error, empty when it arrived.",
+		}, []string{"state", "error"}),
 	}
+	m.webhooks.WithLabelValues(string(webhook.Delivered), "")
 	for _, end := range []string{endDone, endFenced, endWaiting, endFiles, endDrained, endDatabase, endStalled, endPanic, endNotClaimed} {
 		m.claims.WithLabelValues(end)
 	}
-	reg.MustRegister(m.users, m.rows, m.batches, m.claims, m.inHand, m.prepared, m.removed, m.exportedUsers, m.exportedBytes)
+	reg.MustRegister(m.users, m.rows, m.batches, m.claims, m.inHand, m.prepared, m.removed, m.exportedUsers, m.exportedBytes, m.webhooks)
 	return m
 }
 
@@ -139,6 +147,12 @@ func (m *Metrics) notClaimed() {
 func (m *Metrics) preparedFile(bytes int64) {
 	if m != nil {
 		m.prepared.Add(float64(bytes))
+	}
+}
+
+func (m *Metrics) attempted(state webhook.State, failure string) {
+	if m != nil {
+		m.webhooks.WithLabelValues(string(state), failure).Inc()
 	}
 }
 

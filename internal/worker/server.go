@@ -15,8 +15,8 @@ import (
 
 // Server takes tasks from the queue and hands them to the Importer.
 type Server struct {
-	srv *asynq.Server
-	mux *asynq.ServeMux
+	jobs, webhooks *asynq.Server
+	mux            *asynq.ServeMux
 }
 
 // ServerConfig is what a Server needs. All fields are required.
@@ -25,6 +25,7 @@ type ServerConfig struct {
 	Prefix       string // of the queues
 	Importer     *Importer
 	Undoer       *Undoer
+	Deliverer    *Deliverer
 	Concurrency  int           // chunks at once in this process
 	DrainTimeout time.Duration // how long Shutdown waits for the batches in hand
 	Log          *slog.Logger
@@ -32,22 +33,22 @@ type ServerConfig struct {
 
 // NewServer prepares a Server; Start makes it take tasks.
 func NewServer(c ServerConfig) *Server {
-	s := &Server{
-		mux: asynq.NewServeMux(),
-		srv: tasks.NewServer(c.Redis, asynq.Config{
-			Concurrency: c.Concurrency,
-			Queues:      tasks.Queues(c.Prefix),
-			// How long an idle worker waits before it looks at the queues again. With asynq's default of 1 s everyone who
-			// submits a small job would wait for it; this costs some hundred Redis commands a second and worker.
-			TaskCheckInterval: 100 * time.Millisecond,
-			ShutdownTimeout:   c.DrainTimeout,
-			// asynq only ever retries the tasks of dead workers, long after the reconciler enqueued new ones: a retry soon finds
-			// its chunk done, and is gone.
-			RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
-			Logger:         asynqLog{c.Log.With("part", "asynq")},
-			LogLevel:       asynq.WarnLevel,
-		}),
+	config := asynq.Config{
+		Concurrency: c.Concurrency,
+		Queues:      tasks.Queues(c.Prefix),
+		// How long an idle worker waits before it looks at the queues again. With asynq's default of 1 s everyone who
+		// submits a small job would wait for it; this costs some hundred Redis commands a second and worker.
+		TaskCheckInterval: 100 * time.Millisecond,
+		ShutdownTimeout:   c.DrainTimeout,
+		// asynq only ever retries the tasks of dead workers, long after the reconciler enqueued new ones: a retry soon finds
+		// its chunk done, and is gone.
+		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
+		Logger:         asynqLog{c.Log.With("part", "asynq")},
+		LogLevel:       asynq.WarnLevel,
 	}
+	webhooks := config
+	webhooks.Concurrency, webhooks.Queues, webhooks.TaskCheckInterval = deliveriesAtOnce, map[string]int{tasks.WebhookQueue(c.Prefix): 1}, time.Second
+	s := &Server{mux: asynq.NewServeMux(), jobs: tasks.NewServer(c.Redis, config), webhooks: tasks.NewServer(c.Redis, webhooks)}
 	// Every task handler of the fleet.
 	s.mux.HandleFunc(tasks.TypeChunk, func(ctx context.Context, t *asynq.Task) error { // enqueued by jobs: a submission, the chunk one window before, or the reconciler
 		p, err := tasks.ParseChunk(t.Payload())
@@ -65,17 +66,35 @@ func NewServer(c ServerConfig) *Server {
 		c.Undoer.Undo(tracing.Continue(ctx, t.Headers()[tracing.Header]), p.JobID)
 		return nil
 	})
+	s.mux.HandleFunc(tasks.TypeDelivery, func(ctx context.Context, t *asynq.Task) error { // enqueued by the Deliverer of any worker, when a delivery is due
+		p, err := tasks.ParseDelivery(t.Payload())
+		if err != nil {
+			return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+		}
+		c.Deliverer.Deliver(ctx, p.ID)
+		return nil
+	})
 	return s
 }
 
+// deliveriesAtOnce is how many webhooks a worker delivers at once, which mostly is to wait for receivers.
+const deliveriesAtOnce = 16
+
 // Start begins to take tasks; it does not block. It fails when Redis does not answer.
-func (s *Server) Start() error { return s.srv.Start(s.mux) }
+func (s *Server) Start() error {
+	if err := s.jobs.Start(s.mux); err != nil {
+		return err
+	}
+	return s.webhooks.Start(s.mux)
+}
 
 // Shutdown stops taking tasks and waits for the handlers, at most the drain timeout. Close the Importer's Drain
 // first: asynq tells handlers nothing before that timeout is over.
 func (s *Server) Shutdown() {
-	s.srv.Stop()
-	s.srv.Shutdown()
+	s.jobs.Stop()
+	s.webhooks.Stop()
+	s.webhooks.Shutdown()
+	s.jobs.Shutdown()
 }
 
 // asynqLog lets asynq log through slog.

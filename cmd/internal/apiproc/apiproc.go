@@ -44,7 +44,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
 	config := httpapi.Config{
-		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Duplicates: s.Store, Rejects: s.Store, Log: s.Log,
+		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Duplicates: s.Store, Rejects: s.Store, Webhooks: s.Store, Log: s.Log,
 		Export: export.Users{Pager: s.Store},
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ready}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.CheckRedis},
@@ -56,6 +56,10 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 		Monitoring: &httpapi.Monitoring{Redis: tasks.SharedRedis(s.Redis), Writable: !c.MonitoringReadOnly, Prometheus: c.PrometheusURL},
 		Metrics:    httpapi.NewMetrics(s.Metrics), MetricsPage: s.MetricsPage(), Traces: s.Traces,
 		KnownCharset: records.KnownCharset, MaxFileBytes: c.MaxFileBytes,
+	}
+	var err error
+	if config.WebhookGuard, err = s.WebhookGuard(); err != nil {
+		return nil, err
 	}
 	if err := takeFiles(s, &config); err != nil {
 		return nil, err

@@ -1,10 +1,13 @@
 package boot
 
 import (
+	"fmt"
+
 	"github.com/musterhq/muster/internal/jobs"
 	"github.com/musterhq/muster/internal/progress"
 	"github.com/musterhq/muster/internal/ratelimit"
 	"github.com/musterhq/muster/internal/tasks"
+	"github.com/musterhq/muster/internal/webhook"
 )
 
 // Jobs returns the service by which API and workers submit, move and reconcile jobs, on the stack's database and Redis.
@@ -20,4 +23,13 @@ func (s *Stack) Jobs() *jobs.Service {
 		service.Exports = files
 	}
 	return service
+}
+
+// WebhookGuard returns what says where webhooks may be sent to.
+func (s *Stack) WebhookGuard() (*webhook.Guard, error) {
+	networks, err := webhook.ParseNetworks(s.Config.WebhookNetworks)
+	if err != nil {
+		return nil, fmt.Errorf("MUSTER_WEBHOOK_ALLOWED_NETWORKS: %w", err)
+	}
+	return webhook.NewGuard(networks), nil
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/musterhq/muster/internal/progress"
 	"github.com/musterhq/muster/internal/ratelimit"
 	"github.com/musterhq/muster/internal/source"
+	"github.com/musterhq/muster/internal/tasks"
+	"github.com/musterhq/muster/internal/webhook"
 	"github.com/musterhq/muster/internal/worker"
 )
 
@@ -41,10 +43,17 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	if err != nil {
 		return err
 	}
+	guard, err := s.WebhookGuard()
+	if err != nil {
+		return err
+	}
+	deliverer := &worker.Deliverer{
+		Store: s.Store, Sender: webhook.NewSender(guard), Queue: tasks.NewClient(s.Redis, c.RedisPrefix, 0), Drain: drain, Log: s.Log, Metrics: metrics,
+	}
 	server := worker.NewServer(worker.ServerConfig{
 		Undoer: &worker.Undoer{Store: s.Store, Jobs: service, Drain: drain, Log: s.Log, Metrics: metrics, Traces: s.Traces},
 		Redis:  s.Redis, Prefix: c.RedisPrefix, Concurrency: c.WorkerConcurrency, DrainTimeout: c.DrainTimeout, Log: s.Log,
-		Importer: importer,
+		Importer: importer, Deliverer: deliverer,
 	})
 	stopHealth, err := serveHealth(ctx, s)
 	if err != nil {
@@ -58,6 +67,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { service.RunReconciler(ctx, c.ReconcileInterval) })
 	loops.Go(func() { scheduled.Run(ctx, c.ReconcileInterval) })
+	loops.Go(func() { deliverer.Run(ctx, c.ReconcileInterval) })
 	loops.Go(func() { sweeper(s, service).Run(ctx, sweepEvery) })
 	<-ctx.Done()
 	close(drain)

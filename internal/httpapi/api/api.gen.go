@@ -47,6 +47,32 @@ type CheckResult struct {
 	Status  string `json:"status"`
 }
 
+// DeliveryAttempt defines model for DeliveryAttempt.
+type DeliveryAttempt struct {
+	// Answer How the answer begins.
+	Answer string `json:"answer,omitempty"`
+
+	// At RFC 3339 in UTC with milliseconds.
+	At Time `json:"at"`
+
+	// Error Absent when it arrived.
+	Error        string `json:"error,omitempty"`
+	Milliseconds int64  `json:"milliseconds"`
+	Number       int    `json:"number"`
+
+	// Status Of the answer; absent when there was none.
+	Status int `json:"status,omitempty"`
+}
+
+// DeliveryPage defines model for DeliveryPage.
+type DeliveryPage struct {
+	Content []WebhookDelivery `json:"content"`
+	HasNext bool              `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next page; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // Error defines model for Error.
 type Error struct {
 	// Code Names the kind of error; stable, though new ones may come.
@@ -55,12 +81,12 @@ type Error struct {
 	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`
 	// - 403 `forbidden`
-	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `duplicate_user`, `ambiguous_key`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `duplicate_user`, `ambiguous_key`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
@@ -298,6 +324,24 @@ type JobPage struct {
 	NextCursor *string `json:"nextCursor"`
 }
 
+// NewWebhook defines model for NewWebhook.
+type NewWebhook struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt  Time         `json:"createdAt"`
+	DisabledAt NullableTime `json:"disabledAt"`
+
+	// DisabledWhy `gone`: the receiver answered 410; `failing`: nothing has arrived for five days.
+	DisabledWhy  string       `json:"disabledWhy,omitempty"`
+	FailingSince NullableTime `json:"failingSince"`
+	ID           string       `json:"id"`
+
+	// Secret Examples: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
+	Secret string `json:"secret"`
+
+	// URL Empty for `callbacks`: each job has its own.
+	URL string `json:"url"`
+}
+
 // NullableTime defines model for NullableTime.
 type NullableTime = Timestamp
 
@@ -365,6 +409,12 @@ type Readiness struct {
 	Status string        `json:"status"`
 }
 
+// Replayed defines model for Replayed.
+type Replayed struct {
+	// Deliveries How many are sent again.
+	Deliveries int64 `json:"deliveries"`
+}
+
 // RowError defines model for RowError.
 type RowError struct {
 	Code string `json:"code"`
@@ -428,11 +478,70 @@ type UserPage struct {
 // UserPatch defines model for UserPatch.
 type UserPatch = user.Patch
 
+// Webhook defines model for Webhook.
+type Webhook struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt  Time         `json:"createdAt"`
+	DisabledAt NullableTime `json:"disabledAt"`
+
+	// DisabledWhy `gone`: the receiver answered 410; `failing`: nothing has arrived for five days.
+	DisabledWhy  string       `json:"disabledWhy,omitempty"`
+	FailingSince NullableTime `json:"failingSince"`
+	ID           string       `json:"id"`
+
+	// URL Empty for `callbacks`: each job has its own.
+	URL string `json:"url"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	AttemptCount int `json:"attemptCount"`
+
+	// Attempts Absent in lists.
+	Attempts []DeliveryAttempt `json:"attempts,omitempty"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt Time   `json:"createdAt"`
+	Event     string `json:"event"`
+
+	// ID The header webhook-id of each attempt.
+	ID            string       `json:"id"`
+	JobID         string       `json:"jobId,omitempty"`
+	NextAttemptAt NullableTime `json:"nextAttemptAt"`
+
+	// Payload The body that is sent, the same at every attempt; absent until it is known what the job has done, and in lists.
+	Payload string `json:"payload,omitempty"`
+	State   string `json:"state"`
+
+	// URL Of a callback.
+	URL       string `json:"url,omitempty"`
+	WebhookID string `json:"webhookId"`
+}
+
+// WebhookID Examples: 01950e6a-7d3c-7b1e-9c3f-2f6d1a8b4c5d
+type WebhookID = string
+
+// WebhookList defines model for WebhookList.
+type WebhookList struct {
+	Content []Webhook `json:"content"`
+}
+
+// WebhookSecret defines model for WebhookSecret.
+type WebhookSecret struct {
+	// Previous Deliveries are signed with it, too.
+	Previous      string       `json:"previous,omitempty"`
+	PreviousUntil NullableTime `json:"previousUntil,omitempty"`
+	Secret        string       `json:"secret"`
+}
+
 // AcceptEncoding Examples: zstd, gzip;q=0.8
 type AcceptEncoding = string
 
 // CSV defines model for CSV.
 type CSV = string
+
+// CallbackURL Examples: https://example.com/done
+type CallbackURL = string
 
 // Charset Examples: windows-1252
 type Charset = string
@@ -445,6 +554,9 @@ type Count = int64
 
 // Delimiter Examples: semicolon
 type Delimiter = string
+
+// DeliveryID Examples: msg_01950e6a7d3c7b1e9c3f2f6d1a8b4c5d
+type DeliveryID = string
 
 // Destination Examples: nightly/full
 type Destination = string
@@ -647,6 +759,9 @@ type UploadUnfinished = Error
 // UserNotFound defines model for UserNotFound.
 type UserNotFound = Error
 
+// WebhookNotFound defines model for WebhookNotFound.
+type WebhookNotFound = Error
+
 // ExportFileParams defines parameters for ExportFile.
 type ExportFileParams struct {
 	Format Format `form:"format,omitempty" json:"format,omitempty"`
@@ -766,6 +881,9 @@ type ExportUsersParams struct {
 
 // ExportJobParams defines parameters for ExportJob.
 type ExportJobParams struct {
+	// CallbackURL Told, too, when this job is over, as a webhook is; see `GET /webhooks/callbacks/secret` for what it is signed with.
+	CallbackURL CallbackURL `form:"callbackUrl,omitempty" json:"callbackUrl,omitempty"`
+
 	// Destination A folder below `exports/` in the file store, in which the folder of the job lies: words of a-z, 0-9 and -, joined by /.
 	Destination Destination `form:"destination,omitempty" json:"destination,omitempty"`
 
@@ -851,6 +969,9 @@ type FetchExportFileParams struct {
 
 // ImportBulkParams defines parameters for ImportBulk.
 type ImportBulkParams struct {
+	// CallbackURL Told, too, when this job is over, as a webhook is; see `GET /webhooks/callbacks/secret` for what it is signed with.
+	CallbackURL CallbackURL `form:"callbackUrl,omitempty" json:"callbackUrl,omitempty"`
+
 	// Count How many users; at most 10,000,000 as Muster comes, 100,000 with source randomuser.
 	Count Count `form:"count" json:"count"`
 
@@ -875,6 +996,9 @@ type ImportFileMultipartBody struct {
 
 // ImportFileParams defines parameters for ImportFile.
 type ImportFileParams struct {
+	// CallbackURL Told, too, when this job is over, as a webhook is; see `GET /webhooks/callbacks/secret` for what it is signed with.
+	CallbackURL CallbackURL `form:"callbackUrl,omitempty" json:"callbackUrl,omitempty"`
+
 	// UploadID The id of a finished upload of the caller's, instead of a body.
 	UploadID UploadID `form:"uploadId,omitempty" json:"uploadId,omitempty"`
 
@@ -998,6 +1122,9 @@ type PreviewFileParams struct {
 
 // ImportRandomUsersParams defines parameters for ImportRandomUsers.
 type ImportRandomUsersParams struct {
+	// CallbackURL Told, too, when this job is over, as a webhook is; see `GET /webhooks/callbacks/secret` for what it is signed with.
+	CallbackURL CallbackURL `form:"callbackUrl,omitempty" json:"callbackUrl,omitempty"`
+
 	// Count How many users; at most 10,000,000 as Muster comes, 100,000 with source randomuser.
 	Count Count `form:"count" json:"count"`
 
@@ -1135,6 +1262,9 @@ type CreateUserParams struct {
 
 // ImportUsersParams defines parameters for ImportUsers.
 type ImportUsersParams struct {
+	// CallbackURL Told, too, when this job is over, as a webhook is; see `GET /webhooks/callbacks/secret` for what it is signed with.
+	CallbackURL CallbackURL `form:"callbackUrl,omitempty" json:"callbackUrl,omitempty"`
+
 	// Count How many users; at most 10,000,000 as Muster comes, 100,000 with source randomuser.
 	Count  Count  `form:"count" json:"count"`
 	Source Source `form:"source,omitempty" json:"source,omitempty"`
@@ -1223,6 +1353,98 @@ type PatchUserParams struct {
 type ReplaceUserParams struct {
 	// IfMatch The user's ETag as the caller last saw it; 412 when the user has changed since.
 	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// URL Where deliveries are sent to: http or https, an address that is public or that `MUSTER_WEBHOOK_ALLOWED_NETWORKS` allows, at most 1000 bytes.
+	URL string `form:"url" json:"url"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ListDeliveriesParams defines parameters for ListDeliveries.
+type ListDeliveriesParams struct {
+	WebhookID WebhookID `form:"webhookId,omitempty" json:"webhookId,omitempty"`
+	JobID     JobID     `form:"jobId,omitempty" json:"jobId,omitempty"`
+	State     string    `form:"state,omitempty" json:"state,omitempty"`
+	Limit     int       `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `nextCursor` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// GetDeliveryParams defines parameters for GetDelivery.
+type GetDeliveryParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ReplayDeliveryParams defines parameters for ReplayDelivery.
+type ReplayDeliveryParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// DeleteWebhookParams defines parameters for DeleteWebhook.
+type DeleteWebhookParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// GetWebhookParams defines parameters for GetWebhook.
+type GetWebhookParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// DisableWebhookParams defines parameters for DisableWebhook.
+type DisableWebhookParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// EnableWebhookParams defines parameters for EnableWebhook.
+type EnableWebhookParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ReplayWebhookParams defines parameters for ReplayWebhook.
+type ReplayWebhookParams struct {
+	// Since RFC 3339.
+	Since string `form:"since" json:"since"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// RotateWebhookParams defines parameters for RotateWebhook.
+type RotateWebhookParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// GetWebhookSecretParams defines parameters for GetWebhookSecret.
+type GetWebhookSecretParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
 }
 
 // ImportFileMultipartRequestBody defines body for ImportFile for multipart/form-data ContentType.
@@ -1332,6 +1554,45 @@ type ServerInterface interface {
 	// ReactivateUser Bring a deleted user back
 	// (POST /users/{id}/reactivate)
 	ReactivateUser(ctx echo.Context, id ID) error
+	// ListWebhooks The caller's webhooks, oldest first
+	// (GET /webhooks)
+	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
+	// CreateWebhook Tell an address of the end of jobs
+	// (POST /webhooks)
+	CreateWebhook(ctx echo.Context, params CreateWebhookParams) error
+	// ListDeliveries The caller's deliveries, newest first
+	// (GET /webhooks/deliveries)
+	ListDeliveries(ctx echo.Context, params ListDeliveriesParams) error
+	// GetDelivery One delivery, with its attempts
+	// (GET /webhooks/deliveries/{deliveryId})
+	GetDelivery(ctx echo.Context, deliveryID DeliveryID, params GetDeliveryParams) error
+	// ReplayDelivery Send it again
+	// (POST /webhooks/deliveries/{deliveryId}/replay)
+	ReplayDelivery(ctx echo.Context, deliveryID DeliveryID, params ReplayDeliveryParams) error
+	// DeleteWebhook Remove a webhook
+	// (DELETE /webhooks/{webhookId})
+	DeleteWebhook(ctx echo.Context, webhookID WebhookID, params DeleteWebhookParams) error
+	// GetWebhook One webhook
+	// (GET /webhooks/{webhookId})
+	GetWebhook(ctx echo.Context, webhookID WebhookID, params GetWebhookParams) error
+	// DisableWebhook Send it nothing
+	// (POST /webhooks/{webhookId}/disable)
+	DisableWebhook(ctx echo.Context, webhookID WebhookID, params DisableWebhookParams) error
+	// EnableWebhook Send it deliveries again
+	// (POST /webhooks/{webhookId}/enable)
+	EnableWebhook(ctx echo.Context, webhookID WebhookID, params EnableWebhookParams) error
+	// ReplayWebhook Send it again what happened since a time
+	// (POST /webhooks/{webhookId}/replay)
+	ReplayWebhook(ctx echo.Context, webhookID WebhookID, params ReplayWebhookParams) error
+	// RotateWebhook Give it another secret
+	// (POST /webhooks/{webhookId}/rotate)
+	RotateWebhook(ctx echo.Context, webhookID WebhookID, params RotateWebhookParams) error
+	// GetWebhookSecret What its deliveries are signed with
+	// (GET /webhooks/{webhookId}/secret)
+	GetWebhookSecret(ctx echo.Context, webhookID WebhookID, params GetWebhookSecretParams) error
+	// TestWebhook Send it a test
+	// (POST /webhooks/{webhookId}/test)
+	TestWebhook(ctx echo.Context, webhookID WebhookID, params TestWebhookParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -1672,6 +1933,13 @@ func (w *ServerInterfaceWrapper) ExportJob(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ExportJobParams
+	// ------------- Optional query parameter "callbackUrl" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "callbackUrl", ctx.QueryParams(), &params.CallbackURL, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter callbackUrl: %s", err))
+	}
+
 	// ------------- Optional query parameter "destination" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "destination", ctx.QueryParams(), &params.Destination, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -1978,6 +2246,13 @@ func (w *ServerInterfaceWrapper) ImportBulk(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ImportBulkParams
+	// ------------- Optional query parameter "callbackUrl" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "callbackUrl", ctx.QueryParams(), &params.CallbackURL, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter callbackUrl: %s", err))
+	}
+
 	// ------------- Required query parameter "count" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, true, "count", ctx.QueryParams(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
@@ -2052,6 +2327,13 @@ func (w *ServerInterfaceWrapper) ImportFile(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ImportFileParams
+	// ------------- Optional query parameter "callbackUrl" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "callbackUrl", ctx.QueryParams(), &params.CallbackURL, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter callbackUrl: %s", err))
+	}
+
 	// ------------- Optional query parameter "uploadId" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "uploadId", ctx.QueryParams(), &params.UploadID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
@@ -2359,6 +2641,13 @@ func (w *ServerInterfaceWrapper) ImportRandomUsers(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ImportRandomUsersParams
+	// ------------- Optional query parameter "callbackUrl" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "callbackUrl", ctx.QueryParams(), &params.CallbackURL, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter callbackUrl: %s", err))
+	}
+
 	// ------------- Required query parameter "count" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, true, "count", ctx.QueryParams(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
@@ -2959,6 +3248,13 @@ func (w *ServerInterfaceWrapper) ImportUsers(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ImportUsersParams
+	// ------------- Optional query parameter "callbackUrl" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "callbackUrl", ctx.QueryParams(), &params.CallbackURL, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter callbackUrl: %s", err))
+	}
+
 	// ------------- Required query parameter "count" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, true, "count", ctx.QueryParams(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
@@ -3325,6 +3621,525 @@ func (w *ServerInterfaceWrapper) ReactivateUser(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx, params)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookParams
+	// ------------- Required query parameter "url" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "url", ctx.QueryParams(), &params.URL, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter url: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx, params)
+	return err
+}
+
+// ListDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDeliveries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDeliveriesParams
+	// ------------- Optional query parameter "webhookId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "webhookId", ctx.QueryParams(), &params.WebhookID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// ------------- Optional query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "jobId", ctx.QueryParams(), &params.JobID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter jobId: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDeliveries(ctx, params)
+	return err
+}
+
+// GetDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "deliveryId" -------------
+	var deliveryID DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deliveryId", ctx.Param("deliveryId"), &deliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deliveryId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDeliveryParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDelivery(ctx, deliveryID, params)
+	return err
+}
+
+// ReplayDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplayDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "deliveryId" -------------
+	var deliveryID DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deliveryId", ctx.Param("deliveryId"), &deliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deliveryId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplayDeliveryParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplayDelivery(ctx, deliveryID, params)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhookId" -------------
+	var webhookID WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhookId", ctx.Param("webhookId"), &webhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, webhookID, params)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhookId" -------------
+	var webhookID WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhookId", ctx.Param("webhookId"), &webhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, webhookID, params)
+	return err
+}
+
+// DisableWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DisableWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhookId" -------------
+	var webhookID WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhookId", ctx.Param("webhookId"), &webhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DisableWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DisableWebhook(ctx, webhookID, params)
+	return err
+}
+
+// EnableWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) EnableWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhookId" -------------
+	var webhookID WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhookId", ctx.Param("webhookId"), &webhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EnableWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EnableWebhook(ctx, webhookID, params)
+	return err
+}
+
+// ReplayWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplayWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhookId" -------------
+	var webhookID WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhookId", ctx.Param("webhookId"), &webhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplayWebhookParams
+	// ------------- Required query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplayWebhook(ctx, webhookID, params)
+	return err
+}
+
+// RotateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhookId" -------------
+	var webhookID WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhookId", ctx.Param("webhookId"), &webhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhook(ctx, webhookID, params)
+	return err
+}
+
+// GetWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhookId" -------------
+	var webhookID WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhookId", ctx.Param("webhookId"), &webhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWebhookSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookSecret(ctx, webhookID, params)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhookId" -------------
+	var webhookID WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhookId", ctx.Param("webhookId"), &webhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhookId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, webhookID, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -3401,6 +4216,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/exports", wrapper.ExportJob, options.OperationMiddlewares["exportJob"]...)
 	router.GET(options.BaseURL+"/exports/:jobId/files", wrapper.ExportFiles, options.OperationMiddlewares["exportFiles"]...)
 	router.GET(options.BaseURL+"/exports/:jobId/files/:name", wrapper.FetchExportFile, options.OperationMiddlewares["fetchExportFile"]...)
+	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/webhooks/:webhookId", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:webhookId", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/:webhookId/secret", wrapper.GetWebhookSecret, options.OperationMiddlewares["getWebhookSecret"]...)
+	router.POST(options.BaseURL+"/webhooks/:webhookId/rotate", wrapper.RotateWebhook, options.OperationMiddlewares["rotateWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:webhookId/disable", wrapper.DisableWebhook, options.OperationMiddlewares["disableWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:webhookId/enable", wrapper.EnableWebhook, options.OperationMiddlewares["enableWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:webhookId/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.POST(options.BaseURL+"/webhooks/:webhookId/replay", wrapper.ReplayWebhook, options.OperationMiddlewares["replayWebhook"]...)
+	router.GET(options.BaseURL+"/webhooks/deliveries", wrapper.ListDeliveries, options.OperationMiddlewares["listDeliveries"]...)
+	router.GET(options.BaseURL+"/webhooks/deliveries/:deliveryId", wrapper.GetDelivery, options.OperationMiddlewares["getDelivery"]...)
+	router.POST(options.BaseURL+"/webhooks/deliveries/:deliveryId/replay", wrapper.ReplayDelivery, options.OperationMiddlewares["replayDelivery"]...)
 
 }
 
@@ -3501,6 +4329,8 @@ type UnsupportedMediaTypeJSONResponse Error
 type UploadUnfinishedJSONResponse Error
 
 type UserNotFoundJSONResponse Error
+
+type WebhookNotFoundJSONResponse Error
 
 type ExportFileRequestObject struct {
 	Params ExportFileParams
@@ -8028,6 +8858,1353 @@ func (response ReactivateUser503JSONResponse) VisitReactivateUserResponse(w http
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200JSONResponse WebhookList
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListWebhooks400JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response ListWebhooks404JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListWebhooks413JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListWebhooks500JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListWebhooks503JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Params CreateWebhookParams
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	Location string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    NewWebhook
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateWebhook400JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateWebhook403JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response CreateWebhook404JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409JSONResponse Error
+
+func (response CreateWebhook409JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response CreateWebhook413JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateWebhook500JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateWebhook503JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveriesRequestObject struct {
+	Params ListDeliveriesParams
+}
+
+type ListDeliveriesResponseObject interface {
+	VisitListDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListDeliveries200JSONResponse DeliveryPage
+
+func (response ListDeliveries200JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListDeliveries400JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response ListDeliveries404JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListDeliveries413JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListDeliveries500JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListDeliveries503JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeliveryRequestObject struct {
+	DeliveryID DeliveryID `json:"deliveryId"`
+	Params     GetDeliveryParams
+}
+
+type GetDeliveryResponseObject interface {
+	VisitGetDeliveryResponse(w http.ResponseWriter) error
+}
+
+type GetDelivery200JSONResponse WebhookDelivery
+
+func (response GetDelivery200JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetDelivery400JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response GetDelivery404JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetDelivery413JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetDelivery500JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetDelivery503JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDeliveryRequestObject struct {
+	DeliveryID DeliveryID `json:"deliveryId"`
+	Params     ReplayDeliveryParams
+}
+
+type ReplayDeliveryResponseObject interface {
+	VisitReplayDeliveryResponse(w http.ResponseWriter) error
+}
+
+type ReplayDelivery202JSONResponse WebhookDelivery
+
+func (response ReplayDelivery202JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ReplayDelivery400JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ReplayDelivery403JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response ReplayDelivery404JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ReplayDelivery413JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery500JSONResponse struct{ InternalJSONResponse }
+
+func (response ReplayDelivery500JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReplayDelivery503JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	WebhookID WebhookID `json:"webhookId"`
+	Params    DeleteWebhookParams
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204Response struct {
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteWebhook400JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteWebhook403JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response DeleteWebhook404JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response DeleteWebhook413JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteWebhook500JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteWebhook503JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	WebhookID WebhookID `json:"webhookId"`
+	Params    GetWebhookParams
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200JSONResponse Webhook
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetWebhook400JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response GetWebhook404JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetWebhook413JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetWebhook500JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetWebhook503JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhookRequestObject struct {
+	WebhookID WebhookID `json:"webhookId"`
+	Params    DisableWebhookParams
+}
+
+type DisableWebhookResponseObject interface {
+	VisitDisableWebhookResponse(w http.ResponseWriter) error
+}
+
+type DisableWebhook200JSONResponse Webhook
+
+func (response DisableWebhook200JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DisableWebhook400JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DisableWebhook403JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response DisableWebhook404JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhook413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response DisableWebhook413JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response DisableWebhook500JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DisableWebhook503JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhookRequestObject struct {
+	WebhookID WebhookID `json:"webhookId"`
+	Params    EnableWebhookParams
+}
+
+type EnableWebhookResponseObject interface {
+	VisitEnableWebhookResponse(w http.ResponseWriter) error
+}
+
+type EnableWebhook200JSONResponse Webhook
+
+func (response EnableWebhook200JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response EnableWebhook400JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response EnableWebhook403JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response EnableWebhook404JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhook413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response EnableWebhook413JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response EnableWebhook500JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response EnableWebhook503JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookRequestObject struct {
+	WebhookID WebhookID `json:"webhookId"`
+	Params    ReplayWebhookParams
+}
+
+type ReplayWebhookResponseObject interface {
+	VisitReplayWebhookResponse(w http.ResponseWriter) error
+}
+
+type ReplayWebhook202JSONResponse Replayed
+
+func (response ReplayWebhook202JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ReplayWebhook400JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ReplayWebhook403JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response ReplayWebhook404JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhook413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ReplayWebhook413JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response ReplayWebhook500JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReplayWebhook503JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookRequestObject struct {
+	WebhookID WebhookID `json:"webhookId"`
+	Params    RotateWebhookParams
+}
+
+type RotateWebhookResponseObject interface {
+	VisitRotateWebhookResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhook200JSONResponse WebhookSecret
+
+func (response RotateWebhook200JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RotateWebhook400JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RotateWebhook403JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response RotateWebhook404JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RotateWebhook413JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response RotateWebhook500JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RotateWebhook503JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecretRequestObject struct {
+	WebhookID WebhookID `json:"webhookId"`
+	Params    GetWebhookSecretParams
+}
+
+type GetWebhookSecretResponseObject interface {
+	VisitGetWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type GetWebhookSecret200JSONResponse WebhookSecret
+
+func (response GetWebhookSecret200JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetWebhookSecret400JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response GetWebhookSecret404JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetWebhookSecret413JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetWebhookSecret500JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetWebhookSecret503JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	WebhookID WebhookID `json:"webhookId"`
+	Params    TestWebhookParams
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202JSONResponse WebhookDelivery
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response TestWebhook400JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response TestWebhook403JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response TestWebhook404JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response TestWebhook413JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook500JSONResponse struct{ InternalJSONResponse }
+
+func (response TestWebhook500JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response TestWebhook503JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ExportFile Users as a file, finished before it is sent
@@ -8117,6 +10294,45 @@ type StrictServerInterface interface {
 	// ReactivateUser Bring a deleted user back
 	// (POST /users/{id}/reactivate)
 	ReactivateUser(ctx context.Context, request ReactivateUserRequestObject) (ReactivateUserResponseObject, error)
+	// ListWebhooks The caller's webhooks, oldest first
+	// (GET /webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Tell an address of the end of jobs
+	// (POST /webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// ListDeliveries The caller's deliveries, newest first
+	// (GET /webhooks/deliveries)
+	ListDeliveries(ctx context.Context, request ListDeliveriesRequestObject) (ListDeliveriesResponseObject, error)
+	// GetDelivery One delivery, with its attempts
+	// (GET /webhooks/deliveries/{deliveryId})
+	GetDelivery(ctx context.Context, request GetDeliveryRequestObject) (GetDeliveryResponseObject, error)
+	// ReplayDelivery Send it again
+	// (POST /webhooks/deliveries/{deliveryId}/replay)
+	ReplayDelivery(ctx context.Context, request ReplayDeliveryRequestObject) (ReplayDeliveryResponseObject, error)
+	// DeleteWebhook Remove a webhook
+	// (DELETE /webhooks/{webhookId})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook One webhook
+	// (GET /webhooks/{webhookId})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// DisableWebhook Send it nothing
+	// (POST /webhooks/{webhookId}/disable)
+	DisableWebhook(ctx context.Context, request DisableWebhookRequestObject) (DisableWebhookResponseObject, error)
+	// EnableWebhook Send it deliveries again
+	// (POST /webhooks/{webhookId}/enable)
+	EnableWebhook(ctx context.Context, request EnableWebhookRequestObject) (EnableWebhookResponseObject, error)
+	// ReplayWebhook Send it again what happened since a time
+	// (POST /webhooks/{webhookId}/replay)
+	ReplayWebhook(ctx context.Context, request ReplayWebhookRequestObject) (ReplayWebhookResponseObject, error)
+	// RotateWebhook Give it another secret
+	// (POST /webhooks/{webhookId}/rotate)
+	RotateWebhook(ctx context.Context, request RotateWebhookRequestObject) (RotateWebhookResponseObject, error)
+	// GetWebhookSecret What its deliveries are signed with
+	// (GET /webhooks/{webhookId}/secret)
+	GetWebhookSecret(ctx context.Context, request GetWebhookSecretRequestObject) (GetWebhookSecretResponseObject, error)
+	// TestWebhook Send it a test
+	// (POST /webhooks/{webhookId}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -8985,327 +11201,702 @@ func (sh *strictHandler) ReactivateUser(ctx echo.Context, id ID) error {
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context, params ListWebhooksParams) error {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context, params CreateWebhookParams) error {
+	var request CreateWebhookRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDeliveries operation middleware
+func (sh *strictHandler) ListDeliveries(ctx echo.Context, params ListDeliveriesParams) error {
+	var request ListDeliveriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDeliveries(ctx.Request().Context(), request.(ListDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDeliveriesResponseObject); ok {
+		return validResponse.VisitListDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetDelivery operation middleware
+func (sh *strictHandler) GetDelivery(ctx echo.Context, deliveryID DeliveryID, params GetDeliveryParams) error {
+	var request GetDeliveryRequestObject
+
+	request.DeliveryID = deliveryID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDelivery(ctx.Request().Context(), request.(GetDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDeliveryResponseObject); ok {
+		return validResponse.VisitGetDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplayDelivery operation middleware
+func (sh *strictHandler) ReplayDelivery(ctx echo.Context, deliveryID DeliveryID, params ReplayDeliveryParams) error {
+	var request ReplayDeliveryRequestObject
+
+	request.DeliveryID = deliveryID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplayDelivery(ctx.Request().Context(), request.(ReplayDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplayDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplayDeliveryResponseObject); ok {
+		return validResponse.VisitReplayDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, webhookID WebhookID, params DeleteWebhookParams) error {
+	var request DeleteWebhookRequestObject
+
+	request.WebhookID = webhookID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, webhookID WebhookID, params GetWebhookParams) error {
+	var request GetWebhookRequestObject
+
+	request.WebhookID = webhookID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DisableWebhook operation middleware
+func (sh *strictHandler) DisableWebhook(ctx echo.Context, webhookID WebhookID, params DisableWebhookParams) error {
+	var request DisableWebhookRequestObject
+
+	request.WebhookID = webhookID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DisableWebhook(ctx.Request().Context(), request.(DisableWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DisableWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DisableWebhookResponseObject); ok {
+		return validResponse.VisitDisableWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EnableWebhook operation middleware
+func (sh *strictHandler) EnableWebhook(ctx echo.Context, webhookID WebhookID, params EnableWebhookParams) error {
+	var request EnableWebhookRequestObject
+
+	request.WebhookID = webhookID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EnableWebhook(ctx.Request().Context(), request.(EnableWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EnableWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EnableWebhookResponseObject); ok {
+		return validResponse.VisitEnableWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplayWebhook operation middleware
+func (sh *strictHandler) ReplayWebhook(ctx echo.Context, webhookID WebhookID, params ReplayWebhookParams) error {
+	var request ReplayWebhookRequestObject
+
+	request.WebhookID = webhookID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplayWebhook(ctx.Request().Context(), request.(ReplayWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplayWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplayWebhookResponseObject); ok {
+		return validResponse.VisitReplayWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhook operation middleware
+func (sh *strictHandler) RotateWebhook(ctx echo.Context, webhookID WebhookID, params RotateWebhookParams) error {
+	var request RotateWebhookRequestObject
+
+	request.WebhookID = webhookID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhook(ctx.Request().Context(), request.(RotateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookResponseObject); ok {
+		return validResponse.VisitRotateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhookSecret operation middleware
+func (sh *strictHandler) GetWebhookSecret(ctx echo.Context, webhookID WebhookID, params GetWebhookSecretParams) error {
+	var request GetWebhookSecretRequestObject
+
+	request.WebhookID = webhookID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhookSecret(ctx.Request().Context(), request.(GetWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookSecretResponseObject); ok {
+		return validResponse.VisitGetWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookID WebhookID, params TestWebhookParams) error {
+	var request TestWebhookRequestObject
+
+	request.WebhookID = webhookID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchtHmij4KnnqzISldgEEwIslMBzHFEXZdOvCJqm2jw0NK4FKACkWMuHKLIKwxBO7P+cJ9tf+m9in",
-	"2H8T+yLzAvsKJ/L7MrMKQBVUICW17GZHtEUAVXn97td3wUBOplIwoVXQfReMGY1ZCn8endOR+TdmapDy",
-	"qeZSBN3gcEzFiCkyGzPBrlhK9JiRTLGUxJKpfTKUKYmOh40XVA/GEaEiho8vpWD2u2YQBmowZhNqRmfX",
-	"dDJNmAq6vwa94OTk+Prq6PqX561Be9A+v/rl8ejHXhC8CQM9n7KgGyidcjEKbm7C4Dhmk6nUTOhTNk3o",
-	"nMWrq410mrEIFkuoIIymCWcpSdlvGVOaZCKGHXBF/GiDeeOvbE4mNGawt7eyv7RikU3Mas3Q5St7LgcU",
-	"F7C8np/GLPXDEq6qz2KLTvnWVXvrreyrrVb78W6L7dHGN/H2oPFNv80ajwfbw0ZnuBe36aP+zmA3Ll/K",
-	"ScqGLGViwA6m04SXndH5mJGpf4zoMdVkRhUZSyGzlMXVa5xRrr/dbpXPfMp0Oj8YapaWHYNMGFFsIEWs",
-	"SCY0TwjXhCsyk6keE53OuRgROqJcmOnNffHULN4cenE5Ey74xNxH26+BC81GLA1uzCqmNKUTpi1IHwwG",
-	"bKqPxEDGZpmrwC0n05QpxRTR7FoTKeCuZnQekv6cjH7nUyJT8rvScUgykTClSDSwL0WAAWYfBgdGUsLJ",
-	"cTMuYlUQBoJOzBJxHQ2/kKoDxonMtPu/fdtqPio56TC4bkyYUnRkvp1kSpM+I2YeReSQMDuFMk8env19",
-	"dc/PZGoWPKGaDNQVkSKZN0mU0llEEkavmCIDliSKUGXOYk5oykIyG1PtsH9OlKapJjOux00SsesBSyLS",
-	"ZyMu4BUy5AmDXwkl/blmRKYxS3tiQtNLONfZmA/G5Mi8SC6FnCkEQoSI1+fPGo/2YSDzAhnITGhFOF5N",
-	"wsRIj0P42xAsIDgpkKhmT7jz/y1j6Tw//oG6KsXolM6CMIANrJ60OeiRbNQ6/pTODJzgSObgxzRVTK8e",
-	"/qshOTz7Oyz6x7NXL7u42xD+ae+F5CcuYjlTjXZntxOS47NXjUePdh832rvwitRjlsI1S8HwaCkZjGlK",
-	"B5qlTfJMZiI2B5xIeWkQCulgXzGhm1VnY5daifOFFZlDmtDr53AHQXenFRp8dB/bBvu0ZqmZ5d9+PWj8",
-	"Qhu/txqPmxfdxpuv/yWoCcrmZs3azDZxd4rpkKhsMDYwuebAzBUUjgwuwuLqetR3MMu1Yslw3/yLS1B0",
-	"roiSTXJATmj6W8a0mePgKpX2BUUcNWAx4ULxmFUetFtKGSQalA9CwP+7QWKRZOEBZKIEDn+QMzKhYg6c",
-	"XO0TqslEKk3arbDVgv+bs36RKc1Ss0WmQtK2PwBmK5mlAwP4IpYTM0j1ts0C1pH0ArS1W+Z/b8IACRQS",
-	"972dIFxL98tPgpIZcB2RTfosJcNUTkibaEkedzrb2990Wtt7j3Z3vvlm91HrGzPGU5bwCS9lX4i1XQAU",
-	"j26hOWZqGFgMDIDr2yFg7OetQkHFJnwgEykMaBRQ7IGm/fcDOZnQ9/6R91M+Ze9/7fU0+W//vdHLWq3O",
-	"3oPGVrfxXa/3ayN61/hfbx7WRkVDZfx+LY1WRDBu6BBJmIZjiPmIayJkSn7LpGZwLpr2QwJLC4lfm/nB",
-	"LA9PW2kuKqSmAzKUiZHU+iyRM8NipjLVaityXACQT2lpWBMXlp/AD/ieHHqZK+FMdeGWgHDSxu8haTUe",
-	"Az1thOSt5ILBlW1VX1C+1KorEnw01sl8a5glyRKVNGizQBiRKjbefP1gK//74V9q30qOq638dmruEY6e",
-	"p2zgDr50w/6B4nZjNqRZYnCSqoFhm5Z04SdzgXejXFQNDIDAQGaV6fw0K4GN7yVQ7FRmI7xyxHKACKqM",
-	"0M8nBlrITGZJHMIZAKQoIiRZR6linLF0z0OaKOZ315cyYVRUcrA0MzIPgZfMQ0eTqZ6/YFSU8KGfDDWN",
-	"pHiaTRM+oJp9m01jqlkEkhlKXqDKmDHIFU0yy5YsjJsdfaXIkLMk7pLokrFpZCQpqlCeAnSMBgmjaQQ0",
-	"yj5SpEyVghPLF17GtcxIQRjA4He7fDOSWSgOdRMGz8x+VLnyAntVZEaFZnGINIErlDJDwuhgTKQYsCYS",
-	"bR6HwMxDQkcsJCMm4LEB1/PQSLKGYrEJ5UlIJrLPE4Yww4eEqksGtL0nhjxV+iWMklD3V8wSBiuwfxzo",
-	"JjHrAzHNytiqawkWLBlEGlCeUbomByfHVnbXYzYJPY2lSdIT/UyjGGLWg2vDq2LX00TGzINl2dXhjFUE",
-	"69eAx2Ygs+/gzZsw4JpNVPFu4XcYKwz87oMwcNv3b4eBOUozkTnLIAzMzYYBrtf/8RK4cBAGeP5AMeDQ",
-	"8r8OdH0YmtDrY1xxuwPCgfvkB6BpSs2qMsF/y5j92WDmhzQoPLgCHBUJKLA0hQCasGdWSllVsTYXA6zE",
-	"U4ZmqL6I+K0Ckmz/maJAag78KpXmpBJ1fTcsHKirkOA8IcH/2llCYiYxGAqz2P0DHJSiaC7AA2F2YG1A",
-	"vi/jeQgS05TJacKa5JV5bkr1GEgeqnlUaTM3vHXJptXH5pZRxZlBwG2aI1xky53d3XXay7/1etet1pua",
-	"XHlMrxgKl53d3QJTDkFYlpkmL18/t6emWXowYlW8F5GndCvbe7gDKwfvtj6qVNzebeULPDQYXaIyCU0N",
-	"JgDNNdrDgCq2TxRjJDLrjyqVAEshSm8okSJG2XZZavr417MoM1Vcz1NLmSqsi90cTC3lQi0qRMI/44rl",
-	"T6DKvkb2tzTwo8scuJUjINGlKIpwQOPYKKUb36ij/eVXSmP6nf3cHMjJF4R63yP7qcA+z5xWifALCtzs",
-	"GZuYP+5EZs1Q5q7sWH5tL+i1pQzLt2UkghG8M5eZGFXLsBMcouJe9nY/GwV5wcUH9wK6WuVOcIAqQ8Gj",
-	"z7aTciZXTgvDXEFNlbZip7NcUv+NTM2XfanHBdGCEjWlRmqN/jUKSXRhfSl/iciEUdETRkBULLkCQ2dP",
-	"HPgpwcVgnjU8tSDWwndWsh0ZramPJGkgkwS0WadCxFTTPlWsS17Mz/72HN57QVNOnz4hml6ynkBVX1mj",
-	"rog9btHBgAmtYGozlDJ8/0HEIjLkIlYk+s9/j0JiBNkoiYiQmkT/3/8ZhVZjN6BgzQhmLVwrImfiYdgT",
-	"Z397zjUjGizRZueEgjSA2zSi9IG5qF+s+foHOctHskY5qViMkry44or3k4ItQ5EJvWRGIYz50DpCqrUg",
-	"sU6+oDEl/fkyhWu1PwmFa7U/TOHOQAz/iMzbyfXl+2dilFARfxns28vjNSXs3KaBMvZGEvcnErXBrGjG",
-	"NxtK5aTCgQfishewHdmx5q+U9LPBJdMoeEcvXp+dH51eHL84eXV6fvHs9NWLCPUdAwtKMxrjUEY0b5KD",
-	"JCEDmiQGTQx00CSBSQAR0zV4YghoJZx0Wp29LYPDgqVGHG+Ofl+Bmc7OpwGazs46qPkBnHWncrbWXfPz",
-	"87Ofu0aRA+U+p/GpnOUavKGt2USo21mCvdcwP8El4a8AYQ11yacNCSulSWMqDbNLrdRYV0g8fuqRxQBU",
-	"vhTQ/uuZ7P8x1vqC+/6vrERXeUEvmSIpmzKqzfGby3FRAGOaThKmrGkGWNZygID9+pLNgUkJNWMpQ7aX",
-	"//pW9g1o9ESUhyY0XGxCF047CgkVaA9yU8AYO51Ok5yyYaZooghNGfDGlE2Y2T6LC0i27EteClyoRDg0",
-	"gzYM3jVanUZ7b8l78Ot/a/yvN+/aYWd396a27dkL2o6lHpwdHh8XsAvuZgiBH+WEy9or0XdrkQaIDQpI",
-	"is4I1/tkp91BlPHhJmOqzDxixGKiuGHYlSdko1E+RtxJ+TGY1eNWxTOesLKAByPfyCFR7IqlNDFkwpts",
-	"c/+4FAhj6OPeByCYrRiEuVAs1VGTREByojq0hOPCyjQZGMRa8u7GxJACSrw689CPsl9JUt7K/vF6qvIv",
-	"KRsG3eC/b+UhSlv4q9rCkSuJx+vX+GspLXjiIg7AtEco0GyUTz10FSxURppOUkbj+YcvBMTrWhdyuYyq",
-	"9jacIs3v6PiFcUCzAL/vCzotsV/0slZrewDHAH+yLn6DbAu/ikKweoJIDzZQPLXZWCrH38ALKDUZOibn",
-	"HOag2lg1Y5ZKMTIQvk9K5vXBJt46TmgihZEuCiZ+CsFTZmJvOQ+ttOpVDss3DEHmAl2WsEg040d9nuox",
-	"OFSc1jHibl46WjaoI0iWa9bTamM6HH4XROyBdjaVgrG8e5alMM6Cqb0o+yx7CR/w+D2M+t4b39+70d6b",
-	"od4bTe89yObv6Yi99/t8j0aM90W7u/3wfjp+mU0edteLUrltvdNaZ1uvAMQ6MBbm5M/TRLhwHntnTKnL",
-	"BYFswXcDXh2/e+fgKfhMrOsBkOL6lL1lg1Ljng+JAFI9oXMI7LGPkz4bykIk35DyxKrDkZbywrx44R6O",
-	"uoRaQcYGCUxZavRksHvkPOArBXM1yU85+egJSowcMbYPThCMqTb4ojRph61Wq1oEnxR2WMX9dlutIAza",
-	"rX9dDid40Hr/a7vx+M2vrcbjN+9aYfubm4fvF778H+/brdbDf60fQbAk1skh7NiFTsBPhbNxMT5mbTdh",
-	"8LLMt/KSosTLNTf6i6ECK7EoYBXYJ5kKyYCGhGYhGfWtLcBLFYbMg9wlQJKo41MTVFfTgMwg/IAa7TAL",
-	"wmDUxysqda7BE/3UvQCiSmy4dXxplqLA52b+k/qRGA4XBtx8N7k2qzJ8Q0jzn98NYzWvafNrZgbN1G3c",
-	"aZ32LVAe8DglE4MhhlBnIemnePaDcUhiFpL4MiRwXzwkw9TcR0g4GMdCwtOQTK5DIpKQCBkS8XtIjJ6m",
-	"05BkFO7NXGWZF+7V8EfZL9HbnPkdDPOISlwZzA0dAqLQ+RVYnPbJz43XZ0enjeOnhrU5CcU8J6r4uRNn",
-	"NhFf7qi+5WIObPsQdlAuZePu9vOtAKmCNVeKzf4M1tm6lpWIQpTfdw2jTuztVGkTI9mwM9mVr1Ex9nas",
-	"NU/Z+CJlAKxJLsh3pAEnkItjZdI3NUNB3BpKDkbiQwkG6MOyoBc6IeaSzbsksvIdxvcaQcco8SExojyw",
-	"Bz82iiT7JDK3GZEp9fGE5il5xdL9nohcQMfAhtLnQqfE8A73gqJztW+k/CTJnwZXkn/Mq0JC6n0SIcuJ",
-	"LJ/yU1cziIIYW2EJw80XjGH+C7NJQ1hgO0CikgQEejP33aRXnCMkZoqQ4AyGWCQg0toZbsLghI5YRYy5",
-	"AftIsGt9mKVKppFDdJXwAbP8O1zS4AdSxNy8rzC+No1Z2iQvpSZajtDSgzx+SkfVBlI6XI7eWzAFt+qF",
-	"yV5sHCTr91q2VXdaVvpZjVFI5YS0msTsjPzn/0UU/52R//r3/7AhoF3SZ3MpYlSMRpJIYY8CdhuVnpL9",
-	"qeKYpsu+bQ9zraIvp+UODD+3VixId6aiq5amljUum30X9gr7+RbF1/y0UYR153vGf6905pszLd9xe3nL",
-	"H9d/1Wq1cH0pE9or5VVs4ivgjJY+eok3xbh8rtBeMaYqJBMjW8fVF+ymW2SM3jyYZWBXLIJ/q/GYNoYH",
-	"jWdv3j26aRQ/7mzysd252UAmdWwUk2VK9GSb6BKRB6fPDsk3nZ3Ww661AuZWKczoASqPAq2BFrLdIoV4",
-	"6r1WJbu1k98q1+aMVSX2AFlTjMXg4VI5qcM4GHJoLllg1gSbytTcdA3rhRmxaqk7nTIT8KdH2saqafjR",
-	"GovxmUz1kxLr0GvlPZvst4wmGGOpyFAmiWH1c1BKrYMFjtLHxzbJuTNOZOJSyJkA1za1iiIYNPtz+M75",
-	"e/27lTEhCtdZwZzjImOOq2PzSmPybLjfnRh1XKGZL+vkkA8D88HZGw2tkkzir+U7HtJLAB9vvbSfc23v",
-	"jjZMMx4IGfmAZsXThOtTOasIQQXk9sqF0X8MkWySn6xriWvnmRuDkdtCSWcXUyh4XH39fuLNcyQWeOgS",
-	"U4GPd+ArZtmOSVr28nqaSBpX8RYeO/+k4GrMYpLB48v6V5kLsuJocIA/CnMxdGU9362lidVywn00zcwu",
-	"+vaa2Y1ZsZpKoRigzhMaH0H2hvkwkEIzTEeiU9RCuBRb4F7PN4RPxmbmK5rwGB66GFKe2GhhTXkCg4PR",
-	"8ChNZWoOwX4uevpv53d/cxMGzIwadM36ySl67hbGsxmUGwwboj+k6zN9MatlS+mU0Ym9aab0sdnB7s8/",
-	"/v1vnf+598uT7b/+7advnu+86Ly05DxTQXcHkJlPmNJ0Mg26Qe7lO2+3uq3d7nar2e5s/2Lut56FAo4R",
-	"c2hX4dX5LrlCs36XrNwMiECGIl7w+GLClfJOb7A6mFdH/IqJPHTIY8FNaI7ZOdI2BhIhL4D3XqCFeRlE",
-	"7LMuIzPI9LDxyHBIeNrmx3XcZwQkHzEig5vQf+zTNLh5E/pMPjwfIQXDIHaXPhaEQYE6YyyJRXGMQK8B",
-	"X6JgG++4sAIIhkYxAzJdWAOcPtbfgEZVG6y0BGvoDN6apuyKs9mfANiWIU2mpE/1YHwBt3DBrgeMxSze",
-	"t3YecFgBQ8boOxgdslu6+M8F8m8MRcdTIjRR1kDDVU+gP8vbD3zCETLLrpMAL/DiQ//ZZ7BmImU0pn2z",
-	"hr6c9EPSp/EFAkZIvBfB3jV+k9B0xMKeEIzF6gJmusBdLEE9fsHc63ge8cWETps9YTHsOVeflQz7EM4l",
-	"Miwkssq+vGLERqwaNHPvWUNB/taCjYKrYgbcRhp7HcLeKfoeuYCtr+ITiH5bitEUbPd/bGxyFNgdx2cE",
-	"EZcdfNeAoDo3C3ORW41fcf+WqlI1F4N/HprqwMXIip8TVvJkicKdUmGpiWHuRSIi+ODS8sL8cRu3QG3E",
-	"gQ8qWHiTltEsJ/5CaHgdaNvegI60/xzS34Qmhvmx+MLcfW4oMzqd5cA/nr16ifAj4/k5nzCZ1aE3d9zE",
-	"S2nrkAzz9QzoBGNcKJlwkWnWdfu80LguMHGPARGGVmLATDQoqyCGCR/cjla+lf0LIfXFgIoBSxIjESxi",
-	"gLvo4PDVi5PnR+dHoFA6iPNzlyACDkkoGCddTFM+ygr81a42tIUjbwqojz8roL6V/a8Uwdlz5x0FOx7X",
-	"IUQz22Nu4lNNn8ooNYTsfnpgPC8IpBDwUG4X6drvAVIg0Apr4kwTOmCGEtk0d2Bc6BDE4Yx42IX/rrwK",
-	"9nmcuicMhKzM6UAT3rKSozmecymfG1H0sxxPbjiDiAKDulAhSPjLA4bUJVM6hyPykvI6lDXbUK8FvaIc",
-	"Ue6TbwXKDlxk+ZQh+S1j2cJXBMpmmC+HWZLsY6D9wgOejOLNG5KF0fg5gINjAutu5MAlWE88cKH/z46f",
-	"H51FD0FLgDQjHBaPyMyMpksSuRN2trZouTqO9513bXS19f35F9D3XKgrB4XBGt5rW3aU9umtQg0xOM9n",
-	"Mu3zOGbi01/WAXpCjUhgA7ZlykdcYBWAEGy8QFAPX52eFSIDmCZcdM214EoB1o4BN7HqF4s3YxIYWNIN",
-	"atWAK7IAnBSLc7G4SV4rZm0vWpLBmA0uiSN6OYkOTo5ePj1++X19Cux29Sr9UfarMNgSJ6Or2cdt2liS",
-	"GFEqloI5iEM/WFSI5YS4eihfkWboJylAU0mo/YegqqRw4FLRvnVv++cWqus1CuX11r29Wo8PTgzv6pk1",
-	"jX806K51IxCWYsNKijfw5zxooVkqaPI5CAi4rAwFwbpZhp9yO/0FCG9NcqwVGdBMAY12iaFyVMg78eJV",
-	"08azn7JMsc8jl6wUxeyzRIqRMgRkKY2lS3j+LBieUlgnrPqltLTv8/DZpeqKlhZDERUk2Y4rhoaHcoEV",
-	"FoEg/a503DWE/IL6Bbst/KPkQYxSdEZKJScMFBaWKLYqollk8YFMz1Ch/izQ4kLpIEnCnLNLvIFAti6Z",
-	"FtblTE3ke4beUcFmsPjPK1k6VRSkxRSFyjZ58aRMlrSre0HF/FZqnuYstaaTlNHBeNnOwcVrxSDcx2hh",
-	"QffXoG7ZVxgU3ky9wHSGxVWxII6ZOugGPz8v6o3nUhKzGWeuUAvSw8/PyUCKQZYaGjonMAWx626SF/Qa",
-	"9SgWk29J+xMYxDqfT1V8KTURctYlqzcENaikTGI5Exd0oPkVa340adYCE/pD1e1gKs818He4ClI7HkR2",
-	"SkFktzZU7BBbew/MWGkmhCGwi6GzQqKeRjUkDn1cR2fnc1oQuCLTVA6YUiB5GiEUMkLsGQBVts4hFVoR",
-	"dULnXbJyLR8PaL54jVUOSeSueKCuInSbOT0zzPVXxdIrH7xMUiknLoerJ9BoES2CSkTA7YUpGl6zn+V5",
-	"oL4mMxQLRqDF4niO7ROZ6YGcMPDgWY8cpP0KiOl2aT2lecIhhh6DjpuXFURJjeuVCuIfU+99LVQ2xeg8",
-	"sL5AyManvvxDHD2Xowq1PkFgEraubJdk+fouJizm9ELPp8gxC0t/YX75PGv3vH0MnnEUVWFlxKwM5ali",
-	"sd71ewBbxmsx/Nj62VqWZMRVtHW50o5oGLThhCnzJsHMr6zpIo02kFdXuQo4frxMGeTMwSzrmf0uZwog",
-	"9/n8z4/m1Nj5nLbiJROssvYzlLmtp6lLFg+mCeFNdvS8vDzCB41R0KXJSSqnLNWcKZ9MNi185S08q7Fr",
-	"NZO13EW8W43lcqe5/mDO8KmbMA+pqyi0mbBiLV2MOsF3msUYlw3Wf1MMafs1T6PCJeW7y4M6Zd9lfyya",
-	"nsyhi/mrITgJ61iswMv3QfPJm8V1G+kfKrqzweUpUxCUutFtr7suYWtLrblHF/cqL82Bo3b35lZH7coY",
-	"4dBl54sIs9n2kISsZmm6iiiXXIBvA0jKPlEaxQo9hgK+gs2IFAzzbQ2jbvZEg+y0WiRa8TFGIYmWXNTm",
-	"qzIXtfl+0RuZv6ysXB/5mfIAIHhqIY6n+I2N5MGvXCwPLEFO+rgUF89jPi1H9LjvQLvMZ18O7TGPLQX3",
-	"uK98eI+bbEKnPq2dgkyuJJw6nPahjG3i/FvZx/naZuk0MwKQhiSw2C5km0TehG2/2iFRKjNdcCP5Q1z4",
-	"ZsEg4b4YU3UhZH6oS74s892ii8pOukuiCdNjic9aldP+tmdOoWipsd8/ItGS69b+8DhfXMHXWlzzlGZq",
-	"+buUqWyy+qVO58tfZiKWhXU89vvMGXRh8wPrty18xcVFpuyNG+hFccR8jl2WnnkAwIlO+nyUyUwZOMAZ",
-	"2x0SlRhZ7I/bJFoxatifdg0YlIk/9vc9EkFPDdilopqrIc832umQqNz6Z3/fMxscpTRmF44A2V8ek2hV",
-	"6Ta7W1K6F/DHKVUwxq7BmUWzqv1+m0Qr+osZZ0WDyb80GoxFLtBWHFgueOAiEOxXSHRB7f6gEPLUPrtB",
-	"FgxztHiVLf9wfn7ivNxcYN33Zmklh5z1rPaAsdV3y95Dea6ELRXkuXfVgSJfKRL93LD2hMbx06h0kpzF",
-	"rd1hMyhLWygIiuuP/5xP2AonzN8uCB544CEytPzsQlfGJt97Jet8moPEWg5akq3sHbcxmzIRK9eKyKzG",
-	"HMEi010IkVo+wCNIU+7TOI9yKla/evDhyK+HYTHEEtIUXAWDdWf9zK8KrmipcICLxF4/QsKcvlEbU6zR",
-	"q7Keh6/1sCCy3j1PDa2278rjUKwJYiyT2KbmSrQK+ZO8nfC/fKrWzle5eZmSSWZLbSIzrXMKN6Vmw3eb",
-	"FnrbVBtBs/WHEBrHrqG5+M5myoa9ICQUmsDxuCqKIa8SqJhAa4jO+5PdUvFZpRrX6AZOmNpQ7AZDQWnB",
-	"Ql+useZFs+spT5k60PVIKSIyWpsdKN9m3TVWVqkdpTYvr8YYakw7u3vm4dXEsDfvqlKisrSkaPaByKtl",
-	"Y1Uf6sr0cEUOTo5L2Fy5CpZieh+ehV8jTrvCXIoUySaiHF3ntsEyonBXAwMVfMiUfp1WlA5PuLh0bMU9",
-	"XMrj09IESsy45WJDUK2wHCwdZg7OixtxcFvGvAuMazNotiHD74INjDRL28Ah1tg9Fm/JRhI3n9nXcthA",
-	"+7SF9HHQDUZcj7N+cyAnWxMISBj/Zv/YcvLzlgtMvrEBcoeYQnXLUyiXawpF4zS9ZIIMZbpv882LYWhQ",
-	"PSWG8JRSYBKlhbgPrKDCtbL1CBeLBNdEynKwcNLILQQ6m/5r2A+WydOS9Bl4jYY0tc4j8yuwI6Vt+8gl",
-	"40reR3DlOBby196VkD6f0FZ1ZHkR282kPA8mJaRnITfuXZnWVOiytvLr0BdwXvnJJdCVdFitVZE3WO2k",
-	"cFNx5yc2S+5Dt140pG+UXugyDVztR0vWX9iWCtV9FMKgL/vfBW8KSYlnY8mIKzSSv7n9KHhTK1dxf32u",
-	"oqPhv75DBcn8CREIgsG2UjkD4S+zySC4pe7Kym/Mklme1GE9D30aX7hTWD6Vkpyg5ZRHsNbiWrbtWjp+",
-	"LTeQp1GJUEs4geRoKFPf6ZEKFN0TflmuJv+jMNDCZ20kdCZke/u36jUZf6g7YukJfV58rpI3Vk+7s/Fh",
-	"n8rZ6kkvs3KXdl48/zDP7i/CSw4cdtVlDOgHRhO0xGzAjUtdB7fzGKxxFTgHTF36mDKKLb7WOPbCgGma",
-	"xzEZioBGVPOayJLEVjsxsm073DRQOqH2TVcaw5OXE4z5MEoeOBPIzu6WwcemZcgD8BhbPN/ZhbenqRxh",
-	"Y9md3TBIqWYnTlMOunvtzvaOK4zm32x5G5L/yq0Fyut0dzqhq4WS1z2x4dyVJ7ezu/dLMZ77+OXFyemr",
-	"70+Pzs4CHwj2/OD0+6NglRrmt1JP9YsrmjJCYXkQ5WyPRYhc1NJ2E19FVO+fKCMAcyMaPTs4fn70tJSq",
-	"FKGkzPCRSFTXleZJAjKn2icGfshs7O0Ceeaglsk6o8ivBduQsO0961txraZW0YbXqOvChhd1bT2ZWcq1",
-	"ZqJJfsp7YvtOhFgNdkx9oBKLQ8wwjPMm2omUl4pQ/ZHtXXUMeD/Kvq07vsGwOZKvH/xlhg6c3BCRVtui",
-	"eVzwXH/ldAMs12h0BTxs6BIxkEKxQab5FZyjrQJgTUgwEreHa5vUeL6E15H6DuaxtMntEHOEU0CdazKi",
-	"U9UkBwWlp1iC1kzbXW6Wd3J6dHJwevzy+5BQEqdzkmaipk3njgYARyorhCQwldnDr7mgdU5wG6L1odt/",
-	"ZR/bALSKBemqDLXVZe+kcFkT6rY2P1iC5jRZRzI9sdvHKGqwWALtJErTeYWoMx3TMqu3B92uJR0po3Fo",
-	"lM8hFzFAr9nhvv8LqccEyVSzUGjLg18QBtg5xvxdW2Bc5pvlRiDcZ0gEu2IpoVqzyVSvYGCOYGaxsbkY",
-	"g3fYMgPvDZM7IwtLUU2wzLn4Khcq1KbeB5uCLcTKRJ5Qa4g01AHx7eD9qTlaAXapEEIOQ1dsEuzIoXsC",
-	"aoAvle9aWwDzZkXgWHe4hBIFj4VECkKvWEpHzHJCrklKxT5p5Z/BEJMhXxGx/b5kf7XdCAsyUPlCfbSm",
-	"reRtlI0raLhCXQXSfsroJaEkzTAkCWhroYELxR5k0cmrs3OCEWjRhkssNXf+BFQa/WdFCpG3XqIpW7Rm",
-	"rdYWr/KjfuBYPNcv4oODmO7CleVgZ+QJpfmEauaKGiv+O6t5FsoWlqzzqK/pV3ViyP+AFRrA33eN3KOu",
-	"jygzwg5zzFjL3Bq8ptyflUSccFWfJBVE6c0EjU/qxxKGnq3nD+6AZgxilSfyyrYMFMS8XmHbWhtm52su",
-	"wlpXIHKFfi9jcoF2LlOjBQE9dKVDc12jeBEL4t/64D8nWm5miy2GMUIclJerLWl2Mpuic5fBABI3InQm",
-	"NE8IJTOZXtrYdcNQCderxtpNXFt/eMPuR7cpbWI7urNjcAMZ8pYOxErv9DGonlBK1QpdKA5g2xyOeSWg",
-	"wboO/r7/9UcIt111ObqFVqAcVrD8BxbZ/FH2T6zmsFFUqg+BrwX7EPm7CvRjql6ya13Sic9Aoa8vtnrL",
-	"30umCBdauqLovl2ReQtKDViThCx0h10QF37NL3ZDs8PSnbuzyLezsPayi19ggMX7j6lmDc1diUEHBL1e",
-	"bO6z14t7vdj+c47/dBf+6fWa5tntm1/+pdZGDQX3wVo3YfAq1xU3dcj12WChKb3tvkOUJEOaQsluiJy1",
-	"Vn+VTVzH+rx5jRfXUSCzSrlV22SWxGhQsPq/7eCzyimw20FZCe8nuEgs1r2Z+FoyWEFmriv/XfLptGys",
-	"n4zoUfDQQseMhaZo2AJDpnDQmWJ5xricLXS+G1O10GGx5tIyYbO+Vhd3Rjlog5AfBiHlrrBXHgOEvUtr",
-	"TgX9J0omOrT9B28/+BJuekjIJy3uNL+Qwj2XIeyiS+jP7b4v+DlXmasbxRZx90YDI+JBnH8e2rgdYn+7",
-	"Qqjj0sSedXwgDK8i0cKucs192aazG1wWqwj6/Gk8921kkBIVupft49b9beEDQurasuGpnFUGdqL/tVwN",
-	"5IbujrioTczKuvCaW7U02LdXr03RnGO6ho8PChouX6ZZkd2jHSx0l7DmYl1txE2ZVJFw4WVC3w3f3jmd",
-	"YAsz6J6u85vOfS2L4LJocy3qEFzPSyHbOvDLBHLfaaDsV2y7V/oTr2tS8P0LSiOqis38qnKmKgKuVq7p",
-	"lNGYC2v5qx/kwQaXCwWiXef8ogNOXkKeWbGUs28dwg2LIm2Vx3ykLOaq+LpN8bp5U/iukIxQ4sSzq6op",
-	"6RYT2UqQuSLxrLiCO/mSQ7feMuTxVOZ2KWglEFvK2Q5WeBftyyxvw5VXdd40qyJJ0FJt+1l+pXxfUgpB",
-	"yEwMGNpVfQExG35s3gGe9eF4taUEhbKDPFu5RVfmK1xyEJ8cvD6DwpDFIpHojjBfHrw8PHpu/v7Apb+V",
-	"/eaZu+E7xiS+hSJWYXBurWhuC2cvDp4/D8LgxdHT49cvgtB6tcPgZ/Pt0c8nr07P66zznC9ZAO64yjKx",
-	"5vTZIdne3n5srv71+SG6zCY8STja4hf54afQqsr3v6BM1WJSBfoHQL+955hH8FyKWGK9fazMmzM2+JyH",
-	"bVRFhS0wleAgpkHOSIJnbELBzssx3iPnDsGTeQoTL/KE4OudnU7rm8c7e9ChxHOE4EiMEiriVdpZisar",
-	"5MEmgJanIlVyUn8qZcaDwhFtZou+O3/eYLcO9V7gRdgbqW3g+8cz/gVda027JBdzuNQ2aWHqsFCBOr++",
-	"MvJrEAsCtD8sXuQZ7MtKWeEyc5rw67/1epmB7gb822nBP988w48H5mOn1XmE/zx+80Fekk8DMaWLayje",
-	"yqdbgp+lZAUe2D/d9LYnlpG3luv5+V6ba1pthK4HfGi787+E5uQyJZHbWNTN2zfnXT0mxfIqCRtqYkQQ",
-	"AV2zpnre7ImDJIGib64XtXton0SGqkbOPKVgGUaoUBKEGWHVPc2udbMneuKcXdsKTtYlbBulG8xExzmU",
-	"xTaKmrDFcyECYiCFNupwkxyav2RS0I9Dcn7wBGY1uhH6ZxWhE4lFdCYQltQTKRtmyvafBTHILiqox1nu",
-	"xjg+CscQEmh0EWaWyAJ0VQ/eVHGX3K+/W9rmcTXArMBVij3il1rEL2FC+9kCJjx+toQJf1ljcS3ylWUs",
-	"MN/35bUBCiPV7G532l4htZ2gsGrunOCL2DRxb3e7/bDrjSud3Z28uM3r82eNRyHZ2ym2Vf8OgGlvm/SZ",
-	"njEmiJ7JnoilVqTPxhi8YruOghnKgPNvmdQsJokc0IRMKdToGsjJxHDQkMRcTRM6t8HD0EYd0Rds86Sf",
-	"0sEl06pJDikW5LxkUw2Y1BMFaxbpzwl2+mAKIbfY3nV3Z7GJOvnL+1USFTx4GDa7+9iXBLuRfNfr/dqD",
-	"/72x9/bm6we9XvPWLz/8y3f5u1vdhnmmEb1ruAce5L+GzZLf/7L27Yf/Y3Fxn2CCh395uB5EF3jiZ0OM",
-	"XHAql4bCIAjNw29q+jMWw+w++3aWpanCxNudTzgvEsmSpEp0Egjrmykubx86hhV5ZnMR+T7pgr1U+Zmu",
-	"5mZ94p8RRponVEO/oTvqrpkzdBpBtZZ3daFmmHWt/vpn0AjfFJy8dq1Fvy4uFhpSdVshNnTutls3d/U3",
-	"v7ZtRj+Xwxk6g386j7M7orIYWyir7z1lPqYNgg6XuoaX+CNtd+2K6gaFsKg8WO7DXrfcI24T52zHsdr+",
-	"ccQbg4ubIA7iyCGd9FMej1b0SwC2e4HzXuC8FzjvBc57gfNe4PzTCZwQYD7IUq7nZ0YQslxryv/K5qX1",
-	"Vg5Ojsklm4ckwhEv/uv/+H8izwwwsZZEB5key5T/DjWtuuQJoymUzJtBCMIlm6Pty0sIxLdFOnh9/sO3",
-	"l2wePewWGmH1BFrWcJZLNv9KETkTLG2SA0EMw4WZCknJaiCnLE9juGRzLF3dJVHKKBS4g0h384eNgQcT",
-	"IY0nXNiOSSAagsQH68+lmLHWUzw8LoayJDxikldofyv7qktU1p9wEO5CMpVJAmEYmAvA49A1ieOa8CGs",
-	"k/RZkzh7p4SmhZaLugroUNHKhUdT1RNmm5pjVJweM55ic1aKHtAH4Ksj//Xv/wFRNSCmhQQdd/bbsNVq",
-	"hQRceO45/Orn59gZ9iGYLiPfCz0qJoFj52hyttgcA4vUgq8dirdzaAIWY3AYYddcoT0UK6RBFAfYd1dt",
-	"oSinkyPs2nJAoBO9Yfh0wrSL/KIE6mPmvtxLIWfOAotvIl1BWUCnmR73hI1M4gLqB+FPZnjO8Apt/ies",
-	"X0DDxC6JdiN4LtJpZoDITBZ9vWvAqbWLoNSO8Lx+ODp4GuXFrgAHjEwRfX90HkEPFN/CGALwbAnyxTru",
-	"rv46zIlNAt9BCsHNFrsysk7kRpEK4b4nzNqxOXVBxrKBD9yAUcxghRDngimqfhEFSzYiogaLtcvzWTJd",
-	"vxZ8IGNz3xAQ8/LZYV6tazbmmhFscYbYyFMCBfVAynKPcXHFFe8nrGDRJg+eMmjhc3E8EjKl/YRdHMqY",
-	"XZwYZadLfmepbMx4rMc4vgqJkkNNxvPpmAkVkj6POdrMZaIWykc8bJIfJRcsVT3x4PXXnVbrMCTw79OH",
-	"8OAVTTkSFcUSNtAS0rfA7g+S6HLLfbD2zyd9M1Ee42a9CQdnh8fH4Ep4TjUXIfk+ZeyyZ744nKc8SfgA",
-	"osxPWKo4FSH5gYuYw5hsIt9ypAnA/siBxSY1ljPXC9texT5JgEspgp11zbrMvRBQDlWTnFkZtieg1j4o",
-	"pHCvln4r24Jzgt4Lp7CaZ/Lgd2ga72rcWk+Iy8VF4ICkOg9zXGG8K9LUbDKhKWhdkH6iQpfRibu1vS1w",
-	"nD5G0IGXXqKzl+sECrMA8wnC4MqcGBDddrPVbEH26pQJOuVBN9hutpstWy8SGFuhK4L5OCqrO3LuzwF6",
-	"+lG1goQhHDvgMKjz5mFF56pJfrKUQstCf4WvlFFDLjEM0kCoSwtX9rp6gtpE0DFVWDbY9pQXMao0tnmi",
-	"TVMoaOz2Rgy59F0dcgzHsGAzisF16PBjXusJiLK0CUZNEh0PG6dUjFiUU6KjczoimiWJMgMDENvuR5jC",
-	"bw+pSSx5w0dxPzCjGQDnhnR/YFEuiQIoX0j6mfYgZmv6IZB4hg7VJPKSfHCVluCryiLj+SNbz9DRXVVl",
-	"vPgkOodrPHlo025qPXv29zqPvRpitkO9Bw+B1dZ5HMusu+4R8EaZNSjVPsN9RoXRpkF9f9xutx5CPKp5",
-	"1NdMsWFyADBBsfC/Nawon9XyLRbTaDVW4xNujABb1mIcihwbcMe8mPIlA3AWA9i9nIdiCLqIcWdy2F2I",
-	"K3OtJAUjQs7CQpND36BUMaEr9+1wZWHr9TYnYOElezJfA44jySnZzT7Zbu0sRQuPmF5WjKpW/FIKho3A",
-	"Nl82LK4eCiWapaDN1n76kOt5/afPQB+r/fjBaIOHX3Cx2fP0eqPnv0cbQu3nj8AYV/vxp9a8f/MmDFKm",
-	"plIo1OU6rdaaDiT0KpWLzVJ8bFCfC8Ooy6I1iiNAnuGdRljpgvLruxKXQ5WDAcJy/dzL+QG5gXglP6C4",
-	"hCsRN+mUDsasOcVaY3fb0nVDxCvbCt71Ah73zDZ6+QZ7QbdnttgLwp7fHXwJ++sFN7kuSstDqoozQ77n",
-	"xms3Ap4TivL18jiEgBo6YiGawMIB1/MQzCIhWItDNNb00p5ohwcxJbDocHsvRNNYiP6n0Hp3wiXnUvjV",
-	"gjvIDLN2r5VNDxVkP/F4qcuX7UMJBLssOzeZ0bkiEfAa8HcUuJm19CEfelN2aq4901OuplJx11G1qu8G",
-	"cCpXAEAb3oShqM1KLkq1poPxBOpdmLfNbXzbAzuQanRanb1WBwpPtXa3W780B+qqF6xfqRcFynOLjMK5",
-	"1LozwmwqeslE+fmszTM2cwPPK5WyQdotsPHmB+D858apnDUqCjQseaDy3DaZYGxvCUZUpoSZ2TqtvT8I",
-	"4bz9CJ+S7t1+lNvRsEmWaG5Evi2DsqlH+dtTwk3eLKVMVgBdklMjq2tRdalQi5NDoow66TxYhJKy3dwT",
-	"t3vi9pGI23ZrZ02Zfltqy5zYgvIQQXO7HZQoy8RSL3luPaEx6u34xs6H3/D98uCFvVovFHpam7fa2x9+",
-	"y3c3hhf2Pk8jRJ9l7drbGczuktKOPk0SOYi2hAJtK7m9CG+h87jWZov9bW/CYLfO5fkW7fBCjUMttkQF",
-	"n5K38rm6STbFPySuuoyzD+Yqt4FVo2p2f/V1hMxYS81q15ntdEq5UZijAjJFYK9cLhuA6fzkGPETZ/AR",
-	"00O9UO3WEMnQ5l0LwQZmQnBIDTLtrdz4uKAJGYwzcZmb+ShRYzM4gAAWVUNTOxgd9qGxzla72VoAD8VH",
-	"aP2DcnEQr93siWO0YJAZTS5R3O16gmANzjSO4WjHrrQc0uKlePUm+WksrV3OdmulguztkMsnC7XJesIV",
-	"J4PICTLhItOMUMVjFhI8gZBoKbuFEltDNiPThA4Y1v+yFl1wNBye/R1oC4aR7LQftZrkzJ6T2fo0ZTRW",
-	"Y8a0XRxHAyEFm3SW0JBQMmBJQkYMuGQCSaMjEn0VeeMI7FjZSKZvydekQb6LiEx7guK5wnTWY0GG4FzT",
-	"smBJUYw8iP7///f/jh6G2L7NHmfBkQHtJmCG84MnITk8NZ+fP8OvF4w01sbZE2aJtl6FnAnDHYepFBoO",
-	"YHEjFjEAEDA633ljRhlNbRU4rH+m/E8+s+BAuHQhYi5OpgRVt4U8BDhDLsjh2d/RdWWbHQny8umPZ69e",
-	"whTmD5wMgtS4WKjDfXCVSvRvrTBV39NV4QRLY7pwtxmdQ5sxfDiC8CHAEnPlIynjamMwUJV7a/CdrcH3",
-	"Fr17i969Re/eovfHsejdq6V11NJzFITLIriEzMTAnk6pvByScX1t062oqL2WrOjmz6U2dj6D2uj1AlsW",
-	"3yiBhJJ+Ki+ZIKgMYaAFdf5LAf3oF7u8NslrxZyS0QYBNSpEQUR/aF0ST4HFvosAm4MKYtSI9dok0JKp",
-	"VBWKJAJ+SfxV6IPBbGwKliFVLuID8ASCcQyhQbMdiP2xCr2Nz0bthbiVt7LfxTAo4gq4htiaypZ9BsHZ",
-	"dkt2RaDZNR3YEgFuBTFnTYisIG6PPkIM3MqRL/OGXmarp4AmWyiffe4VOdCIUjKRKXN1uSykufKtUCIM",
-	"mNE+0XLk28TgLeSaNegJx1r5rtC2Zq0NZ1ssbBvl3RMkqMqEah+k6Z/JqxljIgvL4/QA5AtKcU+gVgwx",
-	"jKhHYeiRJjx2RQYhQBNqqcL0XlOGZG1/ZlYNtk3s8mgZLNsuYnL2w0Gjs7sH7dXNiSUcACFyN4IR/DFT",
-	"mgsgFxjMb7+H67LfRAuGYwApuJx5T0AYGurFM8YuCwYLbKzAjPZOFcEgKSj3rKp1KaNsbKpJmQM+flpH",
-	"lj3Ou1L/ldVSDE5SNqwnVj/Nj7HO42fThOtTOasXzPAn0xXvVbkvU5Vr1+CgE4x/Q7tpAK7JTt3XUNRh",
-	"8W0N9zUY9jOZ9nkcM3E7mW1z6avG5v/K5qfQ/35T8eYzyjU27wLTdm3GRUFYeVMUffBKXOy1FRs+IOIs",
-	"sv9Kw/mR4VPAySi2ke3PbWzvbCzBXj3G0N8BFWTI9GDs2VJoq7Fr14HWtnrtEirIWGbpKhsiB+rSltcG",
-	"syjUhhXwAw6BZkpf1QV5YD8bXDLtzKtWtijKWiATyiRmpV2AyU7rcS4j9sRb2YdaL1Lnks8+2XERdrmM",
-	"ZESBkRRsfVjq5pZILONdg344RruZDWhDFaSwkTX+q7zopUzjYpqJLY28AYE5RSnwljpeDWQ+lGKYcDQT",
-	"bUxgvkD0zyVQWehPthH+b70TdMJuKsmALy5ssBB1n3W6RMIoNND9EDqCq8lTEU8oJkaCdbSkJ8y7+0RI",
-	"F/HKsUxjqQfgmXntDjHhOe5BtCzkzPlYWdcO3Gd6Y8fVHJGKmX+08Xur8bjZePOuHbZbrfJq+WUhtT5r",
-	"wJc+LwkK/smRoiJlBRy0BQuJ4mLASPvxNy1n0oIdQWZUviX75tpd1SgIV7UPs7qvVH6eS7MrPhJUZ+n6",
-	"U12XX3nQ+AUP+qJRzJ6sccSFpf0Thr3fR7AvRbDf+1Hu/Sj/XH4UiDsjx1oh6eAYRGRtVM3gDxXkeo8D",
-	"9zhwGxzI+fxCsSOA/sooyAI/5fr2qs0XaDz5rBGPkOVdyD1fF/X4D9G8FpSsg7wtndOwQuc7NqJklbo1",
-	"hp7wvxc0q0WF5Xumbdv4T6jE2xlKbuMg4VfmeGHn6ZXTkrI0CbrBVrCsaHLfyBrUOPNyYeN+ZwoLpJQO",
-	"aA4Fk7q3+llyud7V5nqFRtgi1L1I1VwMbD6y7UEKjSebK/og2jmfmIn+mG4M9JrXcWCwP44N+W508J/W",
-	"JuwREU8e8vYb2RRtbAU8fCv7ypIfizCuF3w1prnQfjCoynhOHkSDLE1I49ya8AbqKnoIRlZHrElkXorQ",
-	"TpGnpBihoRFTTYkrXACdmKVg++ZtrvNqJzRJGY3nXUJFT2BrQ/Igcj0O7XTUU16YOKGDgm6LNAZGlAnY",
-	"nHDHGPzwIDL/RA+b5PDs764IXcxpwgbaRZ6GPUEx8hTku9DFsYYQxGoW8PPzs59Dkk3N6J0W+f7Jst06",
-	"zINaoc+rkWvNi0agMv8KqaF7NBrOC8sechGrnpAZ1PtJpLzkYuSczmj28uH+5/Mpsy7x5eChCCxmis6x",
-	"4gf42BN+mYcse0d1Ti/Aeg29XfJoe3/3tg9518ZJH11P2UB3SbvVahh+xEVmlkIGCWdC+8PPY/YV8HYO",
-	"oeQFkznhWIkoZT5K+a3suxiWPiPU0hIi5Iw82Ok8Dslua/thSKKYacoT1fSwUaguhO3TbWMWXHH+GDTF",
-	"tmH4FHaHsfLQqt36yWM6x+ho1zcWIs3zZUMVpQfQwT3v3PwQm4SXN2YnD3wL9odNcur7oS+0xcZgFNul",
-	"2qwRDofD9EpiiH9eRWepro97MdpHq7s51qXm8OS1iCXH+u5w0NiKWC2HRxiMtH3t9ntiZr+y/e1sT3s8",
-	"njzFobAdRQZSaVWolYCa5TOZksTQYHDhuCBy4OVwOypyZWIMAGWKtJutnngw1nqqultbOlNNLremqdRy",
-	"IBMgjNnEEMMGvv/Qx7qLwoWXGYUdf7uFPfjLEAJe4+5qreNZKic1nc9sA48/qx/z8NT3Ca4j39jOyjUe",
-	"/QEMf6dyVufhF3Ra57GaV/Uqb5xZCxbEM2e2/8CTR5Opnr9gVKh6m7o+dW0l61xEOj/NakW/nNCUCW2d",
-	"H298e/EnMp4vKSF/2frLXbJvvXCwOMhG7S8TVnfexdYpSVnzrRt87osXmS1AfSq7AVCDBUfqoxrLkvH8",
-	"nE+YzHRt5yuSstdiWDi6WhK9WeGisWK3jgitsimyQ3jf3P0fWCMAN/wH1YJcYF5WDDDWY0EzmGIDzDXK",
-	"AeTagVQQFdWJCLPwwgVhKVWavOBPMPwzzCUY5dr9NskBipjOuZZIMWKp1SuoRi9VTyxluYYL7WxX299Q",
-	"Ky3Dn1YsheFQEgUFZPGlyJAjTpNvoUQjVGgjSjZtvUOuyCyVYpQHccKR5p0G0Yu902rlT0DGoFdMjLyF",
-	"fqwh5Qk8FXphNJdn4SQhEGZIU1IIwe2JGVUkEzFLla5Id7PNSz+xYHMvfNwLH59P+Cj1bTultASPl4oo",
-	"lEUZWExf8A7EWDrUyxir3RtK4wbSDKLe4aV7QekjWqgNyFpyVmam9vFHQIYxRT7hl6x5L0I5Eeou0tAX",
-	"lODzARHnjDHIQLMyjm+o7Ywe64WdlIpYThooFn0kxwOOCdXXKwwPp/DE7bLS/5BOiA8/99Iw83tfxT+R",
-	"r8InzRkqnmMEWML5gJV7L+DPKs/pc66M0HAnnCoNSnR9setxLttGu0JisAFstp13SArdvEOCzbzDPMw8",
-	"JNjKOyR5J++qZWpsi11vkdBDe/0SoQWAK/pvK/2H5OfnIbGtuqsWAvJ2uXDVaYWF7kat0u5GHwojdQqX",
-	"Lc8Dfp020ZK0W60KcTHK20H5RDloa4Ueiio5ETLlah+pk1erY3j9IkrW8GmD9n+UfWgTV+bwx1XIIfSI",
-	"uHX0yhcaNr8QE49xOthmQoVEsBlTGo0U1eTGOVjWBWzcJinyi0rqgLTA8tCct7L/+bI1vnQoQtqOlfZt",
-	"9jWamBbzqypAaAvTsqsFzZ8W+jNYTxs5xGRu8ATnmd3EpiWNaTpJmFKrwia+92eGzYXD+JID7/4sWUh5",
-	"Ow5sQVQX8LHpTGU20QFk9Y+wsBc8m/cqEjGRAtPjB2MqRiz0zY2GMkt9Bbp9EsVSsChPyrMIkre1AC2N",
-	"o92AmXGH2AcJqzVAvjyBOBU5JH2pxy785a3sh64RBVnYWOS7FXHdJAeu0AYYfcHQ7CIN3NqosjU5ekIO",
-	"hxAwSKEyG02xeB2U5aAu67FJDm1zQnLJ2JRQ8lvGmXbzQLxdk5wxGzxhK9+YUSPIl4qwbaGcGWG72xPR",
-	"kTncM1BUIxtnUWZI/lH2j/DKvgDSAQHFABWNvKpjHlkMv3Q9Pe4Jc4Vd8q4XYIGEoNsLWu3Huy22Rxvf",
-	"xNuDxjf9Nms8HmwPG53hXtymj/o7g90Ygqb9KEF3Z/emJ24TQ4zAfs80Ha04WeaUBpcw4KmhDK4zB2of",
-	"IiNQ4aSafR5rRVQCkUMQhkWGKWOhjzqbyfTS8FRIhoO+NJiPjAFoEE3CYqhnZOtuilGTnNBMIee15VWW",
-	"2W5PvJRkIGUSY+usEReqixQAF+H9QcVyG4mSxT4jOSPDvGP8FmcsdfSYX/7MnD0/7Hu2/jlR1Rx7ba7u",
-	"Qs7W8PVipCYGxSkMR5yxlEF6qitxOpBJNhEK0dXWUNVjNiHRRSpnUUiii4QL6MB4MZAx/jHkLLExfdGF",
-	"1bqjLpk4hugq7fSEoRiFVEi57LsGdmt760VT74DCcDqpzHtXzC0SwuoKDX8xnNR5sKF7FsSWYvMg9LeE",
-	"2LfL+6ZdEYVCDVcQcgy3C21uZuG3ma0OXCh6i7buNBOhrTSEqyPRBVR+ZXGUF2ewQbbgMJfDYU/Afvfx",
-	"gOQQwwVhF5iSCWTSBeUWrgy7HZFXZhfQnyuVM2gymWHY3iWbQu+3hNErpkgq5QRjKqELGPW1hR3ohD3R",
-	"AdtN5xH5K3/iAwC1KlyobZf2gZrNKMvlRZvN1prkJ1fHAQMeMwHFKTC73PU+xJ35yEslyZCmNkoT2quZ",
-	"TZldbLdIjMGPKxTZeUKhYtAnp8oVljfr2Ss1vQUDdRWEvgQffrKZZSuZx1UNiMtMWwN1BTHNONQtKstu",
-	"xmLKm0bUTUPDRDM6YqGhKiGQlBDoSYjEJHRQ10t7gsb0u3B7L2yFnbBP4wt82yar5VnOrGG+cVVIbpd4",
-	"ZqC1tGSG92TfvaylduacDatZOsxo1BGj/+RFLlMM3f6sNS5XtYNPnpGHkdmuwDwowD5VQy027e2anyFB",
-	"b2gEI5/TYft0Cmnj8c1TY6ouhLxAkL4vwVlagvOP5oF31Ksg2qwy1Qo3/JI4aTSwdeodGUmmiBS2jgyU",
-	"75cybpJjjf26jYRkFECQngSbAdOPJVNNcmpGR03OfAlLRHFgQZkrYexmVfcW/j+vkvWlO8wRAhcsELWU",
-	"M53Oq5HplUjmvh+0IVexFAwRwqpCEGpaaPFdF810Or8Vmul0fo9l91j2j8Mync4NAzPyX10ky0Qsq3Hs",
-	"IEkWw1zQAshjW8AJ8/0m8oo5k+CyTooejxhrd6EGbLDKR2pcsXSfTGUCRkywZvZEZBYlWAQKf5oxg5NT",
-	"RrVBShTgPB6Sn9CqYFjyVzZr0aX5+fbs+WrQHOAazkC+pGvzXobSr0Us/0EY3flMGL0PlgpbZxPOxpyy",
-	"v1OZFu847zlkcwvuLZufE70nrp63R8k1dk5IQ19bpOMUejAxpT5lnY58khIYPLpi6RySaAxQWcaM7sgm",
-	"iTSbTC9inmIu+JheMUvanI0NYucXqvvjGGhNjLByYwh2L6fLuYptzcKFfPp9nskJW9qmkTVAasH93qpe",
-	"yYAKEkvvGbpN2RKbt7xK+aOTV2fnkfUGESoIPgn+XpvZTDZIbHaea0XYtWZCmaWRQcpgkaH/q2Ees++E",
-	"PYM7E1vw3HYBmHLc1z6JXp2cH796eebaBTpJUE2Ntpo3DYN8bWX70XFBovNMNV7Q68YZ/51FTXIgcEM2",
-	"xcrcizV0R2dMQFS5j7j7XpIpHVzSESMRPh9BGvkP1mvt3ARI6bok+rnx+uzotHH8NApx4lN3MF1zgs2W",
-	"+R6D3xtYEDJazM/6SmGFRPLAPfaUDVnqH0bRtyfArmTTx/nQ1Xd077xgmsZUUzt45CxjUY4oej41p2G4",
-	"AkKkGbrTaufLscUszBE+l4gj8H5YdEL2fAh/WLhyga/Z1RxhgU47W0KVXmgcC9WMbek2HiP6FqofQJOK",
-	"RceH2cNS8h/eC1g6FJIOOFGZToBsJoktL9CFhLfoiiY8hi1dIIkx92Ko7AWPL6BPghhFIdlpd0g0TSFa",
-	"gxefJg+cq8TgmQFXs5lMPTTvbJNoSudm/RdaygsAyCjsid3WtiVSF1lO9c3MQl5A2z2b+p+j/xODjhhv",
-	"gWBkbyVAw7Yeyxjw3yBvEAYWRYIiqm+9c2d5U4L1PxwdPPUNOPMrezUcKqaj3IiIQEmdSBWS6OTg/PCH",
-	"iDxYqO7RJUWKKmGUr+VAMxcIUYB/O8fDnqDTKYSegKkJRTZLAFysSqe1kwOmUd+WBglJ9PTo+dH5UbRY",
-	"IQIeahJL3BAZfm78cH5+YnBkLOPGqyuWpjwG4bMnhlCAWwKlVQaMhbSAYwiHRwnlfIAs/cpyn8wjghVZ",
-	"R0Y7hcIctn8FlNmitt9mAVy7UJjbQnxulTTg13rsvx9Y0SUiDyB7DO4jlgTLjhgoySsV22Vi4ADKdBZa",
-	"LaXqCVcDxewEo3fwcAAeHi5OzcVFppiB+VxBtiq4hMo1ltc6ioy9XawICWM98o1RLjRmCkXkAfoH05Qb",
-	"QdM64h5CtZR6WLIkopcUO3aAX680cJbxuCSzbIEdfy/Blod+0A8hpTnLIAwAUYIwQAA1X5Qhq8vnKfdK",
-	"JwnxNMjRNwm2fNfQBm3fWmqadMlAGhItRrasyQQr41B01aiED9g+icZUvWTX2iYOz8a+u03KoGfOBDqy",
-	"FHYcARx/i61c8tBw7OcShTmCgvWlsF7wIqcxS7tQZt+XWsEMJY0ljdjUphf3REGLG8gJ9viUZMKowFgT",
-	"wTisVY35UBMhU1c5Jy8j0zQ0eIQqpUu3xtzuditstVq2IlSJDvicq1u23zyhI/YSnLn1UkZHzIgkdZ89",
-	"GNbMCD6TqX5SK3vqKU+xFM59g5U/Z6/MzVQaA/VVORfnjnBsZAIwuPSH0LUPcHNOJF0uOoGfDaGuiIIH",
-	"8ijzJPeIUBhkiSYuut2RBULkHpYSV77pWMK0uf2HntkuFJuDohNsqAlNjJDxIFKXfBo9DHsC2kY7Pjzi",
-	"VwzFKMOqsTHygwitZbYwncxt6to26NbkgWG/SfRw31XKs7y70KybPIjQTxY9BBs7eJV7wjVUYYliqOMx",
-	"RQrauDU76fxEjDhQRoUP4WUDkRuT4YVaA2vz2++GKq4v1mLyuREvbj4xkq5rK5qXAl4AmdDbPYmQs317",
-	"8StguxS1AcXwKxZkH9uyBfMDpyOWRUh4wVSBnlkdzrFFp3zrqm0zlttVYQg2zfaTH6jRNFxa9B/gWOqS",
-	"Zdzy7cyyjz99WMIZNoa3p7JE+kD5L4Dst5YOdUnsvjLaSgrEyzekTH1QtdNcsIO8syuC/GwETN3tCTrp",
-	"81EmM3VxyeaGON2uEPVm1QxesJhTV87gs+fGALW1Z17C97yGslBEoOhGKisa8M9RLgAyU+4LC9wXFrhj",
-	"YYFyrw5inWI0HYwrzQML1T4g4wtei1YTLM9goHv19l69vVdv/4nUW0T7SrU2JzTvuPMSmAup7h0OBnIw",
-	"8tKB5lcUajXDLWIgFb4fexlup7WzSozw1m+l4x0PsVVWCcDsrFk1V25lG93zXeTlGmEMZvjF9MgafO6k",
-	"4JV6Bk6pPwQk4p1XS5phZfTC3eCkoqHb+j5uhdZtNv0SXSq36ONW1OZ6wcnJ8fXV0fUvz1uD9qB9fvXL",
-	"49GPpRkIH7Hf28c1M9xaI75Z15bIISlV7uyjhSO1eVV3mXtznL/H4AUMfiVYNfJuiJ0YCTcFbClJxYSW",
-	"FhOWjiBIYDDG/pXfbD/ee9hdiARGS+difF9IIpElSQSGT86gYytnSdwkhxCiCNEbMR8OWcqExt8UodoW",
-	"WHDGSYgdSKjSTWJ2jtY1SGOEhMHcfuM7NCxnV9lUR+iHmltQy3OkNQrnd+SHn8beeYIzLHVcg+tpwPV8",
-	"ffsxvygT6memL386meKPZfoCYgAZYo4GQJxlNYnLSjRw9AUgdaApKxAlLOyA3pdmSQ4BNAP6YnH+y/Rx",
-	"3CPoPxGCWhSpY5w22utWrpKuSXMouMpcMpHVWAs+TnCPQbggRgaqCxiZRU0Ij/KFe1EEyCioBzqzBMQF",
-	"bO1jB3hbJNRpHFyRg5NjMpRJggUfMM5tp9XKq79gxKmtozST6SUXo/JEJLfj29GRp39gVWKn1kJ9Nr15",
-	"MobQsIUbDcKAgTeqGzyhMXFm7TDIdS+vmrgXINSsu+yaK4KfJ8twS7s///j3v3X+594vT7b/+refvnm+",
-	"86Lz0qiIWHu1a24+MAKn0nQyDbpBp9XZa7Q6jfbeebvVbe12t1vNdmf7F4NSH6F/qdtPAfa7ZPFUvP+f",
-	"xza8DEtVdMlK+Gzzs1LKL1xDepKWGMH6dHBZRryWovUXLwrohI0wDkIXyo8QV2LT8IpLKjPNVKFpXNkY",
-	"gPV2PcsjnXExSmwcDBKkhCutio3sXYwlbGR1LejaUKEP6vVRJFq6cnaFYcDlUTmKi8tBK436Csrv2LyO",
-	"vJQIZGmvjvEag07Uygu2ye3qG88s3EPTt9lYkjQTtlti4fVCzsXNm5v/HQAA//8=",
+	"7P3bdhu3ljeKvwqaX/eIvVKkKEpybGpkrCXLcqJElrV0WE7HVKtAFkjCKgJMASWasdWj/5f9BP+rffeN",
+	"fop99439IusF9ivsgTkBVJGsooqSrcSJchFTZB1wmJjH35zzQ60nR2MpmNCq1v5QGzIasQQ+7p3Sgfk3",
+	"YqqX8LHmUtTatd0hFQOmyGTIBLtiCdFDRlLFEhJJprZJXyYk3O/XX1HdG4aEigj+PJSC2e8ataCmekM2",
+	"oubp7D0djWOmau23tU7t6Gj//dXe+58Pmr313vrp1c/PBj90arXzoKanY1Zr15ROuBjUrq+D2n7ERmOp",
+	"mdDHbBzTKYsWRxvqJGUhDJZQQRhNYs4SkrBfUqY0SUUEM+CK+Kf1pvUf2ZSMaMRgbu9kd27EIh2Z0ZpH",
+	"F4/sQPYoDmB+PG+GLPGPJVyVr8UaHfO1q/W1d7Kr1prrz7aa7AmtfxNt9OrfdNdZ/Vlvo19v9Z9E6/Rp",
+	"d7O3FRUP5ShhfZYw0WM743HMi9bodMjI2F9G9JBqMqGKDKWQacKi8jFOKNffbjSL33zMdDLd6WuWFC2D",
+	"jBlRrCdFpEgqNI8J14QrMpGJHhKdTLkYEDqgXJjXm/3iiRm8WfT8cEZc8JHZj3U/Bi40G7Ckdm1GMaYJ",
+	"HTFtSXqn12NjvSd6MjLDXCRuORonTCmmiGbvNZEC9mpCpwHpTsngVz4mMiG/Kh0FJBUxU4qEPXtTCCfA",
+	"zMOcgYGUsHLcPBdPVS2oCToyQ8Rx1P1AyhYYX2Reu/3Lt83G04KVDmrv6yOmFB2Yb0ep0qTLiHmPIrJP",
+	"mH2FMlfunvxjcc4vZWIGPKKa9NQVkSKeNkiY0ElIYkavmCI9FseKUGXWYkpowgIyGVLtTv+UKE0TTSZc",
+	"DxskZO97LA5Jlw24gFtIn8cMfiWUdKeaEZlELOmIEU0uYV0nQ94bkj1zI7kUcqKQCJEizk5f1p9uw4PM",
+	"DaQnU6EV4bg1MRMDPQzgs2FYwHASYFGNjnDr/0vKkmm2/D11VXiiEzqpBTWYwOJKm4UeyHql5U/oxNAJ",
+	"PsksPI3jLu1dnh0fFJw/GUcB0VIGyKeAHSF7IPKKJYFZekomrDuU8pJwtU0UYyT8bu+UrNlv1VrPvkKt",
+	"KdZLmA6BCifZOio+ECzCXSpbFzfMJC4lyaHWY9VeW7PfNXpytBZJAZxwRN8fwH7U2uvNZtOcPq1ZYt70",
+	"H3DfX9tra2//pf6f51//a60iJZv72mtrQ6n0P//rf8yquhG4r7ggV1zxbszIzsnu/j7pDWlCe+bMB4Rq",
+	"MpJKEzMe2IkhTRTTi7vwuk92T/4B5PPDyevDNtJdAP+sPwnIGy4iOVH19dZWKyD7J6/rT59uPauvb8Et",
+	"Ug9ZAgdOCoZETrNxNMhLmYrIkHos5aVhbSiRuooJXbobdqil3Dc3ornV32wGhjP6zZjZibc79Z9p/ddm",
+	"/Vnjol1fYSvMGTNjM9PE2SmmA6LS3tCQ6JIFM9uWWzLYCMs1lzNhxz24Vizub5t/cQiKThVRskF2yBFN",
+	"fkmZNu/YuUqkvUERx5dZRLhQPGKlC+2GUsQTDPOtBcCJ78YT8sIDFyAVBXT4vZyQERVT0KnUdo6AA3Ok",
+	"ms2mWetXqdIsMVNkKjDEDT8Aj1UyTXqGBYlIjsxDyqdtBrBMuOaozZyfZvM8qKGoQDH7ZLMWLJXAxStB",
+	"yQTkv0hHXZaQfiJHZJ1oSZ61Whsb37SaG0+ebm1+883W0+Y35hkvWMxHvFCRwFPbBkLxxy0wy0yNKhEB",
+	"E+T6dgcw8u8tO4KKjXhPxlIY0sgdsUeadj/25GhEP/pLPo75mH182+lo8i//q95Jm83Wk0f1tXb9b53O",
+	"23r4of6f548rH0XDZfx8rbRURDBu+BCJmYZliPiAayJkQn5JpWawLpp2AwJDC4gfm/nBDM+t9hVLpvsv",
+	"ilVF1GWcOKrzTMsZUz2cXT14TlSVxmojNbhwqq7RdI2ia/TceTU3t9LmlrfN+jNa759/2Ghdr8TMeISs",
+	"zA01IOZx//yv/8F1UJqLEj1+h/RlbJahy2I5MUrPWCZarYVOLwEmpLQ0yhIXVsOBH/A+2fdWQMyZagO1",
+	"ggCh9V8D0qw/A7lSD8g7yY3c7k7JWjmhZkMtW1vBB0MdT9f6aRwvyupZAYHSoX7+9aO17PPjv1Re25zQ",
+	"zQnjanOEpecJ67mFL5ywvyA/3Yj1aRob3kRVzyhyloXjX2YD78bBqeqZgwIPMqNMpsdpAW18J0FyJTId",
+	"4JYjtwOKMJqcIHxkqIVMZGo0P7MGQCmKCEmWcewI31g45z6NFfOz60oZMypKiT9JjRZO4CZz0d5orKev",
+	"GBUF8viNkSqhFC/Sccx7VLNv03FENQvBVkBbAIxr8wxyRePUimdL42ZGXynS5yyO2iS8ZGwcGp2UKtRM",
+	"gS2FvZjRJARebS/Jc+hSVZ5lAy+S3uZJtaAGD7/b5psnmYHio66D2kszH1XMI2Guikyo0CwKkCcYbd7Y",
+	"PQFhtDckUvRYA4UXjwJQagJCBywgAybgsh7X08DYVoZzsxHlcUBGsstjhjTD+4SqSwYyriP6PFH6EJ4S",
+	"U/cpYjGDEdgPO7pBzPhAXbVWn2pbhgVDBn4I7hy098jO0b61JvWQjQIva2gcd0Q31aiOmfHg2HCr2Ptx",
+	"LCPmybJo6/CNZQzrbY0bwQHzrp2fBzWu2Ujl9xZ+h2cFNT/7WlBz0/d3BzWzlOZFZi1rQc3sbFDD8foP",
+	"h6CN1IIarj9wDFi07NOOrk5DI/p+H0e83gIlyf3lH0CThJpRpYL/kjL7szmZN9n0uHA5OsozUBDtCgk0",
+	"Zi+ttrZo9K+uDlnNr+iYoUEtoncKWLL9Z4yKuVnwq0SalYrV+7udwp66Cgi+JyD4f/uWgJiXmBMKb7Hz",
+	"BzooPKKZIQOM2ZG1IfmujKYBaI5jJo2NS16b64x6AywPHQ9UafNuuOuSjcuXzQ2jTDKDot8wSzgrlltb",
+	"W8usuP/odN43m+cVpfKQXjFUsltbWzMWsjEaZKrJ4dmBXTXNkp0BK5O9eHgKp7LxBGdg7YGt5ie1Dta3",
+	"mtkAd82JLjAdhabmJADPNVZUjypm/SVm/GGpMWQ5ROEOxVJEqOPPa02ffntmdaaS7XlhOVOJv7udkanl",
+	"XGhNBsj4J1yx7Ap0XSyxgSwP/OQ6B05lD1h04RFFOqBRZIzzlXfU8f7iLaUR/VvOhfU7OnrfofgpOX1e",
+	"OC0y4VcUpNlLNjIf7sRmzaPMXtln+bG9ou8tZ5jfLaMRDOCeqUzFoFyHHeEjSvblyda9cZBXXNw4F7DV",
+	"SmeCDyhzmDy9t5kUC7liXhhkBmqitFU7nS+d+m9kYr7sSj3MqRaUqDE1Wmv4b2FAwgsb3ftLSEaMio4w",
+	"CqJi8RW43jtix78Sgl7mWiNTc2otfGc124GxmrrIknoyjsGadSZERDXtUsXa5NX05O8HcN8rmnD64jnR",
+	"9JJ1BLo8lA0ziMifLdrrMaEVvNo8Shm5/yhkIelzESkS/p//DgNiFNkwDomQmoT/z/8vDKzFbkjBulPM",
+	"WLhWRE7E46AjTv5+wDUjGmIjZuaEgjaA0zSq9I7ZqJ9tQOV7OcmeZJ2TUrEINXnhHNgZdyAjesmMQRjx",
+	"vg3NlVtBYpl+QSNKutN5Dtdc/ywcrrl+M4c7ATX8Ewpvp9cXz5+JQUxF9PsQ314fr6hhZz4N1LFX0rg/",
+	"k6oN7lXzfDOhRI5KQsqgLnsF27Ed6/5KSDftXTKNinf46uzkdO/4Yv/V0evj04uXx69fhWjvGFpQmlHr",
+	"qTOqeYPsxDHp0Tg2x8RQB41jeAkcxGTJOTEMtJROWs3WkzVzhgVLjDreGPy6QDOtzc9DNK3NZVTzPbhc",
+	"j+Vkadjqp4OTn9rGkAPjPuPxiZxkFrzhrelIqNt5xH0cO1vBOeUvR2F1dcnHdQkjpXF9LI2wS6zWWFVJ",
+	"RC90gXuZV3Yrr/82UYscoORHVmCrvKKXTJGEjRnVZvnN5jhcypAmo5gp65oBkTUPWbFfX7IpCCmhJiyx",
+	"4d3s13eya0ijI8IMLFN3aJk2rHYYECrQH+ReAc/YbLUa5Jj1U0VjRWjCQDYmbMTM9FmUO2Tz6IY5KE3p",
+	"gUM3aN2cu3qzVV9/Mufbh0jxh/WgtbVV3a/vFe2ymDDsTR+gSMWMy/orEU1gDw0wG1SQFJ0QrrfJ5nrL",
+	"xestAGpIlXmPGLCIKG4EdukKWXzUp0BCFS+DGT1OVbzkMSuC4Bj9RvaJYlcsobFhE95lmyE2pEAaQ9TF",
+	"NhDBZMEhzIViiQ4bJASWE1bhJRwHVmTJwEOsJ+9uQgw5oMStMxf9ILulLOWd7N4QrPrXhPVr7dr/WstA",
+	"c2v4q1rDJ5cyj7Mz/LWQFzx3GBhw7REKPBv1U09dOQ+V0abjhNFoevOGgHpdaUMu54+q3Q1nSPM7BsDh",
+	"OWBZQPz7FR0X+C86abO50YNlgI+sjd+g2MKvwgC8nqDSgw8UV20ylMrJN4iGSk36Tsg54ACYNtbMmCRS",
+	"DAyFb5OC93r4k/eOExpLYbSLnIufApzPvNh7zgOrrXqTw8oNw5C5wNAtDBLd+GGXJ3oIARVndQy4ey8d",
+	"zDvUkSSLLetxuTMdFr8NKnZPO59KzlnePkkTeM6Mqz2v+8xHCR/x6CM89aN3vn90T/toHvXRWHofQTf/",
+	"SAfso5/nR3RifMz73e0fH8fDw3T0uL1clcp8663mMt96CSFWobEgY3+eJ8KG88gHYwpDLkhkM7EbiOr4",
+	"2bsATy5mYkMPcCjeH7N3rFfo3PPQEGDVIzoFqJm9nHRZX+awpX3KY2sOh1rKC3Pjhbs4bBNqFRkLlhiz",
+	"xNjJ4PfIZMBXCt7VIG8y9tERlBg9YmgvHCEZU23Oi9JkPWg2m+Uq+Cg3wzLpt9Vs1oLaevPf5mEVj5of",
+	"367Xn52/bdafnX9oBuvfXD/+OPPlXz+uN5uP/606kmJOrZN9mLGDkMBPubVxWCcztuugdlgUWzmkqPFy",
+	"zY39YrjAAiYHvALbJFUB6dGA0DQgg671BXitwrB50LsEaBJVYmqC6nIekJoD36PGOkxrQW3QxS0qDK7B",
+	"Fd3E3QCqSmSkdXRphqIg5mb+l/gnMXxcUOPmu9F7MyojN4Q0//vVCFZzmza/puahqbpNOK21fosjD+c4",
+	"ISNzQgyjTgPSTXDte8OARCwg0WVAYL94QPqJ2Y+AcHCOBYQnARm9D4iIAyJkQMSvATF2mk4CklLYN7OV",
+	"RVG41/0fZLfAbnPud3DM41FC2GfgDiAqnV+Bx2mb/FQ/O9k7ru+/MKLNaSjmOlEmz506s4r6ckfzLVNz",
+	"YNq7MINiLRtnt51NBVgVjLlUbfZrsMzXNW9E5NCOf6sbc+LJZpk1MZB1+yY78iUmxpNN681TFmelDIE1",
+	"yAX5G6nDCmTqWJH2Tc2jAL+HmoPR+FCDAf4wr+gFTom5ZNM2Ca1+h4hzo+gYIz4gRpUH8eCfjSrJNgnN",
+	"boZkTD2u0lwlr1iy3RGhA3T0bHJHpnRKhHe4GxSdqm2j5cdxdjWEkvxl3hQSUm+TEEVOaOWUf3W5gMip",
+	"sSWeMJx8zhnmvzCTNIwFpgMsKo5BoTfvvpv2iu8IiHlFQPANhlnEoNLaN1wHtSM6YCVZD4bsQ8He6900",
+	"UTIJ3UFXMe8xK7+DOQu+J0XEzf0KccZJxJIGOZSaaDlATw/K+DEdlDtIaX8exTjjCm5WgwtfrAwW9nMt",
+	"mqpbLav9LGIUEjkizQYxMyP/5/9PFP+VkX/+9/+2UNg26bKpFBEaRgNJpLBLAbMNC1fJ/lSyTOP52Lan",
+	"uWY+ltN0C4Z/Nxc8SHfmoouepqZ1Lpt55+YK8/kW1ddstVGFdet7wn8tDeabNS2e8fr8lD9t/MrC8Y9o",
+	"woT2RnmZmPgKEyKQP3qNN8FMEa7QXzGkKiAjo1tH5RvsXjcrGL17ME3Br5gnfwSX7tRfnn94el3P/7m5",
+	"yp/rK2BTMzGK6VsFdrJNvQrJo+OXu+Sb1mbzcdt6ATOv1EwSiVFoDbWQjSbJ4cqfNEvFrX35rbK/TlhZ",
+	"qhmwNcVYBBEulbE6xMGQXbPJAvN42FgmZqcreC/ME8uGutkqcgF//kNbX3QNP13iMT6RiX5e4B06Uz6y",
+	"yX5JaYwYS0X6Mo6NqJ+CUWoDLLCUHh/bIKfOOZGKSyEnAkLb1BqK4NDsTuE7F+/195ZiQhSOs0Q4R3nB",
+	"HJVj8woxeRbudydBHZVY5vM2OWRowftg7Y2FVsom8dfiGffpJZCP917avzNr744+TPM8UDKyB5oRj2Ou",
+	"j+WkBIIKh9sbF8b+MUyyQd7Y0BLXLjI3BCe3pZLWFqaS8Kh8+/2LV88VmZGhc0IF/ryDXDHDdkLSipez",
+	"cSxpVCZbHPy/zwVXQxaRFC6ft7+KQpAlS4MP+FKEi+Ery+VuJUusWm7Hp7LM7KDvYpm9wdSVoqnva/Tw",
+	"ASLdZVSGbbRulKYiypAkYS5dMlww2t/JrirJjLGpM3eINWQzWLrJgFd3swCxnDA1lkIxYBrPabQHeSvm",
+	"j54UmmFCGh2j/cWlWANgQbaVeGVkXnVFYx7BRRd9ymOLk9aUx/BwcJfuJYlMzPbbv/MYh9shDs6vgxoz",
+	"T621zfjJMcYsZ55ns5lXeGyAO9T2WfeYz7OmdMLoyG4TU3rfzGDrpx/+8ffWvz/5+fnGj39/883B5qvW",
+	"oRVkqaq1N4GN8RFTmo7GtXYti2+erjfbza32RrOx3tr42exdte2GZcR89sWT6qK2XGFAo00Wdgbo2ciC",
+	"Cx5djLhSPtwP/hZz64BfMZGBpvz5vw7MMrsQ4spEIuQFaB0X6FufJxF7rcvJraW6X39qdAO42mZIttzf",
+	"SEgeKyNr14H/s0uT2vV54HM5cX2EFAzh+y6BsBbUcnIJUTSWuSH2vgJ9iVxUoOUAFQADRwULcnxYHcJd",
+	"NtKC7mQL05qjNQyDr40TdsXZ5A9AbPOUJhPSpbo3vIBduGDve4xFLNq2Hi4I1YEqgrhDeDrk9bTxnwvU",
+	"XBCEj6tEaKysa4qrjsBInvec+FQrVBPaTve9wI0P/N8+hzkVCaMR7ZoxdOWoG5AujS6QMCA3H+Mndq/x",
+	"m5gmAxZ0hGAsUhfwpgucxRzV4xfM3Y7rEV2M6LjREfaEHXB1r2zYg1fn2LCQKD+68ooRi9U1x8zdZ10k",
+	"2V0z3hmuZhLuV/FVVGHsrXzUlQuY+uJ5AqV3TTGaQNTiyz5NjgO75bhHEnH54XeFQlXZWXgXudXzS/bf",
+	"clWqpqL35+GpjlyMlnyftJKlieT2lArLTYxwzzMRwXuXVhZml1vEBrVYCw+nmLmTFvEsp/gDKL4KtW2s",
+	"wEfW/xja34jGRvix6MLsfeYiNNaslcA/nLw+RPqR0fSUj5hMq/CbO07iUNqaQP1sPD06QnQPJSMuUs3a",
+	"bp4XGscFzv0hHIS+1RgwBw8Ka4h+zHu345XvZPdCSH3Ro6LH4thoBLMnwG10bff1q6ODvdM9sMEcxfl3",
+	"FxwEfCSh4JZ1aK7sKQv0V7ny1xo+eVVCfXavhPpOdr9SBN+ehS0peDC5DgDHbZe5gVc1fBKn1ABW/vzE",
+	"eJpTSAHqUewRatvvgVIAYob1qcYx7THDiWyCPwguDIXi44x62Ib/L9wKkQl8dUcYCll4pyNNuMtqjmZ5",
+	"TqU8MKrovSxP5jIELIU5ulCtS/jNA4HUJmM6hSXymvKyI2umoc4EvaIcj9xnnwoUXLhIs1cG5JeUpTNf",
+	"ESicYr7sp3G8jSkGMxd4Noo7b1gW5iFkBA4hGay8khGXYB3xyCU9vNw/2DsJH4OVAAlW+FhcIvNmdNqS",
+	"0K2w8zKG8/WRPGqgbXHlNurpb8Coe67GIxTpq/t4ddFS2qvXcvX8YD1fyqTLo4iJz79ZOxgDNiqBharL",
+	"hA+4wPoHAXi3gaHuvj4+yWEimCZctM224EiB1vbhbGIFPhatJiQQUtOuVarHmBcB+FIslMeiBjlTzPpe",
+	"tCS9IetdEsf0MhZdO9o7fLF/+F11Duxm9Tr5QXbLTrBlTsZWs5fbhLk4NqpUJAVzFIcRwDCHYoWMAijc",
+	"kaQYIcpRU0GSwU1UVVDEc66A5rK7/XUzlS7ruVKXy+5erI0JK4Z79dIGBT4ZdVfaEQDkWEBNfgf+mAst",
+	"NEsEje+DgUCwznAQrJxm5Cm3r78A5a1B9rUiPZoq4NEuJVYOchk3Xr1qWCT/MUsVux+9ZKFAbZfFUgyU",
+	"YSBzCTxtwrNrwfGUwDhh1IfS8r77kbNzlU4tL4byMciynVQMjAzlAqudAkP6VemobRj5BfUDdlP4rfRB",
+	"xGc6J6WSIwYGC4sVW1TR7GHxEK6XaFDfC7U4ECGkh5h1dilHAOFrk3FuXM7VRL5jGBcWbAKDv1/N0pmi",
+	"oC0mqFSuk1fPi3RJO7pXVExvZeZpzhLrOkkY7Q3n/RxcnCkGQCdjhdXab2tVSzDDQ+HOxCtMJ1joGEsB",
+	"mVfX2rWfDvJ246mUxEzGuSvUjPbw0wHpSdFLE8NDpwReQey4G+QVfY92FIvIt2T9MzjEWvdnKh5KTYSc",
+	"tMniDkE0U8o4khNxQXuaX7HGJ9NmLTFhPFTdjqayLAu/h4sktelJZLOQRLYqU8UmsVUHwY2VpEIYBjsL",
+	"GhYS7TSqIWXq0wY6W/fpQeCKjBPZY0qB5mmUUMiFsWsAXNkGh1RgVdQRnbbJwrZ8OqL53Vussk9Ct8U9",
+	"dRVi2MzZmUFmvyqWXHnYNkmkHDmYQ0eg0yKcJZWQQNgLk1O8ZT/JMmB9fXQo3I1Ei2UBndgnMtU9OWIQ",
+	"wbMROUh4FoBmdwlNhRnSAYKuwcbNCiqipsb1QjX/T2n3ngmVjhGXCN4XAKt87s3fxadnelSu2isoTMJW",
+	"Fm6TNBvfxYhFnF7o6RglZm7or8wv9zN2L9uHEBlHVRVGRszIUJ/Kl2tePgfwZZyJ/qe2z5aKJKOuoq/L",
+	"FbVEx6AFUibMuwRTP7KGw1itoK8uShUI/HidspYJBzOsl/a7TCiA3uczXz9ZUGPzPn3Fcy5YZf1nqHPb",
+	"SFObzC5MIwfsulf7wNUGyLt5LcALRu2+czWG2+7XbOyB/3FmPn4tc60rkN5phIo7jY8SOWaJ5kz5tMBx",
+	"7ivvsVpEIVZMu3OE9WERleeoY/naneBV10EGjiwpmRqzfFVkRNHgPY08ZmeF8V/n8XVvs4Q4HFI2uwye",
+	"K7suj2fWlWYWXUxf9yHoWcUDB1HLG91B57PjNtYM9ChgvctjpgBevNJuL9suYauELdlHh2CWl2bB0Vo9",
+	"v9VSu4JU+Oii9XVlxne0ZqPxqhNFt3pxijTkzWMmBDYhaRRhSjFzd9kOnfIRy9loCyXAIR3B++ppkvAr",
+	"zDxxy+jpLGEIqq8hF5UpVGhCZNhFwvrgRMIdmmH1OoaMXSkEIvKzkLy72VydKlBAq6fS8jjmytkbH25M",
+	"jDC041O0Fn/LyGehMlG2E9s2eyOf2zyhyuc2L7TumSMnV5sXkaP5CSyjrSN7FlYgrJy88DnRFZC47o3m",
+	"7fP5yEOqDtl7XVAsyaysB0KVFBLnQkuXt+ahx+YuiIlsE5HGsetTBOkcMyv6NiMGYQu/V8xymdsBty7Z",
+	"dGbGXrQLe+7crLT8ESvKqHfVqy65gGgsnMltojQaQnoIxdYFm5jpY20EY1o0OqJONptNEi6gIsKAhHOg",
+	"GvNVEajGfD+Ln8huVtYTEfo3ZZBFuGoGeZj/xmIP8SuHPoQhyFEXh+IQiOaveQyi+w78Ydnb58GI5rI5",
+	"OKL7ygMS3ctGdOxLkFDwIigJqw6rvSsjW+Tknezi+9bN0GlqTDYNCbuRHcgGCX3QzX61ScJEpjrH4Pwi",
+	"znwz40J1XwypYXXZos5F3813s0F1882CnmW+XNS07Pi2SDhieijxsdafZn97YhYs74a23z8l4Rwuxf7w",
+	"LJtHDkiSn96YItvOf5cwlY4Wv9TJdP7LVEQyN45nfkky6yO3Tj0LSsl9xcVFqixxGEJHW2uGzlxnKVg1",
+	"l5Ft7gJypKMuH6QyVYaOcBjrLRIWuJXtjxskXHDj2p+2DBkVGXz29yckhI5eMHVFNVd9ns2+1SJhcbzD",
+	"/v7EzHqQ0IhdOI5mf3lGwkU3o5ndnJtxZl2cGwmesWXO3GwgyX6/QcIFj415zoLPJvuyn8axPZzgn3Fk",
+	"PYM5CMGVsSDUc47GGy2ZF/baFTIeS3Qgo7h/f3p65HA9XGCPj0KNK6ecLnags5XWi+5DC7ZAcc1ZsB/K",
+	"oXFfKRL+VLce1Pr+i7DwJWVazNwMG4XqUc40rqJSzonW7O6caYILHqBAzNYucKlE2dxLRe+LjCSWSuCC",
+	"yhQeqhKxMRORcgqGGY1ZglmhPQMKnV/APShJ0aVRhuvMVzp8dDPW9fFMFzfIqaqimb30oypSylzuyfIn",
+	"xMx5WCqfFOvmL63d5Ov6zBi1d89JxjjVh2LknXW6DmUc2TIMEv3gfiVv5x6YX1Ub2SidvEzIKLVllVHC",
+	"VlmF68JAyYdVi3qu6q/AQN1NBxqfXcG34fuqKgv0Q0rItaDlURluK6sIq5hA/6/OuqPe0jWyyDXeI/Al",
+	"ZmpFtR1co4UmoC/NW3Gj2fsxT5jaqWyd991wPSnfZtxVbOAy/0lic7ArPEMNaWvribl4MQn4/ENZ+mua",
+	"FDRI2BFZZwSs4EZdSTauyM7RfoGYK3bSJJjKjWvhx4ivXRAueY5kU+/23mfRkCKmcFcXJBW8z5Q+S0ra",
+	"RMRcXDqx4i4ulPFJYbI8VlfgYkVSLfEtzi1mRs6zE3F0WyS8c4JrNWq2SRIfaiu4ceemgY9Y4hmd3SWb",
+	"O9F4aW/LaAMjcpbSh7V2bcD1MO1Cu9gRQLCGv9gPa05/XnOpGNcWEryLSaO3XIVivSZXIFTTSyZIX855",
+	"pzDOAJWyIgDkFRKTKGy6sGMVFa6VrT07WxC+4qEsJgunjdxCobOlHoz4wZKoWpIugzh5nyY2XG5+BXGk",
+	"tG1ePeecyXrnLizHTMZukZvQp/CWLVlWsHw1Lc+TSQHrmckG/lBkNeU6iy782vfF+hd+cinDBf3dK1Vf",
+	"ry12zbku2fMjmxd8067nQ4crJVS73CpX59ey9Ve2fU55z5yg1pXdv9XOc2nYJ0PJiCsqld258bR2Xik7",
+	"e3t5drbj4W8/oIFkPgLmSjCYViInoPylNv0Np9ReGPm1GTLL0thsrLVLowu3CvOrUpAFOZ/kDfEcHMuG",
+	"HUvLj+UaMtNKD1RhbKEvE9/dmApU3WN+WWwm/1Yn0NJn5UPooiN292/VXzm6qSNw4Qrd73ku0zcWV7u1",
+	"8mIfy8niSs+LcldoI7/+QVbJJU8vGXHYURcJoO8ZjdETs4I0Lgwu3i6muCSY6EK0Vfljwii2c1wCZQhq",
+	"TNMMuWk4AnpWzW0ijWNb2crotuvBqqkhMbV3ujJInr0cIcrNGHkQjCCbW2vmPDasQO4BRsae880t7LOf",
+	"yAE2U9/cCmoJ1ezIWcq19pP11samK4Lp72x6H5L/yo0FSqm1N1uBq3uV1biyCSylK7e59eTnfAbL/uHF",
+	"0fHr7473Tk5qHvp6sHP83V5tkRtmu1LN9ItKGvBCExFQ5Ww/XcBqa5mgu2HxoPr4RhEDmBrV6OXO/sHe",
+	"i0KukqeSIsdHLNFcV5rHMeicykbtJkPvF8hypbWMlzlF3uZ8QytG9MAaAUutpPW8MdeFBVS2be2wScK1",
+	"ZqJBQI1E1dh3ncXK30PqoZksCjCnOrIeJ46VaRWh+hP7u6o48H6QXdtjYoXHZod8+cMPU4zqZI6IpNwX",
+	"zaMctuUrZxtgaV5jK+BiQ0egnhSK9VLNr2Adbd0T60KCJ3G7uLYhmZdLuB22KibVJJK2nAegLPEV0NOA",
+	"DOhYNcjOQkgey42b17bnG6MeHe8d7RzvH34XEEqiZEqSVFT06dzRAeBYZRkAg+shsYtfcUDLYDIWlHrT",
+	"7r+2l61AWvnio2WO2vISp1K4PDF1W58fDEFzGi9jmZ7ZbWPeCHgsgXcSpem0RNUZD2mR19uTbtuyjoTR",
+	"KDDGZ5+LCKjXzHDbf0LuMUI2lcfSePKrBTXsEmY+V1YY5+VmsRMI5xkQwa5YQigikxZOYHbAzGAjszHm",
+	"3GF7JNw3TGcPLS2FFckyk+KLUijXh2AbfAq26DYTWQkBw6Sh8pHNCc4dWscrwC8VAMg6cIWFwY8cuCug",
+	"38NcqcalxY6vFxSOZYtLKEHkTkCkIPSKJXTArCTkmiRUbJNm9jc4YlKUKyKy3xfMr3IYYUYHKh6ox6fb",
+	"rg0WMmDTZOHXbsLoJaEkSRG0CLw116yLYpXA8Oj1ySlBzG244hAL3Z1vgEtj/CzPIbI2ezRhRVirfB+J",
+	"sjjqDcvipX7+PDiKac9sWUZ2Rp9Qmo+oZq6AveK/soproWwR4SqX+vqtZSuG8g9EoSH8bRKiphO2PebU",
+	"KDvMCWMtM2/wktKuVhNxylV1lpRTpVdTND5rHEsYfrZcPrgFmjDIzhjJK9seVhBze4lvaykQ19fXhbEu",
+	"UOQC/54/yTneOc+NZhT0wJWJzmyN/EbMqH/L4cFOtVzNF5sHOgOOyuvVljU7nU3RqcvZAo0bD3QqNI8J",
+	"JROZXFrIuRGohOtFZ+0qoa0v3rH7yX1Kq/iO7hwYXEGHvGUAsTQ6vQ+mJ5TNtkoXqgPYIo1jJh1YsBgi",
+	"8EVbPgkgfzHk6AZacuSwZO9vWFD5B9m9B1Ax5AY8AIndxh+yiYVZr7ruK3uUOIAybyGU3Z1vhgUF/MOB",
+	"FMzqGQnrMQ7mhWvZurne3CZhn/KYi0EIFQ8gmRLS5TCrwFYWumIksiaY96ZOBHCQAXI++5TqXM/ecMJF",
+	"j606Z14cbFasl6AwmekWMVSsd/Gq/+PfnyVPv/vx339JTifvzo5ePN0/OPp5X7YO6AE9mWS/y28Le50W",
+	"YiH2RmM9RY07X7QbekMavW4IzAsaad0cgAWWkkKMPq8l5EhjbtX8jAtpN79med4VUc3qmruCwI6BdTqR",
+	"4UWdTtTpRPafU/ynPfNPp9Mw125c//yvlQ6p0T480PA6qL3O/ByrBpO7DAr0eaPDdgkkSpI+TaC1CKDG",
+	"bcRKpSMLd8o12fOmJhoT1qFkXQ4yjSN0hlnfle00uKjlYFemolYjz3GQ2FRkNdOr4GE5e6+q7XLJx+Oi",
+	"Z70xanMOXQCdvWaat2KrLpnAQqeKZfVd5GSmQ++QqplO0BWHlgqbo704uBPKI8+AIJ3CleHM8GvYY73i",
+	"q6BPVsGLdm2f5Ns/fP7YOkrIXpqfabYhuX0uOrCz4cw/NvQkF6MvaoSAT7HNZrzDy5gnkOOSwXI3AuS1",
+	"OZju3Iu92nMDhLQkjdCOcsl+2eb4K2wWKwEsvxlOfbs75ES5LqvbOHW/W3iBkLqyXXMsJ6WgZMQOFLsw",
+	"uM5lM1ZhZrggi7tqebAtcAWl1SueZXWzH8HuBpQfnt9MMyI7R/uwwG3Cko11lYxXFVJ5xoWbCf3B3LRl",
+	"MsJWq7w3zDayy3JxwrmM05l4Qd7+5XpaSNkWfFJkTPqOSEW/Ynvgwp94VXeY77NUiAbMNx0uywguAQsu",
+	"bNMxoxEX1mtdHaDEepcz7RwiqmmXKpYPHstLyKLON17wLc64EVFkXWV4pYRFXOVvt8my1+e573KJNAUB",
+	"aDuqilZaPk274DCXpFXnR3AnHETgxnteuCtZVcAVeKJ1dXOmloD4jRAAkbUIQK8oq3OvKRy8Y5G3yx0t",
+	"OG6FYnlnQfDSrkyzXqdZA4lV05niGENEtmn4V8o3f6ewckz0GAY0fK1Si/s394DAvdlOmcsMKlrIkwUS",
+	"dBVFgzlkxtHO2QnUoM7Xo8Y4oPly53B378B8voFi38lu48SR5x3BwO+gXmZQO7XuazeFk1c7Bwe1oPZq",
+	"78X+2ataYOEkQe0n8+3eT0evj0+rjPOUz7ne7jjKIp3s+OUu2djYeGa2/ux0F2PV+fT1mdPzOUzC4vnP",
+	"WIKVJGyOeQPRbzxxkq92IEUksbUPNgHIpDL8neGlyuCYMxKxthPRWiYFay/ZiEKAhSPQKhNttefTBF48",
+	"K9BqX29utprfPNt8Am3gvDir7YlBTEW0yPgLj/Eie7CZ28U5gKVqgF+VIq9dbolW873cXblYYbbu6L3C",
+	"jbA7UtnH9NtrLQv+nZKelA7sO9ebcubVQa7ZRbZ9RezXHCzIjLhZN8qKy8xblLnNzHjC2//odFJD3XX4",
+	"t9WEf755iX/umD9bzdZT/OfZ+Y2yJHsNgLlnx5Dflc83BP+WghF4Yv98r7eNR42yOF862Dc0X9LVKyAh",
+	"PAFTtu1igg8ndBML28Y+jpl1rTufVr6SW8z6mhgVREBr0rGeNjpiJ46hviwUtegyf9E2CQ1XDZ1vTcEw",
+	"jFKhJCgzwtqqmr3XjY7oiFP23haLtFgMLrAxqExGiFiBDhzGyhS2Tj9Aj3pSaGPLN8iu+STjnHEfkNOd",
+	"5/BWY9ghMEIROpJYr28EeMCOsEVunN5O3aBq1STL3QTHJ5EYQgKPztPMHFsYDw/TUe28TLpkgJqtwl7a",
+	"i8jOnFTJtWsHPE4+5DV7EtZfzpyEZy/nTsJflriL83Jl/hSY77vyvSEKo9VsbbTWvTVt221igf4pwRux",
+	"M/WTrY31x23vGWptbWZ19M5OX9afBuTJpiv1aJ71NyCmJxuky/SEMUH0RHZEJLUiXTZE1Jht7Q4+NEPO",
+	"v6RSs4jEskdjMqZQDrQnRyMjQQMScWWMIYvaN0+3xxeCYqSb0N4l06pBdinW/r5kYw0nqSNyrjjSnRJs",
+	"KsYUUm6+h/7W5symPCJ/+bjIomqPHgeN9ja2QMPGZ3/rdN524L9zu2/nXz/qdBq3vvnxX/6W3bvWrptr",
+	"6uGHurvgUfZr0Cj4/S9L737819nBfYYXPP7L4+UkOiMT7+1gZIpTsTYU1GqBufi8YjBmFt9679OZ16Zy",
+	"L95ofcb3IpMsyGbGCIewgaX88LahOWleZjZmD99nHbDXKu9pa66XZ9waZaRxRDW0Nryj7Zo6L61RVCvB",
+	"GmbKk1pMw9s/gkV4nkNX2LHmARU4WOh92W4GNUhwbK83r+8K9DizvdzvC+mhYt77jFAPt0RF4Hbo4OPD",
+	"fB5MCmhfKHaB4y02rnHBSz2SOTxihlK92Q2ZQVFsxqptbloZmILnxpzFVQ4OnpFdOuomPBos2JdAbA8K",
+	"54PC+aBwPiicDwrng8L5B1Q4H+CcXw6c83eIuCzSxeYLMa9YTxxz/ZakObhswNLQCRck5mqurN6y9Z+v",
+	"gF6U5rAqxbMra344gnon4UyOXcTC/O2riMOPWJ/W/20zgIKarf/a0EzpVWM9i+o/lp1wvQ/qmA9tQWMw",
+	"/cIY+x0zh436bld3dRZgq9UWTwf6mbjUaLP9QS75TxMGRS/tzLZn03dsFoWQEwt3ddln5syYtUcnfp6c",
+	"ykNdi3H9F3sH+//YO84H8CtvXuFRB3yuO+SFo7Gbuh9VDL5l1zuCzUJtMwdxlh/M7uYSHoBZInnwedXm",
+	"bXmF2vO1j58wqeRxYVaJHfcBV/p+ytXfCLx0z12yyice5r/CeKFDlywqtPvCY4IwQsUHwsaLoD24lrK4",
+	"OLB94Jk5WytnUvop3IC4KsP34zPShOvpiXmHFSZj/iObFpZs3DnaJ5dsGpAQdaOLf/7X/4TerLVMMtxJ",
+	"9VAm/Fcoi9smzxlNoOr2BJCgl2yKa+R9HcT3kt45O/3+20s2DR+3c93DOwJjhPiWSzb9CiQzSxpkRxCz",
+	"P/CmXF0j1ZNjlmVCX7Ip9vtqkzBhFMurJ1xDiWqbRgvBThqNuLBtpmHVwXcF4892b6j1GLvpcNGXBSjV",
+	"UdbW7p3sqjZRaXfEwU0VkLGMgYnadGIeBa6zvuGsfRgn6bIGcZFbGUfK+wNc2zgoiusyLKnqCDNNzTE5",
+	"QQ8ZTyBRGcvUKvIIUEfkn//9vwHcDA6ngCAEyX4bNJvNgAAYyV2HX/10QGhXXrHHEIQNf6qfnewd1/df",
+	"hPk6UrBPDXIy21EUO+GAZgkd7zh0To8Qo0/Ye64wsotFlgFMC2JkMaqLR4DsYavbHfJLau4Y04SOmHYA",
+	"fEqgRH+GSjNSysWS8U60kNCroZNUDzvCAsS5gBKk+JN5vDvKtoQMjF+QH05eH7ZJuBXCdaFOUkNE5mXh",
+	"11uGnJpbSErrIa7X93s7L8KsXi6cAaNwh9/tnYbQOBaYhBe/tm/bbPM717QO3rlmNn/tAygX12sggVTo",
+	"niIV0n1HmLGjmM55iyz+lBsyihiMEODGWOXGDyIXk8eDqCH27koFzAXhzwTvycjsN+CSD1/uZgV/J0Ou",
+	"GcG+8HgaeUKgJjf4i9xlXFxxxbsxy8XmyaMXDPoeX+wPhEwM57vYlRG7OJJc6Db5lSWyPuGRHuLzVUCU",
+	"7GsynI6HTKiAdHnEMfovYzVTge5xg/wguWCJ6ohHZ1+3ms3dgMC/Lx7DhVc04chUFItZT0uoAAEIBvCp",
+	"WQ9eQCI+MMcYcAvTUde8KEs1sLiInZPd/X0ARRxQzUVAvksYu+yYL3anCY9j3oNE1SOWKE5FQL7nIuLw",
+	"TDaS7zjyBDDkyY49TWooJ6h/+eJQ2yQGe1uRnlE/gL2YfSHg5lYNcmK9cR0BDQrBtQ77avk3bD2eO/Nu",
+	"53o312T5swN+xYRrs2ExHa6cDxIH1OXwNMcVph0hT01HI5qA/xg0IxW4ojA4W9sQFJ/TxUQGwBtKtMO4",
+	"jqG2IwifWlC7MisGTHe90Ww0oQDOmAk65rV2baOx3mjakvMg2HKtJM2fg6LShad+HXjMgGnNH8IAlh3O",
+	"MAQmzMXK2MHkjeUUWuaaUn6lSMTVJWajGAp1laWU3a6OoLaWzJAq7FyCx9Z8Dc5ZTDhzmc652IPdEcMu",
+	"fSvM7IRjdpZ5ijnr0BbZ3NYRYLfYGgUNEu7368dUDFiYcaK9UzogmsWxMg8GIrYto7EKmF2kBrHsDS/F",
+	"+cAbzQPw3VAxDESUy8MGzheQbqo9idmy4EgkXqBDQbqsqjdspWX4qrSTWXbJ2ku0uspameWvRJhbhSt3",
+	"beZ+pWtP/lHlstd9TJiuduEuiNoql2MvN9dyE+4oimsl2luCEyo0izAQ8Wx9vfkYnAHmUl920WYrAMHU",
+	"8t0S8/YKRCy+xXp8zXphIuz7ekFFUgJ9Ugy5Y2p98ZCBOPN5hF7Py/UypDgz2W/PIOSt29ScGCEnaPUC",
+	"Rt6eMWsOl87bnZWZqVebnICBF8zJfA1nHFlOwWy2yUZzcy5pa8D0vIu3bMSHUjDsnr76sGFw1Y5QrFkC",
+	"fvnKV+9yPa1+9QnY2JUv3xmscPErLla7nr5f6frvMBpS+fo9CCtWvvyFBSpcnxvLT42lUGjLtZrNJW1E",
+	"6VUiZ9uIekdVlwsjqIt8n/knQKmSOz1hoXXs2w8F4IkyqARkR/l3z6dpZkb/grcgP4QrETXomPaGrDHG",
+	"csV3m9L7uogWplX70KnxqGOm0ckm2Km1O2aKnVrQ8bODL2F+ndp1ZovSYks//2YoGbPy2I2C55SibLw8",
+	"CgAaTAcswGBe0ON6GoCrK4C4d4Bhp07SEevBTkQJDDrYeBJgkC9AJE1gcSrBHEwm+GoG2GIes3Suhf1r",
+	"rS1rzOlorjU6CkBk2EWO73hCp4qEIGsAuZGTZtYxiXLovGjVXE/rF1yNpeLa1vIpa/0HksrVENNGNmFS",
+	"TaNUilKtaW84gpJ55m6zG992IKKl6q1m60mzBbVrm1sbzZ8bPXXVqS0fqVcFilO8jcFpl8xdGWJSO71k",
+	"onh9lpYqMu8GmVfsUjfabk6MN26g85/qx3JSL6nxNoelyUoMyBizlApORGm2n3lbq/nkC2Gct3/C5+R7",
+	"t3/K7XjYKI01NyrfmjmyiT/yt+eEq9xZyJmsAjqnp4bW1qLqUqEVJ/tEGXPSYXEIJUWzeWBuD8ztEzG3",
+	"jebmkk5ftlqvWbEZ4yGEJvWbqFEWqaVe81x7TiO02/GOzZvv8E3v4YYnlW7Y8Q1N4a71jZvvOpXygCYD",
+	"e8OT+2mx74vduGb65mS3SWFT0AYJHUVbRoG+lcxfhLvQelZpsq+omOJOQC3NrSqbt2/xLnhDhUU9y1cl",
+	"uM57+VzpVVtpKSCuQKXzD2Ymt6FVY2q23/pSpOZZs863pW47nVBuDOYwd5hC8FfOV2/CqkpkH88nvsHn",
+	"fvX1TMMMwyQDW/7GNTKHgFQv1d7LjZcLGpPeMBWXmZuPEjU0DwcSwLrM6GoHp8M29OZcW280Z8hD8QF6",
+	"/6DiNGSeNTpiHz0YZELjS1R3254hWIczjSJY2qGrTo28eC7zrkHeDKX1y8VMwf2CPNkkl89nyht3hKtv",
+	"DBhQMuIi1YxQxSMWEFwBiGy2c1V6+2xCxjHtMSwhbD26EGjYPfkH8BYExG6uP202yIldJzP1ccJopIaM",
+	"aTs4jg5CCj7pNKYBoaTH4pgMGEjJGGp3DEj4VeidIzBjZTHZ35KvSZ38LSQy6QiK6wqvsxEL0ofgmpY5",
+	"T4pi5FH4//7f/1f4OMAO0nY5c4EM6FgHbzjdeR6Q3WPz98FL/HrGSWN9nB1hhmjLhsmJMNKxn0ihYQFm",
+	"J2IPBhAC5hm6aMwgpYktJI3QLeV/8jmSO8IlPhOzcTIhaLrNZFTCGnJBdk/+gaEr2y9VkMMXP5y8PoRX",
+	"mA/4MoDbczHTymfnKpEY31oQqq62KVP4grlnOuD+hE6hUzFeHAIQGk6J2fKBlFG5Mxi4yoM3+M7e4AeP",
+	"3oNH78Gj9+DR+3I8eg9maRWz9BQV4SIEl5Cp6NnVKdSXAzKsbm26EeWt14IRXf+xzMbWPZiN3i6wnbWM",
+	"EUgo6SbykgmCxhACLaiLXwrWJul4kNCIXTj0X4OcKeaMjHVQUMMcCiL8om1JXAUW+UZkDIu7GTNiuTWJ",
+	"WE6pSgxJJPwC/FXgwWAWm4KdDJRDfMA5ATCOYTTotgO1P1KB9/FZ1F6AU3knu22EQRHXAyLA7ra2cwwo",
+	"zh7lHlicDO3ZYkduBBFnDUBWEDdHjxCDsHLoq+1ilNnaKWDJ5jrwnHpDDiyihIxkwlx5VEtprgMEVGoF",
+	"YbRNtBz4TpO4C5llDXbCvlYknO2LYeFss70xwqwBmwRTmVDtQZr+mqwhCqbksgynBySfM4o7Aq1iwDCi",
+	"HYXQI0145Go9A0AT2jHA672lDGVn/JpZM9j2wc7QMtj5SUTk5Pudemvric8NiDkQQuh2BHMRI6Y0F8Au",
+	"MC3Rfg/bZb8JZxzHQFKwOdOOABga2sUTxi5zDgvszcaM9U4VQZAUdIxR5baUMTZWtaTMAu+/qKLL7kds",
+	"NJaaid70R1bJMDhKWL+aWr1rAe5nxwdVLn+RrXqVy0/GMdfHclIN+/AHMy0fLL/fp+W3XkHgjhAuh27W",
+	"GkQyW1VvQ82IRbf181eQ7y9l0uVRxMTtVLzVlbUKk/+RTY+ZkbWrakP3qAbZNA2sV2ITNHK6zXleU8It",
+	"cVBtq2XcoBHNagulfvY9I9ZA8FEScwGOaIQCT4YS3NuYOglg1T7TvaGXYoFNIEMMtrg02gFPmGoTKshQ",
+	"psmi1CI76tI29AEvKlT0F/ADPgK9mr6cHYrMbtq7ZNp5Y60qklfNQIWUccQSgAnqoS8Vt3O03yCbzWeZ",
+	"StkR72QXitxJnSlK22TTAfIylcpoDgMp2HIU6+qOS2wcVIF/OLm8mstoRYslN5El4a6sVLlMonxWim1o",
+	"sQKDOUal8ZYmYYXDvCtFP+boVVqZwfwOj3+msMpcR+SVzv/aB0FH7LqUDfiWEOYUoqm0zPSIGY2MPn/T",
+	"cYTIlOcinlGMjMLreElHmHu3iZAOIMuxPnVhwOClue0OEPLs7AG4FooFeGitbe+QpdrpJGV5/0i+5AGt",
+	"/9qsP2vUzz+sB+vNZnF/riIErk8y8A1rCjDEbxwrynNWOIO2UjNRXPQYWX/2TdN5wGBGkEiVTcneuXRW",
+	"FSrhls3DjO4rla3n3NsVHwiq02T5qi4rLLFT/xkX+qKeLxtRYYlzQ/sTouQfAO9zgPeHsMtD2OXPFXYB",
+	"mBrZ1wpZB0fMkXVpNWpfFCb24Qw8nIHbnIFMzs9UeQTqLwVN5uQp17c3bX6HzpN7BUhCUnguVX0ZSPI3",
+	"sbxmjKydrBG2s7ACF2o2qmSZuTVkNNbDX3OW1azB8h3T38Mltc9oxNs3FOzGTsyvzPLCzJMrZyVBZZ3a",
+	"Wm3e0OSK2PANmHHm5tzE/cwUVoYrfKBZFMwBX+um8eXyyBwWKFIkhFpsyt1I1VT0bPoy9mIn0Oq+sWAP",
+	"op/zuXnRnyLqgTH5KvEO9uW4nO/GNv+0LmR/bnHloSpAPR2jSy53bN/JrrLcyp4vcDosPZgucUC74mKP",
+	"wl6axKR+aj1+PXUVPgafrOPtJDQ3hejWyBJejI5Rj6imxJVFkCKeGstv29zNdVZLhcYJo9G0TajoCOy9",
+	"Th6Frgm7fR31jBpeHNNezhRGlgRPlDG4qHDGCK14FJp/wscNsnvyD1esN+I0Zj3tcK1BR1DEtYI6GDiU",
+	"bAAQWTOAnw5OfgpIOjZPbzXJd8/n3dxBBpmNjAgxarC50ehf5l8hdWDejn723LD7XESqI2QK1YRiKS+5",
+	"GLiQNnrJfDLB6XTMbMB9HpoUgoNN0amv5zaFIikeEO3D4Bm/AGc3NPDLsPx+7wG2TqO2RWHvvR+znm6T",
+	"9WazbsQXF6kZCunFHAoP2sXPMgIUqAIcgOo5DzvhWOcoYR4D/U52HUKmywi1vIQIOSGPNlvPArLV3Hgc",
+	"kDBimvJYNTxt5GoXmUe3XQM7HHF2mXmRA/lTmB0i8ZWmU2Wj8BGdIvbagjFg8jngFNRoejQeUsXI0fHe",
+	"0c7x/uF3jwOsaOUaSSPsYYQoB/Jo/9XR6+NTc12DHGM3PmpTFGwfZwt1wb6uMEZYHA6vVxITCLIaPXNV",
+	"g9yN4TY66c2yzo6hQc5EJDn2wYGFTthIulyKHPjCnEjbvHi7Iyb2K9vEGBfKLk+WQJGbjiI9qbTKVWJA",
+	"Q/SlTEhseDBEfBxEHUQ/7I4KXREaQ0CpIuuNZkc8Gmo9Vu21NZ2qBpdr40Rq2ZMxMMZ0ZJhhHe9/7JH0",
+	"IrfhRT5kJ99u4T7+InWGM1yMSsN+mchRxdA2WwFPwKojKl6wmI+4rrgSQ5ooVum534Nb8VhOqlz8io6r",
+	"XFZxZ19nzdQrkY546YICN1wJZW9fMSpUtUm9P3atxqtsRDI9Titha45owoS2oZVzdPUzpZ/LaDpn4vxl",
+	"7S93SQX2usTsQ1ZqiY6aT5X3znaki4vq/F7jdb97DdsS1OfySgA3mAnTPq0wLBlNT/mIyVRXDu0iKzsT",
+	"/dzSVTIAzAhnXSFbVTRulY5ResL9Zu+/YAMCgvw3WhGZfj1vRyCSZMaQGGNT9CW2BCT+gRIR5q2PEFMC",
+	"gxndKlGavOLPEYsaZAqPckXLG2RnttRxLMWAJdYMoRpjYB0xl3ILyY3YLcMVKJvpKkitcg0frRYLj0PF",
+	"FeyV2ZtCw444jb+FepFQLo4o2bDFF7kik0SKQYYohSXNGjhjjHyz2cyugPRFna+/jFGyPuUxXBV43TVT",
+	"f2ElAWbTpwnJ4YE7YkIVSUXEEqVLcu9sQ/vPrAc9KB8Pysf9KR9BaXF0XniO5yo6FGEY7EmfiT1EWMfU",
+	"6xiLTbEKUQlJChB8uOlBUfqE/m9DspadFTnBPboJ2DDm68f8kjUeVCinQt1FG/odZRvdoOKcMAbpcFbH",
+	"sTn9mY9kubKTUBHJUR3Vok8U1sBnQlObEj/FMVxxuxT5P0OI4+brDo3sf4iE/IkiIT7hzzD97ACBn533",
+	"WHFsBD6WhXEPuDI6xp2OYCFCUlOdqhnlYpmgO8HLSxQMi6azzVcCsn94cXT8+rvjvZOTgBztnJ3svQgy",
+	"zHtAsB9LQHZ3Dnf3Dg72yoepOSDyqg3ylJeDRu0QoX2Ba1hguxQE5KeDgOz9dPT6+LR0IKCeF+tirWaQ",
+	"6zHZLOwxeROm1dlntrQQRI3WiZZkvdks0S7DrCmnT/KD5qIY/yhTKyHLr/KSOvW2HFDsB1Ewhs+bQfCD",
+	"7EKz3iL0AY5C9qG/xa2hNL9TDP8MQB9BQ9giQwVEsAlTGn0a5ezGhW+WoUduk9D5u8owgRzFYpzQO9m9",
+	"v9SR3zsVIW/HLgE2cxw9UrPJXiUktIYp5eV66ZuZ3hI2jkd2MREd4sxZVjqxOVJDmoxiptSibor3/ZFp",
+	"c2Yxfs8owD9KSlTWSgTbJ1UlfGyYU5ratAMVCQZYlAyuzfosiYhIgan9vSEVAxb4xkx9mSa+et42CSMp",
+	"WJhlCNoDkrXksJ3BsEyCeW4fezhhpQnI9SeAgpF90pV66MA172Q3cE00yMzEQt9piesG2XFFQsBHDH5p",
+	"h2NwY6PK1hPpCNnvA3qRQlU5mmDhPSgpQl0KZoPs2hbR5JKxMaHkl5Qz7d4D4L8GOWEWmmGr9pinhpC8",
+	"FWLzaDkxyna7I8I9s7gnYNeGFsVR5Hf+QXb3cMt+B6wD0M1AFfWsImUGc4Zf2p4fd4TZwjb50MFWkIDF",
+	"rtLMDxDc/im19ubWdUfcBtCMxP4gNB2vOJqXlOYsIZyqDk0umSO1m9gIVGcpF5/7WhEVAy4JQF6knzDX",
+	"GlMrQAoZmQqZedBTJ99dE7AqLIJaTLZmqBg0yBFNFUpeWxpmXux2xKEkPSnjCNt+DbhQbeQAOAgfPsqX",
+	"ComVzPdIyQQZJkHjt/jGwriQ+eWPLNmzxX4Q6/d5VM2yV5bqDtC2RK7ncaAIuVMIdpywhEGurCvP2pNx",
+	"OhIKj6ut/6qHbETCi0ROwoCEFzEX0D3yoicj/NDnLLaIwfDCWt1hm4ycQHRVgjrCcIxcXqacD3WDuLV9",
+	"AcOxj1chWE8qhr237SABtDemAB416gWCVV3AGzp/AXIVGx9heCbAnmM+lO0qOuTqz4KSY6RdYBNFc79N",
+	"bGXjXMFedI0nqQhslSQcHQkvoGoti8KsUoSF8EJ8Xfb7HQHz3cYFkn0EI8IsMD8U2KSD/Oa2DDs1EWjw",
+	"C73FEjmBBpkpggIv2Rj61sWMXjFFEilHiNiEDmbU10V2pBN0RAt8N62n5Ef+3MMLtcptqG31dkO9adTl",
+	"soLTZmoN8sYVlUA4ZSqgUgamuru+jTgzj+tUkvRpYjGg0BrOTMrMYqOJ3dcLOLILnEL5os/OlUs8bzYQ",
+	"WOh6q/XUVa5rPP5l09wqd3sucm311BUgpvFRt6iKu5qIKW54UTUnDrPe6IAFhqsEwFIC4CcBMpPAUV0n",
+	"6Qga0b8FG0+CZtAKujS6wLtt5lyWcs3q5htXEuV2WXCGWgvrd/jA991LcmrnzlmxEqc7GfUqavQfvEBn",
+	"gsDwe63PuWgdfPb0QMR9u+L4YAD7RBA123C4bX6GbMG+UYx8xojtMSqkRfubq4ZUXQh5gST9UD60sHzo",
+	"lxawd9wrp9osCtWSqP2cOmkssGXmHRlIpogUtqgNtB6QMmqQfY29xo2GZAxA0J4Em4DQjyRTDXJsno6W",
+	"nPkShojqwIwxVyDYzagePPx/XCPr9x4wRwqc8UBUMs50Mi0/TK9FPPW9rA27iqRgeCCsKQTI1Fx78qrH",
+	"TCfTWx0znUwfTtnDKfvtTplOpkaAGf2v6iFLRSTLz9hOHM/CXNADyCNbTQqzCUfyijmX4LxNihGPCAuJ",
+	"oQVsTpVHalyxZJuMZQxOTPBmdkRoBiVYCAZ/kjJzJseManMoUYHz55C8Qa+CEclf2ZxIl0ToW8tno0F3",
+	"gGuWA9mYrkV90ZE+E5H8jU50655O9DZ4KmzRT1gbs8p+T2WS3+OsX5JNRXjwbN7n8R65WuT+SC7xc0KS",
+	"+9KKIcfQP4op9TmLhmQvKaDBvSuWTCHnxhCVFcwYjmyQULPR+CLiCWaaD+kVs6zN+dgAaj/TmQCfgd7E",
+	"EMtIBuD3cracKx/XyG3I55/niRyxuWkaXQO0FpzvrYqn9KggkfSRodvUULFZ0YucPzx6fXIa2mgQoYLg",
+	"lRDvtXnTZIW0aRe5VoS910woMzTSSxgMMvCf6uYye0/QMWdnZKuv2w4GY47z2ibh66PT/deHJ67VodME",
+	"1dhYq1nDM8gGV7aXHhckPE1V/RV9Xz/hv7KwQXYETshmZJl9sY7u8IQJAKF7xN13koxp75IOGAnx+hCS",
+	"1L+3UWsXJkBO1ybhT/Wzk73j+v6LMMAXH7uFaZsVbDTN94iVr2N1ynA2nesrheUaySN32QvWZ4m/GFXf",
+	"jgC/kk1O531XbNLd84ppGlFN7cND5xkLs4Oip2OzGkYqIEWaR7ea69lwbKkMs4QHEs8I3B/kg5Adj/gP",
+	"clsu8DY7mj2sFmrfFlOlZ5reQmllW0eOR3h8c7UVoMHGbODDzGEuVxD3BTwdClkHrKhMRsA249gWL2hD",
+	"flx4RWMewZQukMWYfTFc9oJHF9DjQQzCgGyut0g4TgCtwfNXk0cuVGLOmSFXM5lUPTb3bJBwTKdm/Bda",
+	"ygsgyDDoiK3mhmVSF2nG9c2bhbyAloG2sEB2/J+b44h4CyQjuys1dGzroYzg/JvDWwtq9ojU8kd97YNb",
+	"y+uCU//93s4L3zw027LX/b5iOsyciEiU1KlUAQmPdk53vw/Jo5naIW2S56gSnvK17GnmgBA5+rfveNwR",
+	"dDwG6Am4mlBlswzAYVVazc2MMI35NveQgIQv9g72TvfC2foTcFGDWOaGh+Gn+venp0fmjAxlVH99xZKE",
+	"R6B8dkQfqoFL4LTKkLGQlnAM4/BHQrkYIEu+stIn9QfBqqwDY51C2Q/bewNqflHbKzRHrm2oEm4pPvNK",
+	"GvJrPvPf96zqEpJHkGwG+xFJgkVNDJVkZZPtMBE4gDqdpVbLqTrCVVgxM0H0Di4O0MPj2VdzcZEqZmg+",
+	"M5CtCS6hLo6VtY4jY18aq0LCs576pi4XGhOLQvII44NJwo2iaQNxj6EWS7VTMqeiF1RedoRfrU5xmvKo",
+	"IBFtRhx/J8GXh3HQmw6lWctaUIODUgtqSKDmi6LD6tJ/iqPScUw8D3L8TYIv3zXjQd+3lprGbdKThkWL",
+	"gS2aMsK6OxRDNSrmPbZNwiFVh+y9tnnGk6HvzJMw6Pczgm4yuRmHQMffYhuaDBqOvWjCIDug4H3JjRei",
+	"yEnEkjbU/PeFXDChSWPBJDa22cgdkbPienKE/UklGTEqEGsiGIexqiHvayJk4uryZEVqGoYHD9CkdNnZ",
+	"mAq+3gyazaatN1VgAx5wdcvWoUd0wA4hmFstw3TAjEpS9dqdfsUE4hOZ6OeVkq1e8AQL7Tx0e/lj9vlc",
+	"zaQxVF+Wc3HqGMdKLgBzlr4IW3sHJ+dU0vkaFfi3YdQlKHhgjzLLiQ8JhYfM8cTZsDuKQEDuYV1z5Rum",
+	"xUyb3X/she1MKTuoUcH6mtDYKBmPQnXJx+HjoCOg5bWTwwN+xVCNMqIamzo/CtFbZsveycynrm1zcU0e",
+	"GfEbh4+3XR0+K7tzjcbJoxDjZOFj8LFDVLkjXHcXFiuGNh5TJGeNW7eTzlbEqANFXHgXbjYUuTIbnilN",
+	"sDQd/m5HxTXpms1VN+rF9Wc+pMtaomZ1iWdIJvB+TyLkZNtu/ALZzqE2oDJ/yYDsZWu2en/N2YhFCAmv",
+	"mCqwM8vhHGt0zNeu1m2C83oZDMGm2X72BTWWhsui/gKWpSpbxinfzi377PPDEk6wqb1dlTnWB8Z/jmS/",
+	"tXyoTSL3lbFWEmBevplm4kHVznLB7vfOrwj6s1Ewdbsj6KjLB6lM1cUlmxrmdLuq2KsVP3jFIk5d9YN7",
+	"z40BbmvXvEDueQtlpuZAPoxUVGPgobpAkXKeJj32UIfgoQ7BHesQFAeB8JAqRpPesNSbMFNLBBLE4LZw",
+	"MR/zBB70YA0/WMMP1vCfyBrGY19qBWeM5gN3QQWzIeVt0sGfDj5h2tP8ikLhaNhFxF3h/ZFX+Tabm4vM",
+	"CHf9Vibhfh/bfBUQzOaSUXPlRrbSPt9Fva6AejCPn82mrCDnjnJBrJcQw/oiKBH3vFwxDUrBDnejk5Jm",
+	"dMt70OXaztlsTYzA3KIHXd7469SOjvbfX+29//mg2VvvrZ9e/fxs8ENhwsIn7FX3ab0Stzagr5e1VHKH",
+	"lCq39uHMkto0rLu8e/Uz/3CCZ07wa8HKD++KpxOBc2M4LQWZm9BfY8SSAWAKekPsvfnNxrMnj9szwGF0",
+	"jM7CAQMSijSOQ/CTcgbdZjmLowbZBUQjgD0i3u+zhAmNvylCta3H4HyZADWIqdINYmaOzjjIeoT8wszd",
+	"49tFzCdj2cxI6OWaOVyLU6o1Kud3lIefxz16hG+Y6xYH21OH7fn69s/8XXlc75m//OF0ii/LUwbMABLK",
+	"HA8AWGY5i0sLLHAMHSB3oAnLMSWsA4HBmkZBygF0JvrdnvnfZ0jk4YD+iQ6oPSJVfNnGel3LTNIlWRG5",
+	"yJrLPbIWay4kCtE0QBcikFBdwJNZ2AA0lS8LjCpASsE80KllIA7ftY3d621NUWdxcEV2jvZJX8Yx1odA",
+	"WNxms5kVi0GAqi27NJHJJReD4rwlN+Pb8ZEXX7ApsVlpoD753lwZAZJsZkdrQY1B8Kpde04j4tzaQS2z",
+	"vbxp4m4AZFp7PpKXJz/PlmGXtn764R9/b/37k5+fb/z49zffHGy+ah0aExFLtbbNzteMwqk0HY1r7Vqr",
+	"2XpSb7bq609O15vt5lZ7o9lYb238bI7UJ+i96uaTo/02mV0VDxfgkUWjYWWLNllA2zbulVP+zi2k50mB",
+	"E6xLe5clzGvCukMpL5dXFX7jLrpt+O1zHnE7OPSHFtR3tcXyWs3PWpHMjuJLoJWsu7BZdv4jMx9rCaNR",
+	"7Xw+XyRXNNZRSkBkHBUVjvWkVA5tepnIEXRKdCUN38mug0n5FznJaGYDRBy4pESZZJXCUFRhySB7Ayb+",
+	"BfnWmiDsrC0cEMUHgkUdkeGoWC9hOvPE2eQFNYRqJFSRE01FRJOIuCOAiReEqkvVJi6DZTKZNJS90q1C",
+	"oydHDXLCGIlkT/lz1hhF5Qgl+5K7RLmLUCERi/kVS7jF3EPNOS1x+GZNYRpmPb3XwK3oOO3GvOdbF4Wv",
+	"zk5O944v3uw9//716x8vdg4OXr/Ze3FxuHf65vXxjychoaBSZCUq15vNJsLLy4pMp0m8FFGdd1669c61",
+	"YF8bQVfT2jkU1sbEFiit3QQpac5KrV37D7jzr+21tbf/Uv/P86//tVbR22nua6+tDaXS//yv//GLlfuK",
+	"C3LFFe/GjOyc7O7vk96QJrRn9mV2GUrj6p+ECx6yiaOeEqFrKTCXWYPUP6cCVYEY2UdVQhk5wl+rUjzn",
+	"k1aK+SwKQRGfvw8Y01zT/1Yz60SspbwYUTG98Dzmy5M+k4RrtiB+oIJMxpWsoMDStVDEvFj65PWatYz5",
+	"LYMwTCsXOjN6xovsmZ+414IdNmSZrKT+lJfep+TsbP8Fyk6EIanS10Na/6ep+I+vXdpUghUWjrKtITDH",
+	"Zf8fe8d7L2pBDftA3K1S23zvCf9812biz9jSISckR2pw8bZZf0br/fMPG63rylLyN+7uYI/j9OYWDxkz",
+	"eDAG7mQMZAtZ2kfiZoa89sF+nt7QX8Jt8Mrc1t34+6mQY0nDz6hE1LuFeSDTVcn0tchWL6frGi43Gmt1",
+	"ewJdS9g4pktKSr1x7+IRdsjAtO25kr9og2apPOOEgUFmlfEs0AvdILE8A536ym9UOQ5f6Iw1I/zNT0vr",
+	"yzst92YrfPlaOXRb4BrLpFU4Th+8TrsU3fdmkea1zKVY2D1mEST4jkpOAEK8butHyevSd6D/zcLajTaL",
+	"/4FG74FGbbUj6jwVZV7KMoXjNyagT65u3OATetAybqNlLKWtMha4FnEFL7yxCVaOEU4o17YyyARbyI/H",
+	"TKhcEQPLJLWMC93LL/ClD2T9wGo/lzogJNQoW/E0MFHhMBjyZ5FTgRskRE08hKI6Kn8kWOTKM9r+DrO/",
+	"+eYyE6qIPYgR/GEOT8J6MomK0ZF74uH8PJyfz3l+8kG61TXrG43TnTjOv8KDBbE7XK5ez9RXUZKJORZZ",
+	"JR6eEB6pvGmrVrNtSy3Wez1XC+7U45e7ZGNj41mZzxSKz1aOURZAZ36unc8EI98268/OP2xe1/FDK/tw",
+	"6j60Fz48ets4x8/rwbPrx3999PPHt1/Xzxeue1zZa0sRYy77xK1AgO0OIL5UMIvPauojJbCosLWALRz3",
+	"wJDu276fE6BwFCzhrMqgpF4Ki3wpE1vgrp8DicxDF3IMpiv1MCBQNNqiNxLWY+ZqSBDE0tHYnqqI8cBw",
+	"/mgC/QQY7bICJC7m/3CQPvtB+o5fgbLpyiXi0q94bOxNS7PvEcQk+yT0Ed4QjorVjUFxBjAUyy45S+IQ",
+	"u7RNF1FYUIbJtXLLlZRNlJ7tiANdlQC2DDRSdNIyd8qJW4A/w2G760H70x4b9H9otYT3r3iGNEOBU4bH",
+	"d+EDOAPTMSOhM4DMneE2iaW8JFjWrDu1IZ4GOZQIFsmduiL6P2Xqt/YnPgRk/hQKG9GsNAI/V8d9dsuA",
+	"hdva07XAFXlHAF+BweRzVBOZapY1+aaFzwCCtEOaf9IJF4PYVkhE/2bMlXZIr1EjBxMFzPriWLCKjQp8",
+	"uWdfX9AKPCaixgzAaclTZoWg+goas9qK/1mTSejftfiMMyxHqBZuwA4DRTgeFsdcDGzzUTVVmo2caZ7v",
+	"3t5YwIcVvf+lTZiQwmzJUJIkFeQVoGNzD8jV9r8+v/7/AgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
