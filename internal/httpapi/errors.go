@@ -63,6 +63,9 @@ func explain(err error) problem {
 	if p, ok := explainWebhook(err); ok {
 		return p
 	}
+	if p, ok := explainSchedule(err); ok {
+		return p
+	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
 		return problem{code: batchLimitExceeded, message: e.Error(), details: &api.ErrorDetails{Limit: e.Max}}
 	}

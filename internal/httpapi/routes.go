@@ -52,6 +52,15 @@ func (s *Server) Public() http.Handler {
 		g.POST("/jobs/:jobId/retry", w.RetryJob)                            // what made a job fail is mended
 		g.POST("/jobs/:jobId/undo", w.UndoJob)                              // a client wants the users of a job gone
 		g.Match(read, "/export/stream", w.ExportUsers, chunked)             // a client wants them all as a file
+		g.Match(read, "/schedules", w.ListSchedules)                        // a client looks what is submitted by itself
+		g.POST("/schedules", w.CreateSchedule)                              // and wants an export each night
+		g.Match(read, "/schedules/:scheduleId", w.GetSchedule)              // when is the next?
+		g.PUT("/schedules/:scheduleId", w.ReplaceSchedule)                  // an hour later, please
+		g.DELETE("/schedules/:scheduleId", w.DeleteSchedule)                // nobody needs it any more
+		g.POST("/schedules/:scheduleId/pause", w.PauseSchedule)             // not while we move
+		g.POST("/schedules/:scheduleId/resume", w.ResumeSchedule)           // and back
+		g.POST("/schedules/:scheduleId/run", w.RunSchedule)                 // not only tonight
+		g.Match(read, "/schedules/:scheduleId/runs", w.ListScheduleRuns)    // did it run?
 		g.Match(read, "/webhooks", w.ListWebhooks)                          // a client looks who is told of its jobs
 		g.POST("/webhooks", w.CreateWebhook)                                // and has somebody told
 		g.Match(read, "/webhooks/:webhookId", w.GetWebhook)                 // is it disabled?

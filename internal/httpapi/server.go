@@ -133,6 +133,8 @@ type Config struct {
 	Checks    []Check
 	Log       *slog.Logger
 
+	Schedules Schedules
+
 	// For imports of files.
 	Duplicates   DuplicateStore
 	Rejects      Rejects

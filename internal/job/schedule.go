@@ -71,6 +71,8 @@ type ScheduleAction struct {
 	From   string       `json:"from,omitempty"`   // of ActionImport: the file of the place to import from; may have placeholders
 	File   *FileOptions `json:"file,omitempty"`
 	DryRun bool         `json:"dryRun,omitempty"`
+
+	CallbackURL string `json:"callbackUrl,omitempty"` // empty: none
 }
 
 // FillDate replaces {date} in a text by the day of t in its zone, 2026-11-27.

@@ -96,7 +96,7 @@ func (r *Runner) submit(ctx context.Context, s *job.Schedule, run *job.ScheduleR
 		return "", err
 	}
 	at := run.FireAt.In(c.Zone())
-	spec := job.Spec{Owner: s.Owner, IdempotencyKey: run.JobKey()}
+	spec := job.Spec{Owner: s.Owner, IdempotencyKey: run.JobKey(), CallbackURL: s.Action.CallbackURL}
 	var up *job.Upload
 	switch s.Action.Type {
 	case job.ActionExport:

@@ -45,7 +45,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
 	config := httpapi.Config{
 		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Duplicates: s.Store, Rejects: s.Store, Webhooks: s.Store, Log: s.Log,
-		Export: export.Users{Pager: s.Store},
+		Export: export.Users{Pager: s.Store}, Schedules: s.Schedules(),
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ready}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.CheckRedis},
 			// Were it not minor, a few large exports at once would take the whole API off its load balancer.

@@ -81,12 +81,12 @@ type Error struct {
 	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`
 	// - 403 `forbidden`
-	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`, `schedule_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `duplicate_user`, `ambiguous_key`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `too_many_schedules`, `schedule_changed`, `duplicate_user`, `ambiguous_key`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
@@ -426,6 +426,112 @@ type RowError struct {
 	Message string `json:"message"`
 }
 
+// Schedule defines model for Schedule.
+type Schedule struct {
+	Action  ScheduleAction `json:"action"`
+	CatchUp string         `json:"catchUp"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt Time   `json:"createdAt"`
+	Cron      string `json:"cron"`
+	ID        string `json:"id"`
+
+	// LastJobID The job of its latest run that has one.
+	LastJobID *string `json:"lastJobId"`
+	Name      string  `json:"name"`
+
+	// NextFireTimes The next five; none while it is paused.
+	NextFireTimes []Time       `json:"nextFireTimes"`
+	Overlap       string       `json:"overlap"`
+	PausedAt      NullableTime `json:"pausedAt"`
+	TimeZone      string       `json:"timeZone"`
+
+	// UpdatedAt RFC 3339 in UTC with milliseconds.
+	UpdatedAt Time `json:"updatedAt"`
+}
+
+// ScheduleAction defines model for ScheduleAction.
+type ScheduleAction struct {
+	// Parameters Query parameters by name, their values as texts: of an `export` those of `POST /exports`; of an `import` those of `POST /import/file`, with
+	// `from`, and without `uploadId`, `fileName` and `parentJobId`. `map` is a list of texts. `{date}` in `destination` and `from` stands for the day of
+	// the fire time in the schedule's zone, such as 2026-11-27.
+	//
+	//
+	// Examples: {"compress":"gzip","destination":"nightly/{date}","format":"csv"}
+	Parameters ScheduleParameters `json:"parameters"`
+	Type       string             `json:"type"`
+}
+
+// ScheduleFields defines model for ScheduleFields.
+type ScheduleFields struct {
+	Action ScheduleAction `json:"action"`
+
+	// CatchUp What becomes of times that passed a minute ago or more while no worker ran: they are noted as MISSED; `last`: but for the newest, which runs.
+	CatchUp string `json:"catchUp,omitempty"`
+
+	// Cron Minute, hour, day of the month, month and day of the week, each `*`, numbers, ranges `1-5` and steps `*/15`, joined by commas; months and days
+	// of the week also as `JAN` and `SUN`, 0 and 7 are Sunday. Where neither day is `*`, either is enough. Or `@hourly`, `@daily`, `@weekly`,
+	// `@monthly`, `@yearly`.
+	//
+	//
+	// Examples: 30 2 * * *
+	Cron string `json:"cron"`
+
+	// Name For people.
+	Name string `json:"name,omitempty"`
+
+	// Overlap What becomes of a run while the job before is not over: it is SKIPPED; `queue`: it waits, if none waits already.
+	Overlap string `json:"overlap,omitempty"`
+
+	// TimeZone IANA's name.
+	//
+	// Examples: Europe/Berlin
+	TimeZone string `json:"timeZone,omitempty"`
+}
+
+// SchedulePage defines model for SchedulePage.
+type SchedulePage struct {
+	Content []Schedule `json:"content"`
+	HasNext bool       `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next page; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// ScheduleParameters Query parameters by name, their values as texts: of an `export` those of `POST /exports`; of an `import` those of `POST /import/file`, with
+// `from`, and without `uploadId`, `fileName` and `parentJobId`. `map` is a list of texts. `{date}` in `destination` and `from` stands for the day of
+// the fire time in the schedule's zone, such as 2026-11-27.
+//
+// Examples: {"compress":"gzip","destination":"nightly/{date}","format":"csv"}
+type ScheduleParameters = Parameters
+
+// ScheduleRun defines model for ScheduleRun.
+type ScheduleRun struct {
+	// Code Why there is no job, or not yet: `previous_job_running`, `run_waiting` (another run waits for that already), `missed`, `paused` (it was
+	// waiting when the schedule was paused), or the code of a refusal.
+	Code       string       `json:"code,omitempty"`
+	FinishedAt NullableTime `json:"finishedAt"`
+
+	// FireAt RFC 3339 in UTC with milliseconds.
+	FireAt Time   `json:"fireAt"`
+	JobID  string `json:"jobId,omitempty"`
+
+	// Manual Somebody asked for it.
+	Manual bool `json:"manual"`
+
+	// State `SUBMITTED`: there is a job, `FAILED`: it was refused.
+	State string `json:"state"`
+}
+
+// ScheduleRunPage defines model for ScheduleRunPage.
+type ScheduleRunPage struct {
+	Content []ScheduleRun `json:"content"`
+	HasNext bool          `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next page; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // Status defines model for Status.
 type Status = job.Status
 
@@ -663,6 +769,9 @@ type ParentJobID = openapi_types.UUID
 // Prefer Examples: wait=30
 type Prefer = string
 
+// ScheduleID defines model for ScheduleID.
+type ScheduleID = JobID
+
 // Seed Examples: 42
 type Seed = int64
 
@@ -734,6 +843,9 @@ type NotFound = Error
 
 // PreconditionFailed defines model for PreconditionFailed.
 type PreconditionFailed = Error
+
+// ScheduleNotFound defines model for ScheduleNotFound.
+type ScheduleNotFound = Error
 
 // TooLarge defines model for TooLarge.
 type TooLarge = Error
@@ -1211,6 +1323,70 @@ type UndoJobParams struct {
 	UserID UserID `json:"X-USER-ID"`
 }
 
+// ListSchedulesParams defines parameters for ListSchedules.
+type ListSchedulesParams struct {
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `nextCursor` of the page before.
+	After JobID `form:"after,omitempty" json:"after,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// CreateScheduleParams defines parameters for CreateSchedule.
+type CreateScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// DeleteScheduleParams defines parameters for DeleteSchedule.
+type DeleteScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// GetScheduleParams defines parameters for GetSchedule.
+type GetScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ReplaceScheduleParams defines parameters for ReplaceSchedule.
+type ReplaceScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// PauseScheduleParams defines parameters for PauseSchedule.
+type PauseScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ResumeScheduleParams defines parameters for ResumeSchedule.
+type ResumeScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// RunScheduleParams defines parameters for RunSchedule.
+type RunScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ListScheduleRunsParams defines parameters for ListScheduleRuns.
+type ListScheduleRunsParams struct {
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `nextCursor` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`. Not together with `after`.
@@ -1453,6 +1629,12 @@ type ImportFileMultipartRequestBody ImportFileMultipartBody
 // PreviewFileMultipartRequestBody defines body for PreviewFile for multipart/form-data ContentType.
 type PreviewFileMultipartRequestBody PreviewFileMultipartBody
 
+// CreateScheduleJSONRequestBody defines body for CreateSchedule for application/json ContentType.
+type CreateScheduleJSONRequestBody = ScheduleFields
+
+// ReplaceScheduleJSONRequestBody defines body for ReplaceSchedule for application/json ContentType.
+type ReplaceScheduleJSONRequestBody = ScheduleFields
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserFields
 
@@ -1527,6 +1709,33 @@ type ServerInterface interface {
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
+	// ListSchedules The caller's schedules, newest first
+	// (GET /schedules)
+	ListSchedules(ctx echo.Context, params ListSchedulesParams) error
+	// CreateSchedule Submit a job again and again
+	// (POST /schedules)
+	CreateSchedule(ctx echo.Context, params CreateScheduleParams) error
+	// DeleteSchedule Remove a schedule and its history
+	// (DELETE /schedules/{scheduleId})
+	DeleteSchedule(ctx echo.Context, scheduleID ScheduleID, params DeleteScheduleParams) error
+	// GetSchedule One schedule
+	// (GET /schedules/{scheduleId})
+	GetSchedule(ctx echo.Context, scheduleID ScheduleID, params GetScheduleParams) error
+	// ReplaceSchedule Change a schedule
+	// (PUT /schedules/{scheduleId})
+	ReplaceSchedule(ctx echo.Context, scheduleID ScheduleID, params ReplaceScheduleParams) error
+	// PauseSchedule Keep a schedule from firing
+	// (POST /schedules/{scheduleId}/pause)
+	PauseSchedule(ctx echo.Context, scheduleID ScheduleID, params PauseScheduleParams) error
+	// ResumeSchedule Let a paused schedule fire again
+	// (POST /schedules/{scheduleId}/resume)
+	ResumeSchedule(ctx echo.Context, scheduleID ScheduleID, params ResumeScheduleParams) error
+	// RunSchedule Run a schedule now
+	// (POST /schedules/{scheduleId}/run)
+	RunSchedule(ctx echo.Context, scheduleID ScheduleID, params RunScheduleParams) error
+	// ListScheduleRuns What became of a schedule's runs, newest first
+	// (GET /schedules/{scheduleId}/runs)
+	ListScheduleRuns(ctx echo.Context, scheduleID ScheduleID, params ListScheduleRunsParams) error
 	// ListUsers A slice of the users
 	// (GET /users)
 	ListUsers(ctx echo.Context, params ListUsersParams) error
@@ -3115,6 +3324,360 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	return err
 }
 
+// ListSchedules converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSchedules(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSchedulesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSchedules(ctx, params)
+	return err
+}
+
+// CreateSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSchedule(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSchedule(ctx, params)
+	return err
+}
+
+// DeleteSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// GetSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// ReplaceSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// PauseSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) PauseSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PauseScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PauseSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// ResumeSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// RunSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) RunSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RunScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RunSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// ListScheduleRuns converts echo context to params.
+func (w *ServerInterfaceWrapper) ListScheduleRuns(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListScheduleRunsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListScheduleRuns(ctx, scheduleID, params)
+	return err
+}
+
 // ListUsers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
 	var err error
@@ -4216,6 +4779,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/exports", wrapper.ExportJob, options.OperationMiddlewares["exportJob"]...)
 	router.GET(options.BaseURL+"/exports/:jobId/files", wrapper.ExportFiles, options.OperationMiddlewares["exportFiles"]...)
 	router.GET(options.BaseURL+"/exports/:jobId/files/:name", wrapper.FetchExportFile, options.OperationMiddlewares["fetchExportFile"]...)
+	router.GET(options.BaseURL+"/schedules", wrapper.ListSchedules, options.OperationMiddlewares["listSchedules"]...)
+	router.POST(options.BaseURL+"/schedules", wrapper.CreateSchedule, options.OperationMiddlewares["createSchedule"]...)
+	router.DELETE(options.BaseURL+"/schedules/:scheduleId", wrapper.DeleteSchedule, options.OperationMiddlewares["deleteSchedule"]...)
+	router.GET(options.BaseURL+"/schedules/:scheduleId", wrapper.GetSchedule, options.OperationMiddlewares["getSchedule"]...)
+	router.PUT(options.BaseURL+"/schedules/:scheduleId", wrapper.ReplaceSchedule, options.OperationMiddlewares["replaceSchedule"]...)
+	router.POST(options.BaseURL+"/schedules/:scheduleId/pause", wrapper.PauseSchedule, options.OperationMiddlewares["pauseSchedule"]...)
+	router.POST(options.BaseURL+"/schedules/:scheduleId/resume", wrapper.ResumeSchedule, options.OperationMiddlewares["resumeSchedule"]...)
+	router.POST(options.BaseURL+"/schedules/:scheduleId/run", wrapper.RunSchedule, options.OperationMiddlewares["runSchedule"]...)
+	router.GET(options.BaseURL+"/schedules/:scheduleId/runs", wrapper.ListScheduleRuns, options.OperationMiddlewares["listScheduleRuns"]...)
 	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
 	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
 	router.DELETE(options.BaseURL+"/webhooks/:webhookId", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
@@ -4292,6 +4864,8 @@ type NotAcceptableJSONResponse Error
 type NotFoundJSONResponse Error
 
 type PreconditionFailedJSONResponse Error
+
+type ScheduleNotFoundJSONResponse Error
 
 type TooLargeJSONResponse Error
 
@@ -7744,6 +8318,1012 @@ func (response GetReadiness503JSONResponse) VisitGetReadinessResponse(w http.Res
 	return err
 }
 
+type ListSchedulesRequestObject struct {
+	Params ListSchedulesParams
+}
+
+type ListSchedulesResponseObject interface {
+	VisitListSchedulesResponse(w http.ResponseWriter) error
+}
+
+type ListSchedules200JSONResponse SchedulePage
+
+func (response ListSchedules200JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSchedules400JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListSchedules413JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListSchedules500JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListSchedules503JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScheduleRequestObject struct {
+	Params CreateScheduleParams
+	Body   *CreateScheduleJSONRequestBody
+}
+
+type CreateScheduleResponseObject interface {
+	VisitCreateScheduleResponse(w http.ResponseWriter) error
+}
+
+type CreateSchedule201ResponseHeaders struct {
+	Location string
+}
+
+type CreateSchedule201JSONResponse struct {
+	Body    Schedule
+	Headers CreateSchedule201ResponseHeaders
+}
+
+func (response CreateSchedule201JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSchedule400JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateSchedule403JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response CreateSchedule404JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule409JSONResponse Error
+
+func (response CreateSchedule409JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response CreateSchedule413JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSchedule415JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateSchedule500JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateSchedule503JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     DeleteScheduleParams
+}
+
+type DeleteScheduleResponseObject interface {
+	VisitDeleteScheduleResponse(w http.ResponseWriter) error
+}
+
+type DeleteSchedule204Response struct {
+}
+
+func (response DeleteSchedule204Response) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteSchedule400JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteSchedule403JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response DeleteSchedule404JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response DeleteSchedule413JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteSchedule500JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteSchedule503JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     GetScheduleParams
+}
+
+type GetScheduleResponseObject interface {
+	VisitGetScheduleResponse(w http.ResponseWriter) error
+}
+
+type GetSchedule200JSONResponse Schedule
+
+func (response GetSchedule200JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSchedule400JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response GetSchedule404JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetSchedule413JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetSchedule500JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetSchedule503JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     ReplaceScheduleParams
+	Body       *ReplaceScheduleJSONRequestBody
+}
+
+type ReplaceScheduleResponseObject interface {
+	VisitReplaceScheduleResponse(w http.ResponseWriter) error
+}
+
+type ReplaceSchedule200JSONResponse Schedule
+
+func (response ReplaceSchedule200JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ReplaceSchedule400JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ReplaceSchedule403JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response ReplaceSchedule404JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule409JSONResponse Error
+
+func (response ReplaceSchedule409JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ReplaceSchedule413JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ReplaceSchedule415JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response ReplaceSchedule500JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReplaceSchedule503JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     PauseScheduleParams
+}
+
+type PauseScheduleResponseObject interface {
+	VisitPauseScheduleResponse(w http.ResponseWriter) error
+}
+
+type PauseSchedule200JSONResponse Schedule
+
+func (response PauseSchedule200JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response PauseSchedule400JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response PauseSchedule403JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response PauseSchedule404JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule409JSONResponse Error
+
+func (response PauseSchedule409JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response PauseSchedule413JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response PauseSchedule500JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PauseSchedule503JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     ResumeScheduleParams
+}
+
+type ResumeScheduleResponseObject interface {
+	VisitResumeScheduleResponse(w http.ResponseWriter) error
+}
+
+type ResumeSchedule200JSONResponse Schedule
+
+func (response ResumeSchedule200JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ResumeSchedule400JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ResumeSchedule403JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response ResumeSchedule404JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule409JSONResponse Error
+
+func (response ResumeSchedule409JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ResumeSchedule413JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response ResumeSchedule500JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ResumeSchedule503JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     RunScheduleParams
+}
+
+type RunScheduleResponseObject interface {
+	VisitRunScheduleResponse(w http.ResponseWriter) error
+}
+
+type RunSchedule202JSONResponse ScheduleRun
+
+func (response RunSchedule202JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RunSchedule400JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RunSchedule403JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response RunSchedule404JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RunSchedule413JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response RunSchedule500JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RunSchedule503JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRunsRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     ListScheduleRunsParams
+}
+
+type ListScheduleRunsResponseObject interface {
+	VisitListScheduleRunsResponse(w http.ResponseWriter) error
+}
+
+type ListScheduleRuns200JSONResponse ScheduleRunPage
+
+func (response ListScheduleRuns200JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListScheduleRuns400JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response ListScheduleRuns404JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListScheduleRuns413JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListScheduleRuns500JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListScheduleRuns503JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsersRequestObject struct {
 	Params ListUsersParams
 }
@@ -10267,6 +11847,33 @@ type StrictServerInterface interface {
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
+	// ListSchedules The caller's schedules, newest first
+	// (GET /schedules)
+	ListSchedules(ctx context.Context, request ListSchedulesRequestObject) (ListSchedulesResponseObject, error)
+	// CreateSchedule Submit a job again and again
+	// (POST /schedules)
+	CreateSchedule(ctx context.Context, request CreateScheduleRequestObject) (CreateScheduleResponseObject, error)
+	// DeleteSchedule Remove a schedule and its history
+	// (DELETE /schedules/{scheduleId})
+	DeleteSchedule(ctx context.Context, request DeleteScheduleRequestObject) (DeleteScheduleResponseObject, error)
+	// GetSchedule One schedule
+	// (GET /schedules/{scheduleId})
+	GetSchedule(ctx context.Context, request GetScheduleRequestObject) (GetScheduleResponseObject, error)
+	// ReplaceSchedule Change a schedule
+	// (PUT /schedules/{scheduleId})
+	ReplaceSchedule(ctx context.Context, request ReplaceScheduleRequestObject) (ReplaceScheduleResponseObject, error)
+	// PauseSchedule Keep a schedule from firing
+	// (POST /schedules/{scheduleId}/pause)
+	PauseSchedule(ctx context.Context, request PauseScheduleRequestObject) (PauseScheduleResponseObject, error)
+	// ResumeSchedule Let a paused schedule fire again
+	// (POST /schedules/{scheduleId}/resume)
+	ResumeSchedule(ctx context.Context, request ResumeScheduleRequestObject) (ResumeScheduleResponseObject, error)
+	// RunSchedule Run a schedule now
+	// (POST /schedules/{scheduleId}/run)
+	RunSchedule(ctx context.Context, request RunScheduleRequestObject) (RunScheduleResponseObject, error)
+	// ListScheduleRuns What became of a schedule's runs, newest first
+	// (GET /schedules/{scheduleId}/runs)
+	ListScheduleRuns(ctx context.Context, request ListScheduleRunsRequestObject) (ListScheduleRunsResponseObject, error)
 	// ListUsers A slice of the users
 	// (GET /users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
@@ -10870,6 +12477,284 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetReadinessResponseObject); ok {
 		return validResponse.VisitGetReadinessResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSchedules operation middleware
+func (sh *strictHandler) ListSchedules(ctx echo.Context, params ListSchedulesParams) error {
+	var request ListSchedulesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSchedules(ctx.Request().Context(), request.(ListSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSchedules")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSchedulesResponseObject); ok {
+		return validResponse.VisitListSchedulesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSchedule operation middleware
+func (sh *strictHandler) CreateSchedule(ctx echo.Context, params CreateScheduleParams) error {
+	var request CreateScheduleRequestObject
+
+	request.Params = params
+
+	var body CreateScheduleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSchedule(ctx.Request().Context(), request.(CreateScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateScheduleResponseObject); ok {
+		return validResponse.VisitCreateScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSchedule operation middleware
+func (sh *strictHandler) DeleteSchedule(ctx echo.Context, scheduleID ScheduleID, params DeleteScheduleParams) error {
+	var request DeleteScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSchedule(ctx.Request().Context(), request.(DeleteScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteScheduleResponseObject); ok {
+		return validResponse.VisitDeleteScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSchedule operation middleware
+func (sh *strictHandler) GetSchedule(ctx echo.Context, scheduleID ScheduleID, params GetScheduleParams) error {
+	var request GetScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSchedule(ctx.Request().Context(), request.(GetScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetScheduleResponseObject); ok {
+		return validResponse.VisitGetScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceSchedule operation middleware
+func (sh *strictHandler) ReplaceSchedule(ctx echo.Context, scheduleID ScheduleID, params ReplaceScheduleParams) error {
+	var request ReplaceScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	var body ReplaceScheduleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceSchedule(ctx.Request().Context(), request.(ReplaceScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceScheduleResponseObject); ok {
+		return validResponse.VisitReplaceScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PauseSchedule operation middleware
+func (sh *strictHandler) PauseSchedule(ctx echo.Context, scheduleID ScheduleID, params PauseScheduleParams) error {
+	var request PauseScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseSchedule(ctx.Request().Context(), request.(PauseScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PauseScheduleResponseObject); ok {
+		return validResponse.VisitPauseScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeSchedule operation middleware
+func (sh *strictHandler) ResumeSchedule(ctx echo.Context, scheduleID ScheduleID, params ResumeScheduleParams) error {
+	var request ResumeScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeSchedule(ctx.Request().Context(), request.(ResumeScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeScheduleResponseObject); ok {
+		return validResponse.VisitResumeScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RunSchedule operation middleware
+func (sh *strictHandler) RunSchedule(ctx echo.Context, scheduleID ScheduleID, params RunScheduleParams) error {
+	var request RunScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RunSchedule(ctx.Request().Context(), request.(RunScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RunSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RunScheduleResponseObject); ok {
+		return validResponse.VisitRunScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListScheduleRuns operation middleware
+func (sh *strictHandler) ListScheduleRuns(ctx echo.Context, scheduleID ScheduleID, params ListScheduleRunsParams) error {
+	var request ListScheduleRunsRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListScheduleRuns(ctx.Request().Context(), request.(ListScheduleRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListScheduleRuns")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListScheduleRunsResponseObject); ok {
+		return validResponse.VisitListScheduleRunsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11541,362 +13426,394 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookID WebhookID, para
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3bdhu3ljeKvwqaX/eIvVKkKEpybGpkrCXLcqJElrV0WE7HVKtAFkjCKgJMASWasdWj/5f9BP+rffeN",
-	"fop99439IusF9ivsgTkBVJGsooqSrcSJchFTZB1wmJjH35zzQ60nR2MpmNCq1v5QGzIasQQ+7p3Sgfk3",
-	"YqqX8LHmUtTatd0hFQOmyGTIBLtiCdFDRlLFEhJJprZJXyYk3O/XX1HdG4aEigj+PJSC2e8ataCmekM2",
-	"oubp7D0djWOmau23tU7t6Gj//dXe+58Pmr313vrp1c/PBj90arXzoKanY1Zr15ROuBjUrq+D2n7ERmOp",
-	"mdDHbBzTKYsWRxvqJGUhDJZQQRhNYs4SkrBfUqY0SUUEM+CK+Kf1pvUf2ZSMaMRgbu9kd27EIh2Z0ZpH",
-	"F4/sQPYoDmB+PG+GLPGPJVyVr8UaHfO1q/W1d7Kr1prrz7aa7AmtfxNt9OrfdNdZ/Vlvo19v9Z9E6/Rp",
-	"d7O3FRUP5ShhfZYw0WM743HMi9bodMjI2F9G9JBqMqGKDKWQacKi8jFOKNffbjSL33zMdDLd6WuWFC2D",
-	"jBlRrCdFpEgqNI8J14QrMpGJHhKdTLkYEDqgXJjXm/3iiRm8WfT8cEZc8JHZj3U/Bi40G7Ckdm1GMaYJ",
-	"HTFtSXqn12NjvSd6MjLDXCRuORonTCmmiGbvNZEC9mpCpwHpTsngVz4mMiG/Kh0FJBUxU4qEPXtTCCfA",
-	"zMOcgYGUsHLcPBdPVS2oCToyQ8Rx1P1AyhYYX2Reu/3Lt83G04KVDmrv6yOmFB2Yb0ep0qTLiHmPIrJP",
-	"mH2FMlfunvxjcc4vZWIGPKKa9NQVkSKeNkiY0ElIYkavmCI9FseKUGXWYkpowgIyGVLtTv+UKE0TTSZc",
-	"DxskZO97LA5Jlw24gFtIn8cMfiWUdKeaEZlELOmIEU0uYV0nQ94bkj1zI7kUcqKQCJEizk5f1p9uw4PM",
-	"DaQnU6EV4bg1MRMDPQzgs2FYwHASYFGNjnDr/0vKkmm2/D11VXiiEzqpBTWYwOJKm4UeyHql5U/oxNAJ",
-	"PsksPI3jLu1dnh0fFJw/GUcB0VIGyKeAHSF7IPKKJYFZekomrDuU8pJwtU0UYyT8bu+UrNlv1VrPvkKt",
-	"KdZLmA6BCifZOio+ECzCXSpbFzfMJC4lyaHWY9VeW7PfNXpytBZJAZxwRN8fwH7U2uvNZtOcPq1ZYt70",
-	"H3DfX9tra2//pf6f51//a60iJZv72mtrQ6n0P//rf8yquhG4r7ggV1zxbszIzsnu/j7pDWlCe+bMB4Rq",
-	"MpJKEzMe2IkhTRTTi7vwuk92T/4B5PPDyevDNtJdAP+sPwnIGy4iOVH19dZWKyD7J6/rT59uPauvb8Et",
-	"Ug9ZAgdOCoZETrNxNMhLmYrIkHos5aVhbSiRuooJXbobdqil3Dc3ornV32wGhjP6zZjZibc79Z9p/ddm",
-	"/Vnjol1fYSvMGTNjM9PE2SmmA6LS3tCQ6JIFM9uWWzLYCMs1lzNhxz24Vizub5t/cQiKThVRskF2yBFN",
-	"fkmZNu/YuUqkvUERx5dZRLhQPGKlC+2GUsQTDPOtBcCJ78YT8sIDFyAVBXT4vZyQERVT0KnUdo6AA3Ok",
-	"ms2mWetXqdIsMVNkKjDEDT8Aj1UyTXqGBYlIjsxDyqdtBrBMuOaozZyfZvM8qKGoQDH7ZLMWLJXAxStB",
-	"yQTkv0hHXZaQfiJHZJ1oSZ61Whsb37SaG0+ebm1+883W0+Y35hkvWMxHvFCRwFPbBkLxxy0wy0yNKhEB",
-	"E+T6dgcw8u8tO4KKjXhPxlIY0sgdsUeadj/25GhEP/pLPo75mH182+lo8i//q95Jm83Wk0f1tXb9b53O",
-	"23r4of6f548rH0XDZfx8rbRURDBu+BCJmYZliPiAayJkQn5JpWawLpp2AwJDC4gfm/nBDM+t9hVLpvsv",
-	"ilVF1GWcOKrzTMsZUz2cXT14TlSVxmojNbhwqq7RdI2ia/TceTU3t9LmlrfN+jNa759/2Ghdr8TMeISs",
-	"zA01IOZx//yv/8F1UJqLEj1+h/RlbJahy2I5MUrPWCZarYVOLwEmpLQ0yhIXVsOBH/A+2fdWQMyZagO1",
-	"ggCh9V8D0qw/A7lSD8g7yY3c7k7JWjmhZkMtW1vBB0MdT9f6aRwvyupZAYHSoX7+9aO17PPjv1Re25zQ",
-	"zQnjanOEpecJ67mFL5ywvyA/3Yj1aRob3kRVzyhyloXjX2YD78bBqeqZgwIPMqNMpsdpAW18J0FyJTId",
-	"4JYjtwOKMJqcIHxkqIVMZGo0P7MGQCmKCEmWcewI31g45z6NFfOz60oZMypKiT9JjRZO4CZz0d5orKev",
-	"GBUF8viNkSqhFC/Sccx7VLNv03FENQvBVkBbAIxr8wxyRePUimdL42ZGXynS5yyO2iS8ZGwcGp2UKtRM",
-	"gS2FvZjRJARebS/Jc+hSVZ5lAy+S3uZJtaAGD7/b5psnmYHio66D2kszH1XMI2Guikyo0CwKkCcYbd7Y",
-	"PQFhtDckUvRYA4UXjwJQagJCBywgAybgsh7X08DYVoZzsxHlcUBGsstjhjTD+4SqSwYyriP6PFH6EJ4S",
-	"U/cpYjGDEdgPO7pBzPhAXbVWn2pbhgVDBn4I7hy098jO0b61JvWQjQIva2gcd0Q31aiOmfHg2HCr2Ptx",
-	"LCPmybJo6/CNZQzrbY0bwQHzrp2fBzWu2Ujl9xZ+h2cFNT/7WlBz0/d3BzWzlOZFZi1rQc3sbFDD8foP",
-	"h6CN1IIarj9wDFi07NOOrk5DI/p+H0e83gIlyf3lH0CThJpRpYL/kjL7szmZN9n0uHA5OsozUBDtCgk0",
-	"Zi+ttrZo9K+uDlnNr+iYoUEtoncKWLL9Z4yKuVnwq0SalYrV+7udwp66Cgi+JyD4f/uWgJiXmBMKb7Hz",
-	"BzooPKKZIQOM2ZG1IfmujKYBaI5jJo2NS16b64x6AywPHQ9UafNuuOuSjcuXzQ2jTDKDot8wSzgrlltb",
-	"W8usuP/odN43m+cVpfKQXjFUsltbWzMWsjEaZKrJ4dmBXTXNkp0BK5O9eHgKp7LxBGdg7YGt5ie1Dta3",
-	"mtkAd82JLjAdhabmJADPNVZUjypm/SVm/GGpMWQ5ROEOxVJEqOPPa02ffntmdaaS7XlhOVOJv7udkanl",
-	"XGhNBsj4J1yx7Ap0XSyxgSwP/OQ6B05lD1h04RFFOqBRZIzzlXfU8f7iLaUR/VvOhfU7OnrfofgpOX1e",
-	"OC0y4VcUpNlLNjIf7sRmzaPMXtln+bG9ou8tZ5jfLaMRDOCeqUzFoFyHHeEjSvblyda9cZBXXNw4F7DV",
-	"SmeCDyhzmDy9t5kUC7liXhhkBmqitFU7nS+d+m9kYr7sSj3MqRaUqDE1Wmv4b2FAwgsb3ftLSEaMio4w",
-	"CqJi8RW43jtix78Sgl7mWiNTc2otfGc124GxmrrIknoyjsGadSZERDXtUsXa5NX05O8HcN8rmnD64jnR",
-	"9JJ1BLo8lA0ziMifLdrrMaEVvNo8Shm5/yhkIelzESkS/p//DgNiFNkwDomQmoT/z/8vDKzFbkjBulPM",
-	"WLhWRE7E46AjTv5+wDUjGmIjZuaEgjaA0zSq9I7ZqJ9tQOV7OcmeZJ2TUrEINXnhHNgZdyAjesmMQRjx",
-	"vg3NlVtBYpl+QSNKutN5Dtdc/ywcrrl+M4c7ATX8Ewpvp9cXz5+JQUxF9PsQ314fr6hhZz4N1LFX0rg/",
-	"k6oN7lXzfDOhRI5KQsqgLnsF27Ed6/5KSDftXTKNinf46uzkdO/4Yv/V0evj04uXx69fhWjvGFpQmlHr",
-	"qTOqeYPsxDHp0Tg2x8RQB41jeAkcxGTJOTEMtJROWs3WkzVzhgVLjDreGPy6QDOtzc9DNK3NZVTzPbhc",
-	"j+Vkadjqp4OTn9rGkAPjPuPxiZxkFrzhrelIqNt5xH0cO1vBOeUvR2F1dcnHdQkjpXF9LI2wS6zWWFVJ",
-	"RC90gXuZV3Yrr/82UYscoORHVmCrvKKXTJGEjRnVZvnN5jhcypAmo5gp65oBkTUPWbFfX7IpCCmhJiyx",
-	"4d3s13eya0ijI8IMLFN3aJk2rHYYECrQH+ReAc/YbLUa5Jj1U0VjRWjCQDYmbMTM9FmUO2Tz6IY5KE3p",
-	"gUM3aN2cu3qzVV9/Mufbh0jxh/WgtbVV3a/vFe2ymDDsTR+gSMWMy/orEU1gDw0wG1SQFJ0QrrfJ5nrL",
-	"xestAGpIlXmPGLCIKG4EdukKWXzUp0BCFS+DGT1OVbzkMSuC4Bj9RvaJYlcsobFhE95lmyE2pEAaQ9TF",
-	"NhDBZMEhzIViiQ4bJASWE1bhJRwHVmTJwEOsJ+9uQgw5oMStMxf9ILulLOWd7N4QrPrXhPVr7dr/WstA",
-	"c2v4q1rDJ5cyj7Mz/LWQFzx3GBhw7REKPBv1U09dOQ+V0abjhNFoevOGgHpdaUMu54+q3Q1nSPM7BsDh",
-	"OWBZQPz7FR0X+C86abO50YNlgI+sjd+g2MKvwgC8nqDSgw8UV20ylMrJN4iGSk36Tsg54ACYNtbMmCRS",
-	"DAyFb5OC93r4k/eOExpLYbSLnIufApzPvNh7zgOrrXqTw8oNw5C5wNAtDBLd+GGXJ3oIARVndQy4ey8d",
-	"zDvUkSSLLetxuTMdFr8NKnZPO59KzlnePkkTeM6Mqz2v+8xHCR/x6CM89aN3vn90T/toHvXRWHofQTf/",
-	"SAfso5/nR3RifMz73e0fH8fDw3T0uL1clcp8663mMt96CSFWobEgY3+eJ8KG88gHYwpDLkhkM7EbiOr4",
-	"2bsATy5mYkMPcCjeH7N3rFfo3PPQEGDVIzoFqJm9nHRZX+awpX3KY2sOh1rKC3Pjhbs4bBNqFRkLlhiz",
-	"xNjJ4PfIZMBXCt7VIG8y9tERlBg9YmgvHCEZU23Oi9JkPWg2m+Uq+Cg3wzLpt9Vs1oLaevPf5mEVj5of",
-	"367Xn52/bdafnX9oBuvfXD/+OPPlXz+uN5uP/606kmJOrZN9mLGDkMBPubVxWCcztuugdlgUWzmkqPFy",
-	"zY39YrjAAiYHvALbJFUB6dGA0DQgg671BXitwrB50LsEaBJVYmqC6nIekJoD36PGOkxrQW3QxS0qDK7B",
-	"Fd3E3QCqSmSkdXRphqIg5mb+l/gnMXxcUOPmu9F7MyojN4Q0//vVCFZzmza/puahqbpNOK21fosjD+c4",
-	"ISNzQgyjTgPSTXDte8OARCwg0WVAYL94QPqJ2Y+AcHCOBYQnARm9D4iIAyJkQMSvATF2mk4CklLYN7OV",
-	"RVG41/0fZLfAbnPud3DM41FC2GfgDiAqnV+Bx2mb/FQ/O9k7ru+/MKLNaSjmOlEmz506s4r6ckfzLVNz",
-	"YNq7MINiLRtnt51NBVgVjLlUbfZrsMzXNW9E5NCOf6sbc+LJZpk1MZB1+yY78iUmxpNN681TFmelDIE1",
-	"yAX5G6nDCmTqWJH2Tc2jAL+HmoPR+FCDAf4wr+gFTom5ZNM2Ca1+h4hzo+gYIz4gRpUH8eCfjSrJNgnN",
-	"boZkTD2u0lwlr1iy3RGhA3T0bHJHpnRKhHe4GxSdqm2j5cdxdjWEkvxl3hQSUm+TEEVOaOWUf3W5gMip",
-	"sSWeMJx8zhnmvzCTNIwFpgMsKo5BoTfvvpv2iu8IiHlFQPANhlnEoNLaN1wHtSM6YCVZD4bsQ8He6900",
-	"UTIJ3UFXMe8xK7+DOQu+J0XEzf0KccZJxJIGOZSaaDlATw/K+DEdlDtIaX8exTjjCm5WgwtfrAwW9nMt",
-	"mqpbLav9LGIUEjkizQYxMyP/5/9PFP+VkX/+9/+2UNg26bKpFBEaRgNJpLBLAbMNC1fJ/lSyTOP52Lan",
-	"uWY+ltN0C4Z/Nxc8SHfmoouepqZ1Lpt55+YK8/kW1ddstVGFdet7wn8tDeabNS2e8fr8lD9t/MrC8Y9o",
-	"woT2RnmZmPgKEyKQP3qNN8FMEa7QXzGkKiAjo1tH5RvsXjcrGL17ME3Br5gnfwSX7tRfnn94el3P/7m5",
-	"yp/rK2BTMzGK6VsFdrJNvQrJo+OXu+Sb1mbzcdt6ATOv1EwSiVFoDbWQjSbJ4cqfNEvFrX35rbK/TlhZ",
-	"qhmwNcVYBBEulbE6xMGQXbPJAvN42FgmZqcreC/ME8uGutkqcgF//kNbX3QNP13iMT6RiX5e4B06Uz6y",
-	"yX5JaYwYS0X6Mo6NqJ+CUWoDLLCUHh/bIKfOOZGKSyEnAkLb1BqK4NDsTuE7F+/195ZiQhSOs0Q4R3nB",
-	"HJVj8woxeRbudydBHZVY5vM2OWRowftg7Y2FVsom8dfiGffpJZCP917avzNr744+TPM8UDKyB5oRj2Ou",
-	"j+WkBIIKh9sbF8b+MUyyQd7Y0BLXLjI3BCe3pZLWFqaS8Kh8+/2LV88VmZGhc0IF/ryDXDHDdkLSipez",
-	"cSxpVCZbHPy/zwVXQxaRFC6ft7+KQpAlS4MP+FKEi+Ery+VuJUusWm7Hp7LM7KDvYpm9wdSVoqnva/Tw",
-	"ASLdZVSGbbRulKYiypAkYS5dMlww2t/JrirJjLGpM3eINWQzWLrJgFd3swCxnDA1lkIxYBrPabQHeSvm",
-	"j54UmmFCGh2j/cWlWANgQbaVeGVkXnVFYx7BRRd9ymOLk9aUx/BwcJfuJYlMzPbbv/MYh9shDs6vgxoz",
-	"T621zfjJMcYsZ55ns5lXeGyAO9T2WfeYz7OmdMLoyG4TU3rfzGDrpx/+8ffWvz/5+fnGj39/883B5qvW",
-	"oRVkqaq1N4GN8RFTmo7GtXYti2+erjfbza32RrOx3tr42exdte2GZcR89sWT6qK2XGFAo00Wdgbo2ciC",
-	"Cx5djLhSPtwP/hZz64BfMZGBpvz5vw7MMrsQ4spEIuQFaB0X6FufJxF7rcvJraW6X39qdAO42mZIttzf",
-	"SEgeKyNr14H/s0uT2vV54HM5cX2EFAzh+y6BsBbUcnIJUTSWuSH2vgJ9iVxUoOUAFQADRwULcnxYHcJd",
-	"NtKC7mQL05qjNQyDr40TdsXZ5A9AbPOUJhPSpbo3vIBduGDve4xFLNq2Hi4I1YEqgrhDeDrk9bTxnwvU",
-	"XBCEj6tEaKysa4qrjsBInvec+FQrVBPaTve9wI0P/N8+hzkVCaMR7ZoxdOWoG5AujS6QMCA3H+Mndq/x",
-	"m5gmAxZ0hGAsUhfwpgucxRzV4xfM3Y7rEV2M6LjREfaEHXB1r2zYg1fn2LCQKD+68ooRi9U1x8zdZ10k",
-	"2V0z3hmuZhLuV/FVVGHsrXzUlQuY+uJ5AqV3TTGaQNTiyz5NjgO75bhHEnH54XeFQlXZWXgXudXzS/bf",
-	"clWqpqL35+GpjlyMlnyftJKlieT2lArLTYxwzzMRwXuXVhZml1vEBrVYCw+nmLmTFvEsp/gDKL4KtW2s",
-	"wEfW/xja34jGRvix6MLsfeYiNNaslcA/nLw+RPqR0fSUj5hMq/CbO07iUNqaQP1sPD06QnQPJSMuUs3a",
-	"bp4XGscFzv0hHIS+1RgwBw8Ka4h+zHu345XvZPdCSH3Ro6LH4thoBLMnwG10bff1q6ODvdM9sMEcxfl3",
-	"FxwEfCSh4JZ1aK7sKQv0V7ny1xo+eVVCfXavhPpOdr9SBN+ehS0peDC5DgDHbZe5gVc1fBKn1ABW/vzE",
-	"eJpTSAHqUewRatvvgVIAYob1qcYx7THDiWyCPwguDIXi44x62Ib/L9wKkQl8dUcYCll4pyNNuMtqjmZ5",
-	"TqU8MKrovSxP5jIELIU5ulCtS/jNA4HUJmM6hSXymvKyI2umoc4EvaIcj9xnnwoUXLhIs1cG5JeUpTNf",
-	"ESicYr7sp3G8jSkGMxd4Noo7b1gW5iFkBA4hGay8khGXYB3xyCU9vNw/2DsJH4OVAAlW+FhcIvNmdNqS",
-	"0K2w8zKG8/WRPGqgbXHlNurpb8Coe67GIxTpq/t4ddFS2qvXcvX8YD1fyqTLo4iJz79ZOxgDNiqBharL",
-	"hA+4wPoHAXi3gaHuvj4+yWEimCZctM224EiB1vbhbGIFPhatJiQQUtOuVarHmBcB+FIslMeiBjlTzPpe",
-	"tCS9IetdEsf0MhZdO9o7fLF/+F11Duxm9Tr5QXbLTrBlTsZWs5fbhLk4NqpUJAVzFIcRwDCHYoWMAijc",
-	"kaQYIcpRU0GSwU1UVVDEc66A5rK7/XUzlS7ruVKXy+5erI0JK4Z79dIGBT4ZdVfaEQDkWEBNfgf+mAst",
-	"NEsEje+DgUCwznAQrJxm5Cm3r78A5a1B9rUiPZoq4NEuJVYOchk3Xr1qWCT/MUsVux+9ZKFAbZfFUgyU",
-	"YSBzCTxtwrNrwfGUwDhh1IfS8r77kbNzlU4tL4byMciynVQMjAzlAqudAkP6VemobRj5BfUDdlP4rfRB",
-	"xGc6J6WSIwYGC4sVW1TR7GHxEK6XaFDfC7U4ECGkh5h1dilHAOFrk3FuXM7VRL5jGBcWbAKDv1/N0pmi",
-	"oC0mqFSuk1fPi3RJO7pXVExvZeZpzhLrOkkY7Q3n/RxcnCkGQCdjhdXab2tVSzDDQ+HOxCtMJ1joGEsB",
-	"mVfX2rWfDvJ246mUxEzGuSvUjPbw0wHpSdFLE8NDpwReQey4G+QVfY92FIvIt2T9MzjEWvdnKh5KTYSc",
-	"tMniDkE0U8o4khNxQXuaX7HGJ9NmLTFhPFTdjqayLAu/h4sktelJZLOQRLYqU8UmsVUHwY2VpEIYBjsL",
-	"GhYS7TSqIWXq0wY6W/fpQeCKjBPZY0qB5mmUUMiFsWsAXNkGh1RgVdQRnbbJwrZ8OqL53Vussk9Ct8U9",
-	"dRVi2MzZmUFmvyqWXHnYNkmkHDmYQ0eg0yKcJZWQQNgLk1O8ZT/JMmB9fXQo3I1Ei2UBndgnMtU9OWIQ",
-	"wbMROUh4FoBmdwlNhRnSAYKuwcbNCiqipsb1QjX/T2n3ngmVjhGXCN4XAKt87s3fxadnelSu2isoTMJW",
-	"Fm6TNBvfxYhFnF7o6RglZm7or8wv9zN2L9uHEBlHVRVGRszIUJ/Kl2tePgfwZZyJ/qe2z5aKJKOuoq/L",
-	"FbVEx6AFUibMuwRTP7KGw1itoK8uShUI/HidspYJBzOsl/a7TCiA3uczXz9ZUGPzPn3Fcy5YZf1nqHPb",
-	"SFObzC5MIwfsulf7wNUGyLt5LcALRu2+czWG2+7XbOyB/3FmPn4tc60rkN5phIo7jY8SOWaJ5kz5tMBx",
-	"7ivvsVpEIVZMu3OE9WERleeoY/naneBV10EGjiwpmRqzfFVkRNHgPY08ZmeF8V/n8XVvs4Q4HFI2uwye",
-	"K7suj2fWlWYWXUxf9yHoWcUDB1HLG91B57PjNtYM9ChgvctjpgBevNJuL9suYauELdlHh2CWl2bB0Vo9",
-	"v9VSu4JU+Oii9XVlxne0ZqPxqhNFt3pxijTkzWMmBDYhaRRhSjFzd9kOnfIRy9loCyXAIR3B++ppkvAr",
-	"zDxxy+jpLGEIqq8hF5UpVGhCZNhFwvrgRMIdmmH1OoaMXSkEIvKzkLy72VydKlBAq6fS8jjmytkbH25M",
-	"jDC041O0Fn/LyGehMlG2E9s2eyOf2zyhyuc2L7TumSMnV5sXkaP5CSyjrSN7FlYgrJy88DnRFZC47o3m",
-	"7fP5yEOqDtl7XVAsyaysB0KVFBLnQkuXt+ahx+YuiIlsE5HGsetTBOkcMyv6NiMGYQu/V8xymdsBty7Z",
-	"dGbGXrQLe+7crLT8ESvKqHfVqy65gGgsnMltojQaQnoIxdYFm5jpY20EY1o0OqJONptNEi6gIsKAhHOg",
-	"GvNVEajGfD+Ln8huVtYTEfo3ZZBFuGoGeZj/xmIP8SuHPoQhyFEXh+IQiOaveQyi+w78Ydnb58GI5rI5",
-	"OKL7ygMS3ctGdOxLkFDwIigJqw6rvSsjW+Tknezi+9bN0GlqTDYNCbuRHcgGCX3QzX61ScJEpjrH4Pwi",
-	"znwz40J1XwypYXXZos5F3813s0F1882CnmW+XNS07Pi2SDhieijxsdafZn97YhYs74a23z8l4Rwuxf7w",
-	"LJtHDkiSn96YItvOf5cwlY4Wv9TJdP7LVEQyN45nfkky6yO3Tj0LSsl9xcVFqixxGEJHW2uGzlxnKVg1",
-	"l5Ft7gJypKMuH6QyVYaOcBjrLRIWuJXtjxskXHDj2p+2DBkVGXz29yckhI5eMHVFNVd9ns2+1SJhcbzD",
-	"/v7EzHqQ0IhdOI5mf3lGwkU3o5ndnJtxZl2cGwmesWXO3GwgyX6/QcIFj415zoLPJvuyn8axPZzgn3Fk",
-	"PYM5CMGVsSDUc47GGy2ZF/baFTIeS3Qgo7h/f3p65HA9XGCPj0KNK6ecLnags5XWi+5DC7ZAcc1ZsB/K",
-	"oXFfKRL+VLce1Pr+i7DwJWVazNwMG4XqUc40rqJSzonW7O6caYILHqBAzNYucKlE2dxLRe+LjCSWSuCC",
-	"yhQeqhKxMRORcgqGGY1ZglmhPQMKnV/APShJ0aVRhuvMVzp8dDPW9fFMFzfIqaqimb30oypSylzuyfIn",
-	"xMx5WCqfFOvmL63d5Ov6zBi1d89JxjjVh2LknXW6DmUc2TIMEv3gfiVv5x6YX1Ub2SidvEzIKLVllVHC",
-	"VlmF68JAyYdVi3qu6q/AQN1NBxqfXcG34fuqKgv0Q0rItaDlURluK6sIq5hA/6/OuqPe0jWyyDXeI/Al",
-	"ZmpFtR1co4UmoC/NW3Gj2fsxT5jaqWyd991wPSnfZtxVbOAy/0lic7ArPEMNaWvribl4MQn4/ENZ+mua",
-	"FDRI2BFZZwSs4EZdSTauyM7RfoGYK3bSJJjKjWvhx4ivXRAueY5kU+/23mfRkCKmcFcXJBW8z5Q+S0ra",
-	"RMRcXDqx4i4ulPFJYbI8VlfgYkVSLfEtzi1mRs6zE3F0WyS8c4JrNWq2SRIfaiu4ceemgY9Y4hmd3SWb",
-	"O9F4aW/LaAMjcpbSh7V2bcD1MO1Cu9gRQLCGv9gPa05/XnOpGNcWEryLSaO3XIVivSZXIFTTSyZIX855",
-	"pzDOAJWyIgDkFRKTKGy6sGMVFa6VrT07WxC+4qEsJgunjdxCobOlHoz4wZKoWpIugzh5nyY2XG5+BXGk",
-	"tG1ePeecyXrnLizHTMZukZvQp/CWLVlWsHw1Lc+TSQHrmckG/lBkNeU6iy782vfF+hd+cinDBf3dK1Vf",
-	"ry12zbku2fMjmxd8067nQ4crJVS73CpX59ey9Ve2fU55z5yg1pXdv9XOc2nYJ0PJiCsqld258bR2Xik7",
-	"e3t5drbj4W8/oIFkPgLmSjCYViInoPylNv0Np9ReGPm1GTLL0thsrLVLowu3CvOrUpAFOZ/kDfEcHMuG",
-	"HUvLj+UaMtNKD1RhbKEvE9/dmApU3WN+WWwm/1Yn0NJn5UPooiN292/VXzm6qSNw4Qrd73ku0zcWV7u1",
-	"8mIfy8niSs+LcldoI7/+QVbJJU8vGXHYURcJoO8ZjdETs4I0Lgwu3i6muCSY6EK0Vfljwii2c1wCZQhq",
-	"TNMMuWk4AnpWzW0ijWNb2crotuvBqqkhMbV3ujJInr0cIcrNGHkQjCCbW2vmPDasQO4BRsae880t7LOf",
-	"yAE2U9/cCmoJ1ezIWcq19pP11samK4Lp72x6H5L/yo0FSqm1N1uBq3uV1biyCSylK7e59eTnfAbL/uHF",
-	"0fHr7473Tk5qHvp6sHP83V5tkRtmu1LN9ItKGvBCExFQ5Ww/XcBqa5mgu2HxoPr4RhEDmBrV6OXO/sHe",
-	"i0KukqeSIsdHLNFcV5rHMeicykbtJkPvF8hypbWMlzlF3uZ8QytG9MAaAUutpPW8MdeFBVS2be2wScK1",
-	"ZqJBQI1E1dh3ncXK30PqoZksCjCnOrIeJ46VaRWh+hP7u6o48H6QXdtjYoXHZod8+cMPU4zqZI6IpNwX",
-	"zaMctuUrZxtgaV5jK+BiQ0egnhSK9VLNr2Adbd0T60KCJ3G7uLYhmZdLuB22KibVJJK2nAegLPEV0NOA",
-	"DOhYNcjOQkgey42b17bnG6MeHe8d7RzvH34XEEqiZEqSVFT06dzRAeBYZRkAg+shsYtfcUDLYDIWlHrT",
-	"7r+2l61AWvnio2WO2vISp1K4PDF1W58fDEFzGi9jmZ7ZbWPeCHgsgXcSpem0RNUZD2mR19uTbtuyjoTR",
-	"KDDGZ5+LCKjXzHDbf0LuMUI2lcfSePKrBTXsEmY+V1YY5+VmsRMI5xkQwa5YQigikxZOYHbAzGAjszHm",
-	"3GF7JNw3TGcPLS2FFckyk+KLUijXh2AbfAq26DYTWQkBw6Sh8pHNCc4dWscrwC8VAMg6cIWFwY8cuCug",
-	"38NcqcalxY6vFxSOZYtLKEHkTkCkIPSKJXTArCTkmiRUbJNm9jc4YlKUKyKy3xfMr3IYYUYHKh6ox6fb",
-	"rg0WMmDTZOHXbsLoJaEkSRG0CLw116yLYpXA8Oj1ySlBzG244hAL3Z1vgEtj/CzPIbI2ezRhRVirfB+J",
-	"sjjqDcvipX7+PDiKac9sWUZ2Rp9Qmo+oZq6AveK/soproWwR4SqX+vqtZSuG8g9EoSH8bRKiphO2PebU",
-	"KDvMCWMtM2/wktKuVhNxylV1lpRTpVdTND5rHEsYfrZcPrgFmjDIzhjJK9seVhBze4lvaykQ19fXhbEu",
-	"UOQC/54/yTneOc+NZhT0wJWJzmyN/EbMqH/L4cFOtVzNF5sHOgOOyuvVljU7nU3RqcvZAo0bD3QqNI8J",
-	"JROZXFrIuRGohOtFZ+0qoa0v3rH7yX1Kq/iO7hwYXEGHvGUAsTQ6vQ+mJ5TNtkoXqgPYIo1jJh1YsBgi",
-	"8EVbPgkgfzHk6AZacuSwZO9vWFD5B9m9B1Ax5AY8AIndxh+yiYVZr7ruK3uUOIAybyGU3Z1vhgUF/MOB",
-	"FMzqGQnrMQ7mhWvZurne3CZhn/KYi0EIFQ8gmRLS5TCrwFYWumIksiaY96ZOBHCQAXI++5TqXM/ecMJF",
-	"j606Z14cbFasl6AwmekWMVSsd/Gq/+PfnyVPv/vx339JTifvzo5ePN0/OPp5X7YO6AE9mWS/y28Le50W",
-	"YiH2RmM9RY07X7QbekMavW4IzAsaad0cgAWWkkKMPq8l5EhjbtX8jAtpN79med4VUc3qmruCwI6BdTqR",
-	"4UWdTtTpRPafU/ynPfNPp9Mw125c//yvlQ6p0T480PA6qL3O/ByrBpO7DAr0eaPDdgkkSpI+TaC1CKDG",
-	"bcRKpSMLd8o12fOmJhoT1qFkXQ4yjSN0hlnfle00uKjlYFemolYjz3GQ2FRkNdOr4GE5e6+q7XLJx+Oi",
-	"Z70xanMOXQCdvWaat2KrLpnAQqeKZfVd5GSmQ++QqplO0BWHlgqbo704uBPKI8+AIJ3CleHM8GvYY73i",
-	"q6BPVsGLdm2f5Ns/fP7YOkrIXpqfabYhuX0uOrCz4cw/NvQkF6MvaoSAT7HNZrzDy5gnkOOSwXI3AuS1",
-	"OZju3Iu92nMDhLQkjdCOcsl+2eb4K2wWKwEsvxlOfbs75ES5LqvbOHW/W3iBkLqyXXMsJ6WgZMQOFLsw",
-	"uM5lM1ZhZrggi7tqebAtcAWl1SueZXWzH8HuBpQfnt9MMyI7R/uwwG3Cko11lYxXFVJ5xoWbCf3B3LRl",
-	"MsJWq7w3zDayy3JxwrmM05l4Qd7+5XpaSNkWfFJkTPqOSEW/Ynvgwp94VXeY77NUiAbMNx0uywguAQsu",
-	"bNMxoxEX1mtdHaDEepcz7RwiqmmXKpYPHstLyKLON17wLc64EVFkXWV4pYRFXOVvt8my1+e573KJNAUB",
-	"aDuqilZaPk274DCXpFXnR3AnHETgxnteuCtZVcAVeKJ1dXOmloD4jRAAkbUIQK8oq3OvKRy8Y5G3yx0t",
-	"OG6FYnlnQfDSrkyzXqdZA4lV05niGENEtmn4V8o3f6ewckz0GAY0fK1Si/s394DAvdlOmcsMKlrIkwUS",
-	"dBVFgzlkxtHO2QnUoM7Xo8Y4oPly53B378B8voFi38lu48SR5x3BwO+gXmZQO7XuazeFk1c7Bwe1oPZq",
-	"78X+2ataYOEkQe0n8+3eT0evj0+rjPOUz7ne7jjKIp3s+OUu2djYeGa2/ux0F2PV+fT1mdPzOUzC4vnP",
-	"WIKVJGyOeQPRbzxxkq92IEUksbUPNgHIpDL8neGlyuCYMxKxthPRWiYFay/ZiEKAhSPQKhNttefTBF48",
-	"K9BqX29utprfPNt8Am3gvDir7YlBTEW0yPgLj/Eie7CZ28U5gKVqgF+VIq9dbolW873cXblYYbbu6L3C",
-	"jbA7UtnH9NtrLQv+nZKelA7sO9ebcubVQa7ZRbZ9RezXHCzIjLhZN8qKy8xblLnNzHjC2//odFJD3XX4",
-	"t9WEf755iX/umD9bzdZT/OfZ+Y2yJHsNgLlnx5Dflc83BP+WghF4Yv98r7eNR42yOF862Dc0X9LVKyAh",
-	"PAFTtu1igg8ndBML28Y+jpl1rTufVr6SW8z6mhgVREBr0rGeNjpiJ46hviwUtegyf9E2CQ1XDZ1vTcEw",
-	"jFKhJCgzwtqqmr3XjY7oiFP23haLtFgMLrAxqExGiFiBDhzGyhS2Tj9Aj3pSaGPLN8iu+STjnHEfkNOd",
-	"5/BWY9ghMEIROpJYr28EeMCOsEVunN5O3aBq1STL3QTHJ5EYQgKPztPMHFsYDw/TUe28TLpkgJqtwl7a",
-	"i8jOnFTJtWsHPE4+5DV7EtZfzpyEZy/nTsJflriL83Jl/hSY77vyvSEKo9VsbbTWvTVt221igf4pwRux",
-	"M/WTrY31x23vGWptbWZ19M5OX9afBuTJpiv1aJ71NyCmJxuky/SEMUH0RHZEJLUiXTZE1Jht7Q4+NEPO",
-	"v6RSs4jEskdjMqZQDrQnRyMjQQMScWWMIYvaN0+3xxeCYqSb0N4l06pBdinW/r5kYw0nqSNyrjjSnRJs",
-	"KsYUUm6+h/7W5symPCJ/+bjIomqPHgeN9ja2QMPGZ3/rdN524L9zu2/nXz/qdBq3vvnxX/6W3bvWrptr",
-	"6uGHurvgUfZr0Cj4/S9L737819nBfYYXPP7L4+UkOiMT7+1gZIpTsTYU1GqBufi8YjBmFt9679OZ16Zy",
-	"L95ofcb3IpMsyGbGCIewgaX88LahOWleZjZmD99nHbDXKu9pa66XZ9waZaRxRDW0Nryj7Zo6L61RVCvB",
-	"GmbKk1pMw9s/gkV4nkNX2LHmARU4WOh92W4GNUhwbK83r+8K9DizvdzvC+mhYt77jFAPt0RF4Hbo4OPD",
-	"fB5MCmhfKHaB4y02rnHBSz2SOTxihlK92Q2ZQVFsxqptbloZmILnxpzFVQ4OnpFdOuomPBos2JdAbA8K",
-	"54PC+aBwPiicDwrng8L5B1Q4H+CcXw6c83eIuCzSxeYLMa9YTxxz/ZakObhswNLQCRck5mqurN6y9Z+v",
-	"gF6U5rAqxbMra344gnon4UyOXcTC/O2riMOPWJ/W/20zgIKarf/a0EzpVWM9i+o/lp1wvQ/qmA9tQWMw",
-	"/cIY+x0zh436bld3dRZgq9UWTwf6mbjUaLP9QS75TxMGRS/tzLZn03dsFoWQEwt3ddln5syYtUcnfp6c",
-	"ykNdi3H9F3sH+//YO84H8CtvXuFRB3yuO+SFo7Gbuh9VDL5l1zuCzUJtMwdxlh/M7uYSHoBZInnwedXm",
-	"bXmF2vO1j58wqeRxYVaJHfcBV/p+ytXfCLx0z12yyice5r/CeKFDlywqtPvCY4IwQsUHwsaLoD24lrK4",
-	"OLB94Jk5WytnUvop3IC4KsP34zPShOvpiXmHFSZj/iObFpZs3DnaJ5dsGpAQdaOLf/7X/4TerLVMMtxJ",
-	"9VAm/Fcoi9smzxlNoOr2BJCgl2yKa+R9HcT3kt45O/3+20s2DR+3c93DOwJjhPiWSzb9CiQzSxpkRxCz",
-	"P/CmXF0j1ZNjlmVCX7Ip9vtqkzBhFMurJ1xDiWqbRgvBThqNuLBtpmHVwXcF4892b6j1GLvpcNGXBSjV",
-	"UdbW7p3sqjZRaXfEwU0VkLGMgYnadGIeBa6zvuGsfRgn6bIGcZFbGUfK+wNc2zgoiusyLKnqCDNNzTE5",
-	"QQ8ZTyBRGcvUKvIIUEfkn//9vwHcDA6ngCAEyX4bNJvNgAAYyV2HX/10QGhXXrHHEIQNf6qfnewd1/df",
-	"hPk6UrBPDXIy21EUO+GAZgkd7zh0To8Qo0/Ye64wsotFlgFMC2JkMaqLR4DsYavbHfJLau4Y04SOmHYA",
-	"fEqgRH+GSjNSysWS8U60kNCroZNUDzvCAsS5gBKk+JN5vDvKtoQMjF+QH05eH7ZJuBXCdaFOUkNE5mXh",
-	"11uGnJpbSErrIa7X93s7L8KsXi6cAaNwh9/tnYbQOBaYhBe/tm/bbPM717QO3rlmNn/tAygX12sggVTo",
-	"niIV0n1HmLGjmM55iyz+lBsyihiMEODGWOXGDyIXk8eDqCH27koFzAXhzwTvycjsN+CSD1/uZgV/J0Ou",
-	"GcG+8HgaeUKgJjf4i9xlXFxxxbsxy8XmyaMXDPoeX+wPhEwM57vYlRG7OJJc6Db5lSWyPuGRHuLzVUCU",
-	"7GsynI6HTKiAdHnEMfovYzVTge5xg/wguWCJ6ohHZ1+3ms3dgMC/Lx7DhVc04chUFItZT0uoAAEIBvCp",
-	"WQ9eQCI+MMcYcAvTUde8KEs1sLiInZPd/X0ARRxQzUVAvksYu+yYL3anCY9j3oNE1SOWKE5FQL7nIuLw",
-	"TDaS7zjyBDDkyY49TWooJ6h/+eJQ2yQGe1uRnlE/gL2YfSHg5lYNcmK9cR0BDQrBtQ77avk3bD2eO/Nu",
-	"53o312T5swN+xYRrs2ExHa6cDxIH1OXwNMcVph0hT01HI5qA/xg0IxW4ojA4W9sQFJ/TxUQGwBtKtMO4",
-	"jqG2IwifWlC7MisGTHe90Ww0oQDOmAk65rV2baOx3mjakvMg2HKtJM2fg6LShad+HXjMgGnNH8IAlh3O",
-	"MAQmzMXK2MHkjeUUWuaaUn6lSMTVJWajGAp1laWU3a6OoLaWzJAq7FyCx9Z8Dc5ZTDhzmc652IPdEcMu",
-	"fSvM7IRjdpZ5ijnr0BbZ3NYRYLfYGgUNEu7368dUDFiYcaK9UzogmsWxMg8GIrYto7EKmF2kBrHsDS/F",
-	"+cAbzQPw3VAxDESUy8MGzheQbqo9idmy4EgkXqBDQbqsqjdspWX4qrSTWXbJ2ku0uspameWvRJhbhSt3",
-	"beZ+pWtP/lHlstd9TJiuduEuiNoql2MvN9dyE+4oimsl2luCEyo0izAQ8Wx9vfkYnAHmUl920WYrAMHU",
-	"8t0S8/YKRCy+xXp8zXphIuz7ekFFUgJ9Ugy5Y2p98ZCBOPN5hF7Py/UypDgz2W/PIOSt29ScGCEnaPUC",
-	"Rt6eMWsOl87bnZWZqVebnICBF8zJfA1nHFlOwWy2yUZzcy5pa8D0vIu3bMSHUjDsnr76sGFw1Y5QrFkC",
-	"fvnKV+9yPa1+9QnY2JUv3xmscPErLla7nr5f6frvMBpS+fo9CCtWvvyFBSpcnxvLT42lUGjLtZrNJW1E",
-	"6VUiZ9uIekdVlwsjqIt8n/knQKmSOz1hoXXs2w8F4IkyqARkR/l3z6dpZkb/grcgP4QrETXomPaGrDHG",
-	"csV3m9L7uogWplX70KnxqGOm0ckm2Km1O2aKnVrQ8bODL2F+ndp1ZovSYks//2YoGbPy2I2C55SibLw8",
-	"CgAaTAcswGBe0ON6GoCrK4C4d4Bhp07SEevBTkQJDDrYeBJgkC9AJE1gcSrBHEwm+GoG2GIes3Suhf1r",
-	"rS1rzOlorjU6CkBk2EWO73hCp4qEIGsAuZGTZtYxiXLovGjVXE/rF1yNpeLa1vIpa/0HksrVENNGNmFS",
-	"TaNUilKtaW84gpJ55m6zG992IKKl6q1m60mzBbVrm1sbzZ8bPXXVqS0fqVcFilO8jcFpl8xdGWJSO71k",
-	"onh9lpYqMu8GmVfsUjfabk6MN26g85/qx3JSL6nxNoelyUoMyBizlApORGm2n3lbq/nkC2Gct3/C5+R7",
-	"t3/K7XjYKI01NyrfmjmyiT/yt+eEq9xZyJmsAjqnp4bW1qLqUqEVJ/tEGXPSYXEIJUWzeWBuD8ztEzG3",
-	"jebmkk5ftlqvWbEZ4yGEJvWbqFEWqaVe81x7TiO02/GOzZvv8E3v4YYnlW7Y8Q1N4a71jZvvOpXygCYD",
-	"e8OT+2mx74vduGb65mS3SWFT0AYJHUVbRoG+lcxfhLvQelZpsq+omOJOQC3NrSqbt2/xLnhDhUU9y1cl",
-	"uM57+VzpVVtpKSCuQKXzD2Ymt6FVY2q23/pSpOZZs863pW47nVBuDOYwd5hC8FfOV2/CqkpkH88nvsHn",
-	"fvX1TMMMwyQDW/7GNTKHgFQv1d7LjZcLGpPeMBWXmZuPEjU0DwcSwLrM6GoHp8M29OZcW280Z8hD8QF6",
-	"/6DiNGSeNTpiHz0YZELjS1R3254hWIczjSJY2qGrTo28eC7zrkHeDKX1y8VMwf2CPNkkl89nyht3hKtv",
-	"DBhQMuIi1YxQxSMWEFwBiGy2c1V6+2xCxjHtMSwhbD26EGjYPfkH8BYExG6uP202yIldJzP1ccJopIaM",
-	"aTs4jg5CCj7pNKYBoaTH4pgMGEjJGGp3DEj4VeidIzBjZTHZ35KvSZ38LSQy6QiK6wqvsxEL0ofgmpY5",
-	"T4pi5FH4//7f/1f4OMAO0nY5c4EM6FgHbzjdeR6Q3WPz98FL/HrGSWN9nB1hhmjLhsmJMNKxn0ihYQFm",
-	"J2IPBhAC5hm6aMwgpYktJI3QLeV/8jmSO8IlPhOzcTIhaLrNZFTCGnJBdk/+gaEr2y9VkMMXP5y8PoRX",
-	"mA/4MoDbczHTymfnKpEY31oQqq62KVP4grlnOuD+hE6hUzFeHAIQGk6J2fKBlFG5Mxi4yoM3+M7e4AeP",
-	"3oNH78Gj9+DR+3I8eg9maRWz9BQV4SIEl5Cp6NnVKdSXAzKsbm26EeWt14IRXf+xzMbWPZiN3i6wnbWM",
-	"EUgo6SbykgmCxhACLaiLXwrWJul4kNCIXTj0X4OcKeaMjHVQUMMcCiL8om1JXAUW+UZkDIu7GTNiuTWJ",
-	"WE6pSgxJJPwC/FXgwWAWm4KdDJRDfMA5ATCOYTTotgO1P1KB9/FZ1F6AU3knu22EQRHXAyLA7ra2cwwo",
-	"zh7lHlicDO3ZYkduBBFnDUBWEDdHjxCDsHLoq+1ilNnaKWDJ5jrwnHpDDiyihIxkwlx5VEtprgMEVGoF",
-	"YbRNtBz4TpO4C5llDXbCvlYknO2LYeFss70xwqwBmwRTmVDtQZr+mqwhCqbksgynBySfM4o7Aq1iwDCi",
-	"HYXQI0145Go9A0AT2jHA672lDGVn/JpZM9j2wc7QMtj5SUTk5Pudemvric8NiDkQQuh2BHMRI6Y0F8Au",
-	"MC3Rfg/bZb8JZxzHQFKwOdOOABga2sUTxi5zDgvszcaM9U4VQZAUdIxR5baUMTZWtaTMAu+/qKLL7kds",
-	"NJaaid70R1bJMDhKWL+aWr1rAe5nxwdVLn+RrXqVy0/GMdfHclIN+/AHMy0fLL/fp+W3XkHgjhAuh27W",
-	"GkQyW1VvQ82IRbf181eQ7y9l0uVRxMTtVLzVlbUKk/+RTY+ZkbWrakP3qAbZNA2sV2ITNHK6zXleU8It",
-	"cVBtq2XcoBHNagulfvY9I9ZA8FEScwGOaIQCT4YS3NuYOglg1T7TvaGXYoFNIEMMtrg02gFPmGoTKshQ",
-	"psmi1CI76tI29AEvKlT0F/ADPgK9mr6cHYrMbtq7ZNp5Y60qklfNQIWUccQSgAnqoS8Vt3O03yCbzWeZ",
-	"StkR72QXitxJnSlK22TTAfIylcpoDgMp2HIU6+qOS2wcVIF/OLm8mstoRYslN5El4a6sVLlMonxWim1o",
-	"sQKDOUal8ZYmYYXDvCtFP+boVVqZwfwOj3+msMpcR+SVzv/aB0FH7LqUDfiWEOYUoqm0zPSIGY2MPn/T",
-	"cYTIlOcinlGMjMLreElHmHu3iZAOIMuxPnVhwOClue0OEPLs7AG4FooFeGitbe+QpdrpJGV5/0i+5AGt",
-	"/9qsP2vUzz+sB+vNZnF/riIErk8y8A1rCjDEbxwrynNWOIO2UjNRXPQYWX/2TdN5wGBGkEiVTcneuXRW",
-	"FSrhls3DjO4rla3n3NsVHwiq02T5qi4rLLFT/xkX+qKeLxtRYYlzQ/sTouQfAO9zgPeHsMtD2OXPFXYB",
-	"mBrZ1wpZB0fMkXVpNWpfFCb24Qw8nIHbnIFMzs9UeQTqLwVN5uQp17c3bX6HzpN7BUhCUnguVX0ZSPI3",
-	"sbxmjKydrBG2s7ACF2o2qmSZuTVkNNbDX3OW1azB8h3T38Mltc9oxNs3FOzGTsyvzPLCzJMrZyVBZZ3a",
-	"Wm3e0OSK2PANmHHm5tzE/cwUVoYrfKBZFMwBX+um8eXyyBwWKFIkhFpsyt1I1VT0bPoy9mIn0Oq+sWAP",
-	"op/zuXnRnyLqgTH5KvEO9uW4nO/GNv+0LmR/bnHloSpAPR2jSy53bN/JrrLcyp4vcDosPZgucUC74mKP",
-	"wl6axKR+aj1+PXUVPgafrOPtJDQ3hejWyBJejI5Rj6imxJVFkCKeGstv29zNdVZLhcYJo9G0TajoCOy9",
-	"Th6Frgm7fR31jBpeHNNezhRGlgRPlDG4qHDGCK14FJp/wscNsnvyD1esN+I0Zj3tcK1BR1DEtYI6GDiU",
-	"bAAQWTOAnw5OfgpIOjZPbzXJd8/n3dxBBpmNjAgxarC50ehf5l8hdWDejn723LD7XESqI2QK1YRiKS+5",
-	"GLiQNnrJfDLB6XTMbMB9HpoUgoNN0amv5zaFIikeEO3D4Bm/AGc3NPDLsPx+7wG2TqO2RWHvvR+znm6T",
-	"9WazbsQXF6kZCunFHAoP2sXPMgIUqAIcgOo5DzvhWOcoYR4D/U52HUKmywi1vIQIOSGPNlvPArLV3Hgc",
-	"kDBimvJYNTxt5GoXmUe3XQM7HHF2mXmRA/lTmB0i8ZWmU2Wj8BGdIvbagjFg8jngFNRoejQeUsXI0fHe",
-	"0c7x/uF3jwOsaOUaSSPsYYQoB/Jo/9XR6+NTc12DHGM3PmpTFGwfZwt1wb6uMEZYHA6vVxITCLIaPXNV",
-	"g9yN4TY66c2yzo6hQc5EJDn2wYGFTthIulyKHPjCnEjbvHi7Iyb2K9vEGBfKLk+WQJGbjiI9qbTKVWJA",
-	"Q/SlTEhseDBEfBxEHUQ/7I4KXREaQ0CpIuuNZkc8Gmo9Vu21NZ2qBpdr40Rq2ZMxMMZ0ZJhhHe9/7JH0",
-	"IrfhRT5kJ99u4T7+InWGM1yMSsN+mchRxdA2WwFPwKojKl6wmI+4rrgSQ5ooVum534Nb8VhOqlz8io6r",
-	"XFZxZ19nzdQrkY546YICN1wJZW9fMSpUtUm9P3atxqtsRDI9Titha45owoS2oZVzdPUzpZ/LaDpn4vxl",
-	"7S93SQX2usTsQ1ZqiY6aT5X3znaki4vq/F7jdb97DdsS1OfySgA3mAnTPq0wLBlNT/mIyVRXDu0iKzsT",
-	"/dzSVTIAzAhnXSFbVTRulY5ResL9Zu+/YAMCgvw3WhGZfj1vRyCSZMaQGGNT9CW2BCT+gRIR5q2PEFMC",
-	"gxndKlGavOLPEYsaZAqPckXLG2RnttRxLMWAJdYMoRpjYB0xl3ILyY3YLcMVKJvpKkitcg0frRYLj0PF",
-	"FeyV2ZtCw444jb+FepFQLo4o2bDFF7kik0SKQYYohSXNGjhjjHyz2cyugPRFna+/jFGyPuUxXBV43TVT",
-	"f2ElAWbTpwnJ4YE7YkIVSUXEEqVLcu9sQ/vPrAc9KB8Pysf9KR9BaXF0XniO5yo6FGEY7EmfiT1EWMfU",
-	"6xiLTbEKUQlJChB8uOlBUfqE/m9DspadFTnBPboJ2DDm68f8kjUeVCinQt1FG/odZRvdoOKcMAbpcFbH",
-	"sTn9mY9kubKTUBHJUR3Vok8U1sBnQlObEj/FMVxxuxT5P0OI4+brDo3sf4iE/IkiIT7hzzD97ACBn533",
-	"WHFsBD6WhXEPuDI6xp2OYCFCUlOdqhnlYpmgO8HLSxQMi6azzVcCsn94cXT8+rvjvZOTgBztnJ3svQgy",
-	"zHtAsB9LQHZ3Dnf3Dg72yoepOSDyqg3ylJeDRu0QoX2Ba1hguxQE5KeDgOz9dPT6+LR0IKCeF+tirWaQ",
-	"6zHZLOwxeROm1dlntrQQRI3WiZZkvdks0S7DrCmnT/KD5qIY/yhTKyHLr/KSOvW2HFDsB1Ewhs+bQfCD",
-	"7EKz3iL0AY5C9qG/xa2hNL9TDP8MQB9BQ9giQwVEsAlTGn0a5ezGhW+WoUduk9D5u8owgRzFYpzQO9m9",
-	"v9SR3zsVIW/HLgE2cxw9UrPJXiUktIYp5eV66ZuZ3hI2jkd2MREd4sxZVjqxOVJDmoxiptSibor3/ZFp",
-	"c2Yxfs8owD9KSlTWSgTbJ1UlfGyYU5ratAMVCQZYlAyuzfosiYhIgan9vSEVAxb4xkx9mSa+et42CSMp",
-	"WJhlCNoDkrXksJ3BsEyCeW4fezhhpQnI9SeAgpF90pV66MA172Q3cE00yMzEQt9piesG2XFFQsBHDH5p",
-	"h2NwY6PK1hPpCNnvA3qRQlU5mmDhPSgpQl0KZoPs2hbR5JKxMaHkl5Qz7d4D4L8GOWEWmmGr9pinhpC8",
-	"FWLzaDkxyna7I8I9s7gnYNeGFsVR5Hf+QXb3cMt+B6wD0M1AFfWsImUGc4Zf2p4fd4TZwjb50MFWkIDF",
-	"rtLMDxDc/im19ubWdUfcBtCMxP4gNB2vOJqXlOYsIZyqDk0umSO1m9gIVGcpF5/7WhEVAy4JQF6knzDX",
-	"GlMrQAoZmQqZedBTJ99dE7AqLIJaTLZmqBg0yBFNFUpeWxpmXux2xKEkPSnjCNt+DbhQbeQAOAgfPsqX",
-	"ComVzPdIyQQZJkHjt/jGwriQ+eWPLNmzxX4Q6/d5VM2yV5bqDtC2RK7ncaAIuVMIdpywhEGurCvP2pNx",
-	"OhIKj6ut/6qHbETCi0ROwoCEFzEX0D3yoicj/NDnLLaIwfDCWt1hm4ycQHRVgjrCcIxcXqacD3WDuLV9",
-	"AcOxj1chWE8qhr237SABtDemAB416gWCVV3AGzp/AXIVGx9heCbAnmM+lO0qOuTqz4KSY6RdYBNFc79N",
-	"bGXjXMFedI0nqQhslSQcHQkvoGoti8KsUoSF8EJ8Xfb7HQHz3cYFkn0EI8IsMD8U2KSD/Oa2DDs1EWjw",
-	"C73FEjmBBpkpggIv2Rj61sWMXjFFEilHiNiEDmbU10V2pBN0RAt8N62n5Ef+3MMLtcptqG31dkO9adTl",
-	"soLTZmoN8sYVlUA4ZSqgUgamuru+jTgzj+tUkvRpYjGg0BrOTMrMYqOJ3dcLOLILnEL5os/OlUs8bzYQ",
-	"WOh6q/XUVa5rPP5l09wqd3sucm311BUgpvFRt6iKu5qIKW54UTUnDrPe6IAFhqsEwFIC4CcBMpPAUV0n",
-	"6Qga0b8FG0+CZtAKujS6wLtt5lyWcs3q5htXEuV2WXCGWgvrd/jA991LcmrnzlmxEqc7GfUqavQfvEBn",
-	"gsDwe63PuWgdfPb0QMR9u+L4YAD7RBA123C4bX6GbMG+UYx8xojtMSqkRfubq4ZUXQh5gST9UD60sHzo",
-	"lxawd9wrp9osCtWSqP2cOmkssGXmHRlIpogUtqgNtB6QMmqQfY29xo2GZAxA0J4Em4DQjyRTDXJsno6W",
-	"nPkShojqwIwxVyDYzagePPx/XCPr9x4wRwqc8UBUMs50Mi0/TK9FPPW9rA27iqRgeCCsKQTI1Fx78qrH",
-	"TCfTWx0znUwfTtnDKfvtTplOpkaAGf2v6iFLRSTLz9hOHM/CXNADyCNbTQqzCUfyijmX4LxNihGPCAuJ",
-	"oQVsTpVHalyxZJuMZQxOTPBmdkRoBiVYCAZ/kjJzJseManMoUYHz55C8Qa+CEclf2ZxIl0ToW8tno0F3",
-	"gGuWA9mYrkV90ZE+E5H8jU50655O9DZ4KmzRT1gbs8p+T2WS3+OsX5JNRXjwbN7n8R65WuT+SC7xc0KS",
-	"+9KKIcfQP4op9TmLhmQvKaDBvSuWTCHnxhCVFcwYjmyQULPR+CLiCWaaD+kVs6zN+dgAaj/TmQCfgd7E",
-	"EMtIBuD3cracKx/XyG3I55/niRyxuWkaXQO0FpzvrYqn9KggkfSRodvUULFZ0YucPzx6fXIa2mgQoYLg",
-	"lRDvtXnTZIW0aRe5VoS910woMzTSSxgMMvCf6uYye0/QMWdnZKuv2w4GY47z2ibh66PT/deHJ67VodME",
-	"1dhYq1nDM8gGV7aXHhckPE1V/RV9Xz/hv7KwQXYETshmZJl9sY7u8IQJAKF7xN13koxp75IOGAnx+hCS",
-	"1L+3UWsXJkBO1ybhT/Wzk73j+v6LMMAXH7uFaZsVbDTN94iVr2N1ynA2nesrheUaySN32QvWZ4m/GFXf",
-	"jgC/kk1O531XbNLd84ppGlFN7cND5xkLs4Oip2OzGkYqIEWaR7ea69lwbKkMs4QHEs8I3B/kg5Adj/gP",
-	"clsu8DY7mj2sFmrfFlOlZ5reQmllW0eOR3h8c7UVoMHGbODDzGEuVxD3BTwdClkHrKhMRsA249gWL2hD",
-	"flx4RWMewZQukMWYfTFc9oJHF9DjQQzCgGyut0g4TgCtwfNXk0cuVGLOmSFXM5lUPTb3bJBwTKdm/Bda",
-	"ygsgyDDoiK3mhmVSF2nG9c2bhbyAloG2sEB2/J+b44h4CyQjuys1dGzroYzg/JvDWwtq9ojU8kd97YNb",
-	"y+uCU//93s4L3zw027LX/b5iOsyciEiU1KlUAQmPdk53vw/Jo5naIW2S56gSnvK17GnmgBA5+rfveNwR",
-	"dDwG6Am4mlBlswzAYVVazc2MMI35NveQgIQv9g72TvfC2foTcFGDWOaGh+Gn+venp0fmjAxlVH99xZKE",
-	"R6B8dkQfqoFL4LTKkLGQlnAM4/BHQrkYIEu+stIn9QfBqqwDY51C2Q/bewNqflHbKzRHrm2oEm4pPvNK",
-	"GvJrPvPf96zqEpJHkGwG+xFJgkVNDJVkZZPtMBE4gDqdpVbLqTrCVVgxM0H0Di4O0MPj2VdzcZEqZmg+",
-	"M5CtCS6hLo6VtY4jY18aq0LCs576pi4XGhOLQvII44NJwo2iaQNxj6EWS7VTMqeiF1RedoRfrU5xmvKo",
-	"IBFtRhx/J8GXh3HQmw6lWctaUIODUgtqSKDmi6LD6tJ/iqPScUw8D3L8TYIv3zXjQd+3lprGbdKThkWL",
-	"gS2aMsK6OxRDNSrmPbZNwiFVh+y9tnnGk6HvzJMw6Pczgm4yuRmHQMffYhuaDBqOvWjCIDug4H3JjRei",
-	"yEnEkjbU/PeFXDChSWPBJDa22cgdkbPienKE/UklGTEqEGsiGIexqiHvayJk4uryZEVqGoYHD9CkdNnZ",
-	"mAq+3gyazaatN1VgAx5wdcvWoUd0wA4hmFstw3TAjEpS9dqdfsUE4hOZ6OeVkq1e8AQL7Tx0e/lj9vlc",
-	"zaQxVF+Wc3HqGMdKLgBzlr4IW3sHJ+dU0vkaFfi3YdQlKHhgjzLLiQ8JhYfM8cTZsDuKQEDuYV1z5Rum",
-	"xUyb3X/she1MKTuoUcH6mtDYKBmPQnXJx+HjoCOg5bWTwwN+xVCNMqIamzo/CtFbZsveycynrm1zcU0e",
-	"GfEbh4+3XR0+K7tzjcbJoxDjZOFj8LFDVLkjXHcXFiuGNh5TJGeNW7eTzlbEqANFXHgXbjYUuTIbnilN",
-	"sDQd/m5HxTXpms1VN+rF9Wc+pMtaomZ1iWdIJvB+TyLkZNtu/ALZzqE2oDJ/yYDsZWu2en/N2YhFCAmv",
-	"mCqwM8vhHGt0zNeu1m2C83oZDMGm2X72BTWWhsui/gKWpSpbxinfzi377PPDEk6wqb1dlTnWB8Z/jmS/",
-	"tXyoTSL3lbFWEmBevplm4kHVznLB7vfOrwj6s1Ewdbsj6KjLB6lM1cUlmxrmdLuq2KsVP3jFIk5d9YN7",
-	"z40BbmvXvEDueQtlpuZAPoxUVGPgobpAkXKeJj32UIfgoQ7BHesQFAeB8JAqRpPesNSbMFNLBBLE4LZw",
-	"MR/zBB70YA0/WMMP1vCfyBrGY19qBWeM5gN3QQWzIeVt0sGfDj5h2tP8ikLhaNhFxF3h/ZFX+Tabm4vM",
-	"CHf9Vibhfh/bfBUQzOaSUXPlRrbSPt9Fva6AejCPn82mrCDnjnJBrJcQw/oiKBH3vFwxDUrBDnejk5Jm",
-	"dMt70OXaztlsTYzA3KIHXd7469SOjvbfX+29//mg2VvvrZ9e/fxs8ENhwsIn7FX3ab0Stzagr5e1VHKH",
-	"lCq39uHMkto0rLu8e/Uz/3CCZ07wa8HKD++KpxOBc2M4LQWZm9BfY8SSAWAKekPsvfnNxrMnj9szwGF0",
-	"jM7CAQMSijSOQ/CTcgbdZjmLowbZBUQjgD0i3u+zhAmNvylCta3H4HyZADWIqdINYmaOzjjIeoT8wszd",
-	"49tFzCdj2cxI6OWaOVyLU6o1Kud3lIefxz16hG+Y6xYH21OH7fn69s/8XXlc75m//OF0ii/LUwbMABLK",
-	"HA8AWGY5i0sLLHAMHSB3oAnLMSWsA4HBmkZBygF0JvrdnvnfZ0jk4YD+iQ6oPSJVfNnGel3LTNIlWRG5",
-	"yJrLPbIWay4kCtE0QBcikFBdwJNZ2AA0lS8LjCpASsE80KllIA7ftY3d621NUWdxcEV2jvZJX8Yx1odA",
-	"WNxms5kVi0GAqi27NJHJJReD4rwlN+Pb8ZEXX7ApsVlpoD753lwZAZJsZkdrQY1B8Kpde04j4tzaQS2z",
-	"vbxp4m4AZFp7PpKXJz/PlmGXtn764R9/b/37k5+fb/z49zffHGy+ah0aExFLtbbNzteMwqk0HY1r7Vqr",
-	"2XpSb7bq609O15vt5lZ7o9lYb238bI7UJ+i96uaTo/02mV0VDxfgkUWjYWWLNllA2zbulVP+zi2k50mB",
-	"E6xLe5clzGvCukMpL5dXFX7jLrpt+O1zHnE7OPSHFtR3tcXyWs3PWpHMjuJLoJWsu7BZdv4jMx9rCaNR",
-	"7Xw+XyRXNNZRSkBkHBUVjvWkVA5tepnIEXRKdCUN38mug0n5FznJaGYDRBy4pESZZJXCUFRhySB7Ayb+",
-	"BfnWmiDsrC0cEMUHgkUdkeGoWC9hOvPE2eQFNYRqJFSRE01FRJOIuCOAiReEqkvVJi6DZTKZNJS90q1C",
-	"oydHDXLCGIlkT/lz1hhF5Qgl+5K7RLmLUCERi/kVS7jF3EPNOS1x+GZNYRpmPb3XwK3oOO3GvOdbF4Wv",
-	"zk5O944v3uw9//716x8vdg4OXr/Ze3FxuHf65vXxjychoaBSZCUq15vNJsLLy4pMp0m8FFGdd1669c61",
-	"YF8bQVfT2jkU1sbEFiit3QQpac5KrV37D7jzr+21tbf/Uv/P86//tVbR22nua6+tDaXS//yv//GLlfuK",
-	"C3LFFe/GjOyc7O7vk96QJrRn9mV2GUrj6p+ECx6yiaOeEqFrKTCXWYPUP6cCVYEY2UdVQhk5wl+rUjzn",
-	"k1aK+SwKQRGfvw8Y01zT/1Yz60SspbwYUTG98Dzmy5M+k4RrtiB+oIJMxpWsoMDStVDEvFj65PWatYz5",
-	"LYMwTCsXOjN6xovsmZ+414IdNmSZrKT+lJfep+TsbP8Fyk6EIanS10Na/6ep+I+vXdpUghUWjrKtITDH",
-	"Zf8fe8d7L2pBDftA3K1S23zvCf9812biz9jSISckR2pw8bZZf0br/fMPG63rylLyN+7uYI/j9OYWDxkz",
-	"eDAG7mQMZAtZ2kfiZoa89sF+nt7QX8Jt8Mrc1t34+6mQY0nDz6hE1LuFeSDTVcn0tchWL6frGi43Gmt1",
-	"ewJdS9g4pktKSr1x7+IRdsjAtO25kr9og2apPOOEgUFmlfEs0AvdILE8A536ym9UOQ5f6Iw1I/zNT0vr",
-	"yzst92YrfPlaOXRb4BrLpFU4Th+8TrsU3fdmkea1zKVY2D1mEST4jkpOAEK8butHyevSd6D/zcLajTaL",
-	"/4FG74FGbbUj6jwVZV7KMoXjNyagT65u3OATetAybqNlLKWtMha4FnEFL7yxCVaOEU4o17YyyARbyI/H",
-	"TKhcEQPLJLWMC93LL/ClD2T9wGo/lzogJNQoW/E0MFHhMBjyZ5FTgRskRE08hKI6Kn8kWOTKM9r+DrO/",
-	"+eYyE6qIPYgR/GEOT8J6MomK0ZF74uH8PJyfz3l+8kG61TXrG43TnTjOv8KDBbE7XK5ez9RXUZKJORZZ",
-	"JR6eEB6pvGmrVrNtSy3Wez1XC+7U45e7ZGNj41mZzxSKz1aOURZAZ36unc8EI98268/OP2xe1/FDK/tw",
-	"6j60Fz48ets4x8/rwbPrx3999PPHt1/Xzxeue1zZa0sRYy77xK1AgO0OIL5UMIvPauojJbCosLWALRz3",
-	"wJDu276fE6BwFCzhrMqgpF4Ki3wpE1vgrp8DicxDF3IMpiv1MCBQNNqiNxLWY+ZqSBDE0tHYnqqI8cBw",
-	"/mgC/QQY7bICJC7m/3CQPvtB+o5fgbLpyiXi0q94bOxNS7PvEcQk+yT0Ed4QjorVjUFxBjAUyy45S+IQ",
-	"u7RNF1FYUIbJtXLLlZRNlJ7tiANdlQC2DDRSdNIyd8qJW4A/w2G760H70x4b9H9otYT3r3iGNEOBU4bH",
-	"d+EDOAPTMSOhM4DMneE2iaW8JFjWrDu1IZ4GOZQIFsmduiL6P2Xqt/YnPgRk/hQKG9GsNAI/V8d9dsuA",
-	"hdva07XAFXlHAF+BweRzVBOZapY1+aaFzwCCtEOaf9IJF4PYVkhE/2bMlXZIr1EjBxMFzPriWLCKjQp8",
-	"uWdfX9AKPCaixgzAaclTZoWg+goas9qK/1mTSejftfiMMyxHqBZuwA4DRTgeFsdcDGzzUTVVmo2caZ7v",
-	"3t5YwIcVvf+lTZiQwmzJUJIkFeQVoGNzD8jV9r8+v/7/AgAA//8=",
+	"7P3bchvHkjeKv0oNvpmwZDdA8CRbYDiWKZKyaZMUFw9LHgsadgFdAEpsVMFd1YRgiRPzv5wn+F/tuy/m",
+	"KfbdF/tF1gvsV9hRmVXVDaAbbJASLclcK8IigO46ZmXl4ZeZ72pdORxJwYRWtda72oDRiCXw594Z7Zt/",
+	"I6a6CR9pLkWtVdsZUNFniowHTLArlhA9YCRVLCGRZGqL9GRCwv1e/ZDq7iAkVETw8UgKZr9r1IKa6g7Y",
+	"kJrW2Vs6HMVM1Vqvau3a8fH+26u9t78dNLur3dWzq9+e9n9u12qvg5qejFitVVM64aJfu74OavsRG46k",
+	"ZkKfsFFMJyyaH22ok5SFMFhCBWE0iTlLSMJ+T5nSJBURzIAr4lvrTuq/sAkZ0ojB3N7IzsyIRTo0ozVN",
+	"F4/sQHYpDmB2PC8HLPHNEq7K12KFjvjK1erKG9lRK83Vp5tN9oTWv43Wu/VvO6us/rS73quv9Z5Eq/S7",
+	"zkZ3MyoeynHCeixhosu2R6OYF63R2YCRkX+M6AHVZEwVGUgh04RF5WMcU66/X28W93zCdDLZ7mmWFC2D",
+	"jBlRrCtFpEgqNI8J14QrMpaJHhCdTLjoE9qnXJjuzX7xxAzeLHp+OEMu+NDsx6ofAxea9VlSuzajGNGE",
+	"Dpm2JL3d7bKR3hNdGZlhzhO3HI4SphRTRLO3mkgBezWmk4B0JqT/Bx8RmZA/lI4CkoqYKUXCrn0phBNg",
+	"5mHOQF9KWDlu2sVTVQtqgg7NEHEcdT+QsgXGjky3W79/32x8V7DSQe1tfciUon3z7TBVmnQYMf0oInuE",
+	"2S6UeXLn9B/zc34uEzPgIdWkq66IFPGkQcKEjkMSM3rFFOmyOFaEKrMWE0ITFpDxgGp3+idEaZpoMuZ6",
+	"0CAhe9tlcUg6rM8FvEJ6PGbwK6GkM9GMyCRiSVsMaXIJ6zoe8O6A7JkXyaWQY4VEiBRxfva8/t0WNGRe",
+	"IF2ZCq0Ix62JmejrQQB/G4YFDCcBFtVoC7f+v6csmWTL31VXhSc6oeNaUIMJzK+0Wei+rFda/oSODZ1g",
+	"S2bhaRx3aPfy/OSg4PzJOAqIljJAPgXsCNkDkVcsCczSUzJmnYGUl4SrLaIYI+GPe2dkxX6rVrq2C7Wi",
+	"WDdhOgQqHGfrqHhfsAh3qWxd3DCTuJQkB1qPVGtlxX7X6MrhSiQFcMIhfXsA+1FrrTabTXP6tGaJ6ek/",
+	"4L2/tVZWXv1L/T9ff/OvtYqUbN5rrawMpNL//K//MavqRuC+4oJcccU7MSPbpzv7+6Q7oAntmjMfEKrJ",
+	"UCpNzHhgJwY0UUzP78KLHtk5/QeQz8+nL45aSHcB/LP6JCAvuYjkWNVX1zbXArJ/+qL+3XebT+urm/CK",
+	"1AOWwIGTgiGR02wcDfJcpiIypB5LeWlYG95IHcWELt0NO9RS7psb0czqbzQDwxn9ZkztxKvt+m+0/kez",
+	"/rRx0aovsRXmjJmxmWni7BTTAVFpd2BIdMGCmW3LLRlshOWai5mw4x5cKxb3tsy/OARFJ4oo2SDb5Jgm",
+	"v6dMmz62rxJpX1DE8WUWES4Uj1jpQruhFPEEw3xrAXDiu/GE/OWBC5CKAjr8SY7JkIoJyFRqK0fAgTlS",
+	"zWbTrPVhqjRLzBSZCgxxww/AY5VMk65hQSKSQ9NI+bTNABZdrjlqM+en2Xwd1PCqwGv2yUYtWHgDF68E",
+	"JWO4/0U67LCE9BI5JKtES/J0bW19/du15vqT7zY3vv1287vmt6aNXRbzIS8UJPDUtoBQ/HELzDJTI0pE",
+	"wAS5vt0BjHy/ZUdQsSHvylgKQxq5I/ZI0877rhwO6Xv/yPsRH7H3r9ptTf7lf9XbabO59uRRfaVV/6Hd",
+	"flUP39X/8/XjykfRcBk/X3tbKiIYN3yIxEzDMkS8zzURMiG/p1IzWBdNOwGBoQXEj838YIbnVvuKJZP9",
+	"3WJREWUZdx3VeSbljKgeTK8etBNVpbHaUPUvnKhrJF0j6Bo5d1bMza20eeVVs/6U1nuv362vXS/FzHiE",
+	"rMwNNSCmuX/+1//gOijNRYkcv016MjbL0GGxHBuhZyQTrVZCJ5cAE1JaGmGJCyvhwA/4nux5LSDmTLWA",
+	"WuECofU/AtKsP4V7pR6QN5Kbe7szISvlhJoNtWxtBe8PdDxZ6aVxPH9XT18QeDvUX3/zaCX7+/HXldc2",
+	"d+nmLuNqc4Sl5wnruoUvnLB/ID/diPVoGhveRFXXCHKWheMns4F34+BUdc1BgYbMKJPJSVpAGz9KuLkS",
+	"mfZxy5HbAUUYSU4QPjTUQsYyNZKfWQOgFEWEJIs4doQ9Fs65R2PF/Ow6UsaMilLiT1IjhRN4yTy0Nxzp",
+	"ySGjouA+fmlulVCK3XQU8y7V7Pt0FFHNQtAVUBcA5dq0Qa5onNrr2dK4mdFXivQ4i6MWCS8ZG4VGJqUK",
+	"JVNgS2E3ZjQJgVfbR/IculSUZ9nAi25v01ItqEHjd9t805IZKDZ1HdSem/moYh4Jc1VkTIVmUYA8wUjz",
+	"Ru8JCKPdAZGiyxp4efEoAKEmILTPAtJnAh7rcj0JjG5lODcbUh4HZCg7PGZIM7xHqLpkcMe1RY8nSh9B",
+	"KzF1f0UsZjAC+8e2bhAzPhBXrdanWpZhwZCBH4I5B/U9sn28b7VJPWDDwN81NI7bopNqFMfMeHBsuFXs",
+	"7SiWEfNkWbR12GMZw3pV4+bigHnXXr8OalyzocrvLfwObQU1P/taUHPT928HNbOUpiOzlrWgZnY2qOF4",
+	"/R9HII3UghquP3AMWLTsr21dnYaG9O0+jnh1DYQk98k3QJOEmlGlgv+eMvuzOZk36fS4cDk6yjNQuNoV",
+	"EmjMnltpbV7pX14cspJf0TFDhVpEbxSwZPvPCAVzs+BXiTQrFau3dzuFXXUVEOwnIPhf20tATCfmhEIv",
+	"dv5AB4VHNFNkgDE7sjYk35HRJADJccSk0XHJC/OcEW+A5aHhgSpt+oa3LtmofNncMMpuZhD0G2YJp6/l",
+	"tc3NRVrcf7Tbb5vN1xVv5QG9Yihkr21uTmnIRmmQqSZH5wd21TRLtvus7O7Fw1M4lfUnOAOrD2w2P6h2",
+	"sLrZzAa4Y050geooNDUnAXiu0aK6VDFrLzHjD0uVIcshCncoliJCGX9Wavrw2zMtM5Vsz67lTCX27lZG",
+	"ppZzoTYZIOMfc8WyJ9B0sUAHsjzwg8scOJU9YNGFRxTpgEaRUc6X3lHH+4u3lEb0h5wJ6xM6ej/i9VNy",
+	"+vzlNM+EDyncZs/Z0PxxJzZrmjJ7ZdvyYzukby1nmN0tIxH04Z2JTEW/XIYdYhMl+/Jk8944yCEXN84F",
+	"dLXSmWADZQaT7+5tJsWXXDEvDDIFNVHaip3Olk79NzIxX3akHuREC0rUiBqpNfy3MCDhhfXufR2SIaOi",
+	"LYyAqFh8Bab3ttj2XYLTyzxr7tScWAvfWcm2b7SmDrKkroxj0GadChFRTTtUsRY5nJz+/QDeO6QJp7vP",
+	"iKaXrC3Q5KGsm0FE/mzRbpcJraBr05Qy9/6jkIWkx0WkSPh//jsMiBFkwzgkQmoS/j//vzCwGrshBWtO",
+	"MWPhWhE5Fo+Dtjj9+wHXjGjwjZiZEwrSAE7TiNLbZqN+sw6Vn+Q4a8kaJ6ViEUrywhmwM+5AhvSSGYUw",
+	"4j3rmivXgsQi+YJGlHQmsxyuufpROFxz9WYOdwpi+Ae8vJ1cXzx/JvoxFdGncX17ebyihJ3ZNFDGXkri",
+	"/kiiNphXTftmQokclriUQVz2ArZjO9b8lZBO2r1kGgXv8PD89Gzv5GL/8PjFydnF85MXhyHqO4YWlGbU",
+	"WuqMaN4g23FMujSOzTEx1EHjGDqBg5gsOCeGgZbSyVpz7cmKOcOCJUYcb/T/mKOZtY2PQzRrG4uo5icw",
+	"uZ7I8UK31a8Hp7+2jCIHyn3G4xM5zjR4w1vToVC3s4h7P3a2gjPCX47C6uqSj+oSRkrj+kiayy6xUmNV",
+	"IRGt0AXmZV7ZrLz653gtcoCSX1iBrnJIL5kiCRsxqs3ym81xuJQBTYYxU9Y0A1fWLGTFfn3JJnBJCTVm",
+	"iXXvZr++kR1DGm0RZmCZukPLtGC1w4BQgfYg1wW0sbG21iAnrJcqGitCEwZ3Y8KGzEyfRblDNotumIHS",
+	"lB44NIPWzbmrN9fqq09mbPvgKX63Gqxtbla363tBu8wnDHvTAyhSMeOy9kpEE9hDA8wGBSRFx4TrLbKx",
+	"uub89RYANaDK9CP6LCKKmwu7dIUsPupDIKGKl8GMHqcqnvOYFUFwjHwje0SxK5bQ2LAJb7LNEBtSII0h",
+	"6mILiGA8ZxDmQrFEhw0SAssJq/ASjgMr0mSgEWvJu9slhhxQ4taZh36WnVKW8kZ2bnBW/WvCerVW7X+t",
+	"ZKC5FfxVrWDLpczj/Bx/LeQFzxwGBkx7hALPRvnUU1fOQmWk6ThhNJrcvCEgXlfakMvZo2p3wynS/I4O",
+	"cGgHNAvwfx/SUYH9op02m+tdWAb4k7XwG7y28KswAKsniPRgA8VVGw+kcvcbeEOlJj13yTngAKg2Vs0Y",
+	"J1L0DYVvkYJ+PfzJW8cJjaUw0kXOxE8Bzmc69pbzwEqrXuWw94ZhyFyg6xYGiWb8sMMTPQCHitM6+tz1",
+	"S/uzBnUkyWLNelRuTIfFb4GI3dXOppIzlrdO0wTamTK152WfWS/hIx69h1bfe+P7e9fae9PUe6PpvQfZ",
+	"/D3ts/d+nu/RiPE+b3e3H96PBkfp8HFrsSiV2dbXmots6yWEWIXGgoz9eZ4IG84j74wpdLkgkU35bsCr",
+	"42fvHDw5n4l1PcCheHvC3rBuoXHPQ0OAVQ/pBKBm9nHSYT2Zw5b2KI+tOhxqKS/Mixfu4bBFqBVkLFhi",
+	"xBKjJ4PdI7sDvlLQV4O8zNhHW1Bi5IiBfXCIZEy1OS9Kk9Wg2WyWi+DD3AzLbr/NZrMW1Fab/zYLq3jU",
+	"fP9qtf709atm/enrd81g9dvrx++nvvzb+9Vm8/G/VUdSzIh1sgczdhAS+Cm3Ng7rZMZ2HdSOinwrRxQl",
+	"Xq650V8MF5jD5IBVYIukKiBdGhCaBqTfsbYAL1UYNg9ylwBJoopPTVBdzgNSc+C71GiHaS2o9Tu4RYXO",
+	"NXiik7gXQFSJzG0dXZqhKPC5mf8kviWGzQU1br4bvjWjMveGkOY/f5iL1bymza+paTRVt3Gnra3e4sjD",
+	"OU7I0JwQw6jTgHQSXPvuICARC0h0GRDYLx6QXmL2IyAcjGMB4UlAhm8DIuKACBkQ8UdAjJ6mk4CkFPbN",
+	"bGWRF+5F72fZKdDbnPkdDPN4lBD2GbgDiELnV2Bx2iK/1s9P907q+7vmanMSinlOlN3nTpxZRny5o/qW",
+	"iTkw7R2YQbGUjbPbyqYCrArGXCo2+zVYZOuaVSJyaMcf6kadeLJRpk30Zd32ZEe+QMV4smGtecrirJQh",
+	"sAa5ID+QOqxAJo4VSd/UNAX4PZQcjMSHEgzwh1lBL3BCzCWbtEho5TtEnBtBxyjxATGiPFwPvm0USbZI",
+	"aHYzJCPqcZXmKXnFkq22CB2go2uDOzKhUyK8w72g6ERtGSk/jrOnwZXkH/OqkJB6i4R45YT2nvJdl18Q",
+	"OTG2xBKGk88Zw/wXZpKGscB0gEXFMQj0pu+7Sa/YR0BMFwHBHgyziEGktT1cB7Vj2mclUQ+G7EPB3uqd",
+	"NFEyCd1BVzHvMnt/BzMafFeKiJv3FeKMk4glDXIkNdGyj5YevONHtF9uIKW9WRTjlCm4WQ0ufLE0WNjP",
+	"tWiqbrWs9DOPUUjkkDQbxMyM/J//P1H8D0b++d//20JhW6TDJlJEqBj1JZHCLgXMNixcJftTyTKNZn3b",
+	"nuaaeV9O0y0Yfm7OWZDuzEXnLU1Na1w2887NFebzPYqv2WqjCOvW95T/UerMN2taPOPV2Sl/WP+VheMf",
+	"04QJ7ZXysmviKwyIQP7oJd4EI0W4QnvFgKqADI1sHZVvsOtu+mL05sE0BbtinvwRXLpdf/763XfX9fzH",
+	"jWU+ri6BTc2uUQzfKtCTbehVSB6dPN8h365tNB+3rBUws0pNBZEYgdZQC1lvkhyu/Emz9Lq1nd8q+uu0",
+	"O2BRGrNSY4tyD3x0i8spK4t6Aw6rGIvA2aYyrouQHLJj6E1gSBEbycQQXQVDimmxbNU21oqs0R+ff9Tn",
+	"rdTfLTBen8pEPyswVJ0r72Rlv6c0RrinIj0Zx0bqmIB+bH09sJQeqtsgZ85OkopLIccCvOzU6qxgW+1M",
+	"4DvnevbvlsJTFI6zRE6I8jJCVA4TLIQHWuThnWSGqMRIMGsegGAx6A/W3iiLpRwbfy2ecY9eAvl4Q6r9",
+	"nCmedzSnmvZA3skaNCMexVyfyHEJGhb4jNdzjCpm+HWDvLReLq6dk3AA9nZLJWubGNXCo/Lt9x0vH7Yy",
+	"dZ3P3G/w8Q5XnBm2u6/tTXc+iiWNyq45F4nQ44KrAYtICo/PqoJF3tCSpcEGPpd7zvCVxSJAJaWwWpjJ",
+	"h1IS7aDvoiS+xCiaoqnvazQ2AjjeBXeGLVS0lKYiykAtYS5yM5yzH7yRHVUSpGOjeO5wCWczWLjJAJ13",
+	"swAJIWFqJIViwDSe0WgPQmjMh64UmmFsHB2hKsilWAGMQ7aV+GRkurqiMY/goYse5bGFbGvKY2gcLLd7",
+	"SSITs/32cx5ucTvww+vroMZMq7WWGT85QffpVHs2sHqJZgPcoZZPAIChRStKJ4wO7TYxpffNDDZ//fkf",
+	"f1/79ye/PVv/5e8vvz3YOFw7shdZqmqtDWBjfMiUpsNRrVXLXK1nq81Wc7O13mysrq3/Zvau2nbDMmJo",
+	"/fxJdQ5krtC30iJzOwP0bO6CCx5dDLlSHnkAph/zap9fMZHht/z5vw7MMjtv5tJEIuQFSB0XaOafJRH7",
+	"rAsPrqW6V//OyAbwtA3WXHOfkZA8bEfWrgP/sUOT2vXrwIeV4voIKRhGErhYxlpQy91LCOixzA3DACrQ",
+	"l8g5KNYctgMQ6ShgQbgRq4PnzTp90LJtEWMztIYe+ZVRwq44G38BxDZLaTIhHaq7gwvYhQv2tstYxKIt",
+	"a2wDryGIIgiBhNYhxKiF/1yg5ILxALhKhMbKWsm4agt0Knojjo/6QjGh5WTfC9z4wH/24dSpSBiNaMeM",
+	"oSOHnYB0aHSBhAFpAtCVY/cav4lp0mdBWwjGInUBPV3gLGaoHr9g7nVcj+hiSEeNtrAn7ICre2XDHkc7",
+	"w4aFxPujI68YsbBhc8zce9Zak701ZSjiair2fxmzSRXGvpZ3AHMBU58/TyD0rihGE3CgfN6nyXFgtxz3",
+	"SCIuVP2uqKwqOwt9kVu1X7L/lqtSNRHdvw5PdeRipOT7pJUsYiW3p1RYbmIu9zwTEbx7ae/C7HELHqEW",
+	"9uGRHVNv0iKe5QR/wOdXobb1JfjI6pch/Q1pbC4/Fl2Yvc+slUabtTfwz6cvjpB+ZDQ540Mm0yr85o6T",
+	"OJI2PVEvG0+XDhFoRMmQi1SzlpvnhcZxgZ9hAAehZyUGDAeEHB+iF/Pu7XjlG9m5EFJfdKnosjg2EsH0",
+	"CXAbXdt5cXh8sHe2BzqYozjfd8FBwCYJBQuxA5ZlrczRX+UkZCvY8rKE+vReCfWN7HylCPaeeVApWDC5",
+	"DgBSbpe5gU81fDyp1ICb/vjEeJYTSAF1UmwRatnvgVIA7YapskYx7TLDiWyuAbi40CuLzRnxsAX/nXsV",
+	"nCTYdVsYCpnr05EmvGUlR7M8Z1IeGFH0XpYnMxkCrMMcXUgcJvzmwYXUIiM6gSXykvKiI2umoc4FvaIc",
+	"j9xHnwrkfrhIsy4D8nvK0qmvCORwMV/20jjewmiHqQc8G8WdNywLQyIyAgfvECaByYhLsLZ45OIvnu8f",
+	"7J2Gj0FLgFgvbBaXyPSMRlsSuhV2VsZwNlWTBzC0LMTdOmD9CwgAyKWbhHyBde86L1pK+/RKLrUgrOdz",
+	"mXR4FDHx8TdrG93RRiSwqHmZ8D4XmIohAOs2MNSdFyenOXgG04SLltkWHCnQ2j6cTUwGyKLlLglE97Rq",
+	"lVJD5q8A7BRz9rGoQc4Vs7YXLUl3wLqXxDG9jEXXjveOdvePfqzOgd2sXiQ/y07ZCbbMyehq9nEbuxfH",
+	"RpSKpGCO4tAZGeYAtRDcADlEkhQ9RDlqKoh3uImqCvKJzuTyXPS2f24q6WY9l3Vz0dvzaTphxXCvnlun",
+	"wAej7ko7Atggi+3J78CXudBCs0TQ+D4YCDjrDAfBJG7mPuW2+wsQ3hpkXyvSpakCHu2ic2U/F/zjxauG",
+	"DSo4Yali9yOXzOXK7bBYir4yDGQmlqhFePYsGJ4SGCeM+kha3nc/9+xM0lXLiyGTDbJsdysG5g7lAhOv",
+	"AkP6Q+moZRj5BfUDdlP4s+RBhIo6I6WSQwYKC4sVmxfR7GHxaLLnqFDfC7U4PCNEqph1dtFPgCZskVFu",
+	"XM7URH5k6BcWbAyDd3iSe11wF/eVl5sdbqXl/8rLzzIxD+ZkZgr4BXTC7UdF23K/MrNTskEOTlBcXiWH",
+	"z4qkZDu6Qyomt1JgNWeJNQoljJrVmtZfuThXDNBkRr+stV7Vqua5hkbhzcSLgqeYTRrzLZmua63arwd5",
+	"jfhMSmIm4wwxakou+vWAdKXopom5HSYEuiB23A1ySN+ihsgi8j1Z/QimvrX7U4KPpCZCjltkfofATytl",
+	"HMmxuDDEe8UaH0xOt8SEnl51O5rKQln8Hs6T1IYnkY1CEtmsTBUbxKZ2BANdkgphro5pZLaQqIFSDXFp",
+	"H9aFu3afthGuyCiRXaYUyNRGvIaAI7sGcN9Yt5cKrPA9pJMWmduWD0c0n7wuLnskdFvcVVchOgSdBh1k",
+	"mrliyVV2myRSDh2Aoy3QHBNOk0pIwKGHEUDeZjHOwox9EnrIjo5Ei7kXnUBDZKq7csjAN2l9jRBVLiBk",
+	"wEWNFYahB4hsB+09y1qJMijXcyUTPqRGfy5UOkLEJdiVAIbzsTd/B1vPJMRcSl0QBYVN39wiaTa+iyGL",
+	"OL3QkxHemLmhH5pf7mfs/m4fgM8fhXAYGTEjQ0kxnxN78RzASnMueh9a81x4JRlBHK14LnMomjwtRDRh",
+	"3tiZ+pE1HHpsCcFw/lYBl5YXy2rZ5WCG9dx+l10KINH68OIP5q7ZuE8r+IxxWVnLIGoT1ofWItML08hB",
+	"1v50QdxC1wIrc8N3LpFzy/2ajT3wP07Nx69lrj4I0juNUCWh8XEiRyzRnCkfeznKfeVtcfP4yoqxjY6w",
+	"3s3jDR11LF67U3zqOshgnyV5aWOWTz2N+CB8p5FHIy0x/us8cvBVFnWIQ8pmlwGPZccFS00bCc2ii8mL",
+	"Hrhzq9gWwR97o6Hr9fS4jTYDhSBY9/KEKQBOL7Xbi7ZL2FRsC/bRYbPlpVlw1MNf32qpXdYvbLpofV0u",
+	"922t2XC07ETRYVAchw66LYabYKWXRhFaFsOjF+3QGR+ynI42l2cdAi28F4ImCb/C8B63jJ7OEobhAjXk",
+	"ojKFNFiIebtIWA/MY7hDU6xexxAWLYXAWIMMbOBeNk+nCgTQ6vHKPI65cvrGuxtDPgzt+Di4+d8y8plL",
+	"/5TtxJaNS8kHkI+p8gHkc/WRZsjJJUBGTGx+Aoto69iehSUIK3df+MDzChhj16PpfTboe0DVEXurCzJS",
+	"mZX1EK+SbO1caOmCAz2o2rwF3p4tItI4dsWgIFBlakVfZcQgbHb9ivE7Mzvg1iWbztTYi3Zhz52bpZY/",
+	"YkVpC1yKsEsuwM8MZ3KLKI2KkB5ARnvBxmb6mIDCqBaNtqiTjWaThHN4jzAg4QxcyHxVBBcy308jQ7KX",
+	"lbVEhL6nDIwJT01hKvPfWFQlfuVwlTAEOezgUBy20nyaRVe678AelvU+C7M0j80ALd1XHmrpOhvSkc/z",
+	"QsGKoCSsOqz2joxsJpk3soP9rZqh09SobBqioiM7kHUSenei/WqDhIlMdY7B+UWc+mbKCum+GFDD6rJF",
+	"ncEVmO+m4QLmmzk5y3w5L2mZb+ftpXbUmyQcMj2Q2Jm1stnfnphlzJvd7fffkXAGh2N/eJrNLgecyU96",
+	"RJGZ579LmEqH81/qZDL7ZSoimRvHU79QmU6SW72uBeHkvuLiIlWWZAz5owY2RX2uqNfUl2751NRaWkMA",
+	"rLoLmzftAznTYYf3U5kqQ4c44NU1EhYY3O2P6yScMwPbnzYNGRYpjPb3JySEsmuwSIpqrno8W6e1NRIW",
+	"e4Ls70/M+vQTGrELxxHtL09JOG+mNLObMVNOLZYzQ0Ebm+bMTrvY7PfrJJyz+Jh25mw+2Ze9NI7t4Qb7",
+	"jjsWU2iMEEwhc0JBzlB5oya0a59dIha0RIYygv9PZ2fHDvHEBRZiKZTYcsLtfJlAmw6/6D3UgAsE35wG",
+	"/K4cNPiVIuGvdWuBre/vhoWdlElBMzNsFIpXOdW6ikg6czVnb+dUG1zwAC/UbO0CF2SVzb306t7NSGLh",
+	"DV6QPsSDeCI2YiJSTkAxozFLMH3pT8FlZxdwD/KGdGiUIV7z6Sgf3YwCfjxVag+izapIds/9qIqEOheV",
+	"s7iFmDkLTeWTYt0EpQm2fPKlKaX47tHa6Od6V4xJtEbbgYwjmytDoh3dr+TtzAuzq2o9I6WTlwkZpjb3",
+	"Nd7FVVbhutDR8m7ZzKvL2jvQ0XfTgca2K9hGfPFbZSGQSAm5OsE8KkO0ZWl7FRNoP9ZZCdtbmlbmucZb",
+	"hATFTC0p9oNptVCF9PmTK240ezviCVPblbX7nhuuJ+XbjLuKDl1mf0lsdHqFNtSArm0+MQ/Ph0e/flcW",
+	"GJwmBVUstkVWvgLT7FGXN48rsn28X3DNFRt5Egxyx7XwY8Ru5y6XPEeyQYl7bzNvShFTuKsJkwreY0qf",
+	"JyW1PGIuLt214h4uvOOTwjQCmHeCiyVJtcQ2ObOYGTlPT8TRbdHlnbu4lqNmGz7yrraEGXhmGtjEAsvq",
+	"9C7ZqJLGc/taRhvo0bOUPqi1an2uB2kHavoOAZw2+N3+seLk5xUXpHJtwdI7GE57y1UolmtyWVw1vWSC",
+	"9OSMdQv9FJDOLAKoYiExicLKGNtWUOFa2QTB01n7Kx7KYrJw0sgtBDqbBMNcP5i3VkvSYeBn79HEutvN",
+	"r3AdKW0rjM8Yd7ICx3PLMRXLXGRm9MHNZUuWZZVfTsrzZFLAeqbipN8VaU258q9zv/Z8RYW5n1wwdUER",
+	"/kop8mvzpY2uS/b82EZM37TredfjUqHmLurMJWO2bP3Q1jgqL2wU1Dqy80PtdS5A/XQgGXGZv7I317+r",
+	"va4Ut761OG7d8fBX71BBMn8CZkswmFYixyD8pTYwEKfUmhv5tRkyywL8rK+2Q6MLtwqzq1IQHzob/g7+",
+	"IBzLuh3Lmh/LNcTslR6oQt9ETya+BDUVKLrH/LJYTf6zTqClz8qH0HlX7O7fqgh2dFPZ5sIVut/zXCZv",
+	"zK/22tKLfSLH8ys9e5W7FCT59Q+yHDd5esmIw4666AL6idEYLTFL3MaFzsnb+SQXOCOdi7cqf0wYxZqb",
+	"C6AQQY1pmiE/DUdAG6x5TaRxbHN+Gdl2NVg2aCam9k2XIMqzl2NEyRklD5wZZGNzxZzHhr2Qu4Cxsed8",
+	"YxPeHiWyjxXvNzaDWkI1O3aacq31ZHVtfcNlKvVvNr0NyX/lxgJJ5loba4HLCJZl/7KhPaUrt7H55Ld8",
+	"bM/+0cXxyYsfT/ZOT2seOnuwffLjXm2eG2a7Uk31i0qqJEOlFxDlbNFjQLFrmaC5Yf6gev9IEQOYGNHo",
+	"+fb+wd5uIVfJU0mR4SOWqK4rzeMYZE5lvX7jgbcLZFHkWsaLjCKvcrahJT2CoI2ApuYviXl1XVhAZstm",
+	"VRsnXGsmGgTESBSNfWlgTM8+oB7ayaIAo80ja3HimD5YEao/sL2rigHvZ9mxhUCWaDY75IsbP0rR/5MZ",
+	"IpJyWzSPctiYr5xugPmTja6Aiw1lm7pSKNZNNb+CdbQZYawJCVridnFt1Th/L+F22NSlVJNI2kQngNLE",
+	"LqDwBOnTkWqQ7TmXPuaEN922ZqvXHp/sHW+f7B/9GBBKomRCklRUtOnc0QDgWGUZgIPrAbGLX3FAi2A2",
+	"FtR60+6/sI8tQVr5DLFlhtryPLRSuAg6dVubHwxBcxovYpme2W1hRA1YLIF3EqXppETUGQ1okdXbk27L",
+	"so6E0SgwymePiwio18xwy/+F3GOIbCqPxfHkVwtqWMrN/F1ZYJy9N4uNQDjPgAh2xRJCEdk0dwKzA2YG",
+	"G5mNMecOa1jhvmGgf2hpKaxIltktPn8L5YpFbIFNwWZGZyJLrmCYNOSEstHSuUPreAXYpQIAaQcu+zPY",
+	"kQP3BBTlmEliuTAj9fWcwLFocQkliPwJiBSEXrGE9pm9CbkmCRVbpJl9BkNMiveKiOz3BfOr7EaYkoGK",
+	"B+rx7ba0hoUc2ABi+LWTMHpJKElSBD0Cb81VVKOYPzE8fnF6RhCzGy45xEJz50vg0ug/y3OIrBYiTVgR",
+	"Vitf7KPMj3rDsvhbP38eHMW0prYsIzsjTyjNh1QzV2VA8T9YxbVQNr1ylUd9ZtuyFcP7D65CQ/hbJERJ",
+	"J2x5zKoRdpi7jLXMrMELkt5aScQJV9VZUk6UXk7Q+Kh+LGH42eL7wS3QmEF0x1Be2Rq+gpjXS2xbC4G8",
+	"PvMwjHWOIuf49+xJzvHOWW40JaAHLoF2pmvkN2JK/FsML3ai5XK22DxQGnBYXq62rNnJbIpOXMwXSNx4",
+	"oFOheUwoGcvk0kLWzYVKuJ431i7j2vrsDbsf3Ka0jO3ozo7BJWTIWzoQS73T+6B6QkJxK3ShOIB17DhG",
+	"4oEGiy4Cn87mgwD6512ObqAlRw6TGf+JqaZ/lp17ACVDbMEDENlt/BEbW5j2suu+tEWJA3zzFpeye/Pl",
+	"oKC0QdiXglk5I2FdxkG9cHV1N1abWyTsUR5z0Q8hFwQEY0K4HUYl2JxLV4xEVgXz1tSxAA7SR85nW6nO",
+	"9ewLp1x02bJz5sXOZsW6CV4mUyU9Bop1Lw57v/z9afLdj7/8++/J2fjN+fHud/sHx7/ty7UDekBPx9nv",
+	"8vvCgrSFWIi94UhPUOLOpzOHAp5GrhsA84JqZzc7YIGlpOCjz0sJOdKYWTU/40Laza9ZnndFVLO65i5V",
+	"smNg7XZkeFG7HbXbkf3nDP9pTf3TbjfMs+vXv/1rpUNqpA8PNLwOai8yO8eyzuQOg9SFXumwpRyJkqRH",
+	"E6j/Aqhz67FS6dDCnXKVEL2qicqENShZk4NM4wiNYdZ2ZctBzks5WDqrqAjLMxwklltZTvUqaCyn71XV",
+	"XS75aFTU1ksjNufQBVB+barCLtZTkwksdKpYlvlGjqfKKA+omirXXXFoqbDQ7vnBnVIeeQYE4RguQWmG",
+	"X8NC+BW7gmJmBR3t2GLWt2989tg6Ssg6zc8025DcPhcd2Gl35pcNPcn56ItKRGArtgyPN3gZ9QRiZDJY",
+	"7nqAvDYH053p2Is9N0BIS8IQ7SgX7NeJHC+5WawEsPxyMPE1CZET5UrhbuHU/W7hA0LqynrNiRyXgpIR",
+	"O1BswuA6Fw1ZhZnhgszvquXBNvUXJJ2veJbVzXYEuxuQmHl2M82I7BxtY4HbhAUb63I8L3tJ5RkXbiYU",
+	"cXPTlskQ6+Hy7iDbyA7L+QlnIlan/AV5/ZfrSSFlW/BJkTLpa0UV/Yo1nAt/4lXNYb4CVSEaMF8Zuiyi",
+	"uAQsOLdNJ4xGXFirdXWAEuteThW6iKimHapY3nksLyEKO1+Swteh4+aKIqsqwyslLOIq/7oNtr1+nfsu",
+	"F0hT4IC2o6qopeXDvAsOc0lYdn4Ed8JBBG68rwt3JcuXuARPtKZuztQCEL+5BODKmgegV7yrc90UDt6x",
+	"yNvFnhYct8JreXvu4qUdmWYFabPSGsuGM8UxuohsZfevlK/QT2HlmOgydGj4LK4W92/egQv3Zj1lJjKo",
+	"aCFdZrtlg/O7i5JlegOzbXy761JmdqnuDs5HxWbEZVXxblKC2SzROg3Hu8G3atWOmGqmILOrjYqh6kPZ",
+	"OhYYAwV7q5/zBBTBkkAdMMYYLX8LfDUFXrDKUoZbxVmmZGTKmBZvEXaxvOnDKLG/Wa9BgekxWmbfi3Rx",
+	"KwQCQeR6y+gtm1bgaHdad88GkZvl7JbkSWjRYdr2p2OJIzWiCR0ybbNXVTlWx9kbfh+zq8Q6m4Kaxdnf",
+	"7iaBX4P84BZNHED+6v55SVaD0mxQLbih3jmEU+LJtoqUq69AaF/6Uv14uIR0zpSEYvKyiVNyzIuKHO6f",
+	"nu7tbpHQ9B22SCfVOePpGFKZoRDpMkXP+CJgzJXNcY7rTU/xEIYfkIFMk4BEdOLDXaTQgwD/wfsk+23M",
+	"2KXVy8Kvw8DK/SogCZZWD1frmyG8pDQbKRJ+vbK6GQbkjeQCHXpdORxStYXNK9e+aotcD5hkgCoS/rx9",
+	"hM2Fp+dHYUCa8OFbWM7TVER00iCoyrjEZ2awXOHo7FdcESZk2h80yIuEhD+YGceTMCDhDxHl9i/Tr/mz",
+	"LcIfYGz2+wmj5mFMFpe3Pa43yRr52vzf7MR0ffLK+vV0lHKukdXCRnKcNiNgW0T+xoL9YAlzeBNzddlc",
+	"ejbVrWnbIWpOf9k/PgYKhSDysIWRHFwbZadnLxLz0SWVnMpwg+OBN6sTaZ7hZ3M7P9uZm9r+9tG2lX4a",
+	"M3uylxo+sfKMJTEXxYWep6Qd5P6WnSxiU/fgn/Fy1YOTpmD58zdd8Sa8m0vE9veUJROSXUSG/QioZ6wH",
+	"jCfOCEUV0eytVi2skuAhHFllXwu5sVlFwy33IN6T8w/arLo2M4lRK9si7CVyGFrEkY27zcfiQlIGo11b",
+	"fpcD9oUNEg7pKARtgsRcgSECxtwg4TsjhlyHRhEII6Y0FxD4bpuBXmfLryJDbwvrRGdwvfkq2HbNv1Lk",
+	"DylYgJnqqCIAzV5dra99O8cM33nfea3lHOW5sUDdqv5Ax5MVHO1sQM71DSGB03KLowqL075zJiFrnPMZ",
+	"Bl2mcsMVJ0y3IAPJFZepungjOxc2qa7ZsyQVF4YPmo/kkbeoG04L3BEXnGrHJh8HJBxyIz+Yt1FqDMkj",
+	"DJNrC9tULgOrnSlYsfHxx64gCuRNsKyd9VJF40ZxFo87oY9ZdeXKI3KLom3TIoDoqUsC72FgFnUyz+S8",
+	"9WjGCXp6/uxw/+xsbxc9obiHFLcwRMypu70UsVnVpiCgtk5IUPMtmb/x/qsFNRTVakEN27qlTGwX0q9E",
+	"Vrs9tzmLGOBJKu7xCjIH6+EWyjZhzuiWUc10LMrx9jlSS742maWcoLazfbSzd1CBit7ITuPUGeTuGP78",
+	"BmqnBLUzC9hzUzg93D44MAS+t7t/flgLbABNUPvVfLv36/GLk7Mq4zzjM2CjO46ySEo+eb5D1tfXn5or",
+	"6vxsB9H5+YR/U/bCj+EEL57/lO+7kk8hZ66G47z+xNn6awdSRBLLPGNByMwPAZ+zCLGyANQpH0BtO6K1",
+	"zO5fe86GFCClHEPLMmN+7dkE5eBpE37tm42Ntea3TzeeNJvNpmdZrdqe6MdURPOm7kLD5bxB1Oa6K856",
+	"VOr48KtSxHxyS7TcDXd3d8oSs3VH7xA3wu5IZQ3pz/fTzFnRskXK9Rr48GbYzOyum+o6yBU+zbaviP2a",
+	"g1XRTJSl4531oec2M+MJr/6j3U4Nddfh37Um/PPtc/y4bT6uNde+w3+evr7Rep51A+Hr02PI78rHG4Lv",
+	"pWAEntg/XvfYBYTlz5aRArfpYHGF94CE0ALqQ3YxAbUSuomFLUI1iZmVEByKJ5/7PmY9TYx+JWSCrvVG",
+	"W2zHMdQagjSgHeYf2iKh4aqhQxMpGAZYsCTIksJ6542+1WiLtjgzihc6rDD6hAsYiTmZGKMD1VhZn2Px",
+	"DZc+x0geCe3qBtkxf8k4B2cIyNn2M+g15oJhKIgidCixwsEQIiDbwgqwzlNJ3aBq1W6Wu10cH+TGEBJ4",
+	"dJ5mZtjCaHCUDmuvy26XLIRos1mUnGs+ljV3q8wa2PIg3+mTsPp86iQ8fT5zEr5eAJDL3yuzp8B835Fv",
+	"DVEYqWZzfW3V4wdipsFMAdaFCcEXySPz3JPN9dXHLY+FWdvcyCoPnJ89r38XkCcbzqBn2voBiOnJOukw",
+	"PWZGnRzLtoikVqTDBhgnByU6LGrIkPPvKRioY9mlMRlRKKDSlcOhuUEDEnE1iunE5ikwrdvjC7I96SS0",
+	"e8m0apAdinXgLtlIw0lqixz4iHQmBAvMM4WUmzedbm5Mbcoj8vX7eRZVe/Q4aLS2sBw+FsH/od1+1Yb/",
+	"vbb79vqbR+1249YvP/76h+zdlVbdPFMP39XdA4+yX4NGwe9fL3z78d+mB/cROnj89ePFJDp1J97bwcgE",
+	"p2JpKKjVAvPw64rw02lf7b1PZ1aaynW8vvYR+0UmWZC/DS1QwkJp88PbIn1+xfJ35ozL4aMO2EuV97Q1",
+	"14sNikYYaRxT3R3cXXdNHS7NCKqVrDRTBV2siebVl6ARvs4ZiexY83YhHOwI5tkMapDSqbXavL6r3QqR",
+	"gfdnsFIx735Ei5VboiI4B1Rz9sBmbzeF+GZI74njLVauccFLMVi5CMwsLvdm4FVmUbM5ukaYVLiyfQ3P",
+	"jTmLyxwcPCM7dNhJeNSf0y+B2B4EzgeB80HgfBA4HwTOB4HzCxQ4HwJYP58A1k8wxrRIFpstXbUkMBOz",
+	"Gy1I7ODyH5W6TrgAhIuqjEqerRlXlNhhWYpnV1b9cAT1RsKZHDmPhfns667Bj1i7x3+2OU+Cmq2N09Bs",
+	"GcgmL0GcY6JNVy2yjhngbJgcTL8wquCOudKM+G5Xd3kWYOvzFE8HwB8uGZzZ/iCX7kgTBmU+7My2phOW",
+	"2LwRQo5tgK9DNZozEwFwyYiMeXIqd3XN+/V39w72/7F3cgvoR8lRh4hkd8gLR2M3tRBDU3TUs+cdwWau",
+	"tqmDOM0PpndzAQ/AvBh5eGXVcvd5gdrztfcfMI3G48I8GnbcB1zp+ynwd2OoqWt3wSqf+sQGyyD/LR5t",
+	"nsx2fRQUeqh4X1h/EeHmdElZXA7JNnhuztbSuaP8FG6IMSvLaIBtpAnXk1PTh71MRvwXNiksUrF9vE8u",
+	"2SQgIcpGF//8r/8JvVprmWS4neqBTPgfgEFskWeMJlBnbAw4sUs2wTXKwGePwsPz07O9k4vt87Ofvr9k",
+	"k/AxiidYzrct0EeIvVyyyVdwM7OkQbYFMfsDPeUyOauuHLEs99slm2CF9BYJE0axIF3CNRTlcqhTIwzQ",
+	"aMiFxZzDqoPtCsaf7d5A6xHWH+aiJwvicjGxI8zxjeyoFlFpZ8jBTBWQkYyBidoEajwKCN5hwFl7ME7S",
+	"YQ3iPLcyjpS3B7hC+1AGyOWUogohpZpjOgZE2Sr+B8PCPIo8AtQR+ed//28I5waDU0AQgmS/DZrNZkAA",
+	"jOSew69+PSC0I6/YY3DChr/Wz0/3Tur7u2E+czbsU4N4YCGLFftKYe1gkCwB7st7ZpIRZiUg7C1X6NnF",
+	"slIQPuwCuGa8ungECEQSmqX5fRpibMGeBIoaZnF45pZyvmR8EzUktGroJNWDtrBoZC6g6Ar+ZJp3R9km",
+	"zYXxC/Lz6YujFgltsEWok9QQkeks/GbTkFNzE0lpNcT1+mlvezfMKgTBGTACd/jj3pn5HnHK2fVrK90D",
+	"1nmuzD/0uWI2f+UdCBfXK3ADqdC1IhXSfVuYseM1nbMW2YhbbsgoYjBCiFjAvL5+EDmfPB5EAD375Igz",
+	"TvhzwbsyMvsNkdhHz3eyEkfjAdeMQAU8m0qEJwSqkIG9yD3GxRVXvBOznG+ePNrFeISL/b6QieF8Fzsy",
+	"YhfHkgvdIn+wRNbHPNIDbF8FRMmeJoPJaMCECkiHRxy9/zJWUzn3HzfIz5ILlqi2eHT+zVqzuRMQ+Hf3",
+	"MTx4RROOTEWxmHW1hJyXgGAAm5q14AUk4n0IxxARUZNhx3SUJVewuIjt0539fQBFHFDNRUB+TBi7bJsv",
+	"diYJj2PehdRcxyxRnIqA/MRFxKFNNpRvOPIEUOTJtj1NaiDHKH/5dNhbJAZ9W5GuET+AvQBWGczcqkFO",
+	"rTWuLcx2o2kd9tUh0M3W47kzfTvTu3kmyxjW51dMuDApi+lwCYyROCATqac5rjDRCvLUdDikCdiPQTJS",
+	"gUuDi7NFoL9tp4OpGwBvKFEP4zqGahZw+dSC2pVZMWC6q41mowmhOiMm6IjXWrX1xmqjaYvswcXmTlNX",
+	"XZmP/aJiDWd+HXiMMQqzhzCAZYczDI4J87AyejB5aTmFxkKtiiVXLPlKkYirS8y/YSjU5dJWdrvagtrs",
+	"uQOqsNYrHlvzNRhnMdbV5XbL+R7sjmB4qb0esxOO+WhMK+asEyrY2LzWFqC32KyMDRLu9+onVPRZmHGi",
+	"vTPaJ5rFsTINYzCXpTTIe24XqUEse8NHcT7Qo2kA+4Yc6XBFucxzwPmCqeA7WwgNicRf6JCCP6tjNh3c",
+	"WFb7PXtk5TlqXWXF3/NPIsytwpM7Lt6iyrOn/6jy2Isepoir9uAOXLVVHsfq93uiKyOUNov9Won2muCY",
+	"Cs0idEQ8XV1tPgZjgHnUF5qw+RmAYJyQRGf1FfBYfI8VCJr1wtRfb+sFNVgwmtGQOyYTLB4yEGc+c5KX",
+	"81AMQVMVzkz2WlM5AazZ1JwYIceo9UJWAHvGrDpcOm93VqamXm1yAgZeMCfzNZxxZDkFs9ki682NmTQ1",
+	"faZnTbxlIz6SgtUPrQ10yWHD4KodoVizBOzylZ/e4XpS/elT0LErP77dX+LhQy6We56+Xer5H9EbUvn5",
+	"PXArVn581wIVrl8bzU+NpFCoy601mzN6Nh1hZjIuxQq9SkB/yWjCG6o6XJiLusj2mW8BYs7u1MIbZbO+",
+	"Ohfzq3cF4IkyqATkg/F9zyamypT+OWtBfghXImrQEe0OWGOEBZruNqW3dRHNTav2rl3jUdtMo51NsF1r",
+	"tc0U27Wg7WcHX8L82rXrTBelxZp+vmdIkrv02I2A54SibLw8CgAaTPssQGde0OV6EoCpKwC/d4Bup3bS",
+	"FqvBdkQJDDpYfxKgky9AJE1gcSrBDEwm+GoK2GKaWTjX66IMzFaXNeo0BJhZ/cm8jxcgMuwiw3c8phNF",
+	"QrhrALmRu82sYRLvocKA5h08U/VdrkZScZcZYbqPI68iw03lsqZrczdhUE2j9BalWtPuYAhFAszbZje+",
+	"b4NHS9XXmmtPmmtQrae5ud78rdFVV+3a4pF6UaA4qZ1ROO2SuSdDTONHL5koXp+FyZlN33DnFZvUjbSb",
+	"u8YbN9D5r/UTOa6XZLWfwdJkSRVljFFKBSeiNL+R6W2t+eQzYZy3b+Fj8r3bt3I7HjZMY82NyLdijmzi",
+	"j/ztOeEybxZyJiuAzsipodW1qLpUqMXJHlFGnXRYHEJJ0WwemNsDc/tAzG29ubGgtrmtT2RWbEp5CBtG",
+	"ktpAibJILPWS58ozGqHejm9s3PzGkdRYDxdeeFLpBdxPl/5vY3X95rfOpDygSd++sIjFzzOyRa4ZmwW0",
+	"mBH49L5CYlIHc7JbqOxeCKkvFNVc9biZSYOEjqIto0DbSmYvwl1Ye1ppsodUTHAnIIPDZpXN27d4F3yh",
+	"wqKe5/MwXuetfK7YjM0tHRAXdu9z4HiV29CqUTWzfFiA7Zk2vi002+mEcqMwh7nDFIK9cjZfNeaRJvt4",
+	"PrEHH/vV01MlQg2TDGzeByEYpKwBh1Q31d7KjY8LGpPuIBWXmZmPEjUwjQMJYCUqNLWD0WGL/HR2dryy",
+	"2mhOkYfifbT+8Sx1QlvsowWDjGl8ieJuyzMEa3CmUQRLO3D1uJAXz0TeNcjLgbR2uZgpeF+QJxvk8tlU",
+	"Qae2cBWdAAPq824pHrGA4AqAZ7OVq0vUY2MyimmXYRIOa9EFR8PO6T+AtyAgdmP1u2aDnNp1MlMfJYxG",
+	"asCYtoPjaCCkYJNOYxoQSrosjkmfwS0ZQ7bSPgm/Cr1xBGasLCb7e/INqZMfQiKTtqC4rtCd9ViQHjjX",
+	"tMxZUhQjj8L/9//+v8LHAabDssuZc2RAJhDo4Wz7WUB2Tszng+f49ZSRxto428IM0WYslGNhbsdeIoWG",
+	"BZieiD0YmPwFbe/WG9NPaWJLZyF0S/mffIzktnCBz8RsnEwIqm5TEZWwhlyQndN/oOvKJvAQ5Gj359MX",
+	"R9CF+QM7A7g9F1PFi7evEon+rblL1WWkYQo7mGnTAffHdBKQ0D0cAhAaTonZ8r6UUbkxGLjKgzX4ztbg",
+	"B4veg0XvwaL3YNH7fCx6D2ppFbX0DAXhIgSXkKno2tUplJcDMqiubboR5bXXghFdf1lq49o9qI1eL7C1",
+	"xI0SSCjpJPKSCYLKEAItqPNfCtYi6aif0IhdOPRfg5wr5pSMVRBQwxwKIvysdUlcBRZl2VUx3a9RIxZr",
+	"k4jllKpEkUTCL8BfBR4MZrEpmG5YOcQHnBMA4xhGY1PzGrE/UoG38VnUXoBTeSM7LYRBEVf1Ekoqd5jN",
+	"OwiCs0e5BxYnQ7s22ZEbQcRZA5AVPl2mR4iBWzn09YXQy2z1FNBkczWHz7wiBxoRpld2BWEspbmalzbR",
+	"4pDqLaJlH2EifhcyzRr0hH2tSDhdCdQl3JyqBhpmJeclqMqEag/S9M9kJWAxJJdlOD0g+ZxS3BaoFQOG",
+	"EfUohB5pwiNX3QoAmlCAErr3mjKknfFrZtVgKnjPvO7RMljrWkTk9Kft+trmEx8bEHMghNDtCMYi5hJ0",
+	"Ylii/R62y34TThmOgaRgcyZtATA01IsxZ7M3WGA1ema0d6oIgqSgRq4q16WMsrGsJmUWeH+3iiy7H7Hh",
+	"SGomupNfWCXF4DhhvWpi9Y4FuJ+fHFR5fDeXFrXC46ejmOsTOa6GffjCVMsHze/T1PxWK1y4Q4TLoZm1",
+	"Bp7MtaqvoWTEotva+Svc789l0uFRxMTtRLzlhbUKk/+FTU6YuWuXlYbuUQyyYRqYr8QGaORkm9d5SQm3",
+	"xEG1rZRxg0Q0LS2U2tn3zLUGFx8lMRdgiEYo8HggwbyNoZMAVu0x3R34WyywAWSIwRaXRjrgCVMtQoUt",
+	"hjB7a5FtdWlLGIMVFWoYCvgBm0Crpk9nh1dmJ+1eMu2ssVYUyYtmIELKOGIJwAT1wKeK2z7eb5CN5tNM",
+	"pGyLN7LjUvV7QWmLbDhAXiZSGcmhLwVbjGJd3nCJpZIr8A93Ly9nMlpSY8lNZIG7KyvOJpMoH5ViS3gu",
+	"wWBOUGi8pUpY4TDvSNGLOVqVlmYwn+DxzwRWTJfvy8tUP/8r7wQdsutSNuCLYJpTiKrSItUjZjQy8vxN",
+	"xxE8U56LeEYxNAKv4yVtYd7dIkI6gCzHmhSFDoPn5rU7QMizswfgWkgW4KG1tpZRFmqnk5Tl7SP5lAe0",
+	"/kez/rRRf/1uNVhtNosrkhchcH2QgS/RW4AhfulYUZ6zwhm0mZqJ4qLLyOrTb5vOAgYzgkCqbEr2zYWz",
+	"qpAJt2weZnRfqWw9Z3pXvC+oTpPFq7ooscR2/Tdc6It6Pm1EhSXODe0viJJ/ALzPAN4f3C4Pbpe/ltsF",
+	"YGpkXytkHRwxR9ak1ah9VpjYhzPwcAZucwaye34qyyNQfyloMnefcn171eYTNJ7cK0ASgsJzoeqLQJJ/",
+	"iuY1pWRtezeI17AC52o2omSZujVgNNaDP3Ka1bTC8iPTP8EjtY+oxNseCnZjO+ZXZnlh5smV05Igs05t",
+	"pTaraHJFrPsG1Djzcm7ifmYKM8MVNmgWxdZt66Tx5WLPHCYoUiSEXGzKvUjVRHRt+LKSadJlpEcvGSRR",
+	"nV5etHM+Mx39Jbwe6JOv4u9gn4/J+W5s8y9rQvbnFlcesgLU0xGa5HLH9o3sKMutcgUVFx9MFzigXXKx",
+	"R2E3TWJSP7MWv666CrMSenDPQuXFEM0aWcCLkTHqEdWUuLQIUsQTo/ltEenSEFi8MRb3axEq2gJLOpJH",
+	"WW1H7I56Rg0dx7SbU4WRJUGLMgYTFc4YoRWPsIrj4wbZOf2HS9YbcRqzrna41qAtKOJaQRwMHEo2AIis",
+	"GcCvB6e/BiQdmdbXmuTHZ7Nm7iCDzEKlXiMGmxeN/GXLIQamd7Sz54bd4yJSbSFTyCYUS3nJRd+5tNFK",
+	"5oMJziYjV+FyFpoUgoFN0YnP5zaBJCkeEO3d4LmSnjRhpDtg3csMy+/3HmDrNGpZFPbe2xHr6hZZbTbr",
+	"5vriIjVDId2YQ+JBu/hZRIACUYADUD1nYScc8xwlzGOg38iOQ8h0GKGWlxAhx+TRxtrTgGw21x8HJIyY",
+	"pjxWDU8budxFpumWK9mPI84ey1cNpTA7ROIrTSfKeuEjOkHsta8+zWiUA05BjqZHowFVjByf7B1vn+wf",
+	"/fg4wIxWhsARP2DmPkSUA3m0f3j84uTMPNcgJ+ZnIFkIUYCSwjGzUBejk9hEY7A4HLpXUthi0C5Hz0zW",
+	"IPdiuIVGerOs02NokHMRSY51cGChEzaULpYiB74wJ1IoZt7Zaoux/cpWaceFssuTBVDkpqNIVyqtcpkY",
+	"UBF9LhMSGx4MHp+sxmS4grujQpeExhBQqshqo9kWjwZaj1RrZUWnqsHlyiiRWnZlDIwxHRpmWMf3H3sk",
+	"vchteJEN2d1vtzAff5YywzkuRqVhP0/ksKJrmy2BJ2DVERW7LOZDriuuxIAmilVq9ycwK57IcZWHD+mo",
+	"ymMVd/aF2E1RtK+0XvviuXMK3PAkpL09ZFSoapN6e2LZRKWNSCZYv/RmyvUllp2zEuS5ZzKazKg4X698",
+	"fZdQYC9LTDeyRMJHJ/lU6Xe6Il1clOf3Gp/75CVsS1AfyyoB3GDKTftdhWHJaHLGh0ymurJrF1nZuejl",
+	"lq6SAmBGOG0K2awicat0hLcnvG/2/jNWIMDJf6MWkcnXs3oEIkmmFAlId8rGC3QJCPwDISKcKueOIYHB",
+	"lGyVKE0O+TPEogaZwKNc0vIG2Z5OdRxL0WeJVUOoRh9YW8yE3EJwI1bLcAnKpqoKUitcw59WioXmUHAF",
+	"fWX6pdCwI07j7yFfJKSLI0o2bPJFrsg4kaKfIUphScE/hyIR+Mg3ms3sCQhf1Pn8y+gl61Eew1NZxftM",
+	"/LWF8akiPZqQHB64LcZUkVRELFG6JPbuGPfuI8tBD8LHg/Bxf8JHUJocnRee45mMDkUYBnvSp3wPEeYx",
+	"9TLGfFGsQlRCkgIEH156EJQ+oP3bkKxlZ0VGcI9uAjaM8foxv2SNBxHKiVB3kYY+oWijG0ScU8YgHM7K",
+	"ODamP7ORLBZ2EioiOayjWPSB3BrYJhS1KbFTnMATtwuR/yu4OG5+7sjc/Q+ekL+QJ8QH/Bmmnx0gsLPz",
+	"Liv2jcCfZW7cA66MjHGnI1iIkNRUp2pKuFh00Z3i4yUChkXT2eIrAdk/ujg+efHjyd7paUCOt89P93aD",
+	"DPMeEKzHEpCd7aOdvYODvfJhag6IvGqDPOPloFE7RChf4AoW2CoFAfn1ICB7vx6/ODkrHQiI58Wy2Foz",
+	"yNWYbBbWmLwJ0+r0M5taCLxGq0RLstpslkiXYVaU0wf5QXFR9H+UiZUQ5Vd5SZ14Ww4o9oMoGMPHjSD4",
+	"WXagWG8R+gBHIXtQ3+LWUJpPFMM/BdBH0BCWyFABEWzMlEabRjm7ce6bReiR2wR0flIRJhCjWIwTeiM7",
+	"9xc68qlTEfJ2rBJgI8fRIjUd7FVCQisYUl4ul76cqi1h/XhkBwPRwc+cRaUTGyM1oMkwZkrNy6b43pdM",
+	"m1OL8SmjAL+UkKislAiWT6pK+FgwpzS0aRsyEvQxKRk8m9VZEhGRAkP7uwMq+izwhZl6Mk189rwtEkZS",
+	"sDCLELQHJCvJYSuDYZoE024PazhhpgmI9SeAgpE90pF64MA1b2QncEU0yNTEQl9piesG2XZJQsBGDHZp",
+	"h2NwY6PK5hNpC9nrAXqRQlY5mmDiPUgpQl0IZoPs2BLR5JKxEaHk95Qz7foB8F+DnDILzbBZe0yrIQRv",
+	"hVg8Wo6NsN1qi3DPLO4p6LWhRXEU2Z1/lp093LJPgHUAuhmoop5lpMxgzvBLy/PjtjBb2CLv2lgKErDY",
+	"VYr5AYLbt1JrbWxet8VtAM1I7A+XpuMVx7M3pTlLCKeqQ5FL5kjtJjYC2VnKr899rYiKAZcEIC/SS5gr",
+	"jakVIIXMnQqReVBTJ19dE7AqLIJcTDZnqOg3yDFNFd68NjXM7LXbFkeSdKWMIyz71edCtZAD4CC8+yif",
+	"KiRWMl8jJbvIMAgav8UeC/1C5pcv+WbPFvvhWr/Po2qWvfKt7gBtC+71PA4UIXcKwY5jljCIlXXpWbsy",
+	"TodC4XG1+V/1gA1JeJHIcRiQ8CLmAqpHXnRlhH/0OIstYjC8sFp32CJDdyG6LEFtYThGLi5Tzrq64bq1",
+	"dQHDkfdXIVhPKoa1t+0gAbQ3ogAeNeIFglWdwxsqfwFyFQsfoXsmwJpj3pXtMjrk8s+CkGNuu8AGiuZ+",
+	"G9vMxrmEvWgaT1IR2CxJODoSXkDWWhaFWaYIC+EF/7rs9doC5ruFCyR7CEaEWWB8KLBJB/nNbRlWaiJQ",
+	"4BdqiyVyDAUyUwQFXrIR1K2LGb1iiiRSDhGxCRXMqM+L7EgnaIs1sN2sfUd+4c88vFCr3IbaUm835JtG",
+	"WS5LOG2m1iAvXVIJhFOmAjJlYKi7q9uIM/O4TiVJjyYWAwql4cykzCzWm1h9vYAjO8cppC/66Fy5xPJm",
+	"HYGFprdaV13lqsbjJxvmVrnac5Fpq6uuADGNTd0iK+5yV0xxwYuqMXEY9Ub7LDBcJQCWEgA/CZCZBI7q",
+	"2klb0Ij+EKw/CZrBWtCh0QW+bSPnspBrVjffuJQot4uCM9RamL/DO77vnpJTO3POkpk43cmoVxGjv/AE",
+	"nQkCw+81P+e8dvDRwwMR9+2S44MC7ANB1HTB4Zb5GaIFe0Yw8hEjtsaokBbtb54aUHUh5AWS9EP60ML0",
+	"oZ+bw95xr5xoM3+plnjtZ8RJo4EtUu9IXzJFpLBJbaD0gJRRg+xrrDVuJCSjAIL0JNgYLv1IMtUgJ6Z1",
+	"1OTMlzBEFAemlLmCi92M6sHC/+UqWZ+6wxwpcMoCUUk508mk/DC9EPHE17I27CqSguGBsKoQIFNz5cmr",
+	"HjOdTG51zHQyeThlD6fszztlOpmYC8zIf1UPWSoiWX7GtuN4GuaCFkAe2WxSGE04lFfMmQRndVL0eESY",
+	"SAw1YHOqPFLjiiVbZCRjMGKCNbMtQjMowUJQ+JOUmTM5YlSbQ4kCnD+H5CVaFcyV/JWNiXRBhL60fDYa",
+	"NAe4YjkQjelK1Bcd6XMRyT/pRK/d04neAkuFTfoJa2NW2e+pTPJ7nNVLsqEID5bN+zzeQ5eL3B/JBXZO",
+	"CHJfmDHkBOpHMaU+ZtKQrJMCGty7YskEYm4MUdmLGd2RDRJqNhxdRDzBSPMBvWKWtTkbG0DtpyoTYBto",
+	"TQwxjWQAdi+ny7n0cY3chnz8eZ7KIZuZppE1QGrB+d4qeUqXChJJ7xm6TQ4VM/wonc7dO49JPPVPfWBg",
+	"4gPQ7pMD2rm9vhlt52nnS4PcFafNhQIhBUlzPSbPr0cpMC87bebwlYhc6OTRfOiSXIbdRAob/scFCc1P",
+	"v0lwJFGXPAJKUWiVTytlrm7hMpNklo2KKU3aIpfTJHBRf3n8YYNAWm8zmizPglHBwNZmFDNwQjtPtuy5",
+	"qiMNcsoYiWRXZeynMYxsuodLNsn8LIZB2kKb1Iui1jo1pJfmhLsm8CVQ4QokuR2o3uFo+9ZsbGE01d3P",
+	"nKvzMB3uZETgkgDwD9p7mZToVnjGhH8gsbciE7hL2Ow3h6tym/0KHfGVq9WMGFaqWOk/qEn6o4ijbl0L",
+	"xNKPnxwvl15wtdnMkh5pKS+GVEwuZrj38ln+lgvmOmQRpy6a60/l4+OEazbLyE+BfzpwD9QOAI+0+auE",
+	"gU+JTyvv3J8WaB1BPY75s/Gz7GQZcMzuIOd2SW/mMbBY2OPWnMu9eFd9dKPQms0V1i6offoH77OSNQpp",
+	"1CqAuSvP4cIGXGmJYbOFkkaZBvinU1XzT7jEPiKo8fMnvCIh94XIlq9cmE0XRAO4ymheGHT5vjhItGiB",
+	"9ztE9kFyNvoxe6tdZjr4G4RNUOOEHBMptkDgdLAl611Aux4kyigw0oPg+2cQ/qchNn5OJ+7LkspeYLY8",
+	"NIgb4neqFx2iutfyS3ZhreYPoplR3XDB6E08qFweuwl1fZbp2iOqFBkyKhDFTBNGUNeMGElHkNWbvLQR",
+	"EazXY11NpChgQo1iwPPDhftw/D/28f/0TvAvGPjjxVa4wHvc4jSXPMsVMDYVhYdGCVLm4ZA+HNK/3iE9",
+	"YDoD6GRHlSfsllaQlSQVi5AFED80FypEtmdN2j5THdeDrDJZQFIRM5X97BJBo1dNXrGkZdP0mr9jOrIW",
+	"dFA9rB7SFpAEsFBRSMWfzgfWPjgfgGxnJfDtVDyYce7FjJOK/GUo5PhWR6s8Fvm5TMhTG+cxR9d5d+6J",
+	"aeV+iPuv5//N1xdcrT99/apZf/r6XTNY3ViyiOOf7wo+ScXN3mBDkg/GtaWNay/tdeRLdbpj/pWCJa3k",
+	"Szacwua3n2cH4fGL07PQxvUSKgg+CZH7NgM+WSIBvstBoAh7q5lQXApFugkDAgv8X3XzmH0naJsFHdo6",
+	"+mC1hoqh8HGLhC+Oz/ZfHJ2GEHCgPKZXjeQlEz7hPub1h5UwQoMg4Vmq6of0bf2U/8HCBtkWOCGbWzeS",
+	"TNmQxfCUCUgn6I/0j5KMaPfS0G6Iz4fgf/7J5h9wAZ9Ioy0S/lo/P907qe/vhgF2fOIWpmVWsNE032PW",
+	"wzrWGQ2nE/N+pbDwJnnkHttlPZb4h1FwaQuIELJlBnjPlQ117xwyTSOqqW08dDFOYQZ5MpwlRKQlYotM",
+	"02vN1Ww4tuiJWULnxIX3g3w4edvnbgxyWy7wNTuaPaz7anuLqdKuMqhlVJiBwrzJIwRi5apkyN5cCKuZ",
+	"w0zWZ9wXkNgVgsBgRWUyhPMSx7YMRQsyHYdXNOYRTOkCwWJmX1LFkgseXQy5Ulz0w4BsrK6RcJSALMnz",
+	"T5NHLuj1iiWGuGEyqXps3lkn4YhOzPgvtJQXQJBh0BabzXULN7tIM1ZgehbyQo1ol9kSEdm5f2aOI2bO",
+	"QDKyu1LDm0APZATH3BzeWlCzRwRM7e6or7xza3ldcOp/2tvedScqt2Uvej3FdJiFgyFRUgeODUh4vH22",
+	"81NIHk1VgWmR/D0ioZVvZFczl9IiR/+2j8dtQUcjSCICNy+CRCwDcFlH1pobGWEKNp5tJCDh7t7B3tle",
+	"OF1JBB5qEMvc8DD8Wv/p7OzYnJGBjOovrliS8AhgxG3Rg7ruEjBzypCxkJZwDOPwR0K5aG6WfGVxhKk/",
+	"CFZT6UvBsIALgWsfq7cZ4jdrmSPXFtR7txSfxZcZ8ms+9d93LQg1JI8gbTDsRyQJlqcxVJIVwLbDxBQQ",
+	"FuKD1Go5VVu4WjlmJpiHBRcH6OHxdNdcXKSKGZrPQh1yCpRHTTqOrCVGPgMYGNr6joS25wuNKWJD8ggj",
+	"vZOEX7HIhVQ/hqo61U7JjEBaUEPbEX61itNpyqOClMJT9/CPEqKyMKL9pkNp1rIW1OCg1IIaEqj5ouiw",
+	"ukSuxfkF4ph4HuT4m4SoTGCqPopRS03jFulKw6JF35a/GWIFJYpBtyrmXbZFwgFVR+yt9govAwqB49cW",
+	"HN9qkNyMQ6Dj79tps7nezQRO+Gw2yB9QsIPkxgv5AJLI6Npc50ryYGpajaWv2MjmlW+LHB7fKOCGgPsy",
+	"Z28XjMNY1YD3NBEycRWWsnJDDcOD+xgc4PLsY1L/1WbQbDZt5bACld6oPrfLcGuk3yPQIarlCu8zI5JU",
+	"fXa7VzEV/KlM9LNKaXN3eYIlkyomr9csWSLVvWbJjpFuKz99qivmhcfHt/tLPHzIxXLP07dLPf8j1J2t",
+	"/vzekPK4+uMI74k+riJnqL5MgztzjGMp5c2cpc8iamIbJ+dE0tlqI/i5HI37EtijzKobhIRCIzM8cTqB",
+	"Al6BAH9F1KxiWG5EkZhps/uP/WU7VZTQgyVobISMR6G65KPwcdAWfZa7h/v8iqEYBQDZ4UhPoIRhZAaI",
+	"BQxlFh2JODPz5CNz/cbh4y1XUdHe3Zg9qgem30chRjyHjwGIAfkB2mI8kDAdFiuGOh5TJBdXYQOIZqzl",
+	"5UhcQ5FLs+GpIhMfCVNhBvbn4ClgSUoOKFCcrzA9RTKBj2AjQo637MbPke0MeHfvjPbLBmQfW4FnroNK",
+	"QF8YYBWQL6aqXy1D735IXPOiBTWahsuH/xksS1W2jFO+nUX+Htxrp2l34PjnHOsD5T9Hst9bPtQikfvK",
+	"aCsJMC9luBGNjd7q0uM5zeVSyLHwEWIgPxsBU7fagg47vJ/KVF1csolhTl8qvCYDzwC3tWtecO95DWWq",
+	"ekTebVdULeKhTkSRcJ4mXfZQUeKhosQdK0oUh/PiIVWMJt1BqTVhqioMpPqF18J5N+ApNPSgDT9oww/a",
+	"8F9IG8ZjX6oFZ4zmHV8cxuSVki4VaBOmXc2vKJQAh13EDDr4fuRFvo3mRlmI061Uwv3eIdXdQcWIpbNM",
+	"JHcjW2qf7yJeV/Bwm+anvdsV7rnjnBPrOfiwPgtKxD0vF0zLg5buRidzoA+jzqksEDqLm9wi680NzHhi",
+	"6wlBMl/Mu40eGI8GQd0w80/s9+pHUrA6dlqm/LVrx8f7b6/23v520OyudlfPrn572v+5MPVkMT4Exv7x",
+	"meUiq8StFWjT5PpNh5Qqt/bh1JLahLp36Xv5M/9wgq9nw8JKD++SpxPhjyM4LQU5uH8+fXFEhizpA6ag",
+	"OyCPTp7vkG/Xnz553JpKAYeG0enETgEJRRrHIdhJOVOQCIHFUYNgZAmAPSLe67GECY2/KUK1razhbJkA",
+	"NYip0g3ywoV7YP5qyBSdmXtcwYy5tLo2x7WAXHTe4FqcHF+jcH7H+/DjmEePsYfrYKod2J46bM83t2/z",
+	"k7K43jN/+eJkis/LUoaYfyWHzPEAwOOVs7iiiFd0HSB3cMFjyJQQco7OmkZZXOone+Y/TZfIwwH9Cx1Q",
+	"e0Sq2LKN9rqSqaQLolBynjWXRdZqrDmXKHjTAF2IQEJ1AS2zsAFoKl/gGUWAlIJ6oFPLQBy+a8v83ha2",
+	"OqzTOLgi28f7pCfjGCt9ICxuo9nMyv4gQNUW0BrL5JKLfnFwu5vx7fjI7mesSmxUGqgvo2CejABJNrWj",
+	"taDGwHnVqj2jEXFm7aCW6V5eNXEvADKtNevJy5OfZ8uwS5u//vyPv6/9+5Pfnq3/8veX3x5sHK4dGRUR",
+	"i+62zM7XIPuXpsNRrVVba649qTfX6qtPzlabreZma73ZWF1b/80cqQ+QKMjNJ0f7LTK9Kh4uwCOLRsOA",
+	"ihaZQ9s27pVTfuIa0rOkwAjWod3LEuY1Zp2BlJeLczG+dA/dKYfZRzridnBoDy2IFrFlD9eaHzVSxI7i",
+	"ywoUmUo16CglIDKOiqJDPCmVQ5ueZ5HQWLfpjew4mJTvyN2MZjZAxIFLLy2TrOYbXlVY/Mm+gCmcg1xG",
+	"QbzsrC4cEMX7gkVtkeGoWDdhOrPE2eAFNYC6MlSRU01FRJOIuCOAgReEqkvVIi6CZTweN5R90q1CoyuH",
+	"uayD/uthVI5Qsp3cxctdhAqJWMyvWMIt5h6qB2qJwzdrCtMw6+mtBj6xRNqJeRdZMdUkPDw/Pds7uXi5",
+	"9+ynFy9+udg+OHjxcm/34mjv7OWLk19OQ0JBpMiKja42m02El5dFsaVJvBBRnTdeuvW235klXhmmSrOk",
+	"9hoi9zCwBWL3mkE+HA7e/FtrZeXVv9T/8/U3laPhzHutlZWBVPqf//U/frFyX3FBrrjinZiR7dOd/X3S",
+	"HdCEds2+TC9DqV/9g3DBIzZ21FNy6VoKzEXWIPXfIsWibaoSysgR/heSYLGIz/8J+RXXitIreh7zhUQt",
+	"n0EtoIwr2YsCixBDOfri2ycv16xkzG8RhGFSuWSdkTN2szY/cHJqO2yIMllK/CnP7UzJ+fn+Lt6dCENS",
+	"pd1DgYYPk1Iauy3tSWnUUuZLgB3vHe3uH/2IMS77/9g72dutBbXn2/sHe7t3q7ln3Tq2g4D49gNim/9r",
+	"x4wPVf/iVbP+lNZ7r9+tr302MeP2OE5uDhjPmMGDMnAnZSBbyNJg8ZsZ8so7+/fEhpOWud/dBi/Nbd2L",
+	"n052JEsafkYlV71bmAcyvU3mULd6OVnXcLnhSKvbE+hKwkYxXVAc7KXri0egm9qw7ZnizaiDZqE8o4SB",
+	"QmaF8czRC5ntsdAGnfgaflQ5Dl+WaXTyp5+Wtc/vtNybrvD5S+WnDEMfZjN0lR2nd16mXYjuezlP81rm",
+	"QizsHrMIAnyHJScAIV63taPkZem/SN7yL5NGfdrysaeEQitlmcDxJxPQBxc3brAJPUgZt5EyFtJWGQtc",
+	"ibiCDsvFiHlGOKZc28wggDwbQI6TfNJgyyS1jAvNy7vY6QNZP7DajyUOCAnV5pY8DUxUOAyG/FnkROAG",
+	"CVESDyGpjsofCRa5nJwgnWzN/OZzf46pIvYgRvDBHJ6EdWUSFaMj98TD+Xk4Px/z/OSddMtL1jcqp9tx",
+	"nO/CgwXlFUuCfL6eic+iJBNzLLJMPDwhPFJ51VYtp9uWaqz3eq7mzKknz3fI+vr60zKbKZQRruyjLIDO",
+	"/FZ7PeWMxLScG9d1/GMt++PM/dGa++PRq4bN57kaPL1+/LdHv71/9U399dxzjytbbSlizGWPuBUIiIJo",
+	"eUUKZ/FRVX2kBBYV8aSfbOK4B4Z03/r9zAUKR8ESzrIMSuqFsMjnMrEJ7nLp8uegCzkG05F6EBAo/23R",
+	"GwnrMvM0BAjafOqGvxUyHhjOl3ahnwKjXZSAxPn8Hw7SRz9IP/IrzOdv0yXi0i95bOxLC6PvEcQkeyT0",
+	"Ht4QjoqVjUFwBjAUyx45T2JwHFIxmUdhQRomrrAGTS6lbKI0XhFQb1UmkM93ALBloJGik5aZU07dAvwV",
+	"DttdD9pf9tig/UOrBbx/yTOkGV44ZXh85z6AMzAZMRI6Bci8GW6RWMpLgmnNOhPr4mmQI4lgkdypK6L/",
+	"M6b+bHvig0PmLyGwEc1KPfAzFfmntwxYuM09XQtcuX4E8BUoTD5GNZGpZiqLPi1sAwjSDmm2pVMu+rHN",
+	"kIj2zZgr7ZBew0YOJgqY9fmxYBYbFfh0zz6/oL3wmIgaUwCnBa1MX4LqKyLHAhKpq1wT8LmgjXNMR6jm",
+	"XsBi4gVvZHV5gb/5orwztYBzTWUJ+AtQQSyOuegTK2xMlGZD1zzc8FyhNDyHNitq7bkNv5ACSmdKkqSC",
+	"HALWNteA53Sqdv36+v8LAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
