@@ -57,6 +57,15 @@ func Open(server string, opts ...ClientOption) (*ClientWithResponses, error) {
 	return NewClientWithResponses(u.String(), opts...)
 }
 
+// WithKey presents an API key with each request, where the API asks for one: whose key it is is the caller then, and the user IDs of the
+// methods are not looked at.
+func WithKey(key string) ClientOption {
+	return WithRequestEditorFn(func(_ context.Context, req *http.Request) error {
+		req.Header.Set("Authorization", "Bearer "+key)
+		return nil
+	})
+}
+
 // maxErrorBody bounds what is read of an answer that is not a success.
 const maxErrorBody = 1 << 20
 

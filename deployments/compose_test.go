@@ -49,6 +49,10 @@ func TestServices(t *testing.T) {
 			t.Errorf("%s runs with a writable root or capabilities", name)
 		}
 	}
+	// Port 8080 is published, so nobody's word is taken for who they are.
+	if auth := p.Services["api"].Environment["MUSTER_AUTH"]; auth == nil || *auth != "key" {
+		t.Error("the API asks for no keys")
+	}
 	// Its root is not writable, and exports are files for a while.
 	if !slices.ContainsFunc(p.Services["api"].Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == "/tmp" && !v.ReadOnly }) {
 		t.Error("the API has no folder for /export/csv")

@@ -37,7 +37,7 @@ func (d *demoCommand) Run(p *process) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	c.HTTPAddr, c.AdminAddr, c.LogLevel = "127.0.0.1:0", "", "warn"
+	c.HTTPAddr, c.AdminAddr, c.LogLevel, c.Auth = "127.0.0.1:0", "", "warn", "header"
 	err = runEmbedded(p.ctx, &c, dir, true, boot.Log(&c, p.stderr), func(ctx context.Context, a *apiproc.API) error {
 		api, err := client.Open("http://" + a.Addr().String())
 		if err != nil {

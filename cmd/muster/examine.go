@@ -114,6 +114,11 @@ func examineDatabase(ctx context.Context, c *config.Config, quiet time.Duration)
 	if !isFile && local(c.Database) {
 		d.Free = free(d.Facts.DataDir)
 	}
+	if c.Auth == "key" {
+		if n, err := s.LiveKeys(asking); err == nil { // without the table, the schema is old, which is judged
+			d.LiveKeys = &n
+		}
+	}
 	j := &doctor.Jobs{Quiet: quiet}
 	j.Open, j.Err = s.OpenJobs(asking, mostJobs)
 	if d.Ready = s.Ready(asking); d.Ready != nil && isFile && asking.Err() != nil {

@@ -17,14 +17,19 @@ import (
 // remote is where a command's API is, and as whom it calls.
 type remote struct {
 	Server string `env:"MUSTER_URL" default:"http://127.0.0.1:8080" help:"The API."`
-	User   string `env:"MUSTER_USER" default:"cli" help:"The X-USER-ID to call as."`
+	User   string `env:"MUSTER_USER" default:"cli" help:"The X-USER-ID to call as, where no key is asked for."`
+	APIKey string `name:"api-key" env:"MUSTER_KEY" help:"The API key to call with, where one is asked for. Others on this machine can see flags; the variable they cannot."`
 }
 
 // The same for a variable that is set to nothing.
 const defaultServer, defaultUser = "http://127.0.0.1:8080", "cli"
 
 func (r *remote) open() (*client.ClientWithResponses, error) {
-	c, err := client.Open(cmp.Or(r.Server, defaultServer), client.WithHTTPClient(caller{}))
+	options := []client.ClientOption{client.WithHTTPClient(caller{})}
+	if r.APIKey != "" {
+		options = append(options, client.WithKey(r.APIKey))
+	}
+	c, err := client.Open(cmp.Or(r.Server, defaultServer), options...)
 	if err != nil {
 		return nil, fmt.Errorf("MUSTER_URL or --server: %w", err)
 	}
@@ -55,6 +60,17 @@ func (caller) Do(req *http.Request) (*http.Response, error) {
 			req.URL.Scheme, req.URL.Host, failed.Err)
 	}
 	return resp, err
+}
+
+// explained adds to an error what is to be done about the key that the API asks for.
+func explained(err error) error {
+	switch e, ok := errors.AsType[*client.APIError](err); {
+	case ok && e.Answer.Code == "unauthenticated":
+		return fmt.Errorf("%w\nMUSTER_KEY gives the key, or --api-key; whoever runs Muster makes one with `muster keys create`", err)
+	case ok && e.Answer.Code == "insufficient_scope":
+		return fmt.Errorf("%w\nA key keeps its scopes: whoever runs Muster makes another one with `muster keys create`", err)
+	}
+	return err
 }
 
 // watch shows a job until it is over, and fails when it did not complete, or rows of its file were rejected. The job goes on

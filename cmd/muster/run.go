@@ -23,6 +23,7 @@ type commands struct {
 	Jobs       jobsCommand       `cmd:"" help:"List, watch and cancel jobs."`
 	Users      usersCommand      `cmd:"" help:"Search and show users."`
 	Export     exportCommand     `cmd:"" help:"Write users to a file, or to standard output."`
+	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys, in the database itself."`
 	Doctor     doctorCommand     `cmd:"" help:"Look at the whole stack, and say what is wrong and how to mend it."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
 	Completion completionCommand `cmd:"" help:"Print the script by which a shell completes these commands."`
@@ -65,7 +66,7 @@ func execute(args []string, p *process) error {
 		return &boot.ExitError{Code: exitUsage, Err: err}
 	}
 	if err := k.Run(p); !errors.Is(err, context.Canceled) {
-		return err
+		return explained(err)
 	}
 	return errors.New("interrupted")
 }

@@ -19,13 +19,13 @@ var muster = archtest.Rules{
 		"internal/embedded": {archtest.Any},
 
 		// The edges reach adapters through interfaces of their own.
-		"internal/httpapi":   {"internal/columns", "internal/invalid", "internal/job", "internal/logging", "internal/tracing", "internal/user", "internal/webhook"},
+		"internal/httpapi":   {"internal/apikey", "internal/columns", "internal/invalid", "internal/job", "internal/logging", "internal/tracing", "internal/user", "internal/webhook"},
 		"internal/worker":    {"internal/columns", "internal/crash", "internal/jobs", "internal/tasks", "internal/job", "internal/tracing", "internal/user", "internal/webhook"},
-		"internal/dashboard": {"internal/job"},
+		"internal/dashboard": {"internal/apikey", "internal/job"},
 		"internal/jobs":      {"internal/crash", "internal/invalid", "internal/job", "internal/tracing"},
 
 		// Adapters never import one another.
-		"internal/store":      {"internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/tracing", "internal/user", "internal/webhook"},
+		"internal/store":      {"internal/apikey", "internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/tracing", "internal/user", "internal/webhook"},
 		"internal/deployment": {"internal/job"},
 		"internal/ratelimit":  {"internal/job"},
 		"internal/progress":   {"internal/job"},
@@ -69,6 +69,9 @@ var muster = archtest.Rules{
 
 		// What is wrong with a stack, from facts that others collect.
 		"internal/doctor": {"internal/config", "internal/job", "internal/store"},
+
+		// Who a caller is, by a key.
+		"internal/apikey": {},
 
 		// Nouns and settings.
 		"internal/config":  {"internal/job"},

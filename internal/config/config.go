@@ -31,6 +31,7 @@ type Config struct {
 
 	ImportFrom string `env:"MUSTER_IMPORT_FROM" secret:"url" help:"A folder or bucket, in the form of MUSTER_FILES, from whose files every caller may import by from=<path>; it is only read. Empty: nowhere."`
 
+	Auth               string        `env:"MUSTER_AUTH" default:"header" enum:"header,key" help:"Who a caller of the API is: header takes the word of X-USER-ID, which a proxy has to set; key asks for an API key, see docs/api-keys.md."`
 	HTTPAddr           string        `name:"http-addr" env:"MUSTER_HTTP_ADDR" default:":8080" help:"Where the API listens."`
 	AdminAddr          string        `env:"MUSTER_ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where /monitoring and /healthz for operators listen; off: nowhere."`
 	AdminPassword      string        `env:"MUSTER_ADMIN_PASSWORD" secret:"whole" help:"Password of the user admin on the admin listener; needed to listen beyond loopback."`

@@ -22,7 +22,7 @@ func EnvNames() []string {
 }
 
 // otherNames are variables that are read by others than Config: cmd/muster's commands, and docker-compose.yml.
-var otherNames = []string{"MUSTER_URL", "MUSTER_USER", "MUSTER_VERSION"}
+var otherNames = []string{"MUSTER_URL", "MUSTER_USER", "MUSTER_KEY", "MUSTER_VERSION"}
 
 // testNames begin the names that only tests and measurements read.
 var testNames = []string{"MUSTER_TEST_", "MUSTER_CHAOS", "MUSTER_BENCH_"}

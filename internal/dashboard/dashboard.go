@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -56,6 +58,8 @@ type Config struct {
 	Upstream job.Allowance        // of RandomUser, for the time that a job still takes
 	// Everybody shows the jobs of all owners, for operators. Without it a page is its caller's.
 	Everybody bool
+	// Sessions asks people for a key; nil: they say who they are.
+	Sessions Sessions
 	// API answers /api/v1: users are searched for and imports submitted through it, so that they are here what they are
 	// there. nil: there are no such pages.
 	API http.Handler
@@ -79,6 +83,7 @@ const (
 	// Root is where the pages are.
 	Root = "/dashboard"
 
+	signInPath     = Root + "/sign-in"
 	importFilePath = Root + "/import/file"
 	// maxForm is the most bytes that a form has: some thousand ids of jobs.
 	maxForm = 256 << 10
@@ -113,8 +118,14 @@ func New(c Config) *Dashboard {
 	page("GET "+Root+"/events", d.events)             // a page that is open
 	page("GET "+Root+"/fleet", d.workers)             // who wants to see the workers
 	page("GET "+Root+"/assets/{file}", d.asset)       // a page
-	if !c.Everybody {
-		page("POST "+Root+"/sign-in", d.signIn)
+	switch {
+	case c.Everybody:
+	case c.Sessions != nil:
+		page("POST "+signInPath, d.signInWithKey)
+		page("POST "+Root+"/sign-out", d.signOutOfKey)
+		page("GET "+goOnPath, d.goOn)
+	default:
+		page("POST "+signInPath, d.signIn)
 		page("POST "+Root+"/sign-out", d.signOut)
 	}
 	if c.API != nil {
@@ -139,6 +150,10 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, r, &problem{http.StatusForbidden, "A page of another origin may not change anything here."})
 		return
 	}
+	if d.Sessions != nil && strings.HasPrefix(r.URL.Path, apiPath) {
+		d.throughAPI(w, r)
+		return
+	}
 	if r.Method == http.MethodHead {
 		r = r.Clone(r.Context())
 		r.Method = http.MethodGet
@@ -150,6 +165,14 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := d.mux.Handler(r); pattern == "" {
 		d.fail(w, r, &problem{http.StatusNotFound, "There is no such page."})
 		return
+	}
+	if d.Sessions != nil && !strings.HasPrefix(r.URL.Path, Root+"/assets/") && r.URL.Path != signInPath {
+		known, err := d.withKey(r)
+		if err != nil {
+			d.fail(w, r, err)
+			return
+		}
+		r = known
 	}
 	d.mux.ServeHTTP(w, r)
 }
@@ -211,7 +234,12 @@ func explain(err error) *problem {
 	if limit, ok := errors.AsType[*job.BatchLimitError](err); ok {
 		return &problem{http.StatusBadRequest, "The job is larger than jobs may be now: " + limit.Error() + "."}
 	}
+	if _, many := errors.AsType[*apikey.TooManyError](err); many {
+		return &problem{http.StatusTooManyRequests, "Too many keys were tried that do not count. Wait a minute."}
+	}
 	switch {
+	case errors.Is(err, apikey.ErrRefused):
+		return &problem{http.StatusUnauthorized, "That is no key that counts: it may be mistyped, expired or revoked."}
 	case errors.Is(err, job.ErrNotFound):
 		return &problem{http.StatusNotFound, "There is no such job, or it is somebody else's."}
 	case errors.Is(err, job.ErrUncertain):

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+
+	"github.com/musterhq/muster/internal/apikey"
 )
 
 // wizard is the page on which people import users. Its script shows how a file would be read and lets them correct that;
@@ -12,7 +14,7 @@ type wizard struct{ User string }
 
 // importing answers GET /dashboard/import.
 func (d *Dashboard) importing(w http.ResponseWriter, r *http.Request) error {
-	owner, ok := d.signedIn(w, r)
+	owner, ok := d.signedInTo(w, r, apikey.Write)
 	if !ok {
 		return nil
 	}
@@ -21,7 +23,7 @@ func (d *Dashboard) importing(w http.ResponseWriter, r *http.Request) error {
 
 // importFile answers POST /dashboard/import/file: a form with nothing but the file.
 func (d *Dashboard) importFile(w http.ResponseWriter, r *http.Request) error {
-	owner, ok := d.signedIn(w, r)
+	owner, ok := d.signedInTo(w, r, apikey.Write)
 	if !ok {
 		return nil
 	}
@@ -31,7 +33,7 @@ func (d *Dashboard) importFile(w http.ResponseWriter, r *http.Request) error {
 
 // importUsers answers POST /dashboard/import/users: made-up ones.
 func (d *Dashboard) importUsers(w http.ResponseWriter, r *http.Request) error {
-	owner, ok := d.signedIn(w, r)
+	owner, ok := d.signedInTo(w, r, apikey.Write)
 	if !ok {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -28,7 +29,7 @@ func (d *Dashboard) job(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return nil
 	}
-	p, err := d.jobPage(r.Context(), owner, r.PathValue("id"))
+	p, err := d.jobPage(r.Context(), owner, r.PathValue("id"), d.may(r, apikey.Write))
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (d *Dashboard) get(ctx context.Context, owner, id string) (job.Job, error) 
 	return d.Jobs.Get(ctx, owner, id)
 }
 
-func (d *Dashboard) jobPage(ctx context.Context, owner, id string) (*jobPage, error) {
+func (d *Dashboard) jobPage(ctx context.Context, owner, id string, mayMove bool) (*jobPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	j, err := d.get(ctx, owner, id)
@@ -60,6 +61,9 @@ func (d *Dashboard) jobPage(ctx context.Context, owner, id string) (*jobPage, er
 		chunks[i].LastError = d.said(chunks[i].LastError)
 	}
 	p := &jobPage{Row: d.row(j), Grid: newGrid(chunks), Everybody: d.Everybody}
+	if !mayMove {
+		p.Row.Moves = nil
+	}
 	if j.Rejected > 0 && j.File != nil {
 		if p.Rejects, err = d.Store.Rejects(ctx, id, -1, rejectsShown); err != nil {
 			return nil, err

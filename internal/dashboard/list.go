@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -61,6 +62,7 @@ type listing struct {
 	First     string // address of the first page; empty: this is it
 	Query     url.Values
 	Everybody bool
+	MayMove   bool
 
 	Slots []slots
 	Live  *summary
@@ -137,6 +139,7 @@ func (d *Dashboard) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	l.MayMove = d.may(r, apikey.Write)
 	return d.renderLive(w, r, http.StatusOK, "list", "Jobs", Root+"/events?"+l.Query.Encode(), l)
 }
 

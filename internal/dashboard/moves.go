@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -40,7 +41,7 @@ type question struct {
 
 // moveOne answers POST /dashboard/jobs/{id}/{move}.
 func (d *Dashboard) moveOne(w http.ResponseWriter, r *http.Request) error {
-	owner, ok := d.signedIn(w, r)
+	owner, ok := d.signedInTo(w, r, apikey.Write)
 	if !ok {
 		return nil
 	}
@@ -85,7 +86,7 @@ type result struct {
 
 // moveMany answers POST /dashboard/jobs: the jobs that are ticked, or all that match the filter.
 func (d *Dashboard) moveMany(w http.ResponseWriter, r *http.Request) error {
-	owner, ok := d.signedIn(w, r)
+	owner, ok := d.signedInTo(w, r, apikey.Write)
 	if !ok {
 		return nil
 	}

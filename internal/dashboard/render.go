@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -18,7 +19,8 @@ type frame struct {
 	User      string // who is signed in; empty: nobody, or an operator
 	FromProxy bool   // the proxy says who it is, so nobody signs out here
 	Everybody bool
-	HasAPI    bool
+	API       string // where pages reach the API; empty: they do not
+	MayImport bool
 	Events    string // the address of the page's stream; empty: it has none
 	Page      template.HTML
 }
@@ -34,8 +36,12 @@ func (d *Dashboard) renderLive(w http.ResponseWriter, r *http.Request, status in
 	if err != nil {
 		return err
 	}
-	f := frame{Title: title, Everybody: d.Everybody, HasAPI: d.API != nil, Events: events, Page: template.HTML(body)} //nolint:gosec // made by a template
-	if !d.Everybody {
+	f := frame{Title: title, Everybody: d.Everybody, API: d.apiRoot(), MayImport: d.may(r, apikey.Write), Events: events, Page: template.HTML(body)} //nolint:gosec // made by a template
+	switch k, _ := apikey.From(r.Context()); {
+	case d.Everybody:
+	case k != nil:
+		f.User = k.Owner
+	case d.Sessions == nil:
 		f.User, f.FromProxy = caller(r), fromProxy(r)
 	}
 	page, err := fragment("frame", f)
@@ -46,6 +52,17 @@ func (d *Dashboard) renderLive(w http.ResponseWriter, r *http.Request, status in
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(page)) // an error: the client is gone
 	return nil
+}
+
+// apiRoot is where pages reach the API as their caller; empty: there is none.
+func (d *Dashboard) apiRoot() string {
+	switch {
+	case d.API == nil:
+		return ""
+	case d.Sessions != nil:
+		return apiPath + "v1"
+	}
+	return "/api/v1"
 }
 
 // fragment returns what a template makes of data.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -38,8 +39,16 @@ func caller(r *http.Request) string {
 
 // signedIn returns the caller, and shows the form to sign in, or what is wrong with the header, when there is none.
 func (d *Dashboard) signedIn(w http.ResponseWriter, r *http.Request) (owner string, ok bool) {
+	return d.signedInTo(w, r, apikey.Read)
+}
+
+// signedInTo is signedIn for what needs another scope than read.
+func (d *Dashboard) signedInTo(w http.ResponseWriter, r *http.Request, s apikey.Scope) (owner string, ok bool) {
 	if d.Everybody {
 		return "", true
+	}
+	if d.Sessions != nil {
+		return d.keySignedIn(w, r, s)
 	}
 	if owner = caller(r); owner != "" {
 		return owner, true
@@ -66,9 +75,7 @@ func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request) error {
 	if !job.ValidOwner(owner) {
 		return &problem{http.StatusBadRequest, "A name has 1 to 64 letters, digits or . _ @ -"}
 	}
-	if u, err := url.Parse(then); err != nil || u.IsAbs() || u.Host != "" || path.Clean(u.Path) != Root && !strings.HasPrefix(path.Clean(u.Path), Root+"/") {
-		then = Root // not where another site wants people to go
-	}
+	then = local(then)
 	// Not Strict: who follows a link to a job from a message would have to sign in each time. What changes something is
 	// refused to other origins all the same.
 	http.SetCookie(w, &http.Cookie{
@@ -76,6 +83,14 @@ func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request) error {
 	})
 	http.Redirect(w, r, then, http.StatusSeeOther)
 	return nil
+}
+
+// local returns an address that is one of the pages, or else that of the first: not where another site wants people to go.
+func local(then string) string {
+	if u, err := url.Parse(then); err != nil || u.IsAbs() || u.Host != "" || path.Clean(u.Path) != Root && !strings.HasPrefix(path.Clean(u.Path), Root+"/") {
+		return Root
+	}
+	return then
 }
 
 func (d *Dashboard) signOut(w http.ResponseWriter, r *http.Request) error {

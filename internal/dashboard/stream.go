@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/musterhq/muster/internal/apikey"
 )
 
 const (
@@ -26,6 +28,10 @@ type update struct {
 
 // events answers GET /dashboard/events: what a page shows, and then whatever changes of it.
 func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
+	k, counts := apikey.From(r.Context())
+	if d.Sessions != nil && k == nil { // the page is from when somebody was signed in
+		return newStream(w).write(signedOut)
+	}
 	owner, ok := d.signedIn(w, r)
 	if !ok {
 		return nil
@@ -48,10 +54,7 @@ func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
 		}
 	})
 	defer leave()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect the events
-	s := &stream{w: w, rc: http.NewResponseController(w), sent: map[string]string{}}
+	s := newStream(w)
 	if s.write("retry: 2000\n\n") != nil {
 		return nil
 	}
@@ -59,6 +62,10 @@ func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	for silent := time.Duration(0); ; {
+		if counts != nil && !counts(ctx) {
+			_ = s.write(signedOut)
+			return nil
+		}
 		text := ""
 		if now, err := followed.get(ctx); err == nil {
 			text = s.changed(now)
@@ -103,8 +110,9 @@ func (d *Dashboard) look(owner string, r *http.Request) (key string, look func(c
 		if _, err := d.get(r.Context(), owner, id); err != nil {
 			return "", nil, err
 		}
-		key, look = "job "+id, func(ctx context.Context) (*page, error) {
-			p, err := d.jobPage(ctx, owner, id)
+		mayMove := d.may(r, apikey.Write)
+		key, look = fmt.Sprint("job ", id, mayMove), func(ctx context.Context) (*page, error) {
+			p, err := d.jobPage(ctx, owner, id, mayMove)
 			if err != nil {
 				return nil, err
 			}
@@ -151,6 +159,16 @@ type stream struct {
 	sent map[string]string // by part, and by id of row
 	rows string            // the order of the rows
 	said string            // what stands on the page about trouble; empty: nothing
+}
+
+// signedOut is the event after which a page has to be loaded anew, which asks to sign in.
+const signedOut = "event: signedout\ndata: {}\n\n"
+
+func newStream(w http.ResponseWriter) *stream {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect the events
+	return &stream{w: w, rc: http.NewResponseController(w), sent: map[string]string{}}
 }
 
 // trouble returns the event that shows why the page cannot be kept up to date; empty: it says so already.

@@ -5,16 +5,20 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+
+	"github.com/musterhq/muster/internal/apikey"
 )
 
 // searching is the page on which people look for users.
 type searching struct {
-	Query   url.Values // what was given of it, and nothing else: all but the order goes into exports, too
-	Asked   bool       // conditions were given, or all users are wanted
-	Users   []foundUser
-	Next    string // address of the next page; empty: this is the last
-	Sorts   []string
-	Problem string // what is wrong with the conditions; empty: nothing
+	Query     url.Values // what was given of it, and nothing else: all but the order goes into exports, too
+	Asked     bool       // conditions were given, or all users are wanted
+	Users     []foundUser
+	Next      string // address of the next page; empty: this is the last
+	Sorts     []string
+	API       string // where the API is
+	MayExport bool
+	Problem   string // what is wrong with the conditions; empty: nothing
 }
 
 // foundUser is a user as the API shows one.
@@ -40,7 +44,7 @@ func (d *Dashboard) users(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	given := r.URL.Query()
-	s := &searching{Query: url.Values{}, Sorts: []string{"id", "firstName", "lastName", "city", "state", "age", "email"}, Asked: len(given) > 0}
+	s := &searching{Query: url.Values{}, Sorts: []string{"id", "firstName", "lastName", "city", "state", "age", "email"}, Asked: len(given) > 0, API: d.apiRoot(), MayExport: d.may(r, apikey.Export)}
 	if !s.Asked {
 		return d.render(w, r, http.StatusOK, "users", "Users", s)
 	}

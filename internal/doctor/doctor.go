@@ -69,6 +69,8 @@ type Database struct {
 	Busy    bool   // SQLite: another process wrote all the time
 	Free    *int64 // bytes on its disk; nil: not known
 	Missing bool   // SQLite: there is no such file
+
+	LiveKeys *int // API keys that count; nil: not asked for
 }
 
 // Redis is Redis: a server, or the masters of a cluster.
@@ -127,6 +129,7 @@ func Judge(f *Facts) []Finding {
 	var r report
 	if f.Settings != nil {
 		r.settings(f.Settings)
+		r.auth(f.Settings.Config, f.Database)
 	}
 	if f.Database != nil {
 		r.database(f.Database, f)

@@ -48,7 +48,7 @@ func TestHealthy(t *testing.T) {
 		checks = append(checks, f.Check)
 	}
 	want := []string{
-		"settings", "database", "schema", "database-sessions", "connections", "binary-log", "durability", "replication", "database-disk",
+		"settings", "auth", "database", "schema", "database-sessions", "connections", "binary-log", "durability", "replication", "database-disk",
 		"redis", "redis-memory", "redis-persistence", "redis-prefix", "files", "temp-dir", "clocks", "workers", "queues", "jobs",
 	}
 	if diff := cmp.Diff(want, checks); diff != "" {
@@ -75,6 +75,9 @@ func TestFaults(t *testing.T) {
 		"short reservation": {func(f *doctor.Facts) { f.Settings.Config.SlotReserveLease = time.Second }, "settings warning MUSTER_SLOT_RESERVE_LEASE"},
 		"few connections":   {func(f *doctor.Facts) { f.Settings.Config.DBMaxConns = 2 }, "settings warning MUSTER_DB_MAX_CONNS"},
 		"large batches":     {func(f *doctor.Facts) { f.Settings.Config.BatchRows = 50_000 }, "settings warning MUSTER_BATCH_ROWS"},
+		"no key":            {func(f *doctor.Facts) { f.Settings.Config.Auth, f.Database.LiveKeys = "key", new(0) }, "auth warning there is none"},
+		"a key":             {func(f *doctor.Facts) { f.Settings.Config.Auth, f.Database.LiveKeys = "key", new(1) }, ""},
+		"keys not seen":     {func(f *doctor.Facts) { f.Settings.Config.Auth = "key" }, ""},
 		"database away":     {func(f *doctor.Facts) { f.Database.Facts, f.Database.Err = &store.Facts{}, errors.New("refused") }, "database broken refused"},
 		"database missing":  {func(f *doctor.Facts) { f.Database.Facts, f.Database.Missing = nil, true }, "database broken no file"},
 		"database busy":     {func(f *doctor.Facts) { f.Database.Busy = true }, ""},

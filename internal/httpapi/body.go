@@ -13,8 +13,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/invalid"
+	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -82,6 +84,9 @@ func (s *Server) understand(c echo.Context, op *openapi3.Operation) ([]invalid.F
 			fields = s.actionErrors(c.Request().Context(), c.Request().Header.Get("X-USER-ID"), schedule.Action.Type, url.Values(schedule.Action.Parameters))
 		}
 		c.Set(understoodKey, schedule)
+		if k, ok := c.Get(keyScopes).(*apikey.Key); ok && err == nil && schedule.Action.Type == job.ActionExport && !k.Has(apikey.Export) {
+			err = lacks(c, apikey.Export) // what it may not do itself it may not have done
+		}
 		return fields, err
 	}
 	patch, fields, err := decodeUser(body, c.Request().Method != http.MethodPatch)

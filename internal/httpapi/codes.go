@@ -31,6 +31,7 @@ const (
 	badMap
 	unauthenticated
 	forbidden
+	insufficientScope
 	routeNotFound
 	userNotFound
 	jobNotFound
@@ -40,6 +41,7 @@ const (
 	webhookNotFound
 	deliveryNotFound
 	scheduleNotFound
+	keyNotFound
 	methodNotAllowed
 	notAcceptable
 	requestTimeout
@@ -57,6 +59,7 @@ const (
 	scheduleChanged
 	duplicateUser
 	ambiguousKey
+	tooManyKeys
 	preconditionFailed
 	payloadTooLarge
 	unsupportedMediaType
@@ -66,6 +69,7 @@ const (
 	tierLimitReached
 	cooldownActive
 	tooManyRequests
+	tooManyAttempts
 	storeUnavailable
 	queueUnavailable
 	queueFull
@@ -100,6 +104,7 @@ var codes = [codeCount]struct {
 	badMap:               {400, job.CodeBadMap},
 	unauthenticated:      {401, "unauthenticated"},
 	forbidden:            {403, "forbidden"},
+	insufficientScope:    {403, "insufficient_scope"},
 	routeNotFound:        {404, "route_not_found"},
 	userNotFound:         {404, "user_not_found"},
 	jobNotFound:          {404, "job_not_found"},
@@ -109,6 +114,7 @@ var codes = [codeCount]struct {
 	webhookNotFound:      {404, "webhook_not_found"},
 	deliveryNotFound:     {404, "delivery_not_found"},
 	scheduleNotFound:     {404, "schedule_not_found"},
+	keyNotFound:          {404, "key_not_found"},
 	methodNotAllowed:     {405, "method_not_allowed"},
 	notAcceptable:        {406, "not_acceptable"},
 	requestTimeout:       {408, "request_timeout"},
@@ -126,6 +132,7 @@ var codes = [codeCount]struct {
 	scheduleChanged:      {409, "schedule_changed"},
 	duplicateUser:        {409, "duplicate_user"},
 	ambiguousKey:         {409, "ambiguous_key"},
+	tooManyKeys:          {409, "too_many_keys"},
 	preconditionFailed:   {412, "precondition_failed"},
 	payloadTooLarge:      {413, "payload_too_large"},
 	unsupportedMediaType: {415, "unsupported_media_type"},
@@ -135,6 +142,7 @@ var codes = [codeCount]struct {
 	tierLimitReached:     {429, "tier_limit_reached"},
 	cooldownActive:       {429, "cooldown_active"},
 	tooManyRequests:      {429, "too_many_requests"},
+	tooManyAttempts:      {429, "too_many_attempts"},
 	storeUnavailable:     {503, "store_unavailable"},
 	queueUnavailable:     {503, "queue_unavailable"},
 	queueFull:            {503, "queue_full"},

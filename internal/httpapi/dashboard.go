@@ -18,7 +18,11 @@ func (s *Server) pages(g *echo.Group, dashboard http.Handler) {
 		return
 	}
 	h := echo.WrapHandler(dashboard)
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost}
+	if s.Auth != nil {
+		methods = append(methods, http.MethodPatch) // pages upload through the dashboard, which knows their caller
+	}
+	for _, method := range methods {
 		g.Add(method, "", h)
 		g.Add(method, "/*", h)
 	}

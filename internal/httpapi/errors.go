@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
@@ -54,11 +55,10 @@ func explain(err error) problem {
 	if e, ok := errors.AsType[*invalid.Error](err); ok {
 		return problem{code: validationFailed, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.Fields}}
 	}
-	if p, ok := explainUser(err); ok {
-		return p
-	}
-	if p, ok := explainFile(err); ok {
-		return p
+	for _, part := range []func(error) (problem, bool){explainUser, explainFile, explainKey} {
+		if p, ok := part(err); ok {
+			return p
+		}
 	}
 	if p, ok := explainWebhook(err); ok {
 		return p
@@ -127,6 +127,25 @@ func explainUser(err error) (problem, bool) {
 		return problem{code: ambiguousKey, message: user.ErrAmbiguous.Error() + ", so it is not known which one is meant"}, true
 	case errors.Is(err, user.ErrChanged):
 		return problem{code: preconditionFailed, message: user.ErrChanged.Error() + "; get it anew"}, true
+	}
+	return problem{}, false
+}
+
+// explainKey is the part of the table about API keys.
+func explainKey(err error) (problem, bool) {
+	if e, ok := errors.AsType[*apikey.TooManyError](err); ok {
+		return problem{code: tooManyAttempts, message: e.Error(), retry: max(e.RetryAfter, time.Second)}, true
+	}
+	if e, ok := errors.AsType[scopeError](err); ok {
+		return problem{code: insufficientScope, message: e.Error()}, true
+	}
+	switch {
+	case errors.Is(err, apikey.ErrRefused):
+		return problem{code: unauthenticated, message: apikey.ErrRefused.Error()}, true
+	case errors.Is(err, apikey.ErrNotFound):
+		return problem{code: keyNotFound, message: apikey.ErrNotFound.Error()}, true
+	case errors.Is(err, apikey.ErrTooMany):
+		return problem{code: tooManyKeys, message: apikey.ErrTooMany.Error()}, true
 	}
 	return problem{}, false
 }

@@ -71,9 +71,13 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 			if !s.Log.Enabled(c.Request().Context(), level) {
 				return
 			}
-			s.Log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", c.Path(),
+			line := []any{"method", c.Request().Method, "route", c.Path(),
 				"status", c.Response().Status, "bytes", c.Response().Size, "ms", time.Since(start).Milliseconds(),
-				"request", id, "cut", cut)
+				"request", id, "cut", cut}
+			if key := c.Get(keyID); key != nil {
+				line = append(line, "key", key)
+			}
+			s.Log.Log(c.Request().Context(), level, "request", line...)
 		}()
 		if err := next(c); err != nil {
 			c.Error(err) // here and not in Echo, or the line would not have its status
@@ -134,11 +138,11 @@ func (s *Server) cors() echo.MiddlewareFunc {
 		AllowOrigins: s.CORSOrigins,
 		AllowMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowHeaders: []string{
-			"X-USER-ID", "Idempotency-Key", "Prefer", "Content-Type", "X-Request-ID", "If-Match", "If-None-Match", "Range", "If-Range",
+			"X-USER-ID", "Authorization", "Idempotency-Key", "Prefer", "Content-Type", "X-Request-ID", "If-Match", "If-None-Match", "Range", "If-Range",
 			"Content-Encoding", "Content-Range", "Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "X-HTTP-Method-Override",
 		},
 		ExposeHeaders: []string{
-			"Location", "Idempotent-Replayed", "Preference-Applied", "Retry-After", "X-Request-ID", "Content-Disposition", "ETag",
+			"Location", "Idempotent-Replayed", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-ID", "Content-Disposition", "ETag",
 			"X-Row-Count", "Accept-Ranges", "Content-Range", "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size",
 			"Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Expires",
 		},

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/httpapi/api"
 )
 
@@ -16,13 +17,7 @@ var read = []string{http.MethodGet, http.MethodHead}
 // Public serves the API, its documentation and the health checks. It answers to any Host, unless LoopbackNames is set.
 func (s *Server) Public() http.Handler {
 	e := s.echo()
-	if len(s.CORSOrigins) > 0 {
-		e.Use(s.cors())
-	}
-	if s.LoopbackNames {
-		e.Use(loopbackNames)
-	}
-	e.Use(sameOrigin(!s.LoopbackNames), s.literalFirst, s.readBody, s.validate)
+	needs := s.guard(e)
 	w := api.ServerInterfaceWrapper{Handler: api.NewStrictHandler(handlers{s}, nil)}
 
 	for _, prefix := range []string{"/api/v1", "/api"} {
@@ -78,6 +73,10 @@ func (s *Server) Public() http.Handler {
 		g.Match(read, "/exports/:jobId/files", w.ExportFiles)               // and has the files then
 		g.Match(read, "/exports/:jobId/files/:name", w.FetchExportFile)     // whoever has a link to one
 		g.Match(read, "/export/csv", w.ExportFile)                          // the same, for one that resumes downloads
+		g.POST("/keys", w.CreateKey)                                        // an administrator lets somebody in
+		g.Match(read, "/keys", w.ListKeys)                                  // looks who is let in
+		g.Match(read, "/keys/:keyId", w.GetKey)                             // and when last
+		g.POST("/keys/:keyId/revoke", w.RevokeKey)                          // and lets somebody in no more
 	}
 	e.Match(read, "/healthz", w.GetHealth)       // orchestrator: restart me?
 	e.Match(read, "/readyz", w.GetReadiness)     // load balancer: send me requests?
@@ -85,7 +84,26 @@ func (s *Server) Public() http.Handler {
 	e.Match(read, "/", leadTo("/docs"))          // people who were told a host and a port
 	s.docs(e)                                    // GET /docs, people
 	s.pages(e.Group(dashboardRoot), s.Dashboard) // people who want to see their jobs
+	s.scopes(e.Routes(), needs)
 	return e
+}
+
+// guard adds what stands before the routes, in its order. It returns the scopes that they need, which are filled in when
+// there are routes.
+func (s *Server) guard(e *echo.Echo) (needs map[string]apikey.Scope) {
+	if len(s.CORSOrigins) > 0 {
+		e.Use(s.cors())
+	}
+	if s.LoopbackNames {
+		e.Use(loopbackNames)
+	}
+	e.Use(sameOrigin(!s.LoopbackNames))
+	needs = map[string]apikey.Scope{}
+	if s.Auth != nil {
+		e.Use(s.authenticate(needs)) // before anything of the body is read
+	}
+	e.Use(s.literalFirst, s.readBody, s.validate)
+	return needs
 }
 
 // Admin serves what is for operators only; its listener is on loopback unless configured otherwise. Without a password

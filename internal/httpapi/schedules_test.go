@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/httpapi"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/schedules"
@@ -237,5 +238,23 @@ func TestBadSchedules(t *testing.T) {
 	key := as{"X-USER-ID", "ada", "Idempotency-Key", job.ScheduleKeyPrefix + jobID + ":1"}
 	if got := a.do("POST /api/v1/import/bulk?count=5", key, nil); got.StatusCode != 400 || !strings.Contains(string(got.body), `"field":"Idempotency-Key"`) {
 		t.Errorf("a key of a schedule's: %d %s", got.StatusCode, got.body)
+	}
+}
+
+// A key that may not export all users can schedule imports, and no exports.
+func TestScheduledExportNeedsItsScope(t *testing.T) {
+	t.Parallel()
+	keys, asks := keyMode(t)
+	a := newAPI(t, newFakes(), asks)
+	writes := keys.add(apikey.Key{Owner: "ada", Scopes: []apikey.Scope{apikey.Write}})
+	exports := keys.add(apikey.Key{Owner: "ada", Scopes: []apikey.Scope{apikey.Write, apikey.Export}})
+	for _, test := range []struct {
+		key, body string
+		want      int
+	}{{writes, nightly, 403}, {writes, partners, 201}, {exports, nightly, 201}} {
+		got := a.do("POST /api/v1/schedules", as(bearer(test.key, "Content-Type", "application/json")), strings.NewReader(test.body))
+		if got.StatusCode != test.want || test.want == 403 && !strings.Contains(string(got.body), "insufficient_scope") {
+			t.Errorf("%d %s, want %d", got.StatusCode, got.body, test.want)
+		}
 	}
 }

@@ -135,6 +135,10 @@ type Config struct {
 
 	Schedules Schedules
 
+	// Auth asks callers for keys, which Keys has; nil: callers name themselves, by X-USER-ID.
+	Auth Authenticator
+	Keys KeyStore
+
 	// For imports of files.
 	Duplicates   DuplicateStore
 	Rejects      Rejects

@@ -191,7 +191,11 @@ func inContract(path string) (_ string, ours bool) {
 // operation returns the contract's operation for the route that Echo has chosen: /api/v1/jobs/:jobId is /jobs/{jobId}.
 // Outside the API there is none.
 func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem, op *openapi3.Operation) {
-	path, ours := inContract(c.Path())
+	return s.operationOf(c.Request().Method, c.Path())
+}
+
+func (s *Server) operationOf(method, route string) (path string, item *openapi3.PathItem, op *openapi3.Operation) {
+	path, ours := inContract(route)
 	if !ours {
 		return "", nil, nil // such as health checks, which may carry any query
 	}
@@ -205,7 +209,6 @@ func (s *Server) operation(c echo.Context) (path string, item *openapi3.PathItem
 	if item = s.spec.Paths.Value(path); item == nil {
 		return "", nil, nil
 	}
-	method := c.Request().Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}

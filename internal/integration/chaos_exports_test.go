@@ -34,6 +34,9 @@ func TestChaosER1KillStorm(t *testing.T) {
 		chaos(t, "E-R1", "kill -9 of workers and APIs over exports", s, func(s *stack) string {
 			return exportKills(s, rounds(6, 20), exportDeaths, rounds(30_000, 3_000_000), rounds(100, 25_000))
 		})
+		if !long() {
+			return
+		}
 		control(t, "E-R1", s, "manifest-before-parts", `the manifest is there before`, func(s *stack) string { return exportKills(s, 2, nil, 10_000, 50) })
 	})
 }

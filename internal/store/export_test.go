@@ -121,3 +121,11 @@ func (s *Store) MigrateDown(ctx context.Context, version int64) error {
 	_, err = p.DownTo(ctx, version)
 	return err
 }
+
+// Wholly lists the tables of which all rights are needed.
+func Wholly() (tables []string) {
+	for _, t := range wholly {
+		tables = append(tables, t.table)
+	}
+	return tables
+}

@@ -88,7 +88,7 @@ func (s *Store) probes() []string {
 	if s.probed.Load() {
 		return []string{update}
 	}
-	return []string{
+	probes := []string{
 		update,
 		`DELETE FROM users WHERE FALSE`,
 		`INSERT INTO users SELECT * FROM users WHERE FALSE`,
@@ -99,7 +99,20 @@ func (s *Store) probes() []string {
 		`DELETE FROM job_rejects WHERE FALSE`,
 		`INSERT INTO key_locks SELECT * FROM key_locks WHERE FALSE ON DUPLICATE KEY UPDATE lock_key = VALUES(lock_key)`,
 		`DELETE FROM key_locks WHERE FALSE`,
+		`UPDATE deployment SET link_key = link_key WHERE FALSE`,
 	}
+	for _, t := range wholly {
+		probes = append(probes, `INSERT INTO `+t.table+` SELECT * FROM `+t.table+` WHERE FALSE`,
+			`UPDATE `+t.table+` SET `+t.column+` = `+t.column+` WHERE FALSE`, `DELETE FROM `+t.table+` WHERE FALSE`)
+	}
+	return probes
+}
+
+// wholly are tables of which all rights are needed, with one of their columns.
+var wholly = []struct{ table, column string }{
+	{"export_files", "bytes"}, {"webhook_endpoints", "url"}, {"webhook_deliveries", "state"}, {"webhook_attempts", "status"},
+	{"schedules", "name"}, {"schedule_runs", "code"},
+	{"api_keys", "revoked_at"}, {"sessions", "expires_at"},
 }
 
 // checkServer returns an error when the server or its sessions are not what Muster needs.

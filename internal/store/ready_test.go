@@ -49,8 +49,11 @@ func TestRightsAreChecked(t *testing.T) {
 	eachServer(t, func(t *testing.T, db *sql.DB, address string) {
 		all := map[string][]string{
 			"users": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "jobs": {"SELECT", "INSERT", "UPDATE"}, "job_chunks": {"SELECT", "INSERT", "UPDATE"},
-			"id_blocks": {"SELECT", "UPDATE"}, "deployment": {"SELECT", "INSERT"}, "job_rejects": {"SELECT", "INSERT", "DELETE"},
+			"id_blocks": {"SELECT", "UPDATE"}, "deployment": {"SELECT", "INSERT", "UPDATE"}, "job_rejects": {"SELECT", "INSERT", "DELETE"},
 			"key_locks": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "schema_version": {"SELECT"},
+		}
+		for _, table := range store.Wholly() {
+			all[table] = []string{"SELECT", "INSERT", "UPDATE", "DELETE"}
 		}
 		rights := func(lacks string) (list []string) {
 			for table, verbs := range all {

@@ -35,7 +35,7 @@ type DeliveryQueue interface {
 
 const (
 	// deliveryLease is how long an attempt is its worker's: longer than one may take.
-	deliveryLease = 30 * time.Second
+	deliveryLease = 20 * time.Second
 	// perEndpoint is how many attempts at one endpoint a worker makes at once, so that a receiver that does not answer
 	// leaves places for the others, and tenfold how many the queue holds of it.
 	perEndpoint = 2

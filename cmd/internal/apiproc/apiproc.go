@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
+	"github.com/musterhq/muster/internal/apikey"
 	"github.com/musterhq/muster/internal/dashboard"
 	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/fileexport"
@@ -28,6 +29,7 @@ import (
 type API struct {
 	stack         *boot.Stack
 	server        *httpapi.Server
+	auth          *apikey.Authenticator // nil: nobody is asked for a key
 	public, admin net.Listener
 }
 
@@ -61,6 +63,11 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	if config.WebhookGuard, err = s.WebhookGuard(); err != nil {
 		return nil, err
 	}
+	var auth *apikey.Authenticator
+	if c.Auth == "key" {
+		auth = apikey.NewAuthenticator(s.Store, s.Log)
+		config.Auth, config.Keys = auth, s.Store
+	}
 	if err := takeFiles(s, &config); err != nil {
 		return nil, err
 	}
@@ -68,11 +75,11 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	addDashboards(s, server)
+	addDashboards(s, server, auth)
 	if err := checkTempDir(s); err != nil {
 		return nil, err
 	}
-	a := &API{stack: s, server: server}
+	a := &API{stack: s, server: server, auth: auth}
 	var listen net.ListenConfig
 	if a.public, err = listen.Listen(ctx, "tcp", c.HTTPAddr); err != nil {
 		return nil, fmt.Errorf("MUSTER_HTTP_ADDR: %w", err)
@@ -86,7 +93,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 }
 
 // addDashboards makes the pages of callers and of operators, which show what the server's API does.
-func addDashboards(s *boot.Stack, server *httpapi.Server) {
+func addDashboards(s *boot.Stack, server *httpapi.Server, auth *apikey.Authenticator) {
 	c := dashboard.Config{
 		Jobs: s.Jobs(), Store: s.Store, Fleet: tasks.NewClient(s.Redis, s.Config.RedisPrefix, 0), Stored: progress.New(s.Redis, s.Config.RedisPrefix),
 		Step: progress.StoredStep, Tiers: s.Tiers, Message: server.Message, Upstream: s.Config.Upstream(), Live: httpapi.Live, Log: s.Log,
@@ -94,6 +101,9 @@ func addDashboards(s *boot.Stack, server *httpapi.Server) {
 	operators := c
 	operators.Everybody = true
 	server.AdminDashboard = dashboard.New(operators)
+	if auth != nil {
+		c.Sessions = auth
+	}
 	c.API = server.Public() // which has no dashboard yet
 	server.Dashboard = dashboard.New(c)
 }
@@ -170,6 +180,9 @@ func (a *API) Serve(ctx context.Context) error {
 	g.Go(func() error { return a.serve(ctx, a.public, a.server.Public()) })
 	if a.admin != nil {
 		g.Go(func() error { return a.serve(ctx, a.admin, a.server.Admin()) })
+	}
+	if a.auth != nil {
+		defer a.auth.Close()
 	}
 	a.stack.Log.Info("API listens", "addr", a.public.Addr().String())
 	return g.Wait()

@@ -75,6 +75,10 @@ function follow(address) {
       }
     });
     source.addEventListener("trouble", (e) => say(JSON.parse(e.data)));
+    source.addEventListener("signedout", () => {
+      source.close();
+      location.reload();
+    });
     source.onerror = () => {
       say("The connection is lost; what you see is from before. Trying again …");
       if (source.readyState === EventSource.CLOSED) { // after an answer that is no stream it does not try again by itself

@@ -1,7 +1,7 @@
 // The import of a file step by step: how it would be read, corrections, a dry run, the import, what became of it. All by the API.
 
 const byId = (id) => document.getElementById(id);
-const api = "/api/v1";
+const api = document.body.dataset.api;
 const caller = { "X-USER-ID": document.body.dataset.user };
 const headBytes = 1 << 20; // what a preview looks at
 const pieceBytes = 8 << 20; // of an upload
@@ -178,7 +178,7 @@ async function send() {
         if (!begun.ok) {
           throw new Error(await failure(begun), { cause: begun.status < 500 ? "final" : undefined });
         }
-        at = new URL(begun.headers.get("Location"), location.href).pathname;
+        at = `${api}/uploads/${new URL(begun.headers.get("Location"), location.href).pathname.split("/").pop()}`;
       }
       if (tries > 0) {
         const stands = await fetch(at, { method: "HEAD", headers: tus });

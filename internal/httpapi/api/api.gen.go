@@ -27,6 +27,40 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// APIKey defines model for APIKey.
+type APIKey struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt  Time         `json:"createdAt"`
+	ExpiresAt  NullableTime `json:"expiresAt"`
+	ID         string       `json:"id"`
+	LastUsedAt NullableTime `json:"lastUsedAt"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Owner The caller that the key stands for.
+	Owner string `json:"owner"`
+
+	// Prefix Its first characters, by which people know it.
+	//
+	// Examples: muster_Ab3x
+	Prefix    string       `json:"prefix"`
+	RevokedAt NullableTime `json:"revokedAt"`
+	Scopes    []string     `json:"scopes"`
+
+	// Status Only a live key counts.
+	Status string `json:"status"`
+}
+
+// APIKeyPage defines model for APIKeyPage.
+type APIKeyPage struct {
+	Content []APIKey `json:"content"`
+	HasNext bool     `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next page; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // Accepted defines model for Accepted.
 type Accepted struct {
 	JobID   string `json:"jobId"`
@@ -80,20 +114,20 @@ type Error struct {
 	// - 400 `empty_file`, `unknown_format`, `unknown_charset`, `unreadable`, `bomb`, `bad_header`, `too_many_columns`, `too_large`
 	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`
-	// - 403 `forbidden`
-	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`, `schedule_not_found`
+	// - 403 `forbidden`, `insufficient_scope`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`, `schedule_not_found`, `key_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `too_many_schedules`, `schedule_changed`, `duplicate_user`, `ambiguous_key`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `too_many_schedules`, `schedule_changed`, `duplicate_user`, `ambiguous_key`, `too_many_keys`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
 	// - 416 `range_not_satisfiable`
 	// - 422 `idempotency_key_reused`
 	// - 426 `upgrade_required`
-	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`
+	// - 429 `tier_limit_reached`, `cooldown_active`, `too_many_requests`, `too_many_attempts`
 	// - 500 `internal_error`
 	// - 503 `store_unavailable`, `queue_unavailable`, `queue_full`, `no_space`, `files_unavailable`
 	Code string `json:"code"`
@@ -322,6 +356,34 @@ type JobPage struct {
 
 	// NextCursor Goes into `after` for the next page; null on the last one.
 	NextCursor *string `json:"nextCursor"`
+}
+
+// NewAPIKey defines model for NewAPIKey.
+type NewAPIKey struct {
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt Time         `json:"createdAt"`
+	ExpiresAt NullableTime `json:"expiresAt"`
+	ID        string       `json:"id"`
+
+	// Key The key itself.
+	Key        string       `json:"key"`
+	LastUsedAt NullableTime `json:"lastUsedAt"`
+
+	// Name What it is for.
+	Name string `json:"name"`
+
+	// Owner The caller that the key stands for.
+	Owner string `json:"owner"`
+
+	// Prefix Its first characters, by which people know it.
+	//
+	// Examples: muster_Ab3x
+	Prefix    string       `json:"prefix"`
+	RevokedAt NullableTime `json:"revokedAt"`
+	Scopes    []string     `json:"scopes"`
+
+	// Status Only a live key counts.
+	Status string `json:"status"`
 }
 
 // NewWebhook defines model for NewWebhook.
@@ -853,8 +915,14 @@ type TooLarge = Error
 // TooMany defines model for TooMany.
 type TooMany = Error
 
+// TooManyAttempts defines model for TooManyAttempts.
+type TooManyAttempts = Error
+
 // TooManyExports defines model for TooManyExports.
 type TooManyExports = Error
+
+// Unauthenticated defines model for Unauthenticated.
+type Unauthenticated = Error
 
 // Unavailable defines model for Unavailable.
 type Unavailable = Error
@@ -1323,6 +1391,31 @@ type UndoJobParams struct {
 	UserID UserID `json:"X-USER-ID"`
 }
 
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Owner Only the keys of this owner.
+	Owner string `form:"owner,omitempty" json:"owner,omitempty"`
+	Limit int    `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `nextCursor` of the page before.
+	After JobID `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// CreateKeyParams defines parameters for CreateKey.
+type CreateKeyParams struct {
+	// Owner The caller that the key stands for.
+	Owner string `form:"owner" json:"owner"`
+
+	// Name What the key is for, for people.
+	Name string `form:"name" json:"name"`
+
+	// Scopes What the key may do. No scope contains another.
+	Scopes []string `form:"scopes" json:"scopes"`
+
+	// Days After how many days the key expires; never when absent.
+	Days int `form:"days,omitempty" json:"days,omitempty"`
+}
+
 // ListSchedulesParams defines parameters for ListSchedules.
 type ListSchedulesParams struct {
 	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1706,6 +1799,18 @@ type ServerInterface interface {
 	// UndoJob Remove the users of a job
 	// (POST /jobs/{jobId}/undo)
 	UndoJob(ctx echo.Context, jobID JobID, params UndoJobParams) error
+	// ListKeys The keys of all owners, without the keys themselves
+	// (GET /keys)
+	ListKeys(ctx echo.Context, params ListKeysParams) error
+	// CreateKey Make a key
+	// (POST /keys)
+	CreateKey(ctx echo.Context, params CreateKeyParams) error
+	// GetKey One key, without the key itself
+	// (GET /keys/{keyId})
+	GetKey(ctx echo.Context, keyID JobID) error
+	// RevokeKey Revoke a key
+	// (POST /keys/{keyId}/revoke)
+	RevokeKey(ctx echo.Context, keyID JobID) error
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
@@ -3315,6 +3420,109 @@ func (w *ServerInterfaceWrapper) UndoJob(ctx echo.Context) error {
 	return err
 }
 
+// ListKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListKeys(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListKeysParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListKeys(ctx, params)
+	return err
+}
+
+// CreateKey converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateKey(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateKeyParams
+	// ------------- Required query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Required query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Required query parameter "scopes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, true, "scopes", ctx.QueryParams(), &params.Scopes, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scopes: %s", err))
+	}
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", ctx.QueryParams(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter days: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateKey(ctx, params)
+	return err
+}
+
+// GetKey converts echo context to params.
+func (w *ServerInterfaceWrapper) GetKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "keyId" -------------
+	var keyID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "keyId", ctx.Param("keyId"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter keyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetKey(ctx, keyID)
+	return err
+}
+
+// RevokeKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "keyId" -------------
+	var keyID JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "keyId", ctx.Param("keyId"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter keyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeKey(ctx, keyID)
+	return err
+}
+
 // GetReadiness converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	var err error
@@ -4774,6 +4982,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/jobs/:jobId/undo", wrapper.UndoJob, options.OperationMiddlewares["undoJob"]...)
 	router.GET(options.BaseURL+"/export/stream", wrapper.ExportUsers, options.OperationMiddlewares["exportUsers"]...)
 	router.GET(options.BaseURL+"/export/csv", wrapper.ExportFile, options.OperationMiddlewares["exportFile"]...)
+	router.GET(options.BaseURL+"/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
+	router.POST(options.BaseURL+"/keys", wrapper.CreateKey, options.OperationMiddlewares["createKey"]...)
+	router.GET(options.BaseURL+"/keys/:keyId", wrapper.GetKey, options.OperationMiddlewares["getKey"]...)
+	router.POST(options.BaseURL+"/keys/:keyId/revoke", wrapper.RevokeKey, options.OperationMiddlewares["revokeKey"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.POST(options.BaseURL+"/exports", wrapper.ExportJob, options.OperationMiddlewares["exportJob"]...)
@@ -4831,7 +5043,14 @@ type FilesUnavailableJSONResponse struct {
 	Headers FilesUnavailableResponseHeaders
 }
 
-type ForbiddenJSONResponse Error
+type ForbiddenResponseHeaders struct {
+	WWWAuthenticate string
+}
+type ForbiddenJSONResponse struct {
+	Body Error
+
+	Headers ForbiddenResponseHeaders
+}
 
 type ImportAcceptedResponseHeaders struct {
 	IdempotentReplayed string
@@ -4878,6 +5097,15 @@ type TooManyJSONResponse struct {
 	Headers TooManyResponseHeaders
 }
 
+type TooManyAttemptsResponseHeaders struct {
+	RetryAfter int
+}
+type TooManyAttemptsJSONResponse struct {
+	Body Error
+
+	Headers TooManyAttemptsResponseHeaders
+}
+
 type TooManyExportsResponseHeaders struct {
 	RetryAfter int
 }
@@ -4885,6 +5113,15 @@ type TooManyExportsJSONResponse struct {
 	Body Error
 
 	Headers TooManyExportsResponseHeaders
+}
+
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate string
+}
+type UnauthenticatedJSONResponse struct {
+	Body Error
+
+	Headers UnauthenticatedResponseHeaders
 }
 
 type UnavailableResponseHeaders struct {
@@ -5374,6 +5611,36 @@ func (response ExportFile400JSONResponse) VisitExportFileResponse(w http.Respons
 	return err
 }
 
+type ExportFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportFile401JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFile403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportFile403JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportFile404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ExportFile404JSONResponse) VisitExportFileResponse(w http.ResponseWriter) error {
@@ -5689,6 +5956,36 @@ func (response ExportUsers400JSONResponse) VisitExportUsersResponse(w http.Respo
 	return err
 }
 
+type ExportUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportUsers401JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportUsers403JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportUsers404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ExportUsers404JSONResponse) VisitExportUsersResponse(w http.ResponseWriter) error {
@@ -5845,15 +6142,31 @@ func (response ExportJob400JSONResponse) VisitExportJobResponse(w http.ResponseW
 	return err
 }
 
+type ExportJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportJob401JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ExportJob403JSONResponse) VisitExportJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5982,6 +6295,36 @@ func (response ExportFiles400JSONResponse) VisitExportFilesResponse(w http.Respo
 	return err
 }
 
+type ExportFiles401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ExportFiles401JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportFiles403JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExportFiles404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ExportFiles404JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
@@ -6020,6 +6363,21 @@ func (response ExportFiles413JSONResponse) VisitExportFilesResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportFiles429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ExportFiles429JSONResponse) VisitExportFilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6404,10 +6762,11 @@ type FetchExportFile403JSONResponse struct{ ForbiddenJSONResponse }
 func (response FetchExportFile403JSONResponse) VisitFetchExportFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6561,15 +6920,31 @@ func (response ImportBulk400JSONResponse) VisitImportBulkResponse(w http.Respons
 	return err
 }
 
+type ImportBulk401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportBulk401JSONResponse) VisitImportBulkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportBulk403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportBulk403JSONResponse) VisitImportBulkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6706,15 +7081,31 @@ func (response ImportFile400JSONResponse) VisitImportFileResponse(w http.Respons
 	return err
 }
 
+type ImportFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportFile401JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportFile403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportFile403JSONResponse) VisitImportFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6889,15 +7280,31 @@ func (response PreviewFile400JSONResponse) VisitPreviewFileResponse(w http.Respo
 	return err
 }
 
+type PreviewFile401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PreviewFile401JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PreviewFile403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PreviewFile403JSONResponse) VisitPreviewFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7061,15 +7468,31 @@ func (response ImportRandomUsers400JSONResponse) VisitImportRandomUsersResponse(
 	return err
 }
 
+type ImportRandomUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportRandomUsers401JSONResponse) VisitImportRandomUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportRandomUsers403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportRandomUsers403JSONResponse) VisitImportRandomUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7183,6 +7606,36 @@ func (response ListJobs400JSONResponse) VisitListJobsResponse(w http.ResponseWri
 	return err
 }
 
+type ListJobs401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListJobs401JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListJobs403JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListJobs413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response ListJobs413JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
@@ -7193,6 +7646,21 @@ func (response ListJobs413JSONResponse) VisitListJobsResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListJobs429JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7263,6 +7731,36 @@ func (response GetJob400JSONResponse) VisitGetJobResponse(w http.ResponseWriter)
 	return err
 }
 
+type GetJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetJob401JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetJob403JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetJob404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetJob404JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
@@ -7287,6 +7785,21 @@ func (response GetJob413JSONResponse) VisitGetJobResponse(w http.ResponseWriter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetJob429JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7357,15 +7870,31 @@ func (response CancelJob400JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	return err
 }
 
+type CancelJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CancelJob401JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CancelJob403JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7409,6 +7938,21 @@ func (response CancelJob413JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CancelJob429JSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7508,6 +8052,36 @@ func (response JobEvents400JSONResponse) VisitJobEventsResponse(w http.ResponseW
 	return err
 }
 
+type JobEvents401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response JobEvents401JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response JobEvents403JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type JobEvents404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response JobEvents404JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
@@ -7532,6 +8106,21 @@ func (response JobEvents413JSONResponse) VisitJobEventsResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobEvents429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response JobEvents429JSONResponse) VisitJobEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7602,15 +8191,31 @@ func (response PauseJob400JSONResponse) VisitPauseJobResponse(w http.ResponseWri
 	return err
 }
 
+type PauseJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PauseJob401JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PauseJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PauseJob403JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7654,6 +8259,21 @@ func (response PauseJob413JSONResponse) VisitPauseJobResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response PauseJob429JSONResponse) VisitPauseJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7783,6 +8403,36 @@ func (response RejectedRows400JSONResponse) VisitRejectedRowsResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RejectedRows401JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectedRows403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RejectedRows403JSONResponse) VisitRejectedRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7924,15 +8574,31 @@ func (response ResumeJob400JSONResponse) VisitResumeJobResponse(w http.ResponseW
 	return err
 }
 
+type ResumeJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ResumeJob401JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ResumeJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ResumeJob403JSONResponse) VisitResumeJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8061,15 +8727,31 @@ func (response RetryJob400JSONResponse) VisitRetryJobResponse(w http.ResponseWri
 	return err
 }
 
+type RetryJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RetryJob401JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response RetryJob403JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8198,15 +8880,31 @@ func (response UndoJob400JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 	return err
 }
 
+type UndoJob401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response UndoJob401JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UndoJob403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response UndoJob403JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8254,6 +8952,21 @@ func (response UndoJob413JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 	return err
 }
 
+type UndoJob429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response UndoJob429JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UndoJob500JSONResponse struct{ InternalJSONResponse }
 
 func (response UndoJob500JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
@@ -8271,6 +8984,552 @@ func (response UndoJob500JSONResponse) VisitUndoJobResponse(w http.ResponseWrite
 type UndoJob503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response UndoJob503JSONResponse) VisitUndoJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeysRequestObject struct {
+	Params ListKeysParams
+}
+
+type ListKeysResponseObject interface {
+	VisitListKeysResponse(w http.ResponseWriter) error
+}
+
+type ListKeys200JSONResponse APIKeyPage
+
+func (response ListKeys200JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListKeys400JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListKeys401JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListKeys403JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListKeys413JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListKeys429JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListKeys500JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListKeys503JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKeyRequestObject struct {
+	Params CreateKeyParams
+}
+
+type CreateKeyResponseObject interface {
+	VisitCreateKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateKey201ResponseHeaders struct {
+	Location string
+}
+
+type CreateKey201JSONResponse struct {
+	Body    NewAPIKey
+	Headers CreateKey201ResponseHeaders
+}
+
+func (response CreateKey201JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateKey400JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateKey401JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateKey403JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey409JSONResponse Error
+
+func (response CreateKey409JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response CreateKey413JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CreateKey429JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateKey500JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateKey503JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKeyRequestObject struct {
+	KeyID JobID `json:"keyId"`
+}
+
+type GetKeyResponseObject interface {
+	VisitGetKeyResponse(w http.ResponseWriter) error
+}
+
+type GetKey200JSONResponse APIKey
+
+func (response GetKey200JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetKey400JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetKey401JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetKey403JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey404JSONResponse Error
+
+func (response GetKey404JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetKey413JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetKey429JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetKey500JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetKey503JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeyRequestObject struct {
+	KeyID JobID `json:"keyId"`
+}
+
+type RevokeKeyResponseObject interface {
+	VisitRevokeKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeKey200JSONResponse APIKey
+
+func (response RevokeKey200JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RevokeKey400JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RevokeKey401JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RevokeKey403JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey404JSONResponse Error
+
+func (response RevokeKey404JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RevokeKey413JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response RevokeKey429JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey500JSONResponse struct{ InternalJSONResponse }
+
+func (response RevokeKey500JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RevokeKey503JSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8350,6 +9609,36 @@ func (response ListSchedules400JSONResponse) VisitListSchedulesResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListSchedules401JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListSchedules403JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8442,15 +9731,31 @@ func (response CreateSchedule400JSONResponse) VisitCreateScheduleResponse(w http
 	return err
 }
 
+type CreateSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateSchedule401JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSchedule403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CreateSchedule403JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8574,15 +9879,31 @@ func (response DeleteSchedule400JSONResponse) VisitDeleteScheduleResponse(w http
 	return err
 }
 
+type DeleteSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DeleteSchedule401JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteSchedule403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response DeleteSchedule403JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8682,6 +10003,36 @@ func (response GetSchedule400JSONResponse) VisitGetScheduleResponse(w http.Respo
 	return err
 }
 
+type GetSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetSchedule401JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSchedule403JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
 
 func (response GetSchedule404JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
@@ -8777,15 +10128,31 @@ func (response ReplaceSchedule400JSONResponse) VisitReplaceScheduleResponse(w ht
 	return err
 }
 
+type ReplaceSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplaceSchedule401JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceSchedule403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReplaceSchedule403JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8915,15 +10282,31 @@ func (response PauseSchedule400JSONResponse) VisitPauseScheduleResponse(w http.R
 	return err
 }
 
+type PauseSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PauseSchedule401JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PauseSchedule403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PauseSchedule403JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9037,15 +10420,31 @@ func (response ResumeSchedule400JSONResponse) VisitResumeScheduleResponse(w http
 	return err
 }
 
+type ResumeSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ResumeSchedule401JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ResumeSchedule403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ResumeSchedule403JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9159,15 +10558,31 @@ func (response RunSchedule400JSONResponse) VisitRunScheduleResponse(w http.Respo
 	return err
 }
 
+type RunSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RunSchedule401JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RunSchedule403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response RunSchedule403JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9267,6 +10682,36 @@ func (response ListScheduleRuns400JSONResponse) VisitListScheduleRunsResponse(w 
 	return err
 }
 
+type ListScheduleRuns401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListScheduleRuns401JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListScheduleRuns403JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListScheduleRuns404JSONResponse struct{ ScheduleNotFoundJSONResponse }
 
 func (response ListScheduleRuns404JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
@@ -9360,6 +10805,36 @@ func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
+type ListUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsers413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response ListUsers413JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
@@ -9370,6 +10845,21 @@ func (response ListUsers413JSONResponse) VisitListUsersResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListUsers429JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9474,15 +10964,31 @@ func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
+type CreateUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateUser401JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9528,6 +11034,21 @@ func (response CreateUser415JSONResponse) VisitCreateUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CreateUser429JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9617,15 +11138,31 @@ func (response ImportUsers400JSONResponse) VisitImportUsersResponse(w http.Respo
 	return err
 }
 
+type ImportUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ImportUsers401JSONResponse) VisitImportUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ImportUsers403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ImportUsers403JSONResponse) VisitImportUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9739,6 +11276,36 @@ func (response SearchUsers400JSONResponse) VisitSearchUsersResponse(w http.Respo
 	return err
 }
 
+type SearchUsers401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response SearchUsers401JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SearchUsers403JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SearchUsers413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response SearchUsers413JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
@@ -9749,6 +11316,21 @@ func (response SearchUsers413JSONResponse) VisitSearchUsersResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchUsers429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response SearchUsers429JSONResponse) VisitSearchUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9813,15 +11395,31 @@ func (response DeleteUser400JSONResponse) VisitDeleteUserResponse(w http.Respons
 	return err
 }
 
+type DeleteUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DeleteUser401JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response DeleteUser403JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9865,6 +11463,21 @@ func (response DeleteUser413JSONResponse) VisitDeleteUserResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response DeleteUser429JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9957,6 +11570,36 @@ func (response GetUser400JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
+type GetUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetUser401JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetUser403JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUser404JSONResponse struct{ UserNotFoundJSONResponse }
 
 func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
@@ -9995,6 +11638,21 @@ func (response GetUser413JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetUser429JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10075,15 +11733,31 @@ func (response PatchUser400JSONResponse) VisitPatchUserResponse(w http.ResponseW
 	return err
 }
 
+type PatchUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PatchUser401JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PatchUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response PatchUser403JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10143,6 +11817,21 @@ func (response PatchUser415JSONResponse) VisitPatchUserResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response PatchUser429JSONResponse) VisitPatchUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10222,15 +11911,31 @@ func (response ReplaceUser400JSONResponse) VisitReplaceUserResponse(w http.Respo
 	return err
 }
 
+type ReplaceUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplaceUser401JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReplaceUser403JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10290,6 +11995,21 @@ func (response ReplaceUser415JSONResponse) VisitReplaceUserResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReplaceUser429JSONResponse) VisitReplaceUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10367,15 +12087,31 @@ func (response ReactivateUser400JSONResponse) VisitReactivateUserResponse(w http
 	return err
 }
 
+type ReactivateUser401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReactivateUser401JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReactivateUser403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReactivateUser403JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10405,6 +12141,21 @@ func (response ReactivateUser413JSONResponse) VisitReactivateUserResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateUser429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReactivateUser429JSONResponse) VisitReactivateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10474,6 +12225,36 @@ func (response ListWebhooks400JSONResponse) VisitListWebhooksResponse(w http.Res
 	return err
 }
 
+type ListWebhooks401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListWebhooks401JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhooks403JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWebhooks404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response ListWebhooks404JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
@@ -10498,6 +12279,21 @@ func (response ListWebhooks413JSONResponse) VisitListWebhooksResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListWebhooks429JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10575,15 +12371,31 @@ func (response CreateWebhook400JSONResponse) VisitCreateWebhookResponse(w http.R
 	return err
 }
 
+type CreateWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateWebhook401JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response CreateWebhook403JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10627,6 +12439,21 @@ func (response CreateWebhook413JSONResponse) VisitCreateWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response CreateWebhook429JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10696,6 +12523,36 @@ func (response ListDeliveries400JSONResponse) VisitListDeliveriesResponse(w http
 	return err
 }
 
+type ListDeliveries401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListDeliveries401JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListDeliveries403JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDeliveries404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response ListDeliveries404JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
@@ -10720,6 +12577,21 @@ func (response ListDeliveries413JSONResponse) VisitListDeliveriesResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ListDeliveries429JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10790,6 +12662,36 @@ func (response GetDelivery400JSONResponse) VisitGetDeliveryResponse(w http.Respo
 	return err
 }
 
+type GetDelivery401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetDelivery401JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetDelivery403JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDelivery404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response GetDelivery404JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
@@ -10814,6 +12716,21 @@ func (response GetDelivery413JSONResponse) VisitGetDeliveryResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDelivery429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetDelivery429JSONResponse) VisitGetDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10884,15 +12801,31 @@ func (response ReplayDelivery400JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
+type ReplayDelivery401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplayDelivery401JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplayDelivery403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReplayDelivery403JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10922,6 +12855,21 @@ func (response ReplayDelivery413JSONResponse) VisitReplayDeliveryResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReplayDelivery429JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10986,15 +12934,31 @@ func (response DeleteWebhook400JSONResponse) VisitDeleteWebhookResponse(w http.R
 	return err
 }
 
+type DeleteWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DeleteWebhook401JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response DeleteWebhook403JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11024,6 +12988,21 @@ func (response DeleteWebhook413JSONResponse) VisitDeleteWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response DeleteWebhook429JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11094,6 +13073,36 @@ func (response GetWebhook400JSONResponse) VisitGetWebhookResponse(w http.Respons
 	return err
 }
 
+type GetWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetWebhook401JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetWebhook403JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response GetWebhook404JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
@@ -11118,6 +13127,21 @@ func (response GetWebhook413JSONResponse) VisitGetWebhookResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetWebhook429JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11188,15 +13212,31 @@ func (response DisableWebhook400JSONResponse) VisitDisableWebhookResponse(w http
 	return err
 }
 
+type DisableWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DisableWebhook401JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DisableWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response DisableWebhook403JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11226,6 +13266,21 @@ func (response DisableWebhook413JSONResponse) VisitDisableWebhookResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response DisableWebhook429JSONResponse) VisitDisableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11296,15 +13351,31 @@ func (response EnableWebhook400JSONResponse) VisitEnableWebhookResponse(w http.R
 	return err
 }
 
+type EnableWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response EnableWebhook401JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EnableWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response EnableWebhook403JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11334,6 +13405,21 @@ func (response EnableWebhook413JSONResponse) VisitEnableWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response EnableWebhook429JSONResponse) VisitEnableWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11404,15 +13490,31 @@ func (response ReplayWebhook400JSONResponse) VisitReplayWebhookResponse(w http.R
 	return err
 }
 
+type ReplayWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplayWebhook401JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplayWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response ReplayWebhook403JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11442,6 +13544,21 @@ func (response ReplayWebhook413JSONResponse) VisitReplayWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response ReplayWebhook429JSONResponse) VisitReplayWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11512,15 +13629,31 @@ func (response RotateWebhook400JSONResponse) VisitRotateWebhookResponse(w http.R
 	return err
 }
 
+type RotateWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RotateWebhook401JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RotateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response RotateWebhook403JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11550,6 +13683,21 @@ func (response RotateWebhook413JSONResponse) VisitRotateWebhookResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response RotateWebhook429JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11620,6 +13768,36 @@ func (response GetWebhookSecret400JSONResponse) VisitGetWebhookSecretResponse(w 
 	return err
 }
 
+type GetWebhookSecret401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetWebhookSecret401JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetWebhookSecret403JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWebhookSecret404JSONResponse struct{ WebhookNotFoundJSONResponse }
 
 func (response GetWebhookSecret404JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
@@ -11644,6 +13822,21 @@ func (response GetWebhookSecret413JSONResponse) VisitGetWebhookSecretResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookSecret429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response GetWebhookSecret429JSONResponse) VisitGetWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11714,15 +13907,31 @@ func (response TestWebhook400JSONResponse) VisitTestWebhookResponse(w http.Respo
 	return err
 }
 
+type TestWebhook401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response TestWebhook401JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type TestWebhook403JSONResponse struct{ ForbiddenJSONResponse }
 
 func (response TestWebhook403JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11752,6 +13961,21 @@ func (response TestWebhook413JSONResponse) VisitTestWebhookResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook429JSONResponse struct{ TooManyAttemptsJSONResponse }
+
+func (response TestWebhook429JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11844,6 +14068,18 @@ type StrictServerInterface interface {
 	// UndoJob Remove the users of a job
 	// (POST /jobs/{jobId}/undo)
 	UndoJob(ctx context.Context, request UndoJobRequestObject) (UndoJobResponseObject, error)
+	// ListKeys The keys of all owners, without the keys themselves
+	// (GET /keys)
+	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
+	// CreateKey Make a key
+	// (POST /keys)
+	CreateKey(ctx context.Context, request CreateKeyRequestObject) (CreateKeyResponseObject, error)
+	// GetKey One key, without the key itself
+	// (GET /keys/{keyId})
+	GetKey(ctx context.Context, request GetKeyRequestObject) (GetKeyResponseObject, error)
+	// RevokeKey Revoke a key
+	// (POST /keys/{keyId}/revoke)
+	RevokeKey(ctx context.Context, request RevokeKeyRequestObject) (RevokeKeyResponseObject, error)
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
@@ -12454,6 +14690,106 @@ func (sh *strictHandler) UndoJob(ctx echo.Context, jobID JobID, params UndoJobPa
 		return err
 	} else if validResponse, ok := response.(UndoJobResponseObject); ok {
 		return validResponse.VisitUndoJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListKeys operation middleware
+func (sh *strictHandler) ListKeys(ctx echo.Context, params ListKeysParams) error {
+	var request ListKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListKeys(ctx.Request().Context(), request.(ListKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListKeysResponseObject); ok {
+		return validResponse.VisitListKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateKey operation middleware
+func (sh *strictHandler) CreateKey(ctx echo.Context, params CreateKeyParams) error {
+	var request CreateKeyRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateKey(ctx.Request().Context(), request.(CreateKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateKeyResponseObject); ok {
+		return validResponse.VisitCreateKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetKey operation middleware
+func (sh *strictHandler) GetKey(ctx echo.Context, keyID JobID) error {
+	var request GetKeyRequestObject
+
+	request.KeyID = keyID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetKey(ctx.Request().Context(), request.(GetKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetKeyResponseObject); ok {
+		return validResponse.VisitGetKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeKey operation middleware
+func (sh *strictHandler) RevokeKey(ctx echo.Context, keyID JobID) error {
+	var request RevokeKeyRequestObject
+
+	request.KeyID = keyID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeKey(ctx.Request().Context(), request.(RevokeKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeKeyResponseObject); ok {
+		return validResponse.VisitRevokeKeyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -13426,394 +15762,422 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookID WebhookID, para
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3bchvHkjeKv0oNvpmwZDdA8CRbYDiWKZKyaZMUFw9LHgsadgFdAEpsVMFd1YRgiRPzv5wn+F/tuy/m",
-	"KfbdF/tF1gvsV9hRmVXVDaAbbJASLclcK8IigO46ZmXl4ZeZ72pdORxJwYRWtda72oDRiCXw594Z7Zt/",
-	"I6a6CR9pLkWtVdsZUNFniowHTLArlhA9YCRVLCGRZGqL9GRCwv1e/ZDq7iAkVETw8UgKZr9r1IKa6g7Y",
-	"kJrW2Vs6HMVM1Vqvau3a8fH+26u9t78dNLur3dWzq9+e9n9u12qvg5qejFitVVM64aJfu74OavsRG46k",
-	"ZkKfsFFMJyyaH22ok5SFMFhCBWE0iTlLSMJ+T5nSJBURzIAr4lvrTuq/sAkZ0ojB3N7IzsyIRTo0ozVN",
-	"F4/sQHYpDmB2PC8HLPHNEq7K12KFjvjK1erKG9lRK83Vp5tN9oTWv43Wu/VvO6us/rS73quv9Z5Eq/S7",
-	"zkZ3MyoeynHCeixhosu2R6OYF63R2YCRkX+M6AHVZEwVGUgh04RF5WMcU66/X28W93zCdDLZ7mmWFC2D",
-	"jBlRrCtFpEgqNI8J14QrMpaJHhCdTLjoE9qnXJjuzX7xxAzeLHp+OEMu+NDsx6ofAxea9VlSuzajGNGE",
-	"Dpm2JL3d7bKR3hNdGZlhzhO3HI4SphRTRLO3mkgBezWmk4B0JqT/Bx8RmZA/lI4CkoqYKUXCrn0phBNg",
-	"5mHOQF9KWDlu2sVTVQtqgg7NEHEcdT+QsgXGjky3W79/32x8V7DSQe1tfciUon3z7TBVmnQYMf0oInuE",
-	"2S6UeXLn9B/zc34uEzPgIdWkq66IFPGkQcKEjkMSM3rFFOmyOFaEKrMWE0ITFpDxgGp3+idEaZpoMuZ6",
-	"0CAhe9tlcUg6rM8FvEJ6PGbwK6GkM9GMyCRiSVsMaXIJ6zoe8O6A7JkXyaWQY4VEiBRxfva8/t0WNGRe",
-	"IF2ZCq0Ix62JmejrQQB/G4YFDCcBFtVoC7f+v6csmWTL31VXhSc6oeNaUIMJzK+0Wei+rFda/oSODZ1g",
-	"S2bhaRx3aPfy/OSg4PzJOAqIljJAPgXsCNkDkVcsCczSUzJmnYGUl4SrLaIYI+GPe2dkxX6rVrq2C7Wi",
-	"WDdhOgQqHGfrqHhfsAh3qWxd3DCTuJQkB1qPVGtlxX7X6MrhSiQFcMIhfXsA+1FrrTabTXP6tGaJ6ek/",
-	"4L2/tVZWXv1L/T9ff/OvtYqUbN5rrawMpNL//K//MavqRuC+4oJcccU7MSPbpzv7+6Q7oAntmjMfEKrJ",
-	"UCpNzHhgJwY0UUzP78KLHtk5/QeQz8+nL45aSHcB/LP6JCAvuYjkWNVX1zbXArJ/+qL+3XebT+urm/CK",
-	"1AOWwIGTgiGR02wcDfJcpiIypB5LeWlYG95IHcWELt0NO9RS7psb0czqbzQDwxn9ZkztxKvt+m+0/kez",
-	"/rRx0aovsRXmjJmxmWni7BTTAVFpd2BIdMGCmW3LLRlshOWai5mw4x5cKxb3tsy/OARFJ4oo2SDb5Jgm",
-	"v6dMmz62rxJpX1DE8WUWES4Uj1jpQruhFPEEw3xrAXDiu/GE/OWBC5CKAjr8SY7JkIoJyFRqK0fAgTlS",
-	"zWbTrPVhqjRLzBSZCgxxww/AY5VMk65hQSKSQ9NI+bTNABZdrjlqM+en2Xwd1PCqwGv2yUYtWHgDF68E",
-	"JWO4/0U67LCE9BI5JKtES/J0bW19/du15vqT7zY3vv1287vmt6aNXRbzIS8UJPDUtoBQ/HELzDJTI0pE",
-	"wAS5vt0BjHy/ZUdQsSHvylgKQxq5I/ZI0877rhwO6Xv/yPsRH7H3r9ptTf7lf9XbabO59uRRfaVV/6Hd",
-	"flUP39X/8/XjykfRcBk/X3tbKiIYN3yIxEzDMkS8zzURMiG/p1IzWBdNOwGBoQXEj838YIbnVvuKJZP9",
-	"3WJREWUZdx3VeSbljKgeTK8etBNVpbHaUPUvnKhrJF0j6Bo5d1bMza20eeVVs/6U1nuv362vXS/FzHiE",
-	"rMwNNSCmuX/+1//gOijNRYkcv016MjbL0GGxHBuhZyQTrVZCJ5cAE1JaGmGJCyvhwA/4nux5LSDmTLWA",
-	"WuECofU/AtKsP4V7pR6QN5Kbe7szISvlhJoNtWxtBe8PdDxZ6aVxPH9XT18QeDvUX3/zaCX7+/HXldc2",
-	"d+nmLuNqc4Sl5wnruoUvnLB/ID/diPVoGhveRFXXCHKWheMns4F34+BUdc1BgYbMKJPJSVpAGz9KuLkS",
-	"mfZxy5HbAUUYSU4QPjTUQsYyNZKfWQOgFEWEJIs4doQ9Fs65R2PF/Ow6UsaMilLiT1IjhRN4yTy0Nxzp",
-	"ySGjouA+fmlulVCK3XQU8y7V7Pt0FFHNQtAVUBcA5dq0Qa5onNrr2dK4mdFXivQ4i6MWCS8ZG4VGJqUK",
-	"JVNgS2E3ZjQJgVfbR/IculSUZ9nAi25v01ItqEHjd9t805IZKDZ1HdSem/moYh4Jc1VkTIVmUYA8wUjz",
-	"Ru8JCKPdAZGiyxp4efEoAKEmILTPAtJnAh7rcj0JjG5lODcbUh4HZCg7PGZIM7xHqLpkcMe1RY8nSh9B",
-	"KzF1f0UsZjAC+8e2bhAzPhBXrdanWpZhwZCBH4I5B/U9sn28b7VJPWDDwN81NI7bopNqFMfMeHBsuFXs",
-	"7SiWEfNkWbR12GMZw3pV4+bigHnXXr8OalyzocrvLfwObQU1P/taUHPT928HNbOUpiOzlrWgZnY2qOF4",
-	"/R9HII3UghquP3AMWLTsr21dnYaG9O0+jnh1DYQk98k3QJOEmlGlgv+eMvuzOZk36fS4cDk6yjNQuNoV",
-	"EmjMnltpbV7pX14cspJf0TFDhVpEbxSwZPvPCAVzs+BXiTQrFau3dzuFXXUVEOwnIPhf20tATCfmhEIv",
-	"dv5AB4VHNFNkgDE7sjYk35HRJADJccSk0XHJC/OcEW+A5aHhgSpt+oa3LtmofNncMMpuZhD0G2YJp6/l",
-	"tc3NRVrcf7Tbb5vN1xVv5QG9Yihkr21uTmnIRmmQqSZH5wd21TRLtvus7O7Fw1M4lfUnOAOrD2w2P6h2",
-	"sLrZzAa4Y050geooNDUnAXiu0aK6VDFrLzHjD0uVIcshCncoliJCGX9Wavrw2zMtM5Vsz67lTCX27lZG",
-	"ppZzoTYZIOMfc8WyJ9B0sUAHsjzwg8scOJU9YNGFRxTpgEaRUc6X3lHH+4u3lEb0h5wJ6xM6ej/i9VNy",
-	"+vzlNM+EDyncZs/Z0PxxJzZrmjJ7ZdvyYzukby1nmN0tIxH04Z2JTEW/XIYdYhMl+/Jk8944yCEXN84F",
-	"dLXSmWADZQaT7+5tJsWXXDEvDDIFNVHaip3Olk79NzIxX3akHuREC0rUiBqpNfy3MCDhhfXufR2SIaOi",
-	"LYyAqFh8Bab3ttj2XYLTyzxr7tScWAvfWcm2b7SmDrKkroxj0GadChFRTTtUsRY5nJz+/QDeO6QJp7vP",
-	"iKaXrC3Q5KGsm0FE/mzRbpcJraBr05Qy9/6jkIWkx0WkSPh//jsMiBFkwzgkQmoS/j//vzCwGrshBWtO",
-	"MWPhWhE5Fo+Dtjj9+wHXjGjwjZiZEwrSAE7TiNLbZqN+sw6Vn+Q4a8kaJ6ViEUrywhmwM+5AhvSSGYUw",
-	"4j3rmivXgsQi+YJGlHQmsxyuufpROFxz9WYOdwpi+Ae8vJ1cXzx/JvoxFdGncX17ebyihJ3ZNFDGXkri",
-	"/kiiNphXTftmQokclriUQVz2ArZjO9b8lZBO2r1kGgXv8PD89Gzv5GL/8PjFydnF85MXhyHqO4YWlGbU",
-	"WuqMaN4g23FMujSOzTEx1EHjGDqBg5gsOCeGgZbSyVpz7cmKOcOCJUYcb/T/mKOZtY2PQzRrG4uo5icw",
-	"uZ7I8UK31a8Hp7+2jCIHyn3G4xM5zjR4w1vToVC3s4h7P3a2gjPCX47C6uqSj+oSRkrj+kiayy6xUmNV",
-	"IRGt0AXmZV7ZrLz653gtcoCSX1iBrnJIL5kiCRsxqs3ym81xuJQBTYYxU9Y0A1fWLGTFfn3JJnBJCTVm",
-	"iXXvZr++kR1DGm0RZmCZukPLtGC1w4BQgfYg1wW0sbG21iAnrJcqGitCEwZ3Y8KGzEyfRblDNotumIHS",
-	"lB44NIPWzbmrN9fqq09mbPvgKX63Gqxtbla363tBu8wnDHvTAyhSMeOy9kpEE9hDA8wGBSRFx4TrLbKx",
-	"uub89RYANaDK9CP6LCKKmwu7dIUsPupDIKGKl8GMHqcqnvOYFUFwjHwje0SxK5bQ2LAJb7LNEBtSII0h",
-	"6mILiGA8ZxDmQrFEhw0SAssJq/ASjgMr0mSgEWvJu9slhhxQ4taZh36WnVKW8kZ2bnBW/WvCerVW7X+t",
-	"ZKC5FfxVrWDLpczj/Bx/LeQFzxwGBkx7hALPRvnUU1fOQmWk6ThhNJrcvCEgXlfakMvZo2p3wynS/I4O",
-	"cGgHNAvwfx/SUYH9op02m+tdWAb4k7XwG7y28KswAKsniPRgA8VVGw+kcvcbeEOlJj13yTngAKg2Vs0Y",
-	"J1L0DYVvkYJ+PfzJW8cJjaUw0kXOxE8Bzmc69pbzwEqrXuWw94ZhyFyg6xYGiWb8sMMTPQCHitM6+tz1",
-	"S/uzBnUkyWLNelRuTIfFb4GI3dXOppIzlrdO0wTamTK152WfWS/hIx69h1bfe+P7e9fae9PUe6PpvQfZ",
-	"/D3ts/d+nu/RiPE+b3e3H96PBkfp8HFrsSiV2dbXmots6yWEWIXGgoz9eZ4IG84j74wpdLkgkU35bsCr",
-	"42fvHDw5n4l1PcCheHvC3rBuoXHPQ0OAVQ/pBKBm9nHSYT2Zw5b2KI+tOhxqKS/Mixfu4bBFqBVkLFhi",
-	"xBKjJ4PdI7sDvlLQV4O8zNhHW1Bi5IiBfXCIZEy1OS9Kk9Wg2WyWi+DD3AzLbr/NZrMW1Fab/zYLq3jU",
-	"fP9qtf709atm/enrd81g9dvrx++nvvzb+9Vm8/G/VUdSzIh1sgczdhAS+Cm3Ng7rZMZ2HdSOinwrRxQl",
-	"Xq650V8MF5jD5IBVYIukKiBdGhCaBqTfsbYAL1UYNg9ylwBJoopPTVBdzgNSc+C71GiHaS2o9Tu4RYXO",
-	"NXiik7gXQFSJzG0dXZqhKPC5mf8kviWGzQU1br4bvjWjMveGkOY/f5iL1bymza+paTRVt3Gnra3e4sjD",
-	"OU7I0JwQw6jTgHQSXPvuICARC0h0GRDYLx6QXmL2IyAcjGMB4UlAhm8DIuKACBkQ8UdAjJ6mk4CkFPbN",
-	"bGWRF+5F72fZKdDbnPkdDPN4lBD2GbgDiELnV2Bx2iK/1s9P907q+7vmanMSinlOlN3nTpxZRny5o/qW",
-	"iTkw7R2YQbGUjbPbyqYCrArGXCo2+zVYZOuaVSJyaMcf6kadeLJRpk30Zd32ZEe+QMV4smGtecrirJQh",
-	"sAa5ID+QOqxAJo4VSd/UNAX4PZQcjMSHEgzwh1lBL3BCzCWbtEho5TtEnBtBxyjxATGiPFwPvm0USbZI",
-	"aHYzJCPqcZXmKXnFkq22CB2go2uDOzKhUyK8w72g6ERtGSk/jrOnwZXkH/OqkJB6i4R45YT2nvJdl18Q",
-	"OTG2xBKGk88Zw/wXZpKGscB0gEXFMQj0pu+7Sa/YR0BMFwHBHgyziEGktT1cB7Vj2mclUQ+G7EPB3uqd",
-	"NFEyCd1BVzHvMnt/BzMafFeKiJv3FeKMk4glDXIkNdGyj5YevONHtF9uIKW9WRTjlCm4WQ0ufLE0WNjP",
-	"tWiqbrWs9DOPUUjkkDQbxMyM/J//P1H8D0b++d//20JhW6TDJlJEqBj1JZHCLgXMNixcJftTyTKNZn3b",
-	"nuaaeV9O0y0Yfm7OWZDuzEXnLU1Na1w2887NFebzPYqv2WqjCOvW95T/UerMN2taPOPV2Sl/WP+VheMf",
-	"04QJ7ZXysmviKwyIQP7oJd4EI0W4QnvFgKqADI1sHZVvsOtu+mL05sE0BbtinvwRXLpdf/763XfX9fzH",
-	"jWU+ri6BTc2uUQzfKtCTbehVSB6dPN8h365tNB+3rBUws0pNBZEYgdZQC1lvkhyu/Emz9Lq1nd8q+uu0",
-	"O2BRGrNSY4tyD3x0i8spK4t6Aw6rGIvA2aYyrouQHLJj6E1gSBEbycQQXQVDimmxbNU21oqs0R+ff9Tn",
-	"rdTfLTBen8pEPyswVJ0r72Rlv6c0RrinIj0Zx0bqmIB+bH09sJQeqtsgZ85OkopLIccCvOzU6qxgW+1M",
-	"4DvnevbvlsJTFI6zRE6I8jJCVA4TLIQHWuThnWSGqMRIMGsegGAx6A/W3iiLpRwbfy2ecY9eAvl4Q6r9",
-	"nCmedzSnmvZA3skaNCMexVyfyHEJGhb4jNdzjCpm+HWDvLReLq6dk3AA9nZLJWubGNXCo/Lt9x0vH7Yy",
-	"dZ3P3G/w8Q5XnBm2u6/tTXc+iiWNyq45F4nQ44KrAYtICo/PqoJF3tCSpcEGPpd7zvCVxSJAJaWwWpjJ",
-	"h1IS7aDvoiS+xCiaoqnvazQ2AjjeBXeGLVS0lKYiykAtYS5yM5yzH7yRHVUSpGOjeO5wCWczWLjJAJ13",
-	"swAJIWFqJIViwDSe0WgPQmjMh64UmmFsHB2hKsilWAGMQ7aV+GRkurqiMY/goYse5bGFbGvKY2gcLLd7",
-	"SSITs/32cx5ucTvww+vroMZMq7WWGT85QffpVHs2sHqJZgPcoZZPAIChRStKJ4wO7TYxpffNDDZ//fkf",
-	"f1/79ye/PVv/5e8vvz3YOFw7shdZqmqtDWBjfMiUpsNRrVXLXK1nq81Wc7O13mysrq3/Zvau2nbDMmJo",
-	"/fxJdQ5krtC30iJzOwP0bO6CCx5dDLlSHnkAph/zap9fMZHht/z5vw7MMjtv5tJEIuQFSB0XaOafJRH7",
-	"rAsPrqW6V//OyAbwtA3WXHOfkZA8bEfWrgP/sUOT2vXrwIeV4voIKRhGErhYxlpQy91LCOixzA3DACrQ",
-	"l8g5KNYctgMQ6ShgQbgRq4PnzTp90LJtEWMztIYe+ZVRwq44G38BxDZLaTIhHaq7gwvYhQv2tstYxKIt",
-	"a2wDryGIIgiBhNYhxKiF/1yg5ILxALhKhMbKWsm4agt0Knojjo/6QjGh5WTfC9z4wH/24dSpSBiNaMeM",
-	"oSOHnYB0aHSBhAFpAtCVY/cav4lp0mdBWwjGInUBPV3gLGaoHr9g7nVcj+hiSEeNtrAn7ICre2XDHkc7",
-	"w4aFxPujI68YsbBhc8zce9Zak701ZSjiair2fxmzSRXGvpZ3AHMBU58/TyD0rihGE3CgfN6nyXFgtxz3",
-	"SCIuVP2uqKwqOwt9kVu1X7L/lqtSNRHdvw5PdeRipOT7pJUsYiW3p1RYbmIu9zwTEbx7ae/C7HELHqEW",
-	"9uGRHVNv0iKe5QR/wOdXobb1JfjI6pch/Q1pbC4/Fl2Yvc+slUabtTfwz6cvjpB+ZDQ540Mm0yr85o6T",
-	"OJI2PVEvG0+XDhFoRMmQi1SzlpvnhcZxgZ9hAAehZyUGDAeEHB+iF/Pu7XjlG9m5EFJfdKnosjg2EsH0",
-	"CXAbXdt5cXh8sHe2BzqYozjfd8FBwCYJBQuxA5ZlrczRX+UkZCvY8rKE+vReCfWN7HylCPaeeVApWDC5",
-	"DgBSbpe5gU81fDyp1ICb/vjEeJYTSAF1UmwRatnvgVIA7YapskYx7TLDiWyuAbi40CuLzRnxsAX/nXsV",
-	"nCTYdVsYCpnr05EmvGUlR7M8Z1IeGFH0XpYnMxkCrMMcXUgcJvzmwYXUIiM6gSXykvKiI2umoc4FvaIc",
-	"j9xHnwrkfrhIsy4D8nvK0qmvCORwMV/20jjewmiHqQc8G8WdNywLQyIyAgfvECaByYhLsLZ45OIvnu8f",
-	"7J2Gj0FLgFgvbBaXyPSMRlsSuhV2VsZwNlWTBzC0LMTdOmD9CwgAyKWbhHyBde86L1pK+/RKLrUgrOdz",
-	"mXR4FDHx8TdrG93RRiSwqHmZ8D4XmIohAOs2MNSdFyenOXgG04SLltkWHCnQ2j6cTUwGyKLlLglE97Rq",
-	"lVJD5q8A7BRz9rGoQc4Vs7YXLUl3wLqXxDG9jEXXjveOdvePfqzOgd2sXiQ/y07ZCbbMyehq9nEbuxfH",
-	"RpSKpGCO4tAZGeYAtRDcADlEkhQ9RDlqKoh3uImqCvKJzuTyXPS2f24q6WY9l3Vz0dvzaTphxXCvnlun",
-	"wAej7ko7Atggi+3J78CXudBCs0TQ+D4YCDjrDAfBJG7mPuW2+wsQ3hpkXyvSpakCHu2ic2U/F/zjxauG",
-	"DSo4Yali9yOXzOXK7bBYir4yDGQmlqhFePYsGJ4SGCeM+kha3nc/9+xM0lXLiyGTDbJsdysG5g7lAhOv",
-	"AkP6Q+moZRj5BfUDdlP4s+RBhIo6I6WSQwYKC4sVmxfR7GHxaLLnqFDfC7U4PCNEqph1dtFPgCZskVFu",
-	"XM7URH5k6BcWbAyDd3iSe11wF/eVl5sdbqXl/8rLzzIxD+ZkZgr4BXTC7UdF23K/MrNTskEOTlBcXiWH",
-	"z4qkZDu6Qyomt1JgNWeJNQoljJrVmtZfuThXDNBkRr+stV7Vqua5hkbhzcSLgqeYTRrzLZmua63arwd5",
-	"jfhMSmIm4wwxakou+vWAdKXopom5HSYEuiB23A1ySN+ihsgi8j1Z/QimvrX7U4KPpCZCjltkfofATytl",
-	"HMmxuDDEe8UaH0xOt8SEnl51O5rKQln8Hs6T1IYnkY1CEtmsTBUbxKZ2BANdkgphro5pZLaQqIFSDXFp",
-	"H9aFu3afthGuyCiRXaYUyNRGvIaAI7sGcN9Yt5cKrPA9pJMWmduWD0c0n7wuLnskdFvcVVchOgSdBh1k",
-	"mrliyVV2myRSDh2Aoy3QHBNOk0pIwKGHEUDeZjHOwox9EnrIjo5Ei7kXnUBDZKq7csjAN2l9jRBVLiBk",
-	"wEWNFYahB4hsB+09y1qJMijXcyUTPqRGfy5UOkLEJdiVAIbzsTd/B1vPJMRcSl0QBYVN39wiaTa+iyGL",
-	"OL3QkxHemLmhH5pf7mfs/m4fgM8fhXAYGTEjQ0kxnxN78RzASnMueh9a81x4JRlBHK14LnMomjwtRDRh",
-	"3tiZ+pE1HHpsCcFw/lYBl5YXy2rZ5WCG9dx+l10KINH68OIP5q7ZuE8r+IxxWVnLIGoT1ofWItML08hB",
-	"1v50QdxC1wIrc8N3LpFzy/2ajT3wP07Nx69lrj4I0juNUCWh8XEiRyzRnCkfeznKfeVtcfP4yoqxjY6w",
-	"3s3jDR11LF67U3zqOshgnyV5aWOWTz2N+CB8p5FHIy0x/us8cvBVFnWIQ8pmlwGPZccFS00bCc2ii8mL",
-	"Hrhzq9gWwR97o6Hr9fS4jTYDhSBY9/KEKQBOL7Xbi7ZL2FRsC/bRYbPlpVlw1MNf32qpXdYvbLpofV0u",
-	"922t2XC07ETRYVAchw66LYabYKWXRhFaFsOjF+3QGR+ynI42l2cdAi28F4ImCb/C8B63jJ7OEobhAjXk",
-	"ojKFNFiIebtIWA/MY7hDU6xexxAWLYXAWIMMbOBeNk+nCgTQ6vHKPI65cvrGuxtDPgzt+Di4+d8y8plL",
-	"/5TtxJaNS8kHkI+p8gHkc/WRZsjJJUBGTGx+Aoto69iehSUIK3df+MDzChhj16PpfTboe0DVEXurCzJS",
-	"mZX1EK+SbO1caOmCAz2o2rwF3p4tItI4dsWgIFBlakVfZcQgbHb9ivE7Mzvg1iWbztTYi3Zhz52bpZY/",
-	"YkVpC1yKsEsuwM8MZ3KLKI2KkB5ARnvBxmb6mIDCqBaNtqiTjWaThHN4jzAg4QxcyHxVBBcy308jQ7KX",
-	"lbVEhL6nDIwJT01hKvPfWFQlfuVwlTAEOezgUBy20nyaRVe678AelvU+C7M0j80ALd1XHmrpOhvSkc/z",
-	"QsGKoCSsOqz2joxsJpk3soP9rZqh09SobBqioiM7kHUSenei/WqDhIlMdY7B+UWc+mbKCum+GFDD6rJF",
-	"ncEVmO+m4QLmmzk5y3w5L2mZb+ftpXbUmyQcMj2Q2Jm1stnfnphlzJvd7fffkXAGh2N/eJrNLgecyU96",
-	"RJGZ579LmEqH81/qZDL7ZSoimRvHU79QmU6SW72uBeHkvuLiIlWWZAz5owY2RX2uqNfUl2751NRaWkMA",
-	"rLoLmzftAznTYYf3U5kqQ4c44NU1EhYY3O2P6yScMwPbnzYNGRYpjPb3JySEsmuwSIpqrno8W6e1NRIW",
-	"e4Ls70/M+vQTGrELxxHtL09JOG+mNLObMVNOLZYzQ0Ebm+bMTrvY7PfrJJyz+Jh25mw+2Ze9NI7t4Qb7",
-	"jjsWU2iMEEwhc0JBzlB5oya0a59dIha0RIYygv9PZ2fHDvHEBRZiKZTYcsLtfJlAmw6/6D3UgAsE35wG",
-	"/K4cNPiVIuGvdWuBre/vhoWdlElBMzNsFIpXOdW6ikg6czVnb+dUG1zwAC/UbO0CF2SVzb306t7NSGLh",
-	"DV6QPsSDeCI2YiJSTkAxozFLMH3pT8FlZxdwD/KGdGiUIV7z6Sgf3YwCfjxVag+izapIds/9qIqEOheV",
-	"s7iFmDkLTeWTYt0EpQm2fPKlKaX47tHa6Od6V4xJtEbbgYwjmytDoh3dr+TtzAuzq2o9I6WTlwkZpjb3",
-	"Nd7FVVbhutDR8m7ZzKvL2jvQ0XfTgca2K9hGfPFbZSGQSAm5OsE8KkO0ZWl7FRNoP9ZZCdtbmlbmucZb",
-	"hATFTC0p9oNptVCF9PmTK240ezviCVPblbX7nhuuJ+XbjLuKDl1mf0lsdHqFNtSArm0+MQ/Ph0e/flcW",
-	"GJwmBVUstkVWvgLT7FGXN48rsn28X3DNFRt5Egxyx7XwY8Ru5y6XPEeyQYl7bzNvShFTuKsJkwreY0qf",
-	"JyW1PGIuLt214h4uvOOTwjQCmHeCiyVJtcQ2ObOYGTlPT8TRbdHlnbu4lqNmGz7yrraEGXhmGtjEAsvq",
-	"9C7ZqJLGc/taRhvo0bOUPqi1an2uB2kHavoOAZw2+N3+seLk5xUXpHJtwdI7GE57y1UolmtyWVw1vWSC",
-	"9OSMdQv9FJDOLAKoYiExicLKGNtWUOFa2QTB01n7Kx7KYrJw0sgtBDqbBMNcP5i3VkvSYeBn79HEutvN",
-	"r3AdKW0rjM8Yd7ICx3PLMRXLXGRm9MHNZUuWZZVfTsrzZFLAeqbipN8VaU258q9zv/Z8RYW5n1wwdUER",
-	"/kop8mvzpY2uS/b82EZM37TredfjUqHmLurMJWO2bP3Q1jgqL2wU1Dqy80PtdS5A/XQgGXGZv7I317+r",
-	"va4Ut761OG7d8fBX71BBMn8CZkswmFYixyD8pTYwEKfUmhv5tRkyywL8rK+2Q6MLtwqzq1IQHzob/g7+",
-	"IBzLuh3Lmh/LNcTslR6oQt9ETya+BDUVKLrH/LJYTf6zTqClz8qH0HlX7O7fqgh2dFPZ5sIVut/zXCZv",
-	"zK/22tKLfSLH8ys9e5W7FCT59Q+yHDd5esmIw4666AL6idEYLTFL3MaFzsnb+SQXOCOdi7cqf0wYxZqb",
-	"C6AQQY1pmiE/DUdAG6x5TaRxbHN+Gdl2NVg2aCam9k2XIMqzl2NEyRklD5wZZGNzxZzHhr2Qu4Cxsed8",
-	"YxPeHiWyjxXvNzaDWkI1O3aacq31ZHVtfcNlKvVvNr0NyX/lxgJJ5loba4HLCJZl/7KhPaUrt7H55Ld8",
-	"bM/+0cXxyYsfT/ZOT2seOnuwffLjXm2eG2a7Uk31i0qqJEOlFxDlbNFjQLFrmaC5Yf6gev9IEQOYGNHo",
-	"+fb+wd5uIVfJU0mR4SOWqK4rzeMYZE5lvX7jgbcLZFHkWsaLjCKvcrahJT2CoI2ApuYviXl1XVhAZstm",
-	"VRsnXGsmGgTESBSNfWlgTM8+oB7ayaIAo80ja3HimD5YEao/sL2rigHvZ9mxhUCWaDY75IsbP0rR/5MZ",
-	"IpJyWzSPctiYr5xugPmTja6Aiw1lm7pSKNZNNb+CdbQZYawJCVridnFt1Th/L+F22NSlVJNI2kQngNLE",
-	"LqDwBOnTkWqQ7TmXPuaEN922ZqvXHp/sHW+f7B/9GBBKomRCklRUtOnc0QDgWGUZgIPrAbGLX3FAi2A2",
-	"FtR60+6/sI8tQVr5DLFlhtryPLRSuAg6dVubHwxBcxovYpme2W1hRA1YLIF3EqXppETUGQ1okdXbk27L",
-	"so6E0SgwymePiwio18xwy/+F3GOIbCqPxfHkVwtqWMrN/F1ZYJy9N4uNQDjPgAh2xRJCEdk0dwKzA2YG",
-	"G5mNMecOa1jhvmGgf2hpKaxIltktPn8L5YpFbIFNwWZGZyJLrmCYNOSEstHSuUPreAXYpQIAaQcu+zPY",
-	"kQP3BBTlmEliuTAj9fWcwLFocQkliPwJiBSEXrGE9pm9CbkmCRVbpJl9BkNMiveKiOz3BfOr7EaYkoGK",
-	"B+rx7ba0hoUc2ABi+LWTMHpJKElSBD0Cb81VVKOYPzE8fnF6RhCzGy45xEJz50vg0ug/y3OIrBYiTVgR",
-	"Vitf7KPMj3rDsvhbP38eHMW0prYsIzsjTyjNh1QzV2VA8T9YxbVQNr1ylUd9ZtuyFcP7D65CQ/hbJERJ",
-	"J2x5zKoRdpi7jLXMrMELkt5aScQJV9VZUk6UXk7Q+Kh+LGH42eL7wS3QmEF0x1Be2Rq+gpjXS2xbC4G8",
-	"PvMwjHWOIuf49+xJzvHOWW40JaAHLoF2pmvkN2JK/FsML3ai5XK22DxQGnBYXq62rNnJbIpOXMwXSNx4",
-	"oFOheUwoGcvk0kLWzYVKuJ431i7j2vrsDbsf3Ka0jO3ozo7BJWTIWzoQS73T+6B6QkJxK3ShOIB17DhG",
-	"4oEGiy4Cn87mgwD6512ObqAlRw6TGf+JqaZ/lp17ACVDbMEDENlt/BEbW5j2suu+tEWJA3zzFpeye/Pl",
-	"oKC0QdiXglk5I2FdxkG9cHV1N1abWyTsUR5z0Q8hFwQEY0K4HUYl2JxLV4xEVgXz1tSxAA7SR85nW6nO",
-	"9ewLp1x02bJz5sXOZsW6CV4mUyU9Bop1Lw57v/z9afLdj7/8++/J2fjN+fHud/sHx7/ty7UDekBPx9nv",
-	"8vvCgrSFWIi94UhPUOLOpzOHAp5GrhsA84JqZzc7YIGlpOCjz0sJOdKYWTU/40Laza9ZnndFVLO65i5V",
-	"smNg7XZkeFG7HbXbkf3nDP9pTf3TbjfMs+vXv/1rpUNqpA8PNLwOai8yO8eyzuQOg9SFXumwpRyJkqRH",
-	"E6j/Aqhz67FS6dDCnXKVEL2qicqENShZk4NM4wiNYdZ2ZctBzks5WDqrqAjLMxwklltZTvUqaCyn71XV",
-	"XS75aFTU1ksjNufQBVB+barCLtZTkwksdKpYlvlGjqfKKA+omirXXXFoqbDQ7vnBnVIeeQYE4RguQWmG",
-	"X8NC+BW7gmJmBR3t2GLWt2989tg6Ssg6zc8025DcPhcd2Gl35pcNPcn56ItKRGArtgyPN3gZ9QRiZDJY",
-	"7nqAvDYH053p2Is9N0BIS8IQ7SgX7NeJHC+5WawEsPxyMPE1CZET5UrhbuHU/W7hA0LqynrNiRyXgpIR",
-	"O1BswuA6Fw1ZhZnhgszvquXBNvUXJJ2veJbVzXYEuxuQmHl2M82I7BxtY4HbhAUb63I8L3tJ5RkXbiYU",
-	"cXPTlskQ6+Hy7iDbyA7L+QlnIlan/AV5/ZfrSSFlW/BJkTLpa0UV/Yo1nAt/4lXNYb4CVSEaMF8Zuiyi",
-	"uAQsOLdNJ4xGXFirdXWAEuteThW6iKimHapY3nksLyEKO1+Swteh4+aKIqsqwyslLOIq/7oNtr1+nfsu",
-	"F0hT4IC2o6qopeXDvAsOc0lYdn4Ed8JBBG68rwt3JcuXuARPtKZuztQCEL+5BODKmgegV7yrc90UDt6x",
-	"yNvFnhYct8JreXvu4qUdmWYFabPSGsuGM8UxuohsZfevlK/QT2HlmOgydGj4LK4W92/egQv3Zj1lJjKo",
-	"aCFdZrtlg/O7i5JlegOzbXy761JmdqnuDs5HxWbEZVXxblKC2SzROg3Hu8G3atWOmGqmILOrjYqh6kPZ",
-	"OhYYAwV7q5/zBBTBkkAdMMYYLX8LfDUFXrDKUoZbxVmmZGTKmBZvEXaxvOnDKLG/Wa9BgekxWmbfi3Rx",
-	"KwQCQeR6y+gtm1bgaHdad88GkZvl7JbkSWjRYdr2p2OJIzWiCR0ybbNXVTlWx9kbfh+zq8Q6m4Kaxdnf",
-	"7iaBX4P84BZNHED+6v55SVaD0mxQLbih3jmEU+LJtoqUq69AaF/6Uv14uIR0zpSEYvKyiVNyzIuKHO6f",
-	"nu7tbpHQ9B22SCfVOePpGFKZoRDpMkXP+CJgzJXNcY7rTU/xEIYfkIFMk4BEdOLDXaTQgwD/wfsk+23M",
-	"2KXVy8Kvw8DK/SogCZZWD1frmyG8pDQbKRJ+vbK6GQbkjeQCHXpdORxStYXNK9e+aotcD5hkgCoS/rx9",
-	"hM2Fp+dHYUCa8OFbWM7TVER00iCoyrjEZ2awXOHo7FdcESZk2h80yIuEhD+YGceTMCDhDxHl9i/Tr/mz",
-	"LcIfYGz2+wmj5mFMFpe3Pa43yRr52vzf7MR0ffLK+vV0lHKukdXCRnKcNiNgW0T+xoL9YAlzeBNzddlc",
-	"ejbVrWnbIWpOf9k/PgYKhSDysIWRHFwbZadnLxLz0SWVnMpwg+OBN6sTaZ7hZ3M7P9uZm9r+9tG2lX4a",
-	"M3uylxo+sfKMJTEXxYWep6Qd5P6WnSxiU/fgn/Fy1YOTpmD58zdd8Sa8m0vE9veUJROSXUSG/QioZ6wH",
-	"jCfOCEUV0eytVi2skuAhHFllXwu5sVlFwy33IN6T8w/arLo2M4lRK9si7CVyGFrEkY27zcfiQlIGo11b",
-	"fpcD9oUNEg7pKARtgsRcgSECxtwg4TsjhlyHRhEII6Y0FxD4bpuBXmfLryJDbwvrRGdwvfkq2HbNv1Lk",
-	"DylYgJnqqCIAzV5dra99O8cM33nfea3lHOW5sUDdqv5Ax5MVHO1sQM71DSGB03KLowqL075zJiFrnPMZ",
-	"Bl2mcsMVJ0y3IAPJFZepungjOxc2qa7ZsyQVF4YPmo/kkbeoG04L3BEXnGrHJh8HJBxyIz+Yt1FqDMkj",
-	"DJNrC9tULgOrnSlYsfHxx64gCuRNsKyd9VJF40ZxFo87oY9ZdeXKI3KLom3TIoDoqUsC72FgFnUyz+S8",
-	"9WjGCXp6/uxw/+xsbxc9obiHFLcwRMypu70UsVnVpiCgtk5IUPMtmb/x/qsFNRTVakEN27qlTGwX0q9E",
-	"Vrs9tzmLGOBJKu7xCjIH6+EWyjZhzuiWUc10LMrx9jlSS742maWcoLazfbSzd1CBit7ITuPUGeTuGP78",
-	"BmqnBLUzC9hzUzg93D44MAS+t7t/flgLbABNUPvVfLv36/GLk7Mq4zzjM2CjO46ySEo+eb5D1tfXn5or",
-	"6vxsB9H5+YR/U/bCj+EEL57/lO+7kk8hZ66G47z+xNn6awdSRBLLPGNByMwPAZ+zCLGyANQpH0BtO6K1",
-	"zO5fe86GFCClHEPLMmN+7dkE5eBpE37tm42Ntea3TzeeNJvNpmdZrdqe6MdURPOm7kLD5bxB1Oa6K856",
-	"VOr48KtSxHxyS7TcDXd3d8oSs3VH7xA3wu5IZQ3pz/fTzFnRskXK9Rr48GbYzOyum+o6yBU+zbaviP2a",
-	"g1XRTJSl4531oec2M+MJr/6j3U4Nddfh37Um/PPtc/y4bT6uNde+w3+evr7Rep51A+Hr02PI78rHG4Lv",
-	"pWAEntg/XvfYBYTlz5aRArfpYHGF94CE0ALqQ3YxAbUSuomFLUI1iZmVEByKJ5/7PmY9TYx+JWSCrvVG",
-	"W2zHMdQagjSgHeYf2iKh4aqhQxMpGAZYsCTIksJ6542+1WiLtjgzihc6rDD6hAsYiTmZGKMD1VhZn2Px",
-	"DZc+x0geCe3qBtkxf8k4B2cIyNn2M+g15oJhKIgidCixwsEQIiDbwgqwzlNJ3aBq1W6Wu10cH+TGEBJ4",
-	"dJ5mZtjCaHCUDmuvy26XLIRos1mUnGs+ljV3q8wa2PIg3+mTsPp86iQ8fT5zEr5eAJDL3yuzp8B835Fv",
-	"DVEYqWZzfW3V4wdipsFMAdaFCcEXySPz3JPN9dXHLY+FWdvcyCoPnJ89r38XkCcbzqBn2voBiOnJOukw",
-	"PWZGnRzLtoikVqTDBhgnByU6LGrIkPPvKRioY9mlMRlRKKDSlcOhuUEDEnE1iunE5ikwrdvjC7I96SS0",
-	"e8m0apAdinXgLtlIw0lqixz4iHQmBAvMM4WUmzedbm5Mbcoj8vX7eRZVe/Q4aLS2sBw+FsH/od1+1Yb/",
-	"vbb79vqbR+1249YvP/76h+zdlVbdPFMP39XdA4+yX4NGwe9fL3z78d+mB/cROnj89ePFJDp1J97bwcgE",
-	"p2JpKKjVAvPw64rw02lf7b1PZ1aaynW8vvYR+0UmWZC/DS1QwkJp88PbIn1+xfJ35ozL4aMO2EuV97Q1",
-	"14sNikYYaRxT3R3cXXdNHS7NCKqVrDRTBV2siebVl6ARvs4ZiexY83YhHOwI5tkMapDSqbXavL6r3QqR",
-	"gfdnsFIx735Ei5VboiI4B1Rz9sBmbzeF+GZI74njLVauccFLMVi5CMwsLvdm4FVmUbM5ukaYVLiyfQ3P",
-	"jTmLyxwcPCM7dNhJeNSf0y+B2B4EzgeB80HgfBA4HwTOB4HzCxQ4HwJYP58A1k8wxrRIFpstXbUkMBOz",
-	"Gy1I7ODyH5W6TrgAhIuqjEqerRlXlNhhWYpnV1b9cAT1RsKZHDmPhfns667Bj1i7x3+2OU+Cmq2N09Bs",
-	"GcgmL0GcY6JNVy2yjhngbJgcTL8wquCOudKM+G5Xd3kWYOvzFE8HwB8uGZzZ/iCX7kgTBmU+7My2phOW",
-	"2LwRQo5tgK9DNZozEwFwyYiMeXIqd3XN+/V39w72/7F3cgvoR8lRh4hkd8gLR2M3tRBDU3TUs+cdwWau",
-	"tqmDOM0PpndzAQ/AvBh5eGXVcvd5gdrztfcfMI3G48I8GnbcB1zp+ynwd2OoqWt3wSqf+sQGyyD/LR5t",
-	"nsx2fRQUeqh4X1h/EeHmdElZXA7JNnhuztbSuaP8FG6IMSvLaIBtpAnXk1PTh71MRvwXNiksUrF9vE8u",
-	"2SQgIcpGF//8r/8JvVprmWS4neqBTPgfgEFskWeMJlBnbAw4sUs2wTXKwGePwsPz07O9k4vt87Ofvr9k",
-	"k/AxiidYzrct0EeIvVyyyVdwM7OkQbYFMfsDPeUyOauuHLEs99slm2CF9BYJE0axIF3CNRTlcqhTIwzQ",
-	"aMiFxZzDqoPtCsaf7d5A6xHWH+aiJwvicjGxI8zxjeyoFlFpZ8jBTBWQkYyBidoEajwKCN5hwFl7ME7S",
-	"YQ3iPLcyjpS3B7hC+1AGyOWUogohpZpjOgZE2Sr+B8PCPIo8AtQR+ed//28I5waDU0AQgmS/DZrNZkAA",
-	"jOSew69+PSC0I6/YY3DChr/Wz0/3Tur7u2E+czbsU4N4YCGLFftKYe1gkCwB7st7ZpIRZiUg7C1X6NnF",
-	"slIQPuwCuGa8ungECEQSmqX5fRpibMGeBIoaZnF45pZyvmR8EzUktGroJNWDtrBoZC6g6Ar+ZJp3R9km",
-	"zYXxC/Lz6YujFgltsEWok9QQkeks/GbTkFNzE0lpNcT1+mlvezfMKgTBGTACd/jj3pn5HnHK2fVrK90D",
-	"1nmuzD/0uWI2f+UdCBfXK3ADqdC1IhXSfVuYseM1nbMW2YhbbsgoYjBCiFjAvL5+EDmfPB5EAD375Igz",
-	"TvhzwbsyMvsNkdhHz3eyEkfjAdeMQAU8m0qEJwSqkIG9yD3GxRVXvBOznG+ePNrFeISL/b6QieF8Fzsy",
-	"YhfHkgvdIn+wRNbHPNIDbF8FRMmeJoPJaMCECkiHRxy9/zJWUzn3HzfIz5ILlqi2eHT+zVqzuRMQ+Hf3",
-	"MTx4RROOTEWxmHW1hJyXgGAAm5q14AUk4n0IxxARUZNhx3SUJVewuIjt0539fQBFHFDNRUB+TBi7bJsv",
-	"diYJj2PehdRcxyxRnIqA/MRFxKFNNpRvOPIEUOTJtj1NaiDHKH/5dNhbJAZ9W5GuET+AvQBWGczcqkFO",
-	"rTWuLcx2o2kd9tUh0M3W47kzfTvTu3kmyxjW51dMuDApi+lwCYyROCATqac5rjDRCvLUdDikCdiPQTJS",
-	"gUuDi7NFoL9tp4OpGwBvKFEP4zqGahZw+dSC2pVZMWC6q41mowmhOiMm6IjXWrX1xmqjaYvswcXmTlNX",
-	"XZmP/aJiDWd+HXiMMQqzhzCAZYczDI4J87AyejB5aTmFxkKtiiVXLPlKkYirS8y/YSjU5dJWdrvagtrs",
-	"uQOqsNYrHlvzNRhnMdbV5XbL+R7sjmB4qb0esxOO+WhMK+asEyrY2LzWFqC32KyMDRLu9+onVPRZmHGi",
-	"vTPaJ5rFsTINYzCXpTTIe24XqUEse8NHcT7Qo2kA+4Yc6XBFucxzwPmCqeA7WwgNicRf6JCCP6tjNh3c",
-	"WFb7PXtk5TlqXWXF3/NPIsytwpM7Lt6iyrOn/6jy2Isepoir9uAOXLVVHsfq93uiKyOUNov9Won2muCY",
-	"Cs0idEQ8XV1tPgZjgHnUF5qw+RmAYJyQRGf1FfBYfI8VCJr1wtRfb+sFNVgwmtGQOyYTLB4yEGc+c5KX",
-	"81AMQVMVzkz2WlM5AazZ1JwYIceo9UJWAHvGrDpcOm93VqamXm1yAgZeMCfzNZxxZDkFs9ki682NmTQ1",
-	"faZnTbxlIz6SgtUPrQ10yWHD4KodoVizBOzylZ/e4XpS/elT0LErP77dX+LhQy6We56+Xer5H9EbUvn5",
-	"PXArVn581wIVrl8bzU+NpFCoy601mzN6Nh1hZjIuxQq9SkB/yWjCG6o6XJiLusj2mW8BYs7u1MIbZbO+",
-	"Ohfzq3cF4IkyqATkg/F9zyamypT+OWtBfghXImrQEe0OWGOEBZruNqW3dRHNTav2rl3jUdtMo51NsF1r",
-	"tc0U27Wg7WcHX8L82rXrTBelxZp+vmdIkrv02I2A54SibLw8CgAaTPssQGde0OV6EoCpKwC/d4Bup3bS",
-	"FqvBdkQJDDpYfxKgky9AJE1gcSrBDEwm+GoK2GKaWTjX66IMzFaXNeo0BJhZ/cm8jxcgMuwiw3c8phNF",
-	"QrhrALmRu82sYRLvocKA5h08U/VdrkZScZcZYbqPI68iw03lsqZrczdhUE2j9BalWtPuYAhFAszbZje+",
-	"b4NHS9XXmmtPmmtQrae5ud78rdFVV+3a4pF6UaA4qZ1ROO2SuSdDTONHL5koXp+FyZlN33DnFZvUjbSb",
-	"u8YbN9D5r/UTOa6XZLWfwdJkSRVljFFKBSeiNL+R6W2t+eQzYZy3b+Fj8r3bt3I7HjZMY82NyLdijmzi",
-	"j/ztOeEybxZyJiuAzsipodW1qLpUqMXJHlFGnXRYHEJJ0WwemNsDc/tAzG29ubGgtrmtT2RWbEp5CBtG",
-	"ktpAibJILPWS58ozGqHejm9s3PzGkdRYDxdeeFLpBdxPl/5vY3X95rfOpDygSd++sIjFzzOyRa4ZmwW0",
-	"mBH49L5CYlIHc7JbqOxeCKkvFNVc9biZSYOEjqIto0DbSmYvwl1Ye1ppsodUTHAnIIPDZpXN27d4F3yh",
-	"wqKe5/MwXuetfK7YjM0tHRAXdu9z4HiV29CqUTWzfFiA7Zk2vi002+mEcqMwh7nDFIK9cjZfNeaRJvt4",
-	"PrEHH/vV01MlQg2TDGzeByEYpKwBh1Q31d7KjY8LGpPuIBWXmZmPEjUwjQMJYCUqNLWD0WGL/HR2dryy",
-	"2mhOkYfifbT+8Sx1QlvsowWDjGl8ieJuyzMEa3CmUQRLO3D1uJAXz0TeNcjLgbR2uZgpeF+QJxvk8tlU",
-	"Qae2cBWdAAPq824pHrGA4AqAZ7OVq0vUY2MyimmXYRIOa9EFR8PO6T+AtyAgdmP1u2aDnNp1MlMfJYxG",
-	"asCYtoPjaCCkYJNOYxoQSrosjkmfwS0ZQ7bSPgm/Cr1xBGasLCb7e/INqZMfQiKTtqC4rtCd9ViQHjjX",
-	"tMxZUhQjj8L/9//+v8LHAabDssuZc2RAJhDo4Wz7WUB2Tszng+f49ZSRxto428IM0WYslGNhbsdeIoWG",
-	"BZieiD0YmPwFbe/WG9NPaWJLZyF0S/mffIzktnCBz8RsnEwIqm5TEZWwhlyQndN/oOvKJvAQ5Gj359MX",
-	"R9CF+QM7A7g9F1PFi7evEon+rblL1WWkYQo7mGnTAffHdBKQ0D0cAhAaTonZ8r6UUbkxGLjKgzX4ztbg",
-	"B4veg0XvwaL3YNH7fCx6D2ppFbX0DAXhIgSXkKno2tUplJcDMqiubboR5bXXghFdf1lq49o9qI1eL7C1",
-	"xI0SSCjpJPKSCYLKEAItqPNfCtYi6aif0IhdOPRfg5wr5pSMVRBQwxwKIvysdUlcBRZl2VUx3a9RIxZr",
-	"k4jllKpEkUTCL8BfBR4MZrEpmG5YOcQHnBMA4xhGY1PzGrE/UoG38VnUXoBTeSM7LYRBEVf1Ekoqd5jN",
-	"OwiCs0e5BxYnQ7s22ZEbQcRZA5AVPl2mR4iBWzn09YXQy2z1FNBkczWHz7wiBxoRpld2BWEspbmalzbR",
-	"4pDqLaJlH2EifhcyzRr0hH2tSDhdCdQl3JyqBhpmJeclqMqEag/S9M9kJWAxJJdlOD0g+ZxS3BaoFQOG",
-	"EfUohB5pwiNX3QoAmlCAErr3mjKknfFrZtVgKnjPvO7RMljrWkTk9Kft+trmEx8bEHMghNDtCMYi5hJ0",
-	"Ylii/R62y34TThmOgaRgcyZtATA01IsxZ7M3WGA1ema0d6oIgqSgRq4q16WMsrGsJmUWeH+3iiy7H7Hh",
-	"SGomupNfWCXF4DhhvWpi9Y4FuJ+fHFR5fDeXFrXC46ejmOsTOa6GffjCVMsHze/T1PxWK1y4Q4TLoZm1",
-	"Bp7MtaqvoWTEotva+Svc789l0uFRxMTtRLzlhbUKk/+FTU6YuWuXlYbuUQyyYRqYr8QGaORkm9d5SQm3",
-	"xEG1rZRxg0Q0LS2U2tn3zLUGFx8lMRdgiEYo8HggwbyNoZMAVu0x3R34WyywAWSIwRaXRjrgCVMtQoUt",
-	"hjB7a5FtdWlLGIMVFWoYCvgBm0Crpk9nh1dmJ+1eMu2ssVYUyYtmIELKOGIJwAT1wKeK2z7eb5CN5tNM",
-	"pGyLN7LjUvV7QWmLbDhAXiZSGcmhLwVbjGJd3nCJpZIr8A93Ly9nMlpSY8lNZIG7KyvOJpMoH5ViS3gu",
-	"wWBOUGi8pUpY4TDvSNGLOVqVlmYwn+DxzwRWTJfvy8tUP/8r7wQdsutSNuCLYJpTiKrSItUjZjQy8vxN",
-	"xxE8U56LeEYxNAKv4yVtYd7dIkI6gCzHmhSFDoPn5rU7QMizswfgWkgW4KG1tpZRFmqnk5Tl7SP5lAe0",
-	"/kez/rRRf/1uNVhtNosrkhchcH2QgS/RW4AhfulYUZ6zwhm0mZqJ4qLLyOrTb5vOAgYzgkCqbEr2zYWz",
-	"qpAJt2weZnRfqWw9Z3pXvC+oTpPFq7ooscR2/Tdc6It6Pm1EhSXODe0viJJ/ALzPAN4f3C4Pbpe/ltsF",
-	"YGpkXytkHRwxR9ak1ah9VpjYhzPwcAZucwaye34qyyNQfyloMnefcn171eYTNJ7cK0ASgsJzoeqLQJJ/",
-	"iuY1pWRtezeI17AC52o2omSZujVgNNaDP3Ka1bTC8iPTP8EjtY+oxNseCnZjO+ZXZnlh5smV05Igs05t",
-	"pTaraHJFrPsG1Djzcm7ifmYKM8MVNmgWxdZt66Tx5WLPHCYoUiSEXGzKvUjVRHRt+LKSadJlpEcvGSRR",
-	"nV5etHM+Mx39Jbwe6JOv4u9gn4/J+W5s8y9rQvbnFlcesgLU0xGa5HLH9o3sKMutcgUVFx9MFzigXXKx",
-	"R2E3TWJSP7MWv666CrMSenDPQuXFEM0aWcCLkTHqEdWUuLQIUsQTo/ltEenSEFi8MRb3axEq2gJLOpJH",
-	"WW1H7I56Rg0dx7SbU4WRJUGLMgYTFc4YoRWPsIrj4wbZOf2HS9YbcRqzrna41qAtKOJaQRwMHEo2AIis",
-	"GcCvB6e/BiQdmdbXmuTHZ7Nm7iCDzEKlXiMGmxeN/GXLIQamd7Sz54bd4yJSbSFTyCYUS3nJRd+5tNFK",
-	"5oMJziYjV+FyFpoUgoFN0YnP5zaBJCkeEO3d4LmSnjRhpDtg3csMy+/3HmDrNGpZFPbe2xHr6hZZbTbr",
-	"5vriIjVDId2YQ+JBu/hZRIACUYADUD1nYScc8xwlzGOg38iOQ8h0GKGWlxAhx+TRxtrTgGw21x8HJIyY",
-	"pjxWDU8budxFpumWK9mPI84ey1cNpTA7ROIrTSfKeuEjOkHsta8+zWiUA05BjqZHowFVjByf7B1vn+wf",
-	"/fg4wIxWhsARP2DmPkSUA3m0f3j84uTMPNcgJ+ZnIFkIUYCSwjGzUBejk9hEY7A4HLpXUthi0C5Hz0zW",
-	"IPdiuIVGerOs02NokHMRSY51cGChEzaULpYiB74wJ1IoZt7Zaoux/cpWaceFssuTBVDkpqNIVyqtcpkY",
-	"UBF9LhMSGx4MHp+sxmS4grujQpeExhBQqshqo9kWjwZaj1RrZUWnqsHlyiiRWnZlDIwxHRpmWMf3H3sk",
-	"vchteJEN2d1vtzAff5YywzkuRqVhP0/ksKJrmy2BJ2DVERW7LOZDriuuxIAmilVq9ycwK57IcZWHD+mo",
-	"ymMVd/aF2E1RtK+0XvviuXMK3PAkpL09ZFSoapN6e2LZRKWNSCZYv/RmyvUllp2zEuS5ZzKazKg4X698",
-	"fZdQYC9LTDeyRMJHJ/lU6Xe6Il1clOf3Gp/75CVsS1AfyyoB3GDKTftdhWHJaHLGh0ymurJrF1nZuejl",
-	"lq6SAmBGOG0K2awicat0hLcnvG/2/jNWIMDJf6MWkcnXs3oEIkmmFAlId8rGC3QJCPwDISKcKueOIYHB",
-	"lGyVKE0O+TPEogaZwKNc0vIG2Z5OdRxL0WeJVUOoRh9YW8yE3EJwI1bLcAnKpqoKUitcw59WioXmUHAF",
-	"fWX6pdCwI07j7yFfJKSLI0o2bPJFrsg4kaKfIUphScE/hyIR+Mg3ms3sCQhf1Pn8y+gl61Eew1NZxftM",
-	"/LWF8akiPZqQHB64LcZUkVRELFG6JPbuGPfuI8tBD8LHg/Bxf8JHUJocnRee45mMDkUYBnvSp3wPEeYx",
-	"9TLGfFGsQlRCkgIEH156EJQ+oP3bkKxlZ0VGcI9uAjaM8foxv2SNBxHKiVB3kYY+oWijG0ScU8YgHM7K",
-	"ODamP7ORLBZ2EioiOayjWPSB3BrYJhS1KbFTnMATtwuR/yu4OG5+7sjc/Q+ekL+QJ8QH/Bmmnx0gsLPz",
-	"Liv2jcCfZW7cA66MjHGnI1iIkNRUp2pKuFh00Z3i4yUChkXT2eIrAdk/ujg+efHjyd7paUCOt89P93aD",
-	"DPMeEKzHEpCd7aOdvYODvfJhag6IvGqDPOPloFE7RChf4AoW2CoFAfn1ICB7vx6/ODkrHQiI58Wy2Foz",
-	"yNWYbBbWmLwJ0+r0M5taCLxGq0RLstpslkiXYVaU0wf5QXFR9H+UiZUQ5Vd5SZ14Ww4o9oMoGMPHjSD4",
-	"WXagWG8R+gBHIXtQ3+LWUJpPFMM/BdBH0BCWyFABEWzMlEabRjm7ce6bReiR2wR0flIRJhCjWIwTeiM7",
-	"9xc68qlTEfJ2rBJgI8fRIjUd7FVCQisYUl4ul76cqi1h/XhkBwPRwc+cRaUTGyM1oMkwZkrNy6b43pdM",
-	"m1OL8SmjAL+UkKislAiWT6pK+FgwpzS0aRsyEvQxKRk8m9VZEhGRAkP7uwMq+izwhZl6Mk189rwtEkZS",
-	"sDCLELQHJCvJYSuDYZoE024PazhhpgmI9SeAgpE90pF64MA1b2QncEU0yNTEQl9piesG2XZJQsBGDHZp",
-	"h2NwY6PK5hNpC9nrAXqRQlY5mmDiPUgpQl0IZoPs2BLR5JKxEaHk95Qz7foB8F+DnDILzbBZe0yrIQRv",
-	"hVg8Wo6NsN1qi3DPLO4p6LWhRXEU2Z1/lp093LJPgHUAuhmoop5lpMxgzvBLy/PjtjBb2CLv2lgKErDY",
-	"VYr5AYLbt1JrbWxet8VtAM1I7A+XpuMVx7M3pTlLCKeqQ5FL5kjtJjYC2VnKr899rYiKAZcEIC/SS5gr",
-	"jakVIIXMnQqReVBTJ19dE7AqLIJcTDZnqOg3yDFNFd68NjXM7LXbFkeSdKWMIyz71edCtZAD4CC8+yif",
-	"KiRWMl8jJbvIMAgav8UeC/1C5pcv+WbPFvvhWr/Po2qWvfKt7gBtC+71PA4UIXcKwY5jljCIlXXpWbsy",
-	"TodC4XG1+V/1gA1JeJHIcRiQ8CLmAqpHXnRlhH/0OIstYjC8sFp32CJDdyG6LEFtYThGLi5Tzrq64bq1",
-	"dQHDkfdXIVhPKoa1t+0gAbQ3ogAeNeIFglWdwxsqfwFyFQsfoXsmwJpj3pXtMjrk8s+CkGNuu8AGiuZ+",
-	"G9vMxrmEvWgaT1IR2CxJODoSXkDWWhaFWaYIC+EF/7rs9doC5ruFCyR7CEaEWWB8KLBJB/nNbRlWaiJQ",
-	"4BdqiyVyDAUyUwQFXrIR1K2LGb1iiiRSDhGxCRXMqM+L7EgnaIs1sN2sfUd+4c88vFCr3IbaUm835JtG",
-	"WS5LOG2m1iAvXVIJhFOmAjJlYKi7q9uIM/O4TiVJjyYWAwql4cykzCzWm1h9vYAjO8cppC/66Fy5xPJm",
-	"HYGFprdaV13lqsbjJxvmVrnac5Fpq6uuADGNTd0iK+5yV0xxwYuqMXEY9Ub7LDBcJQCWEgA/CZCZBI7q",
-	"2klb0Ij+EKw/CZrBWtCh0QW+bSPnspBrVjffuJQot4uCM9RamL/DO77vnpJTO3POkpk43cmoVxGjv/AE",
-	"nQkCw+81P+e8dvDRwwMR9+2S44MC7ANB1HTB4Zb5GaIFe0Yw8hEjtsaokBbtb54aUHUh5AWS9EP60ML0",
-	"oZ+bw95xr5xoM3+plnjtZ8RJo4EtUu9IXzJFpLBJbaD0gJRRg+xrrDVuJCSjAIL0JNgYLv1IMtUgJ6Z1",
-	"1OTMlzBEFAemlLmCi92M6sHC/+UqWZ+6wxwpcMoCUUk508mk/DC9EPHE17I27CqSguGBsKoQIFNz5cmr",
-	"HjOdTG51zHQyeThlD6fszztlOpmYC8zIf1UPWSoiWX7GtuN4GuaCFkAe2WxSGE04lFfMmQRndVL0eESY",
-	"SAw1YHOqPFLjiiVbZCRjMGKCNbMtQjMowUJQ+JOUmTM5YlSbQ4kCnD+H5CVaFcyV/JWNiXRBhL60fDYa",
-	"NAe4YjkQjelK1Bcd6XMRyT/pRK/d04neAkuFTfoJa2NW2e+pTPJ7nNVLsqEID5bN+zzeQ5eL3B/JBXZO",
-	"CHJfmDHkBOpHMaU+ZtKQrJMCGty7YskEYm4MUdmLGd2RDRJqNhxdRDzBSPMBvWKWtTkbG0DtpyoTYBto",
-	"TQwxjWQAdi+ny7n0cY3chnz8eZ7KIZuZppE1QGrB+d4qeUqXChJJ7xm6TQ4VM/wonc7dO49JPPVPfWBg",
-	"4gPQ7pMD2rm9vhlt52nnS4PcFafNhQIhBUlzPSbPr0cpMC87bebwlYhc6OTRfOiSXIbdRAob/scFCc1P",
-	"v0lwJFGXPAJKUWiVTytlrm7hMpNklo2KKU3aIpfTJHBRf3n8YYNAWm8zmizPglHBwNZmFDNwQjtPtuy5",
-	"qiMNcsoYiWRXZeynMYxsuodLNsn8LIZB2kKb1Iui1jo1pJfmhLsm8CVQ4QokuR2o3uFo+9ZsbGE01d3P",
-	"nKvzMB3uZETgkgDwD9p7mZToVnjGhH8gsbciE7hL2Ow3h6tym/0KHfGVq9WMGFaqWOk/qEn6o4ijbl0L",
-	"xNKPnxwvl15wtdnMkh5pKS+GVEwuZrj38ln+lgvmOmQRpy6a60/l4+OEazbLyE+BfzpwD9QOAI+0+auE",
-	"gU+JTyvv3J8WaB1BPY75s/Gz7GQZcMzuIOd2SW/mMbBY2OPWnMu9eFd9dKPQms0V1i6offoH77OSNQpp",
-	"1CqAuSvP4cIGXGmJYbOFkkaZBvinU1XzT7jEPiKo8fMnvCIh94XIlq9cmE0XRAO4ymheGHT5vjhItGiB",
-	"9ztE9kFyNvoxe6tdZjr4G4RNUOOEHBMptkDgdLAl611Aux4kyigw0oPg+2cQ/qchNn5OJ+7LkspeYLY8",
-	"NIgb4neqFx2iutfyS3ZhreYPoplR3XDB6E08qFweuwl1fZbp2iOqFBkyKhDFTBNGUNeMGElHkNWbvLQR",
-	"EazXY11NpChgQo1iwPPDhftw/D/28f/0TvAvGPjjxVa4wHvc4jSXPMsVMDYVhYdGCVLm4ZA+HNK/3iE9",
-	"YDoD6GRHlSfsllaQlSQVi5AFED80FypEtmdN2j5THdeDrDJZQFIRM5X97BJBo1dNXrGkZdP0mr9jOrIW",
-	"dFA9rB7SFpAEsFBRSMWfzgfWPjgfgGxnJfDtVDyYce7FjJOK/GUo5PhWR6s8Fvm5TMhTG+cxR9d5d+6J",
-	"aeV+iPuv5//N1xdcrT99/apZf/r6XTNY3ViyiOOf7wo+ScXN3mBDkg/GtaWNay/tdeRLdbpj/pWCJa3k",
-	"Szacwua3n2cH4fGL07PQxvUSKgg+CZH7NgM+WSIBvstBoAh7q5lQXApFugkDAgv8X3XzmH0naJsFHdo6",
-	"+mC1hoqh8HGLhC+Oz/ZfHJ2GEHCgPKZXjeQlEz7hPub1h5UwQoMg4Vmq6of0bf2U/8HCBtkWOCGbWzeS",
-	"TNmQxfCUCUgn6I/0j5KMaPfS0G6Iz4fgf/7J5h9wAZ9Ioy0S/lo/P907qe/vhgF2fOIWpmVWsNE032PW",
-	"wzrWGQ2nE/N+pbDwJnnkHttlPZb4h1FwaQuIELJlBnjPlQ117xwyTSOqqW08dDFOYQZ5MpwlRKQlYotM",
-	"02vN1Ww4tuiJWULnxIX3g3w4edvnbgxyWy7wNTuaPaz7anuLqdKuMqhlVJiBwrzJIwRi5apkyN5cCKuZ",
-	"w0zWZ9wXkNgVgsBgRWUyhPMSx7YMRQsyHYdXNOYRTOkCwWJmX1LFkgseXQy5Ulz0w4BsrK6RcJSALMnz",
-	"T5NHLuj1iiWGuGEyqXps3lkn4YhOzPgvtJQXQJBh0BabzXULN7tIM1ZgehbyQo1ol9kSEdm5f2aOI2bO",
-	"QDKyu1LDm0APZATH3BzeWlCzRwRM7e6or7xza3ldcOp/2tvedScqt2Uvej3FdJiFgyFRUgeODUh4vH22",
-	"81NIHk1VgWmR/D0ioZVvZFczl9IiR/+2j8dtQUcjSCICNy+CRCwDcFlH1pobGWEKNp5tJCDh7t7B3tle",
-	"OF1JBB5qEMvc8DD8Wv/p7OzYnJGBjOovrliS8AhgxG3Rg7ruEjBzypCxkJZwDOPwR0K5aG6WfGVxhKk/",
-	"CFZT6UvBsIALgWsfq7cZ4jdrmSPXFtR7txSfxZcZ8ms+9d93LQg1JI8gbTDsRyQJlqcxVJIVwLbDxBQQ",
-	"FuKD1Go5VVu4WjlmJpiHBRcH6OHxdNdcXKSKGZrPQh1yCpRHTTqOrCVGPgMYGNr6joS25wuNKWJD8ggj",
-	"vZOEX7HIhVQ/hqo61U7JjEBaUEPbEX61itNpyqOClMJT9/CPEqKyMKL9pkNp1rIW1OCg1IIaEqj5ouiw",
-	"ukSuxfkF4ph4HuT4m4SoTGCqPopRS03jFulKw6JF35a/GWIFJYpBtyrmXbZFwgFVR+yt9govAwqB49cW",
-	"HN9qkNyMQ6Dj79tps7nezQRO+Gw2yB9QsIPkxgv5AJLI6Npc50ryYGpajaWv2MjmlW+LHB7fKOCGgPsy",
-	"Z28XjMNY1YD3NBEycRWWsnJDDcOD+xgc4PLsY1L/1WbQbDZt5bACld6oPrfLcGuk3yPQIarlCu8zI5JU",
-	"fXa7VzEV/KlM9LNKaXN3eYIlkyomr9csWSLVvWbJjpFuKz99qivmhcfHt/tLPHzIxXLP07dLPf8j1J2t",
-	"/vzekPK4+uMI74k+riJnqL5MgztzjGMp5c2cpc8iamIbJ+dE0tlqI/i5HI37EtijzKobhIRCIzM8cTqB",
-	"Al6BAH9F1KxiWG5EkZhps/uP/WU7VZTQgyVobISMR6G65KPwcdAWfZa7h/v8iqEYBQDZ4UhPoIRhZAaI",
-	"BQxlFh2JODPz5CNz/cbh4y1XUdHe3Zg9qgem30chRjyHjwGIAfkB2mI8kDAdFiuGOh5TJBdXYQOIZqzl",
-	"5UhcQ5FLs+GpIhMfCVNhBvbn4ClgSUoOKFCcrzA9RTKBj2AjQo637MbPke0MeHfvjPbLBmQfW4FnroNK",
-	"QF8YYBWQL6aqXy1D735IXPOiBTWahsuH/xksS1W2jFO+nUX+Htxrp2l34PjnHOsD5T9Hst9bPtQikfvK",
-	"aCsJMC9luBGNjd7q0uM5zeVSyLHwEWIgPxsBU7fagg47vJ/KVF1csolhTl8qvCYDzwC3tWtecO95DWWq",
-	"ekTebVdULeKhTkSRcJ4mXfZQUeKhosQdK0oUh/PiIVWMJt1BqTVhqioMpPqF18J5N+ApNPSgDT9oww/a",
-	"8F9IG8ZjX6oFZ4zmHV8cxuSVki4VaBOmXc2vKJQAh13EDDr4fuRFvo3mRlmI061Uwv3eIdXdQcWIpbNM",
-	"JHcjW2qf7yJeV/Bwm+anvdsV7rnjnBPrOfiwPgtKxD0vF0zLg5buRidzoA+jzqksEDqLm9wi680NzHhi",
-	"6wlBMl/Mu40eGI8GQd0w80/s9+pHUrA6dlqm/LVrx8f7b6/23v520OyudlfPrn572v+5MPVkMT4Exv7x",
-	"meUiq8StFWjT5PpNh5Qqt/bh1JLahLp36Xv5M/9wgq9nw8JKD++SpxPhjyM4LQU5uH8+fXFEhizpA6ag",
-	"OyCPTp7vkG/Xnz553JpKAYeG0enETgEJRRrHIdhJOVOQCIHFUYNgZAmAPSLe67GECY2/KUK1razhbJkA",
-	"NYip0g3ywoV7YP5qyBSdmXtcwYy5tLo2x7WAXHTe4FqcHF+jcH7H+/DjmEePsYfrYKod2J46bM83t2/z",
-	"k7K43jN/+eJkis/LUoaYfyWHzPEAwOOVs7iiiFd0HSB3cMFjyJQQco7OmkZZXOone+Y/TZfIwwH9Cx1Q",
-	"e0Sq2LKN9rqSqaQLolBynjWXRdZqrDmXKHjTAF2IQEJ1AS2zsAFoKl/gGUWAlIJ6oFPLQBy+a8v83ha2",
-	"OqzTOLgi28f7pCfjGCt9ICxuo9nMyv4gQNUW0BrL5JKLfnFwu5vx7fjI7mesSmxUGqgvo2CejABJNrWj",
-	"taDGwHnVqj2jEXFm7aCW6V5eNXEvADKtNevJy5OfZ8uwS5u//vyPv6/9+5Pfnq3/8veX3x5sHK4dGRUR",
-	"i+62zM7XIPuXpsNRrVVba649qTfX6qtPzlabreZma73ZWF1b/80cqQ+QKMjNJ0f7LTK9Kh4uwCOLRsOA",
-	"ihaZQ9s27pVTfuIa0rOkwAjWod3LEuY1Zp2BlJeLczG+dA/dKYfZRzridnBoDy2IFrFlD9eaHzVSxI7i",
-	"ywoUmUo16CglIDKOiqJDPCmVQ5ueZ5HQWLfpjew4mJTvyN2MZjZAxIFLLy2TrOYbXlVY/Mm+gCmcg1xG",
-	"QbzsrC4cEMX7gkVtkeGoWDdhOrPE2eAFNYC6MlSRU01FRJOIuCOAgReEqkvVIi6CZTweN5R90q1CoyuH",
-	"uayD/uthVI5Qsp3cxctdhAqJWMyvWMIt5h6qB2qJwzdrCtMw6+mtBj6xRNqJeRdZMdUkPDw/Pds7uXi5",
-	"9+ynFy9+udg+OHjxcm/34mjv7OWLk19OQ0JBpMiKja42m02El5dFsaVJvBBRnTdeuvW235klXhmmSrOk",
-	"9hoi9zCwBWL3mkE+HA7e/FtrZeXVv9T/8/U3laPhzHutlZWBVPqf//U/frFyX3FBrrjinZiR7dOd/X3S",
-	"HdCEds2+TC9DqV/9g3DBIzZ21FNy6VoKzEXWIPXfIsWibaoSysgR/heSYLGIz/8J+RXXitIreh7zhUQt",
-	"n0EtoIwr2YsCixBDOfri2ycv16xkzG8RhGFSuWSdkTN2szY/cHJqO2yIMllK/CnP7UzJ+fn+Lt6dCENS",
-	"pd1DgYYPk1Iauy3tSWnUUuZLgB3vHe3uH/2IMS77/9g72dutBbXn2/sHe7t3q7ln3Tq2g4D49gNim/9r",
-	"x4wPVf/iVbP+lNZ7r9+tr302MeP2OE5uDhjPmMGDMnAnZSBbyNJg8ZsZ8so7+/fEhpOWud/dBi/Nbd2L",
-	"n052JEsafkYlV71bmAcyvU3mULd6OVnXcLnhSKvbE+hKwkYxXVAc7KXri0egm9qw7ZnizaiDZqE8o4SB",
-	"QmaF8czRC5ntsdAGnfgaflQ5Dl+WaXTyp5+Wtc/vtNybrvD5S+WnDEMfZjN0lR2nd16mXYjuezlP81rm",
-	"QizsHrMIAnyHJScAIV63taPkZem/SN7yL5NGfdrysaeEQitlmcDxJxPQBxc3brAJPUgZt5EyFtJWGQtc",
-	"ibiCDsvFiHlGOKZc28wggDwbQI6TfNJgyyS1jAvNy7vY6QNZP7DajyUOCAnV5pY8DUxUOAyG/FnkROAG",
-	"CVESDyGpjsofCRa5nJwgnWzN/OZzf46pIvYgRvDBHJ6EdWUSFaMj98TD+Xk4Px/z/OSddMtL1jcqp9tx",
-	"nO/CgwXlFUuCfL6eic+iJBNzLLJMPDwhPFJ51VYtp9uWaqz3eq7mzKknz3fI+vr60zKbKZQRruyjLIDO",
-	"/FZ7PeWMxLScG9d1/GMt++PM/dGa++PRq4bN57kaPL1+/LdHv71/9U399dxzjytbbSlizGWPuBUIiIJo",
-	"eUUKZ/FRVX2kBBYV8aSfbOK4B4Z03/r9zAUKR8ESzrIMSuqFsMjnMrEJ7nLp8uegCzkG05F6EBAo/23R",
-	"GwnrMvM0BAjafOqGvxUyHhjOl3ahnwKjXZSAxPn8Hw7SRz9IP/IrzOdv0yXi0i95bOxLC6PvEcQkeyT0",
-	"Ht4QjoqVjUFwBjAUyx45T2JwHFIxmUdhQRomrrAGTS6lbKI0XhFQb1UmkM93ALBloJGik5aZU07dAvwV",
-	"DttdD9pf9tig/UOrBbx/yTOkGV44ZXh85z6AMzAZMRI6Bci8GW6RWMpLgmnNOhPr4mmQI4lgkdypK6L/",
-	"M6b+bHvig0PmLyGwEc1KPfAzFfmntwxYuM09XQtcuX4E8BUoTD5GNZGpZiqLPi1sAwjSDmm2pVMu+rHN",
-	"kIj2zZgr7ZBew0YOJgqY9fmxYBYbFfh0zz6/oL3wmIgaUwCnBa1MX4LqKyLHAhKpq1wT8LmgjXNMR6jm",
-	"XsBi4gVvZHV5gb/5orwztYBzTWUJ+AtQQSyOuegTK2xMlGZD1zzc8FyhNDyHNitq7bkNv5ACSmdKkqSC",
-	"HALWNteA53Sqdv36+v8LAAD//w==",
+	"7P3rchu3ti+Kvwo2915lO7NJUTcnpiq1IstyokSWNXWZzkropQa7QRJWE2AaaNGMo1Xr/3E9wf/T+bZr",
+	"PcX5tuu8yHyB8wqnMAaAbpLdVFPyLY7mrIpFshvXgYFx/Y13jUiOxlIwoVWj864xZDRmKfy5N6RJwsSA",
+	"mQ8xU1HKx5pL0eg0wqeMpiwlKaPJ6NtuY5QpzdJuIwzIhOshCVmayjQkVMQkVJEcs5DIPjl5vkcef73d",
+	"JpMhSxnRQzYldDxOpq1G0FDRkI2o6UtPx6zRaSidcjFoXF8Hjf0zOlgcxd6QigFTpjXBrlhqGiSZYimJ",
+	"JVM7pC9TEh70my+ojoZ2MAf95pEUzH432y97S0fjhKlG59dGt3F8fPD2av/tL4ftaD1aP7v65cngx26j",
+	"8TooGd9BzEZjqZnQJ2yc0CmLS9ZMpxkLYbCECsJomnBYwt8ypjTJRAwz4Ir41qJp8yc2JSMaw2KRN7I3",
+	"N2KRjcxoTdPlIzuUEcUBzI/nldsD0yzhqnot1uiYr12tr72RPbXWXn+y3WaPafPreDNqft1bZ80n0Wa/",
+	"udF/HK/Tb3pb0XZcPpTjlPVZykTEdsfjhJet0dmQkbF/jOgh1WRCFRlKIbOUxdVjnFCuv91sl/d8wnQ6",
+	"3e1rlpYtg0wYUSySIlYkE5onhGvCFZnIVA+JTqdcDAgdUC5M92a/eGoGbxa9OJwRF3xk9mPdj4ELzQYs",
+	"bVybUYxpSkdM29O1G0VsrPdFJGMzzEXilqNxypRiimj2VhMpYK8mdBqQ3pQMfudjIlPyu9JxQDKRMKVI",
+	"GNmXQjgBZh7mDAykhJXjpl084I2gIejIDBHH0fQDqVpg7Mh0u/Pbt+3WNyUrHTTeNkdMKWpYBvAE0mPE",
+	"9KPM6We2C2We3Dv9x+Kcn8vUDHhENYnUFZEimbZImNJJSBJGr5giEUsSRaiyvCNlAZkMqXanf0qUpqkG",
+	"JtQiIXsbsSQkPTbgAl4hfZ4wZFGU9KaaEZnGLO2KEU0vYV0nQx4Nyb55kVwKOVFIhEgR52fPm9/sQEPm",
+	"BRLJTGhFOG6N4ZV6GMDfhmEBw0mBRbW6wq3/bxlLp/nyR+qq9ESndNIIGjCBxZU2Cz2QzVrLn9KJoRNs",
+	"ySw8TZIejS7PTw5Lzp9M4oBoKQPkU8COkD0QecXSwCw9JRPWG0p5SbjaIYoxEn6/f0bW7LdqLbJdqDXF",
+	"opTpEKhwkq+j4gPBYtylqnVxw0yTSpIcaj1WnbU1+10rkqO1WArghCP69hD2o9FZb7fb5vRpzVLT07/D",
+	"e//aWVv79X80/+P13/5XoyYlm/c6a2tDqfQ///O/zaq6EbivuCBXXPFewsju6d7BAYmGNKWROfMBoZqM",
+	"pNLEjAd2YkhTxfTiLrzsk73TfwD5/Hj68qiDdBfAP+uPA/KKi1hOVHN9Y3sjIAenL5vffLP9pLm+Da9I",
+	"PWQpHDgpGBI5zcfRIs9lJmJD6omUl4a14Y3UU0zoyt2wQ63kvoURza3+VjswnNFvxsxO/Lrb/IU2f283",
+	"n7QuOs0VtsKcMTM2M02cnWI6ICqLhoZElyyY2bbCksFGWK65nAk77sG1Ykl/x/yLQ1B0qoiSLbJLjmn6",
+	"W8a06WP3KpX2BUUcX2Yx4ULxmFUutBtKGU8wzLcRACe+G08oXh64AJkoocMf5ISMqJiCTKV2CgQcmCPV",
+	"brfNWr8A2c9MkanAEDf8ADxWySyNDAsSsRyZRqqnbQaw7HItUJs5P+3266CBVwVes4+3GsHSG7h8JSiZ",
+	"wP0vslGPpaSfyhFZJ1qSJxsbm5tfb7Q3H3+zvfX119vftL82bTxjCR/xUkECT20HCMUft8AsMzWiRAxM",
+	"kOvbHcDY91t1BBUb8UgmUhjSKByxh5r2/ojkaET/8I/8MeZj9sev3a4m/+N/NrtZu73x+GFzrdP8rtv9",
+	"tRm+a/7H60e1j6LhMn6+9rZURDBu+BBJmIZliPmAayJkSn7LpGawLpr2AgJDC4gfm/nBDM+t9hVLpwfP",
+	"ykVFlGXcddTkuZQzpno4u3rQTlyXxhojNbhwoq6RdI2ga+TceTG3sNLmlV/bzSe02X/9bnPjeiVmxmNk",
+	"ZW6oATHN/fM//xvXQWkuKuT4XdKXiVmGHkvkxAg9Y5lqtRY6uQSYkNLSCEtcWAkHfsD3ZN9rAQlnqgPU",
+	"ChcIbf4ekHbzCdwrzYC8kdzc270pWasm1HyoVWsr+GCok+laP0uSxbt69oLA26H5+m8P1/K/H31Ve20L",
+	"l27hMq43R1h6nrLILXzphP0DxenGrE+zxPAmqiIjyFkWjp/MBt6Ng1MVmYMCDZlRptOTrIQ2vpdwc6Uy",
+	"G+CWI7cDijCSnCB8ZKiFTGRmJD+zBkApighJlnHsGHssnXOfJor52fWkTBgVlcSfZkYKJ/CSeWh/NNbT",
+	"F4yKkvv4FRgXpHiWjRMeUc2+zcYx1SwEXQF1AVCuTRvkiiaZvZ4tjZsZPVCkz1kSd0h4ydg4NDIpVSiZ",
+	"AlsKo4TRNARebR8pcuhKUZ7lAy+7vU1LjaABjd9t801LZqDY1HXQeG7mo8p5JMxVkQkVmsUB8gQjzRu9",
+	"JyCMRkMiRcRaeHnxOAChJiB0wAIyYAIei7ieBka3MpybjShPAjKSPZ4wpBneJ1RdMrjjuqLPU6WPoJWE",
+	"ur9iljAYgf1jV7eIGR+Iq1brUx3LsGDIwA/BnIP6Htk9PrDapB6yUeDvGpokXdHLNIpjZjw4Ntwq9nac",
+	"yJh5sizbOuyximH92uDm4oB5N16/Dhpcs5Eq7i38Dm0FDT/7RtBw0/dvBw2zlKYjs5aNoGF2NmjgeP0f",
+	"RyCNNIIGrj9wDFi0/K9dXZ+GRvTtAY54fQOEJPfJN0DTlJpRZYL/ljH7szmZN+n0uHAFOioyULjaFRJo",
+	"wp5baW1R6V9dHLKSX9kxQ4VaxG8UsGT7zxgFc7PgV6k0K5Wot3c7hZG6Cgj2ExD8r+0lIKYTc0KhFzt/",
+	"oIPSI5orMsCYHVkbku/JeBqA5Dhm0ui45KV5zog3wPLQ8ECVNn3DW5dsXL1sbhhVNzMI+i2zhLPX8sb2",
+	"9jIt7t+73bft9uuat/KQXjEUsje2t2c0ZKM0yEyTo/NDu2qapbtogC6bDx6e0qlsPsYZWH1gu/1etYP1",
+	"7XY+wD1zoktUR6GpOQnAc40WFVHFrL3EjD+sVIYshyjdoUSKGGX8eanp/W/PrMxUsT3PLGeqsHd3cjK1",
+	"nAu1yQAZ/4Qrlj+BposlOpDlge9d5sCp7AOLLj2iSAc0jo1yvvKOOt5fvqU0pt8VTFif0dH7Hq+fitPn",
+	"L6dFJvyCwm32nI3MH3dis6Yps1e2LT+2F/Tt7qCUoRqJYADvTGUmBtUy7AibqNiXx9sfjYO84OLGuYCu",
+	"VjkTbKDKYPLNR5tJ+SVXzguDXEFNlbZip7OlU/+NTM2XPamHBdGCEjWmRmoN/yUMSHhhvXtfhWTEqOgK",
+	"IyAqllyB6b0rdn2X4PQyz5o7tSDWwndWsh0YramHLCmSSQLarFMhYqppjyrWIS+mp38/hPde0JTTZ0+J",
+	"ppesK9DkoaybQcT+bNEoYkIr6No0pcy9/zBkIelzESsS/p//CgNiBNkwCYmQmoT/z/8vDKzGbkjBmlPM",
+	"WLhWRE7Eo6ArTv9+yDUjGnwjZuaEgjSA0zSi9K7ZqF+sQ+UHOclbssZJqViMkrxwBuycO5ARvWRGIYx5",
+	"37rmqrUgsUy+oDElvek8h2uvfxAO116/mcOdghj+Hi9vJ9eXz5+JQUJF/Hlc314erylh5zYNlLFXkrg/",
+	"kKgN5lXTvplQKkcVLmUQl72A7diONX+lpJdFl0yj4B2+OD892z+5OHhx/PLk7OL5ycsXIeo7hhaUZtRa",
+	"6oxo3iK7SUIimiTmmBjqoEkCncBBTJecE8NAK+lko73xeM2cYcFSI463Br8v0MzG1ochmo2tZVTzA5hc",
+	"T+Rkqdvq58PTnztGkQPlPufxqZzkGrzhrdlIqNtZxL0feyFuxAl/BQprqks+bkoYKU2aY2kuu9RKjXWF",
+	"RLRCl5iXeW2z8vqn8VoUAkp+YiW6ygt6yRRJ2ZhRbZbfbI6LSxnSdJQwZU0zcGXNh6zYry/ZFC4poSYs",
+	"te7d/Nc3smdIoyvCPFim6aJlOrDaYUCoQHuQ6wLa2NrYaJET1s8UTRShKYO7MWUjZqbP4sIhm49umAul",
+	"qTxwaAZtmnPXbG801x/P2fbBU/xuPdjY3q5v1/eCdpVPGPamD6FI5YzL2isxmsAeGmA2KCApOiFc75Ct",
+	"9Q3nr7cBUEOqTD9iwGKiuLmwK1fIxke9j0io8mUwo8epiuc8YWUhOEa+kX2i2BVLaWLYhDfZ5hEbUiCN",
+	"YdTFDhDBZMEgzIViqQ5bJASWE9bhJRwHVqbJQCPWkne3Sww5oMStMw/9KHuVLOWN7N3grPpfKes3Oo3/",
+	"uZbH763hr2oNW65kHufn+GspL3jqYmDAtEco8GyUTz11FSxURppOUkbj6c0bAuJ1rQ25nD+qdjecIs3v",
+	"6ACHdkCzAP/3CzousV90s3Z7M4JlgD9ZB7/Bawu/CgOweoJIDzZQXLXJUCp3v4E3VGrSd5ecCxwA1caq",
+	"GZNUioGh8B1S0q8Pf/LWcUITKYx0UTDxUwjnMx17y3lgpVWvcth7wzBkLtB1C4NEM37Y46kegkPFaR0D",
+	"7vqlg3mDOpJkuWY9rjamw+J3QMSOtLOpFIzlndMshXZmTO1F2WfeS/iQx39Aq3944/sfrrU/TFN/GE3v",
+	"D5DN/6AD9oef5x9oxPijaHe3H/4YD4+y0aPOclEqt61vtJfZ1isIsQ6NBTn78zwRNpzH3hlT6nJBIpvx",
+	"3YBXx8/eOXgKPhPreoBD8faEvWFRqXHPh4YAqx7RKYSa2cdJj/VlIba0T3li1eFQS3lhXrxwD4cdQq0g",
+	"Y4Mlxiw1ejLYPfI74IGCvlrkVc4+uoISI0cM7YMjJGOqzXlRmqwH7Xa7WgQfFWZYdfttt9uNoLHe/pf5",
+	"sIqH7T9+XW8+ef1ru/nk9bt2sP719aM/Zr781z/W2+1H/1I/kmJOrJN9mLELIYGfCmvjYp3M2K6DxlGZ",
+	"b+WIosTLNTf6i+ECCzE5YBXYIZkKSEQDQrOADHrWFuClCsPmQe4SIEnU8akJqqt5QGYOfESNdpg1gsag",
+	"h1tU6lyDJ3qpewFEldjc1vGlGYoCn5v5T+pbYthc0ODmu9FbMypzbwhp/vO7uVjNa9r8mplGM3Ubd9rG",
+	"+i2OPJzjlIzMCTGMOgtIL8W1j4YBiVlA4suAwH7xgPRTsx8B4WAcCwhPAzJ6GxCRBETIgIjfA2L0NJ0G",
+	"JKOwb2Yry7xwL/s/yl6J3ubM72CYx6OEYZ+BO4AodD4Ai9MO+bl5frp/0jx4Zq42J6GY50TVfe7EmVXE",
+	"lzuqb7mYA9PegxmUS9k4u518KsCqYMyVYrNfg2W2rnklohDt+F3TqBOPt6q0iYFs2p7syJeoGI+3rDVP",
+	"2TgrZQisRS7Id6QJK5CLY2XSNzVNQfweSg5G4kMJBvjDvKAXOCHmkk07JLTyHUacG0HHKPEBMaI8XA++",
+	"bRRJdkhodjMkY+rjKs1T8oqlO10RuoCOyCZ35EKnxPAO94KiU7VjpPwkyZ8GV5J/zKtCQuodEuKVE9p7",
+	"ynddfUEUxNgKSxhOvmAM81+YSRrGAtMBFpUkINCbvu8mvWIfATFdBAR7MMwiAZHW9nAdNI7pgFVkPRiy",
+	"DwV7q/eyVMk0dAddJTxi9v4O5jT4SIqYm/cVxhmnMUtb5EhqouUALT14x4/poNpASvvzUYwzpuB2vXDh",
+	"i5WDhf1cy6bqVstKP4sxCqkckXaLmJmR//P/J4r/zsg//+t/21DYDumxqRQxKkYDSaSwSwGzDUtXyf5U",
+	"sUzjed+2p7l20ZfTdguGn9sLFqQ7c9FFS1PbGpfNvAtzhfl8i+Jrvtoowrr1PeW/VzrzzZqWz3h9fsrv",
+	"139lw/GPacqE9kp51TXxABMikD96iTfFTBGu0F4xpCogIyNbx9Ub7LqbvRi9eTDLwK5YJH8MLt1tPn/9",
+	"7pvrZvHj1iof11eITc2vUUzfKtGTbepVSB6ePN8jX29stR91rBUwt0rNJJEYgdZQC9lsk0Jc+eN25XVr",
+	"O79V9tdpNGRxlrBKY4tyD3xwi8spq8p6Aw6rGIvB2aZyroshOWTP0JvAlCI2lqkhuhqGFNNi1aptbZRZ",
+	"oz88/2guWqm/WWK8PpWpflpiqDpX3snKfstoguGeivRlkhipYwr6sfX1wFL6UN0WOXN2kkxcCjkR4GWn",
+	"VmcF22pvCt8517N/tzI8ReE4K+SEuCgjxNVhgqXhgTby8E4yQ1xhJJg3D0CyGPQHa2+UxUqOjb+Wz7hP",
+	"L4F8vCHVfs4VzzuaU017IO/kDZoRjxOuT+SkIhoW+IzXc4wqZvh1i7yyXi6unZNwCPZ2SyUb25jVwuPq",
+	"7fcdr562MnOdz91v8PEOV5wZtruv7U13Pk4kjauuOZeJ0OeCqyGLSQaPz6uCZd7QiqXBBv4s95zhK8tF",
+	"gFpKYb00k/elJNpB30VJfIVZNGVTP9BobITgeJfcGXZQ0VKaijgPagkLmZvhgv3gjeypiiQdm8Vzh0s4",
+	"n8HSTYbQeTcLkBBSpsZSKAZM4ymN9yGFxnyIpNAMc+PoGFVBLsUaxDjkW4lPxqarK5rwGB666FOe2JBt",
+	"TXkCjYPldj9NZWq2334uhlvcLvjh9XXQAMiFRseMn5yg+3SmPZtYvUKzAe5QxwMAYGrRmtIpoyO7TUzp",
+	"AzOD7Z9//MffN/7t8S9PN3/6+6uvD7debBzZiyxTjc4WsDE+YkrT0bjRaeSu1rP1dqe93dlst9Y3Nn8x",
+	"e1dvu2EZMbV+8aQ6BzJX6FvpkIWdAXo2d8EFjy9GXCkfeQCmH/PqgF8xkcdv+fN/HZhldt7MlYlEyAuQ",
+	"Oi7QzD9PIvZZlx7cyHS/+Y2RDeBpm6y54T4jIfmwHdm4DvzHHk0b168Dn1aK6yOkYJhJ4HIZG0GjcC9h",
+	"QI9lbpgGUIO+RMFBseFiOyAiHQUsSDdiTfC8WacPWrZtxNgcraFHfm2csivOJl8Asc1TmkxJj+poeAG7",
+	"cMHeRozFLN6xxjbwGoIogiGQ0DqkGHXwnwuUXDAfAFeJ0ERZKxlXXYFORW/E8VlfKCZ0nOx7gRsf+M8+",
+	"nToTKaMx7Zkx9OSoF5AejS+QMAAmAF05dq/xm4SmAxZ0hWAsVhfQ0wXOYo7q8QvmXsf1iC9GdNzqCnvC",
+	"Drn6qGzYx9HOsWEh8f7oyStGbNiwOWbuPWutyd+aMRRxNZP7v4rZpA5j3yg6gLmAqS+eJxB61xSjKThQ",
+	"/tynyXFgtxwfkURcqvpdo7Lq7Cz0RW7VfsX+W65K1VREfx2e6sjFSMkfk1byjJXCnlJhuYm53ItMRPDo",
+	"0t6F+eM2eITasA8f2THzJi3jWU7wh/j8OtS2uQIfWf8ypL8RTczlx+ILs/e5tdJos/YG/vH05RHSj4yn",
+	"Z3zEZFaH39xxEkfSwhP18/FEdISBRpSMuMg067h5XmgcF/gZhnAQ+lZiwHRAwPgQ/YRHt+OVb2TvQkh9",
+	"EVERsSQxEsHsCXAb3dh7+eL4cP9sH3QwR3G+75KDgE0SChZiF1iWt7JAf7VByNaw5VUJ9clHJdQ3svdA",
+	"Eew996BSsGByHUBIuV3mFj7V8vmkUkPc9IcnxrOCQApRJ+UWoY79HigFot0QKmuc0IgZTmSxBuDiQq8s",
+	"NmfEww78d+FVcJJg111hKGShT0ea8JaVHM3ynEl5aETRj7I8uckQwjrM0QXgMOE3Dy6kDhnTKSyRl5SX",
+	"HVkzDXUu6BXleOQ++FQA++Eiy7sMyG8Zy2a+IoDhYr7sZ0myg9kOMw94Noo7b1gWpkTkBA7eIQSByYlL",
+	"sK546PIvnh8c7p+Gj0BLgFwvbBaXyPSMRlsSuhV2VsZwHqrJBzB0bIi7dcD6FzAAoIB8CXiBTe86L1tK",
+	"+/RaAVoQ1vO5THs8jpn48Ju1i+5oIxLYqHmZ8gEXCMUQgHUbGOrey5PTQngG04SLjtkWHGmLvETT3SWb",
+	"koRGl9b7FMmxbQByc8csxUQ4mwwD8aFdEb569aq5m+khExoiJUK7yqpDuFBZv88jzoS+gPYWlnr+7ZvW",
+	"OwclhRU5AJaCGIYsXu1uw6CkTqMWomXx5sJOEWqQxS1yrpg1GWlJoiGLLonj1fnN0jjeP3p2cPR9/YvD",
+	"zepl+qPsVTEey1ONimkftymHSWIkwFgK5g4K+lDDQhww5GQA9EmaoWOrsDMlaRo3bU4JDOocBOmyt/1z",
+	"M1ihzQJY6LK3F9FFCwTy3Poy3tuhrLUjENJkQ5KKO/BlLrTQLBU0+Rh8D3yMhvEh9twDYDXY/QXInC1y",
+	"oBWJaKbganFJxXJQyFnyUmHL5kKcsEyxjyNOLUD89lgixUAZBjKXAtUhPH8W7GUpjBNGfSQt7/s44sEc",
+	"Vqy9QgCAx18UcJkH5urnAvFigSH9rnTcMffPBfUDdlP4VGIsRrg626qSIwZ6FksUW5Qs7WHxQXDP0Q7w",
+	"UajFhWFCgo1ZZ5e0BUGQHTIujMtZyMj3DN3Zgk1g8C4M5qMuuEtXK4r7Ltym4/8qiv0yNQ8WRH0KYRfo",
+	"OzyIy7bl44r6zjYA4nuKUv46efG0TLi3o3tBxfRWerfmLLW2rJRRs1qzajcX54pBEJxRixudXxt14bmh",
+	"UXgz9RLsKYJgI0yU6brRafx8WFTkz6QkZjLOfqRm5KKfD0kkRZSl5naYEuiC2HG3yAv6FhVbFpNvyfoH",
+	"sFBufDzd/UhqIuSkQxZ3CNzLUiaxnIgLQ7xXDCVs5y6hWrPRWCvU7i157NovW+9NE5lr+MMfjpcYe22Y",
+	"7CWbohnRo8J1MDrykk0x/E9M0Q4A33pcnQlVJGV9c7+Z9SKyrxkgbyRUs87iErbILmgtcPk4NG4FOBzC",
+	"3koY+/XelxVDBNTtTnWeA+VP0eKh3vKHdKv0kG7XPpdbxGKCwpakmRDm8p4N6RcSTRdUQ0Lj+/X9b3xM",
+	"oxpXZJzKiCkFWo1RcCBTza4BkJ/1l6rAqj8jOi1Ql9uWT3JszwUtqMPxrQgsm2sjJxRsXab89zm3BBUA",
+	"r1hymFwsDqzVrn0bRtAhtgwIlv+4+Od//jdCpMQyUoZumoYPtEZxuRV3Vcvs+kcjohs5WS5IAuiBIGHp",
+	"woQF8dLIbt4iY1f3oaFLc+wezZYxMJemkqLTFXM7+b7NJ5+9cVH2SehYT6SuQoxwcCbBIDc1KpZe5XJm",
+	"KuXIRaR1BdqXw1kWFhKIUMCURm+EneS4Cb6qBpR7wIOCYLK5TSzTkRwxCLawwRNAHQJyoFwabCmuRoCp",
+	"OmCOzGF4UTvleqEGzPs0UZ4LlY0xhBwM5RBX+KE3fw9bz3XHAkY4KInC4tF3SJaP72LEYk4v9HSMsnRh",
+	"6C/MLx9n7F7qH0IQE6rnMDJiRoaHvAjyv3wOYHY+F/33bZNaKqwaYQjdEg4KGX04NuY9Zd57k/mRtVw4",
+	"7AoqY8llpFiaK2yFu8gM67n9Lr+IQNf1eAnvzf+89THdenPeMmVdHXgR2KCADpldmFYhBveTq+g2Fjew",
+	"2jh855DpO+7XfOyB/3FmPn4tseDR8YEFHKExmipocpzKMUs1Z8qnko8LX71rRCmjiHZ8wwzP+AiyzNjb",
+	"MU+ZuvmFowz92O5FHpdFpdfLT0io0ueqzjDnexWleImv8lI5fQnh5gtdyolYns6c31KXWBbJBmmXtjZO",
+	"WZ+/LQ/8RtyaIiSYL5OEmMQQ4Em4RmCAQgkFlAp3e5tvS7GCUnYlL2+zaOBJQlVpHivAaDONoDFJOaTP",
+	"4I3fCBo0HnFRP+FkPo/f8ZHS1HlKDO0XoIlahbQX81PDkSWGtsOs647luhgMb1OHcO894LjdPL8ufrhB",
+	"4fgUT0Zx6WeINx+T7LkkYjy2xxTNa6sc3Zxx+W1a6u5C/lCy+kOqjthbXQLxZk6Qj5msKH/AhZYu29Zn",
+	"KZi3wH26Q0SWJK66GmR+WYwL7OrXfHuELVdRMyFubufccuTTmRl76dIX3JorLLz1a96Wmfmr+N3ikc3P",
+	"wbKdPMWnroM886eiNEHCitVHMEQc32kVA9JXGP/cqnvgCXci3OyWrTc6XM2ii+nLPkT01fHTQkjejU7D",
+	"17PjpmKKtcBYdHnCFOTOrbTby7bL3S5L9tHxKXlpFhx9GrdjTQ74FZsuW19XzscaTVacKMaMlEMRgZ8A",
+	"M46x2F/pLUfrSxEooi6U2oFcWx+IQtOUX2GGt1tGT2cpw4zRBsqdMsNbCOycF9bEaVn4jHCsE+DbUghM",
+	"N83jTd3L5ulMgcpeH7KGJwlXznL47sasX0M7Hgph8bfK67Bf2Ikdm5pcxBCaUOUxhBZKZM6Rk6uBgWlR",
+	"xQkso62PcFFZId31eH9j5buw787NSssfszLkKocSe8kFhBrCmdwxkiyYjvQQihoJNjHTRwyySI5Yqyua",
+	"ZKvdJuFCyG8YkHAuYtx8VRYxbr6fDQ7OX1bWqxP6nvJ8HHhqJq2m+I1NrMGvXGoNDEGOejgUl15jPs0n",
+	"2LjvwLeY9z6faWMem8u1cV/5bBvX2YiOPdQfWDkTJWHVYbX3ZGzBBN/IHva3boY+Y5O0A9kkoY8oM60v",
+	"xn7ZB7dImMpMF9ieX9qZb2b8vO6LITUMMF/quYBT891sHKn5ZkFfNV8uaqzm20WPtPnWrFv+BU5jm4Qj",
+	"pocSe7eOTfvbY7PaxUgH+/03JJyL2LY/PMmnWwixLq7CmCLPL36XMpWNFr/U6XT+y0zEsjCOJ37lcmNP",
+	"YTkjG65d+IqLi0xZyjKnBE1bM0Tqyr/OfOnWU80srrWwwjY4gCXTPlA9HfX4IJOZMuQ609glmyqcwfoG",
+	"CUuCHuyPmyRccMXbn7YN+ZaZ5uzvj0kIFXth1RTVXPV5vnAbGyQsj8axvz82CzZIacwuHCe1vzwh4aKr",
+	"2MxuzlU8M2HniJr50vmhoOFtwwBmY5/s95skXDC4m3YWTO75l/0sSSynAPO6O00z0b0hWKIXJIyC//JG",
+	"Q9Qz++wK2CIVApnRIn44Ozt2EfRcYGG/UvGvICkvlp225ZVKjSNggHxXZsDwBsh31UkoDxQJf25ax2zz",
+	"4FlY2kmVSDU3w1aprFawbNaRb+fu+fztgp6ECx7g7ZyvXeCS9vO5V8oBz3KSWCoOlNi+vIctZmMmYuWk",
+	"HTOaVmNegphJv5pfwH3AoevROM+gKsKbP7w5q+zRTOlmQC+oIyY+96MqkxBdlvfyFhLmDOS1T4qNHqgE",
+	"bPVgnjMa9t3RfzAA6V15jov1mQ1lElvsNYlmMr+St7NVzK+qDZionLxMySiztVTwxq6zCtel8RfvVkXy",
+	"X9V4ghFYNx1obLuGoQV2wChgyqbUICW4gFiuCI+rMiTyMhCKCXTfaUIHlIs72GkWucZbjNVOmFpRhwDP",
+	"Vqk+6utx1Nzo2v4DZyrou+F6Ur7NuOso5FXGnNSiHdVoQw3pxvZj8/Ai3M7rd1VAM1laUhVtV+RhWwjb",
+	"TB0OM1dk9/ig5JortxilCJqEa+HHiN0uXC5FjmRBLvbf5s7sMqZwV3soFbzPlD5PK2rDJVxcumvFPVx6",
+	"x6elsFSIY8bFiqRaYeicW8yi0b84EUe3ZZd34eJajZptOvK7xgo25blpYBNLzLSzu2SzlFvP7Ws5bWBA",
+	"haX0YaPTGHA9zHqtSI7W0DE1/M3+sebk5zWX9Hxtk+/2EJ7llqtQLtcUqgJgmGJfzpnK0PEH8Lgx5JCU",
+	"ElO553DXCircO+5mq0DVPJTlZOGkkVsIdBZUzVw/WAdBS9JjEFLWp6mNwjO/wnWktJTxopznEXFKKGwG",
+	"G6fMZunBcqqWLK9StJqU58mkhPXM4O68K9OaPARPya99X6Fr4ScHzrNIZfVKLjUWS2VeV+z5sUXguWnX",
+	"i5EfK0EXORQDV9zDsvUXtmZmdaHMoNGTve8arwuAR6dDyYhDks3f3Pym8boWDtLOchwkx8N/fYcKkvkT",
+	"gukFg2mlcgLCX2aBJnBKnYWRX5shsxwwwobK9Gh84VZhflVK8Ebm4ZTAuYRj2bRj2fBjuQYMiMoDVero",
+	"6MuUHFtQMCpQdE/4Zbma/KlOoKXP2ofQuWrs7g9+B5zu35VeoabMzLktq4JWukIf9zxXyRuLq72x8mKf",
+	"yMniSs9f5Q7Srrj+QY6ZWKSXnDjsqMsuoB8YTdASs8JtXOrpvJ2Dc4ln0/mL6/LHPKqpOhItaDBN85Qc",
+	"wxHQUmteE1mSWAxZI9uuB6tmMyfUvukARz17OcbgeaPkgWeEbG2vmfPYshdyBCGO9pxvbcPb41QOgAN1",
+	"traDRko1O3aacqPzeH1jc8sh3/s3296G5L9yYwHQ4s7WRuAQZnM0WZtzXblyW9uPfykmXR8cXRyfvPz+",
+	"ZP/0tOFzmg53T77fb1zfOdYsTqcnmVg8YVA5EEQ5IX3uHhhj4/KD6p0tZQxgakSj57sHh/vPSrlKkUrK",
+	"DB+JRHVdaZ4kIHMq60KcDL1dIEcl0jJZZhT5tWAbWtG96MKx/H6XqevC5ml0LErvJOVaM9EihZg4H4qP",
+	"5X6G1Gd8QJZCygiPrcWJYzkKRah+z/auOga8H2XPFpZbodn8kK8WFeeZQTWor/aIM8j4sR6H0RVwsaEM",
+	"aCSFYlGm+RWso0UYtCYkaInbxbVViP29hNthofCpJrG0wHkQJI9dQCEzMqBj1SK7C/EBWGPIdNvJ+0RI",
+	"oOOT/ePdk4Oj7wNCSZxOSZqJmjadOxoAHKusigbhekjs4tcc0LKYHZtTcNPuv7SPrUBaxYoDVYba6roG",
+	"UjhoA3Vbmx8MQXOaLGOZntntYKozWCyBdxKl6bRC1BkPaZnV25Nux7KOlNE4MMpnn4sYqNfMcMf/hdxj",
+	"hGyqGNjjya8RNLA0sPm7tsA4f2+WG4FwngERkAiUJznOnsD8gJnBxmZjzLnDmqi4b5ijFlpaCmuSZX6L",
+	"L95CheJjO2BTsJV2mMjBugyTBoxRi75TOLSOV4BdKoAcmcBVEwE7cuCegCJvc6DoSyucXC8IHMsWl1CC",
+	"YUQBkYLQK5bSAbM3IdckpWKHtPPPYIjJ8F4Rsf2+ZH613QgzMlD5QH3gti3VZiMVLLIL/NpLGb0klKQZ",
+	"RlACby1U6KWIxx0evzw9I5gyEa44xFJz5yvg0ug/K3KIvLY2TVlZ4FexeFyVH/WGZfG3fvE8OIrpzGxZ",
+	"TnZGnlCaj6hmrmqV4r+zmmuhbLmOOo/6SglVK4b3H1yFhvB3SIiSTtjxAbAQtu4uYy1za/CSIgpWEvGx",
+	"7rVZUkGUXjH8/kP6sYThZ8vvB7dAEwbJdSN5hYXuqCDm9Qrb1tKoYF/JAsa6QJEL/Hv+JBd45zw3mhHQ",
+	"A1eQpRiYn2/EjPi3PFbZiZar2WKLUdcQ1OXlasuancym6NSlgoPEjQc6E5onhJKJTC9txpC5UG3ux+1d",
+	"W396w+57tymtYju6s2NwBRnylg7ESu/0AaieUKDGCl0oDmBdZI4J+qDBoovAwyO+l+yARZejG2jFkcPi",
+	"GJ+wdMmPsvcRIpwhUeE+qtlt/BGbfMHJi5dlVeDPbN4gImiWSm33SY/3SY8fJ+nRUGjwCVIfj9jE5np8",
+	"6IMfcwjuvgVZuDdfDUtOcTiQgln9ImUR42BWgOwcFpOt9fYOCfuUJ1wMQgDnAwwMQDnA1CaL3XvFSGxN",
+	"L96LYjdigBKPbaU+sdkXTrmI2O243aJCw6IUhciZ0pBDxaKLF/2f/v4k/eb7n/7tt/Rs8ub8+Nk3B4fH",
+	"vxzIjUN6SE8n+e/y29JzWxoDtT8a6ylq2sWyWIwiuCCsJBTamoibAy+AvjOIzSnSboE05lbNz7iUdotr",
+	"VrwbYqpZU3NXcscJLt1ubGSQbjfudmP7zxn+05n5p9ttmWc3r3/5X7UuZ8OffYDxddB4mds3Vw0i6TGA",
+	"wPfGhgfWZqck6dMU6ohC6or1VKtsZMMcCxX1vYkJjQjWkGxNjTJLYjSCW5s12sxHi9oNlmAuK+b5FAeJ",
+	"ZTtXM7mUNFaw89S1WVzy8bisrVdGXS5EFcGVFhZKXH+LdbllCgudKZZDkcqJcx8UaiNaW9Mlm9YcWiZs",
+	"4sfi4E4pjz0DgpwuV+gij1sFS1LdrqAodklHeziCOzQ+f2wdJeSdFmeab0hhn8sO7GwYw5cdclaIzakW",
+	"vmw5V2/oFlJj4as8HH8zQF5bCM+f69jLSjdIOxW5zHaUS/brRE5W3CxWkajwajj1te2RE/VyM+sOTt3v",
+	"Fj4gpK5tzziRk8pkBIwZKjddcl1Iqa7DzHBBFnfV8mCLxQzFy2qeZXWz/dDuBhT4md9MMyI7R9tY4DZh",
+	"yca6WkGrXlJFxoWbCcXA3bRlOoIsJVAl/Eb2WCE+YC7tfcZPWLR7cT0tpWwbdFZmRPI1h8t+HTARV1if",
+	"eF0zuK9kXBoFLHs8KdTYL02CqggSXtimE0ZjLqy3qn5gIosuZwomxlTTHlWsGDQiLwHKoVja0Ncz5+aK",
+	"Iusqj1NMWcxV8XWbsX/9uvBdIYGuJPDEjqqmdaaIFbFUbZvBdiiO4E7xT4Eb7+vSXckB7FfgidbFxZla",
+	"krxjLgG4shYTT2re1YVuSgfvWOTtEthLjlvptby7cPHSnsy05xd5icZV0xiTBF3DDHPdHiiIFITcAlg5",
+	"JiKGjkxfDcTm+5h34MK9WU+ZywgsW0gHNb4qwke0rHqBdyzZxncjV8Mgojoano/L3QerquJRWhGrXaF1",
+	"Go53Q0yFVTsSqpmCUhs2G46q92XjXOIEEOytfs5TUAQrEvTACGu0/B3w0ZZ4v2tLGW4V55mSkSkTWr5F",
+	"2MXqpg+jxP5ivYUlLod4lX0v08WtEAgEUegtp7d8WoGj3VndPR9EYZbzW1IkoWWHadefjhWO1JimdMS0",
+	"BQ2tc6yO8zf8PuZXibct2vya290k8GtQHNyyiUNyj/r4vCRmUGek0YENalSZJOTIgmrykVNXrCLl6vQR",
+	"OpCQeipTd7iEdE7UlCJm7NQpOeZFRV4cnJ7uP9shoek77JBepgtOkwkgyKIQ6Ur3zPkgYcy1zXGO681O",
+	"8QUMPyBDmaUBienUp7lJoYcB/oP3Sf7bhLFLq5eFX4WBlftVQABYQZFwvbkdwktKs7Ei4Vdr69thQN5I",
+	"LtCRH8nRiKodbF659lVXFHpApBKqSPjj7hE2F56eH4UBacOHr2E5TzMR02mLoCrj8GbNYLnC0dmvuCJM",
+	"yGwwBMzv8Dsz4wTQJ76LKbd/mX7Nn10Rfgdjs99PGTUPI0Zv0fa42SYb5Cvzf7MTI/r2kImBHjY6G+12",
+	"bf16Fp2g0Mh6aSMFTpsTsLk8biRgai1hLs7MXF0WwtjhV1+x1EXSnf50cHwMFArgEWEHM7i4NspO314k",
+	"5qPDmJ+BycLxwJsrOCgKDD+f2/nZ3sLUDnaPdq30M++g2c8Mn1h7ytKkzDmyIO0g97fsZBmb+gh+WS9X",
+	"3TtnS5a/eNOVb8K7Bfzbv2csnZL8IjLsx1ANhCjy1BmhqCKavdWqg9X2fOgW0RAuK/su1M4WGQh33IN4",
+	"Ty4+aMucWCAjo1Z2RdhP5Si0kYY2376Ygw9gLEa7tvyuENAbtkg4ouMQtAmScAWGCBhzi4TvjBhyHQJQ",
+	"fcyU5gIAL2wz0GvBWQqbjAy9K2zwDIPrzVkxHJDPA0V+l4IFCBBMFYGUjPX15sbXC8zwnY+ZaXRcgExh",
+	"LFD/eDDUyXQNRzufiHd9QyrwrNziqMLmZ9wZjswa5zywsysdZbjilOkOwBFdcZmpizeyd2FrbJg9SzNx",
+	"Yfig+Ugeeou64bTAHXHBqXZs8lFAwhE38oN5G6XGkDzE9NiusE0VgO/tTMGKjY8/coU1AS/FsnbWzxRN",
+	"WuXoPXfKOmD1lSsfiV+WZZ+VBYafuqpcPvzTOt0XmZy3Hs05QU/Pn744ODvbfxYWSjdQ3MIQY83d7eWr",
+	"z8yEftvCjUHDt2T+xvuvETRQVGsEDWzrljKxXUi/Em4+M5uzjAGeZOIjXkHmYN3fQvkmLBjdcqqZzUE7",
+	"3j1HainWuLaUEzT2do/29g9rUNEb2WudOoPcHWEP3kAxy6BxZgN13RROX+weHhoC3392cP6iEdjEuaDx",
+	"s/l2/+fjlydndcZ5xueCDO84yjIp+eT5Htnc3Hxirqjzsz3Myimihs7YCz+EE7x8/jO+71o+hYK5Go7z",
+	"5mNn628cShGDOGprCBT8EPA5zwytSjyf8QE0dmPayO3+jedsRCGUnGNKaW7Mbzydohw8a8Jv/G1ra6P9",
+	"9ZOtx+12u+1ZVqexLwYJFfGiqbvUcLloELWAmeVoZ5WOD78qZcynsESr3XB3d6esMFt39F7gRtgdqa0h",
+	"fXo/zYIVLV+kQq+BhzWAzczvupmu8x0tbl8Z+zUHq6aZKMf0nvehFzYz5wm//nu3mxnqbsK/G2345+vn",
+	"+HHXfNxob3yD/zx5faP1PO8GYCtmx1DclQ83BN9LyQg8sX+47rELgOOYr+sLblMssjMHbYEQU6iZhdAC",
+	"6kN2MSFqJXQTCzuEapIwKyG4KJ5iyaGE9TUx+pWQKbrWW12xmyRQ/BWwhHvMP7RDQsNVQxdNpGAYYMGS",
+	"IEsK6503+larK7rizChe6LDCrDMuYCTmZGJunmkH/OrC1v6HJEsjeaQ00i2yZ/6SyUwI6tnuU+g14YJh",
+	"CpgidCSxsNQIMp+7wpVPtJ5K6gbVqHez3O3ieC83hpDAo4s0M8cWxsOjbNR4XXW75KmD2+0yUL7FHPbC",
+	"rTJvYCsG98+ehPXnMyfhyfO5k/DVkgC54r0yfwrM9z351hCFkWq2NzfWffxAwjSYKcC6MCX4Inlonnu8",
+	"vbn+qONjYTa2t/KCT+dnz5vfBOTxljPomba+A2J6vEl6TE+YUScnsitiqRXpsSHmx0JlNFdPM2XktwwM",
+	"1ImMaELGFOopRnI0MjdoQGKuxgmdWnwS07o9viDbk15Ko0umVYvsUSzMfcnGGk5SVxSCj0hvShSjaTRk",
+	"Cim3aDrd3prZlIfkqz8WWVTj4aOg1dkxnzYj+C/7rtv9tQv/e2337fXfHna7rVu//Oir7/J31zpN80wz",
+	"fNd0DzzMfw1aJb9/tfTtR/86O7gP0MGjrx4tJ9GZO/GjHYxccCqXhoJGIzAPv64Zfjrrq/3o05mXpgod",
+	"b258wH6RSZbgNqIFSthQ2uLwdsiAX7HinTnncvigA/ZS5UfamuvlBkUjjLSOqY6Gd9ddMxeXZgTVWlaa",
+	"mTp61kTz65egEb4uGInsWIt2IRzsGObZDhoA5dZZb1/f1W6FkYEfz2ClEh59QIuVW6KycA7zSx7Y7O2m",
+	"gGsAsL443nLlGhe8MgarkHmd5+PfHHiVW9QsNt8YwcRr29fw3JizuMrBwTOyR0e9lMeDBf0SiO1e4LwX",
+	"OO8FznuB817gvBc4v0CB8z6B9c+TwPoZ5piWyWLz9e9WDMxEVLMlgC4O96zSdcIFRLio2lHJ84UnywBd",
+	"VsZquLLqhyOoNxLO5Nh5LMxnX7wRfsTKXv6zxToKGrZyVkuzVUI2eUXEOQLsuiLdTUR+tGlyMP3SrII7",
+	"YiQa8d2u7uoswBbrKp8OBH84EEiz/UEB5kwTBuV97Mx2ZoGKLF6MkBOb4OuiGs2ZiSFwyYiMRXKqdnUt",
+	"+vWf7R8e/GP/5BahHxVHHTKS3SEvHY3d1NIYmrKjnj/vCDZ3tc0cxFl+MLubS3gA4uEUwytrwQ+/nhWo",
+	"PV/74z3C5zwqxc+x4z7kSn+cKqE3ppq6dpes8qkHNlgl8t/Goy2S2TOfBYUeKj4Q1l9EuDldUlbBpUCD",
+	"5+ZsrYxe4qdwQ45ZFaIBtpGlXE9PTR/2Mhnzn8rga3YF2T0+IJdsGpDQQrL88z//O/RqrWWS4W6mhzLl",
+	"v0MMYoc8ZTSFKoQTiBO7ZFNcozz47GH44vz0bP/kYvf87IdvL9k0fITiCQLQdAX6CIUDoXkANzNLW2RX",
+	"ELM/0FMBwR2QS2Zxa6CgZ4eEKaNYvzLlGorxuahTIwwAuIuNOYdVB9sVjD/fvaHW48b1NZQF68uSvFwE",
+	"dIU5vpE91SEq6404mKkCMpYJMFELnMjjgOAdBpy1D+MkPdYiznMrk1h5ewBVaDKC8l8OS44qDCnVHOEY",
+	"MMpW8d8ZFuRS5CFEHZF//tf/hnRuMDgFBEOQ7LdBu90OCAQjuefwq58PCe3JK/YInLDhz83z0/2T5sGz",
+	"sIiYD/vUIj6wkCWKPVBYgBwkSwj35X0zyRhRCQh7y5V2aQSWsmpQRoCTtdhE1nsM5OCSJQBjSVTTIQTo",
+	"FuYx55l2wfhmjImUZigUPdBY9g7SnF2i2Zz3GY8qgYxHs4W/zYZC26BUArVa83xBhD1Cnze+iZocWl90",
+	"mulhV9ioaS6gKBT+ZJp3LMeCesM6C/Lj6cujDgltUkio08wQu+ks/Nu2Ifv2NpL8eoj7+sP+7rMwr2AG",
+	"Z9UoBuH3+2fme4ynzsUEPOwKYrJDG6K9pnTK6Mj2uWaIdO0dCEHXa3BTqtC1IhWez64wY0dxomDVspnB",
+	"3JB7zGCEkFmBuON+EIXYAWQYEJztwVvnggXOBY9kbOgSMsaPnu/lJdgmQ64ZgQqdFvKEpwSqJIJdyz3G",
+	"xRVXvJewQgwBefgM8yYuDgZCpoZDX+zJmF0cSy50h/zOUtmc8FgPsX0VECX7mgyn4yETKiA9HnOMUpCJ",
+	"mqkJ8qhFfpRcsFR1xcPzv22023sBgX+fPYIHr2jKkfkplrBIS8DkBXoG25+1NAYk5gNIGxExUdNRz3SU",
+	"g0DY+I3d072DAwjeOKSai4B8nzJ22TVf7E1TniQ8AujAY5YqTkVAfuAi5tAmG8k3HHkXGBzIrj31aign",
+	"KCd6uP4dkoBdQCHIFbBBiKkGc7xqkVNrNewKs93oAoB9dZHyZuvx3Jm+nYvAPJMjGg74FRMuncuecAew",
+	"jsQBSMme5rhCQBjk/dloRFOwc4MEpwIH042zxYQE204PISYgLlKivsh1AtV24JJsBI0rs2JwOay32q02",
+	"pBSNmaBj3ug0NlvrrbYtAgoXsDtNkboyHwdlxWTO/DrwBHMp5g9hAMsOZxgcKOZhZfR18spyCo1VqRVL",
+	"r1j6QJGYq0vECTEU6rD+ld2urqAW3XtIFRa2xmNrvgYjMubkOuzJgo/E7gimwdprPD/hiJtjWjFnnVDB",
+	"Jua1rgD9yqLGtkh40G+eUDFgYc6J9s/ogGiWJMo0jElnltKgLoNdpBax7A0fxflAj6YB7BtqOMBV6pAx",
+	"gfMFM0mCtlAjEokXPKBESF5ncTYJs/NruVCXP7L2HLXD6+DmJzEcr8aTey4vpM6zp/+o89jLPkJY1ntw",
+	"D+7nOo/vQkXvfRHJGKXicv9bqr3GOqFCsxgdJk/W19uPwGhhHvWFcCyOBBCME+bovF4FnpVvsUJKu1kK",
+	"Ufa2WVIjCrMuDbkj2Gn5kIE4iwhPXh61sguY1HBmst+ZwS6w5l1zYoScoHYO6AX2jFm1vXLe7qzMTL3e",
+	"5AQMvGRO5ms448hySmazQzbbW3NwOgOm503RVSM+koI1X1hb7YrDhsHVO0KJZin4D2o/vcf1tP7Tp2AL",
+	"qP347mCFh19wsdrz9O1Kz3+PXpvaz++D+7P2489sQMX1a6OhqrEUCnXOjXZ7zh5Ax4igxqVYo1cp6Fk5",
+	"TXiDWo8Lc1GX2WiLLUBu3J1aeKMsKrVzhf/6riTIoyqkA3BrfN/zAFq5cWLBqlEcwpWIW3RMoyFrjbGA",
+	"3N2m9LYp4oVpNd51Gzzumml08wl2G52umWK3EXT97OBLmF+3cZ3rzLTcIlHsGUC8Vx67EfCcUJSPl8cB",
+	"hDDTAQvQ6RhEXE8DMMkF4J8P0D3WTbtiPdiNKYFBB5uPA3RGBhjxE9h4mmAunCd4MBOAY5pZOtfrMoR4",
+	"q3MbtR8S4az+ZN7HCxAZdpmBPpnQqSIh3DUQYVK4zawBFe+h0sTrPTxTzWdcjaXiDsFhto8jr8rDTeWq",
+	"OmhzN2HyT6vyFqVa02g4giIm5m2zG992wfOmmhvtjcftDagm1t7ebP/SitRVt7F8pF4UKAffMwqnXTL3",
+	"ZIhwg/SSifL1WQoeb/qGO6/c9G+k3cI13rqBzn9unshJs6LqxlzMTw7+KBPMpio5EZU4TKa3jfbjPwnj",
+	"vH0LH5Lv3b6V2/GwUZZobkS+NXNkU3/kb88JV3mzlDNZAXROTg2trkXVpUItTvaJMuqkixkilJTN5p65",
+	"3TO398TcNttb5cN2paKsYhHOKA9hy0hSWyhRlomlXvJce0pj1NvxjfWb3zgXNNNDJjSg+8b43ubN7z2X",
+	"aY/HMRP4xtbNbxxJjZXB4YXHtV5AynGAiFvrNQZ2JuUhTQf2hWWXySLLXOassrio5SzHAx4LiTAXhod0",
+	"UK2+EFJfKKq56nMzkxYJ3dmxLAmtOLllCvd740mtyb6gYop7DpgW23XI5MBGAOELm7WoJEemLHjZMNzc",
+	"+tc88Bek7eUmR1eZywJyB8RhFXjgIK//m4Nj9N5iW9dBY9YSuNSGqFPKjfYeFk52CMbTeZBvBN8mB8gs",
+	"sAefMNfXM/WUDccOLFiGEAxwfsCLF2Xam9zxcUETEg0zcZnbHClRQ9M4UAmW7UO7P1hAdsgPZ2fHa+ut",
+	"9gwFKT5AUyTP8Sa64gDNKWRCk0uUvTueO1nrN41jWNqhK16IF8OcU6hFXg2lNRImTMH7gjzeIpdPZ6rf",
+	"dYUrfweBsx6sTPGYBQRXANzBnUIRtz6bkHFCI4bIJda8DF6PvdN/AKPDKOKt9W/aLXJq18lMfZwyGqsh",
+	"Y9oOjqO1koKBPEtoQCiJWJKQAYMrOwGI1wEJH4TeUgMzVjaQ/VvyN9Ik34VEpl1BcV2hO+s+IX3wSGpZ",
+	"MOsoRh6G/+///X+FjwLEELPLWfCqAHwK9HC2+zQgeyfm8+Fz/HrGYmQNrl1hhmhhHuVEmKu6n0qhYQFm",
+	"J2IPBiLmoCPAuoYGGU1tnUGMd1P+J59YuitctjgxGydTgnrkTBoqrCEXZO/0H+hHs6gnghw9+/H05RF0",
+	"Yf7AziBHgYuZSu+7V6lEZ9vCDe9gfJjCDubadNkOEzoNSOgeDiF6HE6J2fKBlHG1ZRq4yr1p+s6m6Xvz",
+	"4r158d68eG9e/POYF+915Do68hkKwmVhb0JmIrKrUyovB2RYX/V1Iyqq0iUjur7XYW+nw258BB3WayAR",
+	"FSALGuGQkl4qL5kgqHZhfAl1blvBOiQbD1IaswsXnNki54o5dWYdROGwEPwRfumKLS4Ui3N8XARstrX3",
+	"lqi2GI0rVYVWi6ewJDIt8GFyNmoHAaOVi4WBQwthSobrWXBlo4PEKvDWTxt3GeBU3sheBwPEiKtXDMXw",
+	"e8wiR4IU7/MUAhtBRCMLV+VGEHPWgpgTD3jqY+fA4R76ClHof7dKE6jVhWrxZ16rBPUMAbJdSR9LjK5a",
+	"sYXKHFG9Q7QcYACN34VczQel5UArEs7WcHaQqTN1nEMs948qIgRwUe3DbP0zefFuTKpmeQQjnIqCht4V",
+	"qKJDFCoqdRiUpQmPXX0yCLGF0sHQvVfbATjIr5nVyangffO6jyOCimfmx9Mfdpsb2499dkfCgRBCtyOY",
+	"TVqAWMXEUvs9bJf9JpwxqQNJweZMuwIC9FBJR9Rtbz15I3sPFGEiBtrC8DGobq6qFTuj+ayq1pkFPnhW",
+	"R7A+iNloLDUT0dSc7RpvHKesX0/G37MpCucnh3Uef1YAtq3x+Ok44fpETupFhXxheu69Gvp5qqE1pDNM",
+	"H3hubb4N8PFu1H0NhScn031J0uPqcmCNRfuJTU+YuaNXFbQ+UwkLt9IFv1vp5AZJalbKqHQW7JvrEC5M",
+	"ShIuLvPazZOhBBs9Js1C+G+f6Wjob7/Apg5iVLu4JLZ0cIdQYctgzN92ZFdd2qL1YAqG6pUCfsAm0DTr",
+	"gQzxqu1l0SXTzqRsRZiiSAeip0xilkLgpR56kMDd44MW2Wo/yUXRrngjey4PxAtYO2TLhTjmopiROAZS",
+	"sOVxwatbX7E4fg2+4+7z1exeKypDhYkscevlZflkGhfzkWzx1hUY0wkKm5+9XluDbexJ0U84GuFuwcrq",
+	"M6Zdl+f9eTKoXBTHUg6+9FF9DrX2TtARu65kVL5Aq+ETqAQuU6oSRmOjqdzEMMAB6PmcZ2UjI8o7btcV",
+	"5t0dImQhPc2MttQv89y8doe0gZw7QEA1AFn4cGpbZytPA9VpxopmqCIcB23+3m4+aTVfv1sP1tvt69Is",
+	"37Koa59Y4stHl8SNv3LMssj7gUtYFHGiuIgYWX/yddsZGmFGkDyXT8m+uXRWNVCaq+ZhRvdA5es517vi",
+	"A0F1li5f1WWgJ7vNX3ChL5pFSJMaS1wY2l8wM+I+yWEuyeHeu3Xv3fprebcgNJEcaIWsg2P0lzXWtRp/",
+	"qjjo+zNwfwZucwbye34GgRSovzJQtnCfcn175eszNO981FBVAAIowBMsC1f9JJrXjJK16x08XsMKnEff",
+	"iJJV6taQ0UQPfy9oVrMKy/dM/wCPND6gmcH2ULIbuwm/MssLM0+vnJYEqE+Ntca8oskVsY4pUOPMy4WJ",
+	"+5kpRC0sbdAsiq0p2MuSy+U+RwTPUiQEnEDlXqRqKiKbsq5klkaM9OklA4Df2eVFC+5T09Ffwp+DoQ91",
+	"PDnsz2NM/zQ2q3vj+IztCbCd5k1PuKeAMdHMxmiOLDCEN7KnLB8slBFdfuRdGop2kHoPwyhLE9I8s9bO",
+	"SF2FeeFIuMGh3miIBpM8fcpIL82YakocyIYUydTolDtEOlALGzCOJS07hIquwEKm5GFe0RS7o/4KgI4T",
+	"GhWUbGR20KJMwPiFM8aIlYdYu/RRi+yd/sNBVMecJizSLjA56AqKgckgaAYuzDmAGGczgJ8PT38OSDY2",
+	"rW+0yfdP5038QR7zDPWpjYBtXjSSnS0CGpje0cdQGHafi1h1hcwAQyuR8pKLgQsDQPubTxg5m45dXdf5",
+	"2DKEfVJ06lEMpwC54yPafehAoZAtTRmJhiy6zJMx/N5D3gGNOzaMfv/tmEW6Q9bb7aa5GLnIzFBIlHCA",
+	"27SLn6d0KBAyOCJi5d4FwhHdK2U+iP2N7LnAox4j1HIpIuSEPNzaeBKQ7fbmo4CEMdOUJ6rlaaOA2GWa",
+	"7pCUjRm1cRA5Cc3UyqUwO0ylUJpOlY1ciOkUg+d9zXVG40LkGyCTPRwPqWLk+GT/ePfk4Oj7RwHiuBkC",
+	"x5gLM/cRRoaQhwcvjl+enJnnWuTE/AwkCzkmUEg7YTY8yGg7Fl4PFodD90oKWwLdIT7NYVC5F8MddFCY",
+	"ZZ0dQ4uci1hyrP4EC52ykXTJMIWAFXMihWLmnZ2umNivsnFsuDgulF2ePAOmMB1FIqm0KuB6oIr7XKYk",
+	"MVwavF15ZdVwDXdHhQ7SyBBQpsh6q90VD4daj1VnbU1nqsXl2jiVWkYyAdaZjQy7bOL7j3wqhChseJl1",
+	"2t2ctzBM/ymlkXNcjFrDfp7KUc1wALZCDAarH4XyjCV8xHXNlRjSVLFa7f4ABssTOanz8As6rvNYzZ19",
+	"KZ5lqDTUWq8D8dy5G254EsCeXzAqVL1JvT2xbKLWRqRTrNp7M+X6wuLOUQuS4lMZT+eUp6/WvrpLYrmX",
+	"JWYbWQHm1Ek+dfqdrcOYlKFbX+Nzn73sbgnqc3M2AxeZcTh/U2M6Mp6e8RGTma7tpEYWeC76hSWvpVqY",
+	"Ec4aZ7brLKDKxnjrwvuGZv7EqgkERrwH/SSX3Oc1FIzPmVFRAD6YTZZoKZATCuJJWNRrQswWDWaktlRp",
+	"8oI/xcjgIBellCsC0CK7s9DhiRQDlloFh2r023XFXMI25L1i9RkHpDdTpZNasR3+tPIxNIciMWhCsy+F",
+	"htFxmnwLuKYAa0iUbFmQUK7IJJVikMf3wpKCTxGFLfDrb7Xb+ROQ2aqLeObo2etTnsBTgZeKc8EaVhKC",
+	"l/o0JYXo7K6YUEUyEbNU6Yq0zGPcuw8sYd2LNfdizccTa4LKYgO89BzPIY+UxV3Ykz7jL4kRb9dLL4tF",
+	"5kojKdIMEiLgpXsR7D3a7A3JWnZWZrj3EVnAhhHKIeGXrHUvnN1VOLuLnPUZpZWtIjxBctic7HTKGKRg",
+	"WuHJ4kjkZp3lUlRKRSxHTZS33pOPB9uE6lMVppUTeOJ2sAx/BX/Pzc8dGaHi3i107xZ6D2qXzxg191R+",
+	"NMHpwCNW7iiCP6u85YdcGbHoToe7NBBVU52pGXlo2d18io9XyEQ2aNHWXwrIwdHF8cnL70/2T08Dcrx7",
+	"frr/LMiTHwKCJZkCsrd7tLd/eLhfPUzNIfCx3iDPeHVsrh0iVDBxNUtsoZKA/HwYkP2fj1+enFUOBDSK",
+	"cvFxox0Uysy2S8vM3hQ67FRKC5QFLrR1oiVZb7crBOIwr8vrs0ShvjA6g6okYUgTrb2kTiKvjtv2gygZ",
+	"w4dNJflR9qBed1mQB45C9qHETetL5LF/wmSOMpkrDy/DQj8qIIJNmNJoSarmmM4dtyzO6DZJzZ9VthTk",
+	"6ZZHlL2RvS8xDeovexDwhsUyKBYAAk2Zs7mXFadgDZEhqvWOVzPFc6xrmewhngSEPuTgEsSmLA5pOkqY",
+	"Uou6B773JR+vmcW4zzf8q5zMUuEeqb32UcQaZZWZhbsAdTJA6EV4Ni/BJ2IiBWKGREMqBizwNfv6Mks9",
+	"RugOCWMpWJinENsjm1dBskUjEX/FtNvHincIYQMgIgRCxWSf9KQeugi0N7IXuLpFZGZioS/Cx3WL7DqA",
+	"InB3gIvFBfu4sVFlsYy6Qvb7EDxMATuTpggvCnBG1OVot8ieHI3M2pFLxsaEkt8yzrTrB2JvW+SU2fgl",
+	"i01mWg0hdzIkXJgOJ0YJ63RFuG8W9xQsKaENdSpzofwoe/u4ZZ8BM4PkAqCKZo67m2cZwC8df0N0hdnC",
+	"DnnXxSrBkApRp84rJFD4Vhqdre3rrrhNPgES+70k8gVJIsfz4odhBxg22YQSzsydlps4ISBXVcskB1oR",
+	"lUD8IQRzkn7KXOFnrSAi0AgqkNsLldiKtaMhJo3FAJpnwZ3FoEWOaaZQnLGwWfOyTFccSRJJmcRYLHLA",
+	"heogE8NBeGduEUYpUbJYWSuXDhDoAb/FHku9tOaXL1lcyhf7Xlb6S8tKQOm1RSUXSrtEWCpGoGOwr8Iw",
+	"6wlLGeT/O2TvSCbZSChkIBY6XA/ZiIQXqZyEAQkvEi6gWvNFJGP8o89ZYmOVwwtr4go7ZOSkDIfp1hWG",
+	"hxVyzeV8KAzIMLa+bTj2/mwME5bKvHfF3CAhXHhMIWzdyGwYJu8CYqCCJcTMYwE/dN8GWDvTh7o4HJ0C",
+	"dDlIjkaECGzye+G3iQXFL2C9o4crzURgMe1wdCS8AMBzFoc5Po9NHoD4G9nvdwXMdwcXSPYxDBpmgTnv",
+	"wLhdskFhy7DiIIGC+lAjM5UTKEidYTjyJRtD/dWE0SumSCrlCGPFoRIn9ZD6jnSCrtgAQ+nGN+Qn/tQH",
+	"NmtV2FBbsvSGUgUoIOe1CszUWuSVg/LBQO5MAD4Rwne4+sM4Mx9RriTp09RGn0OJUzMpM4vNNokxqHvh",
+	"jnCBFQA298HviQoztw0UKLVzNyJ11Qg88ix+sqm7C9AOQeNtcyCbtQAJInUFuRrY1C0A1Ve79MoLN9XN",
+	"88VMXjpggeEqAbCUAPhJgMwkcFTXTbuCxvS7YPNx0A42gh6NL/Btmw2cw0iwpvnGAVHdLrPXUGspapIP",
+	"jLk7mrN2hscVQZzdyWjW0U2+cGznFFNSPiq086eUsz54cjXmtrgKLmC/8MluSo4YRI6xRLEHqmN+hlzr",
+	"vhHufFacrcotpM1oMk8NqboQ8gIPzz3ydCny9BcXAuQYaUHKWrzfK+KA5iRbo54u033JQDJFpLCYYVBA",
+	"R8q4RQ40lMA34htoxyDICTYB+SOWTLXIiWkd1VzzJQwRJZMZTbdExjCjuneL3Wugd9FAP0/NE2l7xvBT",
+	"SwPV6bT6mL4UiU3ttRCesRQMj5rV9yA8HzOL6YgRXvcA63R6qwOs0+n9+b0/v1/i+dXp1Fy6Rnyue3wz",
+	"Ecvq07ubJLMheWjS5bEFGMQ08JG8Ys7GO6/SoxcuRmxJNCCY8+qjyq5YukPGMgGrNJinuyI0gxIsBHtJ",
+	"mjFz2seManPcUSr1J5y8QqOMESMe2GR2l/3tcrcKo0FriitTB2n0iJbMS5nFuYjlJ+IVGx+JV+yAocci",
+	"VcPamFX2eyrT4h7nlQptptc9o/krm6pPgCoKkAzLw20u2XR5mO5P5oGFs1YiT5geTWseNlxOBEb4l5nk",
+	"4Mdqg0tMG68rEGJbF98BGO/jrfpYvBB0+niLJMw0qAIS8wEY2FPSIhfkO9K8D5H984TI7h4f/MSmN0fJ",
+	"GmoM7GDz4Mv7uNnPg3vReMRFmaXCMRGaJMhDVDBTFxl+10M2Uiy5YkWPPTCz19fBkiwlDPYhaujslZds",
+	"6rwrQoJRLaICazNlY5JQzdIW2bXhSnoi/fAg9t4MD2vaGjUpkhnGPVGi+Yj5qs1dYR427YKLByCnYmd5",
+	"NgfJOtwhYolifa1MlZZM2IPyTmYJb+DJBYRLn7p9yaYu9ADQMZez5mok78+AVVdkUZoZcphdAJ6pMZPj",
+	"6vzZG4HgixMVfDDUybTpYCE/qzmP6JTEskWOJFGRHENtcU25UejR22qWgL0dJzJmPqu2NIPGvK3qLoo1",
+	"NwZOFHkd5PC7zuA/80TQ8FUN7Pmv62Ib0bcH2PQW3LP2w/o8rO+SRBms9wY+UEZjLHfHAleuHXzFZkwB",
+	"eSO5wAMaydGIlkG170JdMu/+iOnUsxMH479j67ODfE574CGuIETzepUw9KT9uiBmbD7efr9yhmmwMlPw",
+	"vVzXR2yCN3aVxnPJpmBe4gr4siCgEEqRTOf8e4cSB1DmH2MuGIArgvXKrViCLKHaubdGx3ztah0k4bU6",
+	"nrw/qdvqyUdwWxWux1wFWLgfHUijlvLCnJ4L806LnLAreQlHFUFT6CXzsSLm9dZfXDZ6AQtiFnhR5HGq",
+	"3Nq7Sza9IX+oVHgoKZMCLS29CW6tQFByfv6hzbE385zGva+5zNd8yaYd85/co/xXP3kvhdMTZtUQwrVi",
+	"Sf/m47iWAm9bksjE9ZALsk1gGxw2N+BQEa4BZhZr1To0zSFVRPGBQCxPW6E3pmrYkzSN4SrFX2Vm4aos",
+	"oEteOxbDj7sizRBwBn0+HNIeLDe2xl0sNodW4xzwqtSRY6Z5z2DuGcw9g1mFwVjRZ8nlDiLT0vIDJ4zG",
+	"XDClPmQFgryTko3ev2LpFHiDYRrWWYzJVS0SmvW/iHmK4NJDesWsU8yZXwADa6bGO7aB7CvEmnSo1rvQ",
+	"JleLqlXYpQ8/z1M5YnPTjCUyRjvfW1ViiKggsfRJIrcpyGCGH2ezpUoXTfqn/qn3DL9xbyv/7Gzlbq9v",
+	"tpZ72vkCDeSfN0CEX/lKlIj8XFdbt3dRLNV85GrzhVEqhUUA5YKE5qdfJOSKUIdMr7LeyHCcQjUcaTR2",
+	"V/YgjxisWS+hKwoFEwIH/FkEw2gRqJdsRpODuEthk3SNgAtmM5c+J/t2rKpFThkjsYxUzuhaoxiw5NEA",
+	"BMYHCrkZtgRUkM/MsmoYNdhI7ddayiBPOXYt5xkrqYuX6BAuVNbv84gzoS+gkWobvTt5t2ayS0EY784R",
+	"XLH+WZREI4Fff0BjoF+VCrHZLf+Klr+5nbvZ2ucJ6Es2+dUIs3D7URJu8eHrhxUqsK232yWGwbk7afVC",
+	"aKthQL5gMacOBPLzC+04BV7tspdBJwenhfmr4rKYEQrX3rk/rYUwZgnTbPFM/Sh7eSkPsDRAz656xyJy",
+	"yjNo6NYcz7141/isrdKIdK6wAH3jyz2wfyp5aFnYEs25uEuYH3KlZTqtlIaq9OFPTo3tT3Bp3pP4Zyvy",
+	"vxT5RlWL9tkSlKuE9TWB2l5WNHbGYA7yPUbje1ogB6BHMIURJlZeh79B9Ab1WcgJkWIHxG+Xp20zDTAS",
+	"FyoHlNh5QQ34FEfs8xCI78/2n03efIkFzVCVA6eGzvNbzIHo+KW+sPrevdBplFlcMHoT76qWNG8CzDnL",
+	"LRZjqhQZMSowHs5o8kJiXUqSjSFojbyyPjjW77NIEylKmFerHKvmXiS4ZxufK9v4/E7+TwhX5wVyEBj6",
+	"3EbprcgDamQO1xRWWhX5v/eH+/5w3x/uuof7kOk8qTg/4jxlt7QnraWZWJazCFBzC6hyZHfeEeFLjGFE",
+	"DCKDqoBkIoGQGPuzqw2MXld5xdKOrdxq/k7o2Po9QEWy+lJXQPW2UoUmE5+cf2y8d/4BZaoqcHUycW8t",
+	"+KwNYpkoXr5CTm51JKsRe5/LlDyxwF0L56EYJnBiWvk4h+KvF1dQzCFZbz55/Wu7+eT1u3awvkL6yGcS",
+	"YnCSiZujDAxJ3jOez9hM+cpemEYEAue/YygPFGxerRgFw5NsUfZFxhMevzw9Cy1ILaGC4JOApG3LtpMV",
+	"qrY7THBF2FvNhOJSKBKlDEg58H81zWP2naBrFnTEBfwCngbI2YGPOyR8eXx28PLoNAQEKeXTStRYXjLh",
+	"q8RjMXpYiQRS9sKzTDVf0LfNU/47C1tkV+CEbNnWWDJl0S7DUyag4pxnHt9LMqbRpTklIT4fQlzDDxYP",
+	"3GGF4mnokPDn5vnp/knz4FkYYMcnbmE6ZgVbbfM9FsZrHjIx0MNwtubrA0V6U80Ueegee8b6LPUPo2jV",
+	"FQAuZ2vj8z6ZUKFZ7Jt+wTSNqaa28dDB44V50J7hYSGiTNjsS67IRns9Hw7uCiyhc/TD+0ERG7nry/sF",
+	"hS0X+JodzT5mXtneEqo0GVOMYkGWiIjw5k0eYyhhXukf8PXm0E/NHOYKCuO+gE6hMIwRVlSmI5+0CmpF",
+	"B4rohlc04TFM6QLDHc2+ZIqlFzy+GHGluBiEAdla3yDhOAVplxefJg9dDswVSw1xw2Qy9ci8s0nCMZ2a",
+	"8V9oKS+AIMOgK7bbmzZg8iLLWYHpWcgLNaYRC1EKzs/9U3McEckeycjuSgPvHD2UMRxzc3gbQcMekcZr",
+	"8zNEwjQ6VpApHP61d251r0v4wA/7u8/cGSts4st+XzEd5sl1SKbUQYUEJDzePdv7ISQPfTHls+mYdUjx",
+	"DpPQyt9kpJkDnS+cCNvHo66g4zHA/MOtr23mGfrVbV2AjfZWTqqCTeYbCUj4bP9w/2w/tJAcqkDULWLZ",
+	"HR6Pn5s/nJ0dm1MzlHHz5RVLUx4DqEpXGGqcDCXEgSpD2EJaUjKsxB8S5aCBWfrAxsZm/mhY7WoghRFr",
+	"YjolIHLAK3AczFoWCNgQ6ZY7A3k8tiHI9hP/fWShNULyEGrUwn7EElQvYOMW7a1wljHN2AaTIf1a3tUV",
+	"RurgIoPUBqyUgIsD9PBotmsuLjLFzCnIIaUKSp+PBHY8WkvMsQZoFGjrGxLani801hUNyUOEDU5TfsVi",
+	"h8/7KCC1z83NyQ2O8JfmN/gKtlnG45L6tTM38/cScPUQHvmmY2rWshE04KA0ggYSqPmi3vF15T7L4auT",
+	"hHg+5XigBNBPYLw+2l9LTZMOpv1xMSCRVFphEq4eUhtvl/CI7ZBwSNURe6u92s6AZuBAdgXHt1qksAYh",
+	"UPa33azd3oxy8Rc+my3zR1Zh6qEfL8BNpzFLO+a04Jj8cxSTbWI2tmXNu6KAVxTJEQQEDmTBSyEYh7Gq",
+	"Ie9rIqSh9DGzpiR3gMMxIDZjbnqhpvx6O2i32wjVUmaYMIrY7eqgGln8CDSaeqWqB8yILXWfhfznWgVL",
+	"Zaqf1iqu+oynLAISq1c7XbN0hUrrmqV7RgKu/fSprlmWHB/fHazw8AsuVnuevl3p+e+ZiOttDz6/P6I8",
+	"qf84hnvFH1atNFRfpU+eOcaxkippztI9ksvHUSN3cX+c5J1ZFuaURfxcHcz+Cji8FM8yJB8ji0Mjc2x9",
+	"FmIc73WIHsegcwUDAOEHoTUeeQnCYvhjyKmPrqGJkZwehuqSj8NHQVcMWEG4GPArhrKhkT/M4k/JwxCh",
+	"7YzgAsWfPLQmhk6aJx8amSIJHwEyc0GNw4ovfbDBPwwRiDd8BJE7gKDdFZOhhOmwRDFUZRnAgjixx2LE",
+	"zbktqoPSzaFa+SZ5mW/DBwvCMQP7NAE4sCQVPAYoDpEK6RzJBB6kkAg52bEbv0C2c3Hs+2d0UDUg+9ga",
+	"PHMd1Ip5hwHWiXfHmuzrVYHs7zPEf9mCGvXJFX7/EyxL3ZsFp/zF4XmcZtHQ8d0Flgm2kQKpf2v5V4fE",
+	"7iujuqXA9JThYjQxSrwrheXUOARrcSmgmHfDqNCdrqCjHh9kMlMXl2xqmNpHj8f6gso9Av+3u1lyE3u1",
+	"z5m7qJqKqOjRnb1PsDb87VSTgrvnhicPYjYaS81ENIVc+xrKScr69UTfPZokPRpdnp8c1nocSlbU0niy",
+	"NKolrJ8yOP43PndEdSVE0w0kBrv03FqHGsDpN+q+hjUfHIf6sgATayzCT2x6woxs9mUgUeOeLkjiBSxY",
+	"PP6K0TQaVhp/zrylxFVThdfCRR/yKTR0b7y4N17cGy/ujRd/qqr1wLkqjRY5r3zHlydSeh3SY7/SSPMr",
+	"syctAoSI1TLw/dhL2lvtraoky1tp8Af9F1RHw5o5k2e5BuVGthKpfgptqEa8hhnWbKxGDSHguOCSfQ4e",
+	"2b84vjxSYbUeUZ2QeTfKXQjD2j+jA5UDUeS55Dtks72FgA4A+9rHeqlYbBn9kj4+C40LudfuoN88koI1",
+	"sdMq60G3cXx88PZq/+0vh+1oPVo/u/rlyeDH0up+5RFbMPYPfwMtM2vd2gJjmty8iW1Q5dY+nFlSW7P0",
+	"Ln3fc6G/FheqyqWt5D8rMhiMxR7DgS+p1Pzj6csjMmLpAMKHoiF5ePJ8j3y9+eTxo85MDS10DszWrwlI",
+	"KLIkCcFXwJkCLB2WxC2yZ8EUZZ/EvN9nKRMaf1OEaqzZ6+35EFWUUKVb5KXLdcMqx1BPODd5OnzKheKr",
+	"thIyoPDmTofyou4albY7ChkfxkVwjD1cBzPtwPY0YXv+dvs2Pyuvwz2L/EQs8t5aXMj6VXLEHFeCYOBq",
+	"plsGXIAOvRxwNmeTmJGDLtRWFbzAZ8uFPk9H5T3LuGcZnxTBB6EBa3iY3nHICHa2kCVpgwUPvCtVak0l",
+	"hdAJ8LpDsDXGVasLaJmFLQglRUmp58SkjIIWqDPL0lxw6475vSsUS694jnDIFdk9PiB9mSRy4uFsTW+B",
+	"RyjCeH1FLhkbQzpjJTq2m/HtONuzP7HGuFVroFbJxidjCKOd2dFG0GDgrO40ntKYOGdT0MhVbK+Buhcg",
+	"LLcz7/Evkp+/KGCXtn/+8R9/3/i3x7883fzp76++Ptx6sXHUCBpIMo2O2fkGgGxqOho3Oo2N9sbjZnuj",
+	"uf74bL3daW93Ntut9Y3NX8yhew8YeW4+BdrvkNlV8WFFPLaBt5jJ1iELyQetPwXv/ssa156mJfbgHo0u",
+	"K9jphPWGUl4uh3t+5R66ExDpB2I6dnDo3ShJHLSF1zbaX0jSoJ3vX4/eb0RBdrQcEJnEZQmGntirw0af",
+	"5zAhhNFoCDkjNgTVd+SkCTMbOGaBq84swVETsQRQ6SEtEJCK7QtYATkogB2jgGBtLIEtudEVeYwqi1Km",
+	"cyN1sfogBBCeaipimsbEHVLM3SNUXaoOcUmQk8mkpeyTbhVakRwVAJH916O4OvrTdnKXeJ2yiLuYJfyK",
+	"pdwmaSkmNNESh2/WFKYBQMzOGuXRmrJewiO8vqgm4Yvz07P9k4tX+09/ePnyp4vdw8OXr/afXRztn716",
+	"efLTaUgoiGEBoZYvrLfbbcxHqkq5ztKkdok/t972O7PEa6NMaZY2sAYb5kZConl7pv4fvPmvnbW1X/9H",
+	"8z9e/6126rZ5r7O2NpRK//M//9svVuErLsgVV7yXMLJ7undwQKIhTWmEdQKLy/DBi7g56qkQVCwFFpIz",
+	"kfpvgeRsm6oVwekI/y+O41x2r3wCGOeNMhRnz5v+4tLdGUuSIhe0FxMTUBYfArFKb7uipLeWM9tlIVpT",
+	"4MSXbKwh32zT4nxUJJg9y9t8zxVB7LAhDXIlgfCm0k54V2MAp6rs/o3srdB1rYpSFT0pjZpkgVnZ+qfH",
+	"+0fPDo6+xyTMg3/sn+w/awSN57sHh/vP6pc/rSxq2ie2g4D49gNim/9rA6qM1ODi13bzCW32X7/b3PjT",
+	"AKrY41ijwnnODO7Voy9cPcq3uhKB5eYrY+2d/fumGqGOBFe+D9yLnw+YoiUpP6MKIcYtzP1B+jLDRdz+",
+	"FvQT6sZ86yO0BsX8p8vrelq4GbAnWLQWWxZpSiaAZ2JLdXqzwThloERbBSoP+oBCSVghjk7JQDL4TJW7",
+	"Jaug2qef/Dxv3J/n+/P8/irhsP+PvSvqbRoGwn/F2gubyIpgvIwJoQkYAwmE2CqkTZXSNt4amsXI57VE",
+	"0P+Ocmc7buNkDWJMCn5LtfiStf7su/N331EJ4aZUaRN8f9o4pJWu/bWOMSWcUkU9p3hiG/L6EEcM2T/N",
+	"tbnxT2iFEzDRvYPO0s48b+a8yeV74An71x2+O/KUAQP99PNaZ3/TpvAkSQEf2OzI1beG5ThVWoANecAz",
+	"lJJz+1fobUOJzHso84YeGoAXgNcXhywX2Bi7I/p4vgX4SrjxxAQ9AxZT7BWjViK4EOSJkYdH//Bo429W",
+	"hn45BqaBn+CHEqyST4VM/Nz4t3nAa8Brn/DqHt13j6XuTH8cZ5n7CEsEFwsuI1fksbBinEKWMKzkG1PJ",
+	"0gTc5Al0y5405kT+KY5rhx5fTl6zg4ODw6aTDUjzKd+aueAhIV7sjNYoCqQs/3y1TxfPqotzc/GidrF7",
+	"OdCS9E+jw9Xeq92LX5eP90e1+/a2PlsZU0WTuGLmG4gYoM4QMO9/ca/JJJoJ5cJTXwNPtf5wWAD7nkHa",
+	"cBAQenqidl0QhWoltJ8IqXWZnY5WNQKVs6BNhJpFDETFIZN8ysu7UVNAty4q11PvQoev0zeH5QwX9jaJ",
+	"OcM8CsDtHXDfpQtq1aVVxemn7ghTPahV44iom+KKxZZnEiM0dayBgQhSQHl1y1BmSF8Y50Wde4rCnilQ",
+	"O0unF4MERVvgNzFBEdFJQcRSXZbgQ3aVsDszX8D/AO4A7N4CmzJsClp2w44oV5y24KbaMnNEiCgtvnMW",
+	"m5C3HBkfsUyIOSMp30mhj3EH7JMgUp2zLvgQes7hoXPq4dA1APQeXGameCPvCG3KhZnn61MENzXdxmYn",
+	"Qmq+LczzhMhWA0OKW8WhUrfw2kAA6FfatHSW5teZViGnjH2WgjIM3JuBUy6A1VX1dyH1RIhsnxir4a1d",
+	"AJ4ngzXiaYuVdbcAHjGxzLEnEzgm8LPHxpAkv6E2gP8ojXtGfBATJ/dCjTYVT3Tsg8og5ZVjqurl5WFr",
+	"8ixL82um3a8CFL8x5tHnSYHikRoL2Gft+PN7NucFRFULGeIuj2HOE1xnd01ZyPHw/PTlnBfxnmO7HOyx",
+	"e6JLIkVeTpyZYPI2Zx+xlsMZbFds2FmNVr8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
