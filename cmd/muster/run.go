@@ -23,6 +23,7 @@ type commands struct {
 	Jobs       jobsCommand       `cmd:"" help:"List, watch and cancel jobs."`
 	Users      usersCommand      `cmd:"" help:"Search and show users."`
 	Export     exportCommand     `cmd:"" help:"Write users to a file, or to standard output."`
+	Schedules  schedulesCommand  `cmd:"" help:"Submit exports and imports again and again."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys, in the database itself."`
 	Doctor     doctorCommand     `cmd:"" help:"Look at the whole stack, and say what is wrong and how to mend it."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`

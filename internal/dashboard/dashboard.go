@@ -129,7 +129,9 @@ func New(c Config) *Dashboard {
 		page("POST "+Root+"/sign-out", d.signOut)
 	}
 	if c.API != nil {
-		page("GET "+Root+"/users", d.users)        // who looks for users
+		page("GET "+Root+"/users", d.users)     // who looks for users
+		page("POST "+Root+"/exports", d.export) // and wants them all as files
+		page("GET "+Root+"/jobs/{id}/files", d.files)
 		page("GET "+Root+"/import", d.importing)   // who has a file, or wants made-up users
 		page("POST "+importFilePath, d.importFile) // without script
 		page("POST "+Root+"/import/users", d.importUsers)

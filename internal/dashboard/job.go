@@ -17,6 +17,7 @@ type jobPage struct {
 	Grid       *grid
 	Rejects    []job.Reject // the first of them
 	RejectsCSV string       // where all are; empty: nowhere
+	Files      string       // where those of an export are; empty: there are none
 	Everybody  bool
 }
 
@@ -63,6 +64,9 @@ func (d *Dashboard) jobPage(ctx context.Context, owner, id string, mayMove bool)
 	p := &jobPage{Row: d.row(j), Grid: newGrid(chunks), Everybody: d.Everybody}
 	if !mayMove {
 		p.Row.Moves = nil
+	}
+	if d.API != nil && j.Source == job.SourceExport && j.Status == job.Completed {
+		p.Files = Root + "/jobs/" + id + "/files"
 	}
 	if j.Rejected > 0 && j.File != nil {
 		if p.Rejects, err = d.Store.Rejects(ctx, id, -1, rejectsShown); err != nil {

@@ -34,7 +34,7 @@ var moves = []job.Move{job.MovePause, job.MoveResume, job.MoveRetry, job.MoveCan
 
 // possible reports whether the move can be made now.
 func possible(m job.Move, j *job.Job) bool {
-	return slices.Contains(m.From(), j.Status) && !m.Made(j) && (m != job.MoveUndo || !j.DryRun)
+	return slices.Contains(m.From(), j.Status) && !m.Made(j) && (m != job.MoveUndo || !j.DryRun && j.Source != job.SourceExport)
 }
 
 func (d *Dashboard) row(j job.Job) row {

@@ -14,7 +14,7 @@ func (r *report) auth(c *config.Config, d *Database) {
 		r.add("auth", Warning, "MUSTER_AUTH is key, and there is none that counts", "nobody can call the API or sign in to its pages",
 			"muster keys create --owner NAME --name first --scopes read,write,export,admin")
 	case c.Auth == "key":
-		r.ok("auth", "%d API keys count", *d.LiveKeys)
+		r.ok("auth", "API keys that count: %d", *d.LiveKeys)
 	case onLoopback(c.HTTPAddr):
 		r.ok("auth", "X-USER-ID names the caller, and only this machine reaches the API")
 	default:

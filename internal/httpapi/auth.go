@@ -38,15 +38,21 @@ func (s *Server) authenticate(needs map[string]apikey.Scope) echo.MiddlewareFunc
 			if !ours {
 				return next(c)
 			}
-			k, counts, err := s.keyOf(c)
-			if err != nil {
+			refuse := func(err error) error {
+				if c.Request().ContentLength != 0 {
+					c.Response().Header().Set("Connection", "close") // the rest of the body would be waited for
+				}
 				return err
 			}
+			k, counts, err := s.keyOf(c)
+			if err != nil {
+				return refuse(err)
+			}
 			if scope == "" { // nobody has said who may: nobody may
-				return forbiddenError{"the contract names no scope for this operation"}
+				return refuse(forbiddenError{"the contract names no scope for this operation"})
 			}
 			if !k.Has(scope) {
-				return lacks(c, scope)
+				return refuse(lacks(c, scope))
 			}
 			r := c.Request()
 			r.Header.Set("X-USER-ID", k.Owner)
@@ -98,8 +104,8 @@ func (s *Server) keyOf(c echo.Context) (k *apikey.Key, counts func(context.Conte
 // whileItCounts answers the request, and ends it when its key is revoked or expires meanwhile: exports, uploads and
 // streams of events last.
 func whileItCounts(c echo.Context, counts func(context.Context) bool, next echo.HandlerFunc) error {
-	r := c.Request()
-	ctx, cancel := context.WithCancelCause(r.Context())
+	given := c.Request()
+	ctx, cancel := context.WithCancelCause(given.Context())
 	var look *time.Timer
 	look = time.AfterFunc(time.Hour, func() {
 		switch {
@@ -114,10 +120,11 @@ func whileItCounts(c echo.Context, counts func(context.Context) bool, next echo.
 	defer func() {
 		look.Stop()
 		cancel(nil)
+		c.SetRequest(given) // whose context has not ended: the log would say that the client is gone
 	}()
-	r = r.WithContext(ctx)
+	r := given.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = endingBody{r.Body, ctx}
+		r.Body = endingBody{r.Body, ctx, c.Response().Header()}
 	}
 	c.SetRequest(r)
 	err := next(c)
@@ -130,11 +137,13 @@ func whileItCounts(c echo.Context, counts func(context.Context) bool, next echo.
 // endingBody is a body that ends with its request: reads do not look at the context.
 type endingBody struct {
 	io.ReadCloser
-	ctx context.Context //nolint:containedctx // of the request whose body it is
+	ctx    context.Context //nolint:containedctx // of the request whose body it is
+	answer http.Header
 }
 
 func (b endingBody) Read(p []byte) (int, error) {
 	if cause := context.Cause(b.ctx); errors.Is(cause, apikey.ErrRefused) {
+		b.answer.Set("Connection", "close") // the rest would be waited for
 		return 0, cause
 	}
 	return b.ReadCloser.Read(p)

@@ -186,6 +186,11 @@ func TestTheCallerIsTheKeysOwner(t *testing.T) {
 	if got := a.do("OPTIONS /api/v1/jobs", nil, nil); got.StatusCode != http.StatusNoContent {
 		t.Errorf("OPTIONS: %d", got.StatusCode)
 	}
+	f.userErr = errors.New("a fault of ours")
+	a.failure(a.do("GET /api/v1/users", bearer(keys.add(apikey.Key{Owner: "bob", Scopes: []apikey.Scope{apikey.Read}})), nil), 500, "internal_error")
+	if log := a.log.String(); !strings.Contains(log, "a fault of ours") || strings.Contains(log, "client gone") {
+		t.Errorf("what went wrong is not in the log:\n%s", log)
+	}
 	a.failure(a.do("GET /api/v1/nothing", nil, nil), 404, "route_not_found")
 	a.failure(a.do("PUT /api/v1/jobs", nil, nil), 405, "method_not_allowed")
 	if log := a.log.String(); strings.Contains(log, bob) || strings.Contains(log, bob[7:20]) {
@@ -287,6 +292,58 @@ func TestRevocationEndsWhatRuns(t *testing.T) {
 	}
 	if log := a.log.String(); strings.Contains(log, "was not ended") || strings.Contains(log, "level=ERROR") {
 		t.Error(log)
+	}
+}
+
+// A file that arrives ends, too, though nobody looks at the context while reading.
+func TestRevocationEndsBodies(t *testing.T) {
+	t.Parallel()
+	keys, asks := keyMode(t)
+	a := newAPI(t, newFakes(), asks)
+	key := keys.add(apikey.Key{Owner: "ada", Scopes: []apikey.Scope{apikey.Write}})
+	if got := a.do("POST /api/v1/jobs/"+otherID+"/cancel", bearer(key), nil); got.StatusCode != http.StatusNotFound { // it counts
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	list, err := keys.Keys(t.Context(), "", "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.RevokeKey(t.Context(), list[0].ID); err != nil { // which is not known here for a moment
+		t.Fatal(err)
+	}
+	body, sender := io.Pipe()
+	ended, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-ended:
+				_ = sender.Close()
+				return
+			case <-time.After(20 * time.Millisecond): // a slow line
+				if _, err := io.WriteString(sender, "ada@example.com\n"); err != nil {
+					return
+				}
+			}
+		}
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url+"/api/v1/import/file?fileName=x.csv", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+key)
+	res, err := a.client.Do(r)
+	_ = body.Close()
+	close(ended)
+	<-stopped
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("%d, want 401\n%s", res.StatusCode, a.log)
 	}
 }
 

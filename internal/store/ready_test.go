@@ -167,7 +167,7 @@ func TestLimitsOfTheAccount(t *testing.T) {
 		root := storetest.Open(t, address, store.Options{})
 		c := claim(t, root, record(t, root, 10, 10).ID, 0)
 		limited := account(t, db, address, "few", everyday...)
-		execAll(t, db, "ALTER USER few"+databaseOf(t, address)+"@'%' WITH MAX_UPDATES_PER_HOUR 20")
+		execAll(t, db, "ALTER USER few"+databaseOf(t, address)+"@'%' WITH MAX_UPDATES_PER_HOUR 60")
 		few := storetest.Open(t, limited, store.Options{})
 		if err := few.Ready(t.Context()); err != nil {
 			t.Fatal(err)
