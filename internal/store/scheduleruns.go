@@ -8,6 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/musterhq/muster/internal/crash"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -24,6 +25,7 @@ func (s *Store) Fire(ctx context.Context, c *job.Schedule, next time.Time, runs 
 		if err != nil {
 			return err
 		}
+		crash.Point("schedule.moved")
 		return insertRuns(ctx, tx, runs)
 	})
 	if errors.Is(err, errNoRow) || errors.Is(err, job.ErrRunExists) {
