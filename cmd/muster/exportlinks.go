@@ -119,7 +119,7 @@ func (l *exportLinks) part(ctx context.Context, link string, from, most int64, w
 	if from > 0 {
 		req.Header.Set("Range", "bytes="+strconv.FormatInt(from, 10)+"-")
 	}
-	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // below
+	resp, err := http.DefaultClient.Do(req)
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		err = fmt.Errorf("%s does not answer: %w", req.URL.Host, failed.Err) // without the link, which is a secret
 	}
