@@ -17,7 +17,7 @@ func TestComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{ // words are parted by |
-		"":                                "dev|demo|import|jobs|users|export|exports|webhooks|keys|doctor|migrate|completion|health",
+		"":                                "dev|demo|import|jobs|users|export|exports|schedules|webhooks|keys|doctor|migrate|completion|health",
 		"jo":                              "jobs",
 		"jobs|":                           "list|get|watch|cancel|pause|resume|retry|undo|rejected",
 		"jobs|re":                         "resume|retry|rejected",

@@ -46,7 +46,10 @@ var muster = archtest.Rules{
 		"internal/logging": {},
 
 		// An edge that is nothing but a protocol before the file store.
-		"internal/upload": {"internal/filestore", "internal/job"},
+		"internal/upload": {"internal/filestore", "internal/job", "internal/upload/whole"},
+
+		// Its part that workers link, too: whole files, without the protocol.
+		"internal/upload/whole": {"internal/filestore", "internal/job"},
 
 		// A part of the store, which imports it.
 		"internal/store/search": {"internal/user"},
@@ -57,6 +60,12 @@ var muster = archtest.Rules{
 		// Files of jobs, from the file store to rows: what joins the three.
 		"internal/fileexport": {"internal/filestore", "internal/job", "internal/user"},
 		"internal/fileimport": {"internal/columns", "internal/filestore", "internal/formula", "internal/invalid", "internal/job", "internal/records"},
+
+		// When a schedule fires. It is pure.
+		"internal/cron": {"internal/invalid"},
+
+		// What fires them, and submits their jobs.
+		"internal/schedules": {"internal/crash", "internal/cron", "internal/invalid", "internal/job"},
 
 		// What is wrong with a stack, from facts that others collect.
 		"internal/doctor": {"internal/config", "internal/job", "internal/store"},
@@ -103,11 +112,13 @@ var muster = archtest.Rules{
 		"github.com/alicebob/miniredis":      {"internal/embedded"},
 		"github.com/minio":                   {"internal/filestore"},
 		"github.com/tus":                     {"internal/upload"},
+		"github.com/hashicorp/cronexpr":      {"internal/cron"},
 		"go.opentelemetry.io/otel/sdk":       {"cmd/internal/boot"},
 		"go.opentelemetry.io/otel/exporters": {"cmd/internal/boot"},
 		"github.com/XSAM/otelsql":            {"internal/store"},
 		"github.com/prometheus/client_golang": {
-			"internal/scrape", "internal/httpapi", "internal/worker", "internal/jobs", "internal/source", "internal/store", "internal/tasks", "cmd/internal/boot",
+			"internal/scrape", "internal/httpapi", "internal/worker", "internal/jobs", "internal/schedules", "internal/source", "internal/store", "internal/tasks",
+			"cmd/internal/boot",
 		},
 	},
 	NotLinked: map[string][]string{

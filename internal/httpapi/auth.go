@@ -52,12 +52,12 @@ func (s *Server) authenticate(needs map[string]apikey.Scope) echo.MiddlewareFunc
 				return refuse(forbiddenError{"the contract names no scope for this operation"})
 			}
 			if !k.Has(scope) {
-				c.Response().Header().Set(echo.HeaderWWWAuthenticate, challenge+`, error="insufficient_scope", scope="`+string(scope)+`"`)
-				return refuse(scopeError{scope})
+				return refuse(lacks(c, scope))
 			}
 			r := c.Request()
 			r.Header.Set("X-USER-ID", k.Owner)
 			c.Set(keyID, k.ID)
+			c.Set(keyScopes, k)
 			return whileItCounts(c, counts, next)
 		}
 	}
@@ -68,7 +68,15 @@ const (
 	challenge = `Bearer realm="muster"`
 	// keyID is the place of the id of the caller's key in Echo's context.
 	keyID = "muster.key"
+	// keyScopes is the place of the key itself, for what depends on more than the route.
+	keyScopes = "muster.keyScopes"
 )
+
+// lacks refuses a request whose key has not the scope.
+func lacks(c echo.Context, scope apikey.Scope) error {
+	c.Response().Header().Set(echo.HeaderWWWAuthenticate, challenge+`, error="insufficient_scope", scope="`+string(scope)+`"`)
+	return scopeError{scope}
+}
 
 // keyOf returns the key of a request, the one that it presents or that of the page that asks in this process, and what
 // tells whether it still counts.

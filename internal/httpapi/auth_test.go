@@ -26,6 +26,7 @@ var needed = map[apikey.Scope][]string{
 	apikey.Read: {
 		"GET /users", "GET /users/search", "GET /users/:id", "GET /jobs", "GET /jobs/:jobId", "GET /jobs/:jobId/events", "GET /jobs/:jobId/rejected",
 		"POST /import/preview", "GET /webhooks", "GET /webhooks/:webhookId", "GET /webhooks/deliveries", "GET /webhooks/deliveries/:deliveryId",
+		"GET /schedules", "GET /schedules/:scheduleId", "GET /schedules/:scheduleId/runs",
 	},
 	apikey.Write: {
 		"POST /users", "PUT /users/:id", "PATCH /users/:id", "DELETE /users/:id", "POST /users/:id/reactivate", "POST /users/import/async", "POST /import/bulk",
@@ -33,6 +34,8 @@ var needed = map[apikey.Scope][]string{
 		"POST /uploads/:uploadId", "POST /jobs/:jobId/cancel", "POST /jobs/:jobId/pause", "POST /jobs/:jobId/resume", "POST /jobs/:jobId/retry", "POST /jobs/:jobId/undo",
 		"POST /webhooks", "DELETE /webhooks/:webhookId", "GET /webhooks/:webhookId/secret", "POST /webhooks/:webhookId/rotate", "POST /webhooks/:webhookId/disable",
 		"POST /webhooks/:webhookId/enable", "POST /webhooks/:webhookId/test", "POST /webhooks/:webhookId/replay", "POST /webhooks/deliveries/:deliveryId/replay",
+		"POST /schedules", "PUT /schedules/:scheduleId", "DELETE /schedules/:scheduleId", "POST /schedules/:scheduleId/pause",
+		"POST /schedules/:scheduleId/resume", "POST /schedules/:scheduleId/run",
 	},
 	apikey.Export: {"GET /export/stream", "GET /export/csv", "POST /exports", "GET /exports/:jobId/files"},
 	apikey.Admin:  {"GET /keys", "POST /keys", "GET /keys/:keyId", "POST /keys/:keyId/revoke"},

@@ -7,12 +7,16 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
+	"github.com/musterhq/muster/internal/apikey"
+	"github.com/musterhq/muster/internal/httpapi/api"
 	"github.com/musterhq/muster/internal/invalid"
+	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -21,8 +25,8 @@ const maxBody = 1 << 20
 
 // The places of a request's body in Echo's context, as it came and as it was understood.
 const (
-	bodyKey  = "muster.body"
-	patchKey = "muster.patch"
+	bodyKey       = "muster.body"
+	understoodKey = "muster.understood"
 )
 
 // takesAny reports whether the operation's body is a file, which it reads itself.
@@ -66,7 +70,7 @@ func (s *Server) readBody(next echo.HandlerFunc) echo.HandlerFunc {
 
 // understand reads the body as the operation wants it and keeps it for bodyBinder. It returns what is wrong with its
 // fields; the error is about the body as a whole.
-func understand(c echo.Context, op *openapi3.Operation) ([]invalid.Field, error) {
+func (s *Server) understand(c echo.Context, op *openapi3.Operation) ([]invalid.Field, error) {
 	kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	coding := c.Request().Header.Get(echo.HeaderContentEncoding)
 	if err != nil || op.RequestBody.Value.Content[kind] == nil || coding != "" && !strings.EqualFold(coding, "identity") {
@@ -74,8 +78,19 @@ func understand(c echo.Context, op *openapi3.Operation) ([]invalid.Field, error)
 	}
 	c.Request().Header.Set(echo.HeaderContentType, kind) // generated code compares it as text
 	body, _ := c.Get(bodyKey).([]byte)
+	if strings.HasSuffix(op.RequestBody.Value.Content[kind].Schema.Ref, "/ScheduleFields") {
+		schedule, fields, err := decodeSchedule(body)
+		if err == nil && len(fields) == 0 {
+			fields = s.actionErrors(c.Request().Context(), c.Request().Header.Get("X-USER-ID"), schedule.Action.Type, url.Values(schedule.Action.Parameters))
+		}
+		c.Set(understoodKey, schedule)
+		if k, ok := c.Get(keyScopes).(*apikey.Key); ok && err == nil && schedule.Action.Type == job.ActionExport && !k.Has(apikey.Export) {
+			err = lacks(c, apikey.Export) // what it may not do itself it may not have done
+		}
+		return fields, err
+	}
 	patch, fields, err := decodeUser(body, c.Request().Method != http.MethodPatch)
-	c.Set(patchKey, patch)
+	c.Set(understoodKey, patch)
 	return fields, err
 }
 
@@ -85,11 +100,18 @@ type bodyBinder struct{}
 
 // Bind implements echo.Binder.
 func (bodyBinder) Bind(i any, c echo.Context) error {
-	to, ok := i.(*user.Patch)
-	from, read := c.Get(patchKey).(user.Patch)
-	if !ok || !read {
-		return fmt.Errorf("no body was read for a %T", i)
+	understood := c.Get(understoodKey)
+	switch to := i.(type) {
+	case *user.Patch:
+		if from, ok := understood.(user.Patch); ok {
+			*to = from
+			return nil
+		}
+	case *api.ScheduleFields:
+		if from, ok := understood.(api.ScheduleFields); ok {
+			*to = from
+			return nil
+		}
 	}
-	*to = from
-	return nil
+	return fmt.Errorf("no body was read for a %T", i)
 }

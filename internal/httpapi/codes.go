@@ -40,6 +40,7 @@ const (
 	fileNotFound
 	webhookNotFound
 	deliveryNotFound
+	scheduleNotFound
 	keyNotFound
 	methodNotAllowed
 	notAcceptable
@@ -54,6 +55,8 @@ const (
 	uploadInUse
 	notExported
 	tooManyWebhooks
+	tooManySchedules
+	scheduleChanged
 	duplicateUser
 	ambiguousKey
 	tooManyKeys
@@ -110,6 +113,7 @@ var codes = [codeCount]struct {
 	fileNotFound:         {404, "file_not_found"},
 	webhookNotFound:      {404, "webhook_not_found"},
 	deliveryNotFound:     {404, "delivery_not_found"},
+	scheduleNotFound:     {404, "schedule_not_found"},
 	keyNotFound:          {404, "key_not_found"},
 	methodNotAllowed:     {405, "method_not_allowed"},
 	notAcceptable:        {406, "not_acceptable"},
@@ -124,6 +128,8 @@ var codes = [codeCount]struct {
 	uploadInUse:          {409, "upload_in_use"},
 	notExported:          {409, "not_exported"},
 	tooManyWebhooks:      {409, "too_many_webhooks"},
+	tooManySchedules:     {409, "too_many_schedules"},
+	scheduleChanged:      {409, "schedule_changed"},
 	duplicateUser:        {409, "duplicate_user"},
 	ambiguousKey:         {409, "ambiguous_key"},
 	tooManyKeys:          {409, "too_many_keys"},

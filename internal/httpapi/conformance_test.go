@@ -231,6 +231,9 @@ func request(method, path string, params openapi3.Parameters, p *openapi3.Parame
 	body := io.Reader(http.NoBody)
 	if strings.HasPrefix(path, "/import/") && p.Name != "uploadId" && p.Name != "from" {
 		body = strings.NewReader("email\nada@example.com\n")
+	} else if strings.HasPrefix(path, "/schedules") && (method == http.MethodPut || path == "/schedules") {
+		body = strings.NewReader(nightly)
+		header.Set("Content-Type", "application/json")
 	} else if method == http.MethodPost && path == "/users" || method == http.MethodPut {
 		body = strings.NewReader(byronJSON)
 		header.Set("Content-Type", "application/json")

@@ -241,7 +241,7 @@ func TestRoutesThatAreNotThere(t *testing.T) {
 
 // concrete returns a path with values for the parameters of a route, or of the contract's path.
 func concrete(path string) string {
-	return strings.NewReplacer(":id", "1", "{id}", "1", ":jobId", jobID, "{jobId}", jobID, ":keyId", jobID, "{keyId}", jobID, "{webhookId}", jobID, ":webhookId", jobID, "{deliveryId}", deliveryID, ":deliveryId", deliveryID, ":name", "part-00000-000-1.csv?expires=9&signature=good", "/docs/*", "/docs/swagger-ui.css", "/*", "/x").Replace(path)
+	return strings.NewReplacer(":id", "1", "{id}", "1", ":jobId", jobID, "{jobId}", jobID, ":keyId", jobID, "{keyId}", jobID, "{scheduleId}", jobID, ":scheduleId", jobID, "{webhookId}", jobID, ":webhookId", jobID, "{deliveryId}", deliveryID, ":deliveryId", deliveryID, ":name", "part-00000-000-1.csv?expires=9&signature=good", "/docs/*", "/docs/swagger-ui.css", "/*", "/x").Replace(path)
 }
 
 // A path of the contract has the methods that the contract says, and Allow names them, also where another route would

@@ -67,36 +67,48 @@ func (d *userDecoder) bad(field, message string) {
 
 // object reads the members of a JSON object.
 func (d *userDecoder) object(body []byte) error {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return malformedError{"it is empty"}
+	isObject, err := eachMember(body, func(name string, value json.RawMessage) bool {
+		d.member(name, value)
+		return len(d.fields) < maxFieldErrors
+	})
+	if err == nil && !isObject {
+		d.bad("body", "must be a JSON object")
 	}
-	if !utf8.Valid(body) {
-		return malformedError{"it is not UTF-8"}
+	return err
+}
+
+// eachMember calls member for each member of a JSON object, equal names among them, until it returns false; isObject is false
+// for another value. The error is a malformedError.
+func eachMember(text []byte, member func(name string, value json.RawMessage) bool) (isObject bool, err error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return false, malformedError{"it is empty"}
+	}
+	if !utf8.Valid(text) {
+		return false, malformedError{"it is not UTF-8"}
 	}
 	// This bounds the depth, too, and finds whatever follows the value.
-	if err := json.Unmarshal(body, new(json.RawMessage)); err != nil {
+	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
 		if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return malformedError{"see byte " + strconv.FormatInt(e.Offset, 10)}
+			return false, malformedError{"see byte " + strconv.FormatInt(e.Offset, 10)}
 		}
-		return malformedError{"it cannot be read"}
+		return false, malformedError{"it cannot be read"}
 	}
-	tokens := json.NewDecoder(bytes.NewReader(body))
+	tokens := json.NewDecoder(bytes.NewReader(text))
 	if t, _ := tokens.Token(); t != json.Delim('{') {
-		d.bad("body", "must be a JSON object")
-		return nil
+		return false, nil
 	}
-	for tokens.More() && len(d.fields) < maxFieldErrors {
+	for more := true; more && tokens.More(); {
 		name, err := tokens.Token()
 		if err != nil {
-			return malformedError{"it cannot be read"}
+			return true, malformedError{"it cannot be read"}
 		}
 		var value json.RawMessage
 		if err := tokens.Decode(&value); err != nil {
-			return malformedError{"it cannot be read"}
+			return true, malformedError{"it cannot be read"}
 		}
-		d.member(name.(string), value)
+		more = member(name.(string), value)
 	}
-	return nil
+	return true, nil
 }
 
 func (d *userDecoder) member(name string, value json.RawMessage) {

@@ -55,13 +55,10 @@ func explain(err error) problem {
 	if e, ok := errors.AsType[*invalid.Error](err); ok {
 		return problem{code: validationFailed, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.Fields}}
 	}
-	for _, part := range []func(error) (problem, bool){explainUser, explainFile, explainKey} {
+	for _, part := range []func(error) (problem, bool){explainUser, explainFile, explainKey, explainWebhook, explainSchedule} {
 		if p, ok := part(err); ok {
 			return p
 		}
-	}
-	if p, ok := explainWebhook(err); ok {
-		return p
 	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
 		return problem{code: batchLimitExceeded, message: e.Error(), details: &api.ErrorDetails{Limit: e.Max}}

@@ -30,6 +30,17 @@ func (h handlers) ExportJob(ctx context.Context, r api.ExportJobRequestObject) (
 		return nil, noFilesError{}
 	}
 	p := r.Params
+	export, err := h.exportOf(ctx, &p)
+	if err != nil {
+		return nil, err
+	}
+	return h.submit(ctx, job.Spec{
+		Owner: p.UserID, Source: job.SourceExport, IdempotencyKey: p.IdempotencyKey, CallbackURL: p.CallbackURL, Export: export,
+	}, p.Prefer)
+}
+
+// exportOf returns the export that p asks for, which validate has checked.
+func (s *Server) exportOf(ctx context.Context, p *api.ExportJobParams) (*job.Export, error) {
 	spec := user.ExportSpec{
 		Filter: user.Filter{
 			Name: p.Name, City: p.City, State: p.State, Email: p.Email, Gender: p.Gender,
@@ -39,7 +50,7 @@ func (h handlers) ExportJob(ctx context.Context, r api.ExportJobRequestObject) (
 	}
 	spec.Raw, spec.Excel = csvVariant(p.Csv)
 	if p.JobID != nil {
-		if err := h.only(ctx, &spec, p.UserID, p.JobID.String()); err != nil {
+		if err := s.only(ctx, &spec, p.UserID, p.JobID.String()); err != nil {
 			return nil, err
 		}
 	}
@@ -47,10 +58,7 @@ func (h handlers) ExportJob(ctx context.Context, r api.ExportJobRequestObject) (
 	if err != nil {
 		return nil, err
 	}
-	return h.submit(ctx, job.Spec{
-		Owner: p.UserID, Source: job.SourceExport, IdempotencyKey: p.IdempotencyKey, CallbackURL: p.CallbackURL,
-		Export: &job.Export{Users: users, SplitRows: p.SplitRows, Destination: p.Destination},
-	}, p.Prefer)
+	return &job.Export{Users: users, SplitRows: p.SplitRows, Destination: p.Destination}, nil
 }
 
 func (a *submitted) VisitExportJobResponse(w http.ResponseWriter) error { return a.write(w) }

@@ -62,7 +62,7 @@ func newConfig(t *testing.T, f *fakes, log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
 		Jobs: newFakeJobs(f, log), Users: f, UserStore: f, Export: f, Log: log,
 		Duplicates: f, Rejects: f, Files: f, Source: f, Uploads: newUploads(t), KnownCharset: func(name string) bool { return name != "klingon" },
-		ExportLinks: fakeLinks{}, Webhooks: fakeWebhooks{}, WebhookGuard: webhook.NewGuard(nil),
+		ExportLinks: fakeLinks{}, Schedules: newSchedules(), Webhooks: fakeWebhooks{}, WebhookGuard: webhook.NewGuard(nil),
 	}
 }
 

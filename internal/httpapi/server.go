@@ -133,6 +133,8 @@ type Config struct {
 	Checks    []Check
 	Log       *slog.Logger
 
+	Schedules Schedules
+
 	// Auth asks callers for keys, which Keys has; nil: callers name themselves, by X-USER-ID.
 	Auth Authenticator
 	Keys KeyStore

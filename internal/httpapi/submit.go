@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/internal/httpapi/api"
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -52,6 +53,9 @@ func (s *Server) submit(ctx context.Context, spec job.Spec, prefer string) (*sub
 	submitCtx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	spec.Origin = origin(ctx)
+	if strings.HasPrefix(spec.IdempotencyKey, job.ScheduleKeyPrefix) {
+		return nil, &invalid.Error{Fields: []invalid.Field{{Field: "Idempotency-Key", Message: "must not begin with " + job.ScheduleKeyPrefix}}}
+	}
 	if err := s.takeCallback(submitCtx, spec.Owner, spec.CallbackURL); err != nil {
 		return nil, err
 	}

@@ -34,33 +34,9 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 			params[name] = c.Param(name)
 		}
 		joinHeaders(op, c.Request().Header)
-		query, queryErr := url.ParseQuery(c.Request().URL.RawQuery)
-		// The first error of a field is shown, so what says more goes before the library that knows the schemas.
-		fields := queryErrors(op, query, queryErr)
-		fields = addNew(fields, misplaced(c, op))
-		fields = addNew(fields, formErrors(slices.Concat(item.Parameters, op.Parameters), params, query))
-		if op.Parameters.GetByInAndName(openapi3.ParameterInQuery, "fields") != nil {
-			fields = addNew(fields, s.exportErrors(c.Request().Header, query))
-		}
-		if takesAny(op) {
-			fields = addNew(fields, s.fileErrors(query))
-		}
-		checked := *op
-		checked.Security = nil // not the filter's: it would read the body whole first
-		err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
-			Request: c.Request(), PathParams: params, QueryParams: query,
-			Route: &routers.Route{
-				// The parameters' schemas mean the same in 3.0. For 3.1 the filter would compile each of them anew on
-				// each request.
-				Spec: &openapi3.T{OpenAPI: "3.0.3"},
-				Path: path, PathItem: item, Method: c.Request().Method, Operation: &checked,
-			},
-			Options: &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true, ExcludeRequestBody: true},
-		})
-		fields = addNew(fields, fieldErrors(err))
-		fields = addNew(fields, together(query))
+		fields, err := s.parameterErrors(c.Request(), path, item, op, params, misplaced(c, op))
 		if op.RequestBody != nil && !takesAny(op) {
-			wrong, err := understand(c, op)
+			wrong, err := s.understand(c, op)
 			if err != nil && len(fields) == 0 {
 				return err
 			}
@@ -80,6 +56,38 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// parameterErrors returns what is wrong with the parameters of a request, those in its path given apart, with more among them;
+// err is the filter's, which says the same and may say more.
+func (s *Server) parameterErrors(
+	r *http.Request, path string, item *openapi3.PathItem, op *openapi3.Operation, params map[string]string, more []invalid.Field,
+) (fields []invalid.Field, err error) {
+	query, queryErr := url.ParseQuery(r.URL.RawQuery)
+	// The first error of a field is shown, so what says more goes before the library that knows the schemas.
+	fields = queryErrors(op, query, queryErr)
+	fields = addNew(fields, more)
+	fields = addNew(fields, formErrors(slices.Concat(item.Parameters, op.Parameters), params, query))
+	if op.Parameters.GetByInAndName(openapi3.ParameterInQuery, "fields") != nil {
+		fields = addNew(fields, s.exportErrors(r.Header, query))
+	}
+	if takesAny(op) {
+		fields = addNew(fields, s.fileErrors(query))
+	}
+	checked := *op
+	checked.Security = nil // not the filter's: it would read the body whole first
+	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, QueryParams: query,
+		Route: &routers.Route{
+			// The parameters' schemas mean the same in 3.0. For 3.1 the filter would compile each of them anew on
+			// each request.
+			Spec: &openapi3.T{OpenAPI: "3.0.3"},
+			Path: path, PathItem: item, Method: r.Method, Operation: &checked,
+		},
+		Options: &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true, ExcludeRequestBody: true},
+	})
+	fields = addNew(fields, fieldErrors(err))
+	return addNew(fields, together(query)), err
 }
 
 // headKey marks the context of a HEAD request: generated code hands handlers nothing else that tells.

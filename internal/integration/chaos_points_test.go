@@ -54,13 +54,18 @@ var submitPoints = []string{
 // movePoints are those that an API passes when an owner moves a job; R3 kills it at each.
 var movePoints = []string{"move.written", "align.followed", "reconcile.slot", "reconcile.view"}
 
+// schedulePoints are those that a worker passes when it fires a schedule and submits its job; S-R1 kills workers at each.
+var schedulePoints = []string{
+	"schedule.submitted", "schedule.moved", "schedule.due", "schedule.fired", "schedule.claimed", "schedule.fetched", "schedule.noted",
+}
+
 // countedPoints are those at which no process is killed: tests count who passes.
 var countedPoints = []string{"batch.resolved"}
 
 // The lists above have every point of the program, and no point that is not there any more.
 func TestCrashPointsAreListed(t *testing.T) {
 	t.Parallel()
-	listed := slices.Concat(submitPoints, movePoints, countedPoints)
+	listed := slices.Concat(submitPoints, movePoints, countedPoints, schedulePoints)
 	for _, p := range points {
 		listed = append(listed, p.names...)
 	}

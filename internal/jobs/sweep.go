@@ -19,6 +19,8 @@ type SweepStore interface {
 	FileJobOver(ctx context.Context, jobID string, since time.Time) (bool, error)
 	// DeleteExports forgets the files of export jobs that ended before a time, and returns how many.
 	DeleteExports(ctx context.Context, endedBefore time.Time) (int64, error)
+	// DeleteRuns forgets runs of schedules that were over before a time, and returns how many.
+	DeleteRuns(ctx context.Context, before time.Time) (int64, error)
 	// DeleteDeliveries forgets deliveries of webhooks that were recorded before a time, and returns how many.
 	DeleteDeliveries(ctx context.Context, before time.Time) (int64, error)
 	// DeleteRejects removes the rejected rows of jobs that ended before a time, and returns how many.
@@ -33,6 +35,8 @@ type SweptFiles interface {
 const (
 	// rejectsRetention is how long the rejected rows of a job stay when it is over.
 	rejectsRetention = 30 * 24 * time.Hour
+	// runsRetention is how long what became of the runs of schedules can be read.
+	runsRetention = 90 * 24 * time.Hour
 	// deliveryRetention is how long what webhooks were told can be looked up, and told again.
 	deliveryRetention = 30 * 24 * time.Hour
 	// UploadRetention is how long an upload stays at least, finished or not, whether a job imports it or not.
@@ -70,6 +74,8 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if rows > 0 {
 		s.Log.Info("rejected rows removed", "rows", rows)
 	}
+	_, runsErr := s.Store.DeleteRuns(ctx, time.Now().Add(-runsRetention))
+	err = errors.Join(err, runsErr)
 	_, deliveriesErr := s.Store.DeleteDeliveries(ctx, time.Now().Add(-deliveryRetention))
 	err = errors.Join(err, deliveriesErr)
 	if s.Files == nil {

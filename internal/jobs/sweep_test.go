@@ -39,6 +39,7 @@ func (s *sweptStore) DeleteExports(_ context.Context, endedBefore time.Time) (in
 	return 0, s.down
 }
 
+func (s *sweptStore) DeleteRuns(context.Context, time.Time) (int64, error)       { return 0, s.down }
 func (s *sweptStore) DeleteDeliveries(context.Context, time.Time) (int64, error) { return 0, s.down }
 
 // sweptFiles are objects with their age.

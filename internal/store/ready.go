@@ -111,6 +111,7 @@ func (s *Store) probes() []string {
 // wholly are tables of which all rights are needed, with one of their columns.
 var wholly = []struct{ table, column string }{
 	{"export_files", "bytes"}, {"webhook_endpoints", "url"}, {"webhook_deliveries", "state"}, {"webhook_attempts", "status"},
+	{"schedules", "name"}, {"schedule_runs", "code"},
 	{"api_keys", "revoked_at"}, {"sessions", "expires_at"},
 }
 

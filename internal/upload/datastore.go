@@ -10,6 +10,7 @@ import (
 
 	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/upload/whole"
 )
 
 // dataStore is where tusd keeps uploads. It has no locker: whoever continues an upload takes it from the request that
@@ -23,12 +24,12 @@ func (s dataStore) NewUpload(ctx context.Context, info handler.FileInfo) (handle
 	if err != nil {
 		return nil, r.failed(err)
 	}
-	n := &note{Owner: r.owner, FileName: info.MetaData[fileName], ContentType: info.MetaData[contentType]}
+	n := &whole.Note{Owner: r.owner, FileName: info.MetaData[fileName], ContentType: info.MetaData[contentType]}
 	kept, err := json.Marshal(n)
 	if err != nil {
 		return nil, r.failed(err)
 	}
-	g, err := s.Files.Begin(ctx, ObjectName(id.String()), info.Size, kept)
+	g, err := s.Files.Begin(ctx, whole.ObjectName(id.String()), info.Size, kept)
 	if err != nil {
 		return nil, r.failed(err)
 	}
@@ -75,7 +76,7 @@ type growing struct {
 	*filestore.Growing
 	r    *request
 	id   string
-	note *note
+	note *whole.Note
 }
 
 // GetInfo tells what is there.

@@ -10,10 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/tus/tusd/v2/pkg/handler"
@@ -21,6 +18,7 @@ import (
 
 	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/upload/whole"
 )
 
 // Config is what New wants. Every field is required.
@@ -76,22 +74,15 @@ func (u *Uploads) Find(ctx context.Context, owner, id string) (*job.Upload, erro
 	return &job.Upload{ID: id, Object: g.Name, Size: g.Size, SHA256: g.SHA256(), FileName: n.FileName, ContentType: n.ContentType}, nil
 }
 
-// note is what the store keeps of an upload beside its bytes.
-type note struct {
-	Owner       string `json:"owner"`
-	FileName    string `json:"fileName,omitempty"`
-	ContentType string `json:"contentType,omitempty"`
-}
-
-func (u *Uploads) find(ctx context.Context, owner, id string) (*filestore.Growing, *note, error) {
+func (u *Uploads) find(ctx context.Context, owner, id string) (*filestore.Growing, *whole.Note, error) {
 	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id { // Parse takes other forms too
 		return nil, nil, job.ErrUploadNotFound
 	}
-	g, err := u.Files.Growing(ctx, ObjectName(id))
+	g, err := u.Files.Growing(ctx, whole.ObjectName(id))
 	if err != nil {
 		return nil, nil, notFound(err)
 	}
-	var n note
+	var n whole.Note
 	if err := json.Unmarshal(g.Note, &n); err != nil {
 		return nil, nil, fmt.Errorf("the note of upload %s: %w", id, err)
 	}
@@ -100,9 +91,6 @@ func (u *Uploads) find(ctx context.Context, owner, id string) (*filestore.Growin
 	}
 	return g, &n, nil
 }
-
-// ObjectName is the name in the file store of the upload.
-func ObjectName(id string) string { return "uploads/" + id }
 
 // notFound translates what the store says of an upload that is not there. What another request has taken may still be.
 func notFound(err error) error {
@@ -115,8 +103,6 @@ func notFound(err error) error {
 const (
 	fileName    = "filename" // of tus's metadata, the names that its clients use
 	contentType = "filetype"
-	// maxText is the longest text of metadata that is kept, in bytes.
-	maxText = 255
 )
 
 // keepMetadata keeps of what the client says only what is used, as text.
@@ -125,9 +111,9 @@ func keepMetadata(hook handler.HookEvent) (handler.HTTPResponse, handler.FileInf
 	for name, value := range hook.Upload.MetaData {
 		switch name {
 		case fileName:
-			value = lastName(value)
+			value = whole.LastName(value)
 		case contentType:
-			value = text(value)
+			value = whole.Text(value)
 		default:
 			continue
 		}
@@ -136,27 +122,4 @@ func keepMetadata(hook handler.HookEvent) (handler.HTTPResponse, handler.FileInf
 		}
 	}
 	return handler.HTTPResponse{}, handler.FileInfoChanges{MetaData: meta}, nil
-}
-
-// lastName returns the last name of a path, also of one from Windows, as text.
-func lastName(s string) string {
-	switch s = path.Base("/" + strings.ReplaceAll(s, `\`, "/")); s {
-	case "/", "..", ".":
-		return ""
-	}
-	return text(s)
-}
-
-// text returns s as far as it can be shown: valid UTF-8, without control characters, and not too long.
-func text(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if len(s) > maxText {
-		s = strings.ToValidUTF8(s[:maxText], "")
-	}
-	return s
 }

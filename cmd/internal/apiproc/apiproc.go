@@ -18,7 +18,6 @@ import (
 	"github.com/musterhq/muster/internal/dashboard"
 	"github.com/musterhq/muster/internal/export"
 	"github.com/musterhq/muster/internal/fileexport"
-	"github.com/musterhq/muster/internal/filestore"
 	"github.com/musterhq/muster/internal/httpapi"
 	"github.com/musterhq/muster/internal/progress"
 	"github.com/musterhq/muster/internal/records"
@@ -48,7 +47,7 @@ func New(ctx context.Context, s *boot.Stack) (*API, error) {
 	c := s.Config
 	config := httpapi.Config{
 		Jobs: s.Jobs(), Users: s.Store, UserStore: s.Store, Duplicates: s.Store, Rejects: s.Store, Webhooks: s.Store, Log: s.Log,
-		Export: export.Users{Pager: s.Store},
+		Export: export.Users{Pager: s.Store}, Schedules: s.Schedules(),
 		Checks: []httpapi.Check{
 			{Name: "database", Ping: s.Store.Ready}, {Name: "schema", Ping: s.Store.SchemaCurrent}, {Name: "redis", Ping: s.CheckRedis},
 			// Were it not minor, a few large exports at once would take the whole API off its load balancer.
@@ -114,11 +113,11 @@ const uploadExpiry = 24 * time.Hour
 
 // takeFiles lets the API take files, if there is a place for them.
 func takeFiles(s *boot.Stack, c *httpapi.Config) error {
-	if from := s.Config.ImportFrom; from != "" {
-		source, err := filestore.OpenSource(from)
-		if err != nil {
-			return fmt.Errorf("MUSTER_IMPORT_FROM: %w", err)
-		}
+	source, err := s.ImportSource()
+	if err != nil {
+		return err
+	}
+	if source != nil {
 		c.Source = source
 	}
 	if s.Files == nil {

@@ -39,6 +39,10 @@ func Run(ctx context.Context, s *boot.Stack) error {
 		},
 	}
 	takeFiles(s, importer)
+	scheduled, err := s.ScheduleRunner(service)
+	if err != nil {
+		return err
+	}
 	guard, err := s.WebhookGuard()
 	if err != nil {
 		return err
@@ -62,6 +66,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	s.Log.Info("worker runs", "concurrency", c.WorkerConcurrency)
 	var loops sync.WaitGroup
 	loops.Go(func() { service.RunReconciler(ctx, c.ReconcileInterval) })
+	loops.Go(func() { scheduled.Run(ctx, c.ReconcileInterval) })
 	loops.Go(func() { deliverer.Run(ctx, c.ReconcileInterval) })
 	loops.Go(func() { sweeper(s, service).Run(ctx, sweepEvery) })
 	<-ctx.Done()

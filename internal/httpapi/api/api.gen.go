@@ -115,12 +115,12 @@ type Error struct {
 	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`
 	// - 403 `forbidden`, `insufficient_scope`
-	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`, `key_not_found`
+	// - 404 `route_not_found`, `user_not_found`, `job_not_found`, `job_has_no_file`, `upload_not_found`, `file_not_found`, `webhook_not_found`, `delivery_not_found`, `schedule_not_found`, `key_not_found`
 	// - 405 `method_not_allowed`
 	// - 406 `not_acceptable`
 	// - 408 `request_timeout`
 	// - 409 `job_not_cancellable`, `job_not_pausable`, `job_not_resumable`, `job_not_retryable`, `job_not_undoable`
-	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `duplicate_user`, `ambiguous_key`, `too_many_keys`
+	// - 409 `upload_unfinished`, `upload_conflict`, `upload_in_use`, `not_exported`, `too_many_webhooks`, `too_many_schedules`, `schedule_changed`, `duplicate_user`, `ambiguous_key`, `too_many_keys`
 	// - 412 `precondition_failed`
 	// - 413 `payload_too_large`
 	// - 415 `unsupported_media_type`
@@ -488,6 +488,112 @@ type RowError struct {
 	Message string `json:"message"`
 }
 
+// Schedule defines model for Schedule.
+type Schedule struct {
+	Action  ScheduleAction `json:"action"`
+	CatchUp string         `json:"catchUp"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	CreatedAt Time   `json:"createdAt"`
+	Cron      string `json:"cron"`
+	ID        string `json:"id"`
+
+	// LastJobID The job of its latest run that has one.
+	LastJobID *string `json:"lastJobId"`
+	Name      string  `json:"name"`
+
+	// NextFireTimes The next five; none while it is paused.
+	NextFireTimes []Time       `json:"nextFireTimes"`
+	Overlap       string       `json:"overlap"`
+	PausedAt      NullableTime `json:"pausedAt"`
+	TimeZone      string       `json:"timeZone"`
+
+	// UpdatedAt RFC 3339 in UTC with milliseconds.
+	UpdatedAt Time `json:"updatedAt"`
+}
+
+// ScheduleAction defines model for ScheduleAction.
+type ScheduleAction struct {
+	// Parameters Query parameters by name, their values as texts: of an `export` those of `POST /exports`; of an `import` those of `POST /import/file`, with
+	// `from`, and without `uploadId`, `fileName` and `parentJobId`. `map` is a list of texts. `{date}` in `destination` and `from` stands for the day of
+	// the fire time in the schedule's zone, such as 2026-11-27.
+	//
+	//
+	// Examples: {"compress":"gzip","destination":"nightly/{date}","format":"csv"}
+	Parameters ScheduleParameters `json:"parameters"`
+	Type       string             `json:"type"`
+}
+
+// ScheduleFields defines model for ScheduleFields.
+type ScheduleFields struct {
+	Action ScheduleAction `json:"action"`
+
+	// CatchUp What becomes of times that passed a minute ago or more while no worker ran: they are noted as MISSED; `last`: but for the newest, which runs.
+	CatchUp string `json:"catchUp,omitempty"`
+
+	// Cron Minute, hour, day of the month, month and day of the week, each `*`, numbers, ranges `1-5` and steps `*/15`, joined by commas; months and days
+	// of the week also as `JAN` and `SUN`, 0 and 7 are Sunday. Where neither day is `*`, either is enough. Or `@hourly`, `@daily`, `@weekly`,
+	// `@monthly`, `@yearly`.
+	//
+	//
+	// Examples: 30 2 * * *
+	Cron string `json:"cron"`
+
+	// Name For people.
+	Name string `json:"name,omitempty"`
+
+	// Overlap What becomes of a run while the job before is not over: it is SKIPPED; `queue`: it waits, if none waits already.
+	Overlap string `json:"overlap,omitempty"`
+
+	// TimeZone IANA's name.
+	//
+	// Examples: Europe/Berlin
+	TimeZone string `json:"timeZone,omitempty"`
+}
+
+// SchedulePage defines model for SchedulePage.
+type SchedulePage struct {
+	Content []Schedule `json:"content"`
+	HasNext bool       `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next page; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// ScheduleParameters Query parameters by name, their values as texts: of an `export` those of `POST /exports`; of an `import` those of `POST /import/file`, with
+// `from`, and without `uploadId`, `fileName` and `parentJobId`. `map` is a list of texts. `{date}` in `destination` and `from` stands for the day of
+// the fire time in the schedule's zone, such as 2026-11-27.
+//
+// Examples: {"compress":"gzip","destination":"nightly/{date}","format":"csv"}
+type ScheduleParameters = Parameters
+
+// ScheduleRun defines model for ScheduleRun.
+type ScheduleRun struct {
+	// Code Why there is no job, or not yet: `previous_job_running`, `run_waiting` (another run waits for that already), `missed`, `paused` (it was
+	// waiting when the schedule was paused), or the code of a refusal.
+	Code       string       `json:"code,omitempty"`
+	FinishedAt NullableTime `json:"finishedAt"`
+
+	// FireAt RFC 3339 in UTC with milliseconds.
+	FireAt Time   `json:"fireAt"`
+	JobID  string `json:"jobId,omitempty"`
+
+	// Manual Somebody asked for it.
+	Manual bool `json:"manual"`
+
+	// State `SUBMITTED`: there is a job, `FAILED`: it was refused.
+	State string `json:"state"`
+}
+
+// ScheduleRunPage defines model for ScheduleRunPage.
+type ScheduleRunPage struct {
+	Content []ScheduleRun `json:"content"`
+	HasNext bool          `json:"hasNext"`
+
+	// NextCursor Goes into `after` for the next page; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // Status defines model for Status.
 type Status = job.Status
 
@@ -725,6 +831,9 @@ type ParentJobID = openapi_types.UUID
 // Prefer Examples: wait=30
 type Prefer = string
 
+// ScheduleID defines model for ScheduleID.
+type ScheduleID = JobID
+
 // Seed Examples: 42
 type Seed = int64
 
@@ -796,6 +905,9 @@ type NotFound = Error
 
 // PreconditionFailed defines model for PreconditionFailed.
 type PreconditionFailed = Error
+
+// ScheduleNotFound defines model for ScheduleNotFound.
+type ScheduleNotFound = Error
 
 // TooLarge defines model for TooLarge.
 type TooLarge = Error
@@ -1304,6 +1416,70 @@ type CreateKeyParams struct {
 	Days int `form:"days,omitempty" json:"days,omitempty"`
 }
 
+// ListSchedulesParams defines parameters for ListSchedules.
+type ListSchedulesParams struct {
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `nextCursor` of the page before.
+	After JobID `form:"after,omitempty" json:"after,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// CreateScheduleParams defines parameters for CreateSchedule.
+type CreateScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// DeleteScheduleParams defines parameters for DeleteSchedule.
+type DeleteScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// GetScheduleParams defines parameters for GetSchedule.
+type GetScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ReplaceScheduleParams defines parameters for ReplaceSchedule.
+type ReplaceScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// PauseScheduleParams defines parameters for PauseSchedule.
+type PauseScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ResumeScheduleParams defines parameters for ResumeSchedule.
+type ResumeScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// RunScheduleParams defines parameters for RunSchedule.
+type RunScheduleParams struct {
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
+// ListScheduleRunsParams defines parameters for ListScheduleRuns.
+type ListScheduleRunsParams struct {
+	Limit int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `nextCursor` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty"`
+
+	// UserID The caller.
+	UserID UserID `json:"X-USER-ID"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Page From 0. page × size ≤ 10,000: beyond that go on with `after`. Not together with `after`.
@@ -1546,6 +1722,12 @@ type ImportFileMultipartRequestBody ImportFileMultipartBody
 // PreviewFileMultipartRequestBody defines body for PreviewFile for multipart/form-data ContentType.
 type PreviewFileMultipartRequestBody PreviewFileMultipartBody
 
+// CreateScheduleJSONRequestBody defines body for CreateSchedule for application/json ContentType.
+type CreateScheduleJSONRequestBody = ScheduleFields
+
+// ReplaceScheduleJSONRequestBody defines body for ReplaceSchedule for application/json ContentType.
+type ReplaceScheduleJSONRequestBody = ScheduleFields
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserFields
 
@@ -1632,6 +1814,33 @@ type ServerInterface interface {
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
+	// ListSchedules The caller's schedules, newest first
+	// (GET /schedules)
+	ListSchedules(ctx echo.Context, params ListSchedulesParams) error
+	// CreateSchedule Submit a job again and again
+	// (POST /schedules)
+	CreateSchedule(ctx echo.Context, params CreateScheduleParams) error
+	// DeleteSchedule Remove a schedule and its history
+	// (DELETE /schedules/{scheduleId})
+	DeleteSchedule(ctx echo.Context, scheduleID ScheduleID, params DeleteScheduleParams) error
+	// GetSchedule One schedule
+	// (GET /schedules/{scheduleId})
+	GetSchedule(ctx echo.Context, scheduleID ScheduleID, params GetScheduleParams) error
+	// ReplaceSchedule Change a schedule
+	// (PUT /schedules/{scheduleId})
+	ReplaceSchedule(ctx echo.Context, scheduleID ScheduleID, params ReplaceScheduleParams) error
+	// PauseSchedule Keep a schedule from firing
+	// (POST /schedules/{scheduleId}/pause)
+	PauseSchedule(ctx echo.Context, scheduleID ScheduleID, params PauseScheduleParams) error
+	// ResumeSchedule Let a paused schedule fire again
+	// (POST /schedules/{scheduleId}/resume)
+	ResumeSchedule(ctx echo.Context, scheduleID ScheduleID, params ResumeScheduleParams) error
+	// RunSchedule Run a schedule now
+	// (POST /schedules/{scheduleId}/run)
+	RunSchedule(ctx echo.Context, scheduleID ScheduleID, params RunScheduleParams) error
+	// ListScheduleRuns What became of a schedule's runs, newest first
+	// (GET /schedules/{scheduleId}/runs)
+	ListScheduleRuns(ctx echo.Context, scheduleID ScheduleID, params ListScheduleRunsParams) error
 	// ListUsers A slice of the users
 	// (GET /users)
 	ListUsers(ctx echo.Context, params ListUsersParams) error
@@ -3323,6 +3532,360 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 	return err
 }
 
+// ListSchedules converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSchedules(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSchedulesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSchedules(ctx, params)
+	return err
+}
+
+// CreateSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSchedule(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSchedule(ctx, params)
+	return err
+}
+
+// DeleteSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// GetSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// ReplaceSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// PauseSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) PauseSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PauseScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PauseSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// ResumeSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// RunSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) RunSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RunScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RunSchedule(ctx, scheduleID, params)
+	return err
+}
+
+// ListScheduleRuns converts echo context to params.
+func (w *ServerInterfaceWrapper) ListScheduleRuns(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleID ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListScheduleRunsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "X-USER-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-USER-ID")]; found {
+		var UserID UserID
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-USER-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-USER-ID", valueList[0], &UserID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-USER-ID: %s", err))
+		}
+
+		params.UserID = UserID
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-USER-ID is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListScheduleRuns(ctx, scheduleID, params)
+	return err
+}
+
 // ListUsers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
 	var err error
@@ -4428,6 +4991,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/exports", wrapper.ExportJob, options.OperationMiddlewares["exportJob"]...)
 	router.GET(options.BaseURL+"/exports/:jobId/files", wrapper.ExportFiles, options.OperationMiddlewares["exportFiles"]...)
 	router.GET(options.BaseURL+"/exports/:jobId/files/:name", wrapper.FetchExportFile, options.OperationMiddlewares["fetchExportFile"]...)
+	router.GET(options.BaseURL+"/schedules", wrapper.ListSchedules, options.OperationMiddlewares["listSchedules"]...)
+	router.POST(options.BaseURL+"/schedules", wrapper.CreateSchedule, options.OperationMiddlewares["createSchedule"]...)
+	router.DELETE(options.BaseURL+"/schedules/:scheduleId", wrapper.DeleteSchedule, options.OperationMiddlewares["deleteSchedule"]...)
+	router.GET(options.BaseURL+"/schedules/:scheduleId", wrapper.GetSchedule, options.OperationMiddlewares["getSchedule"]...)
+	router.PUT(options.BaseURL+"/schedules/:scheduleId", wrapper.ReplaceSchedule, options.OperationMiddlewares["replaceSchedule"]...)
+	router.POST(options.BaseURL+"/schedules/:scheduleId/pause", wrapper.PauseSchedule, options.OperationMiddlewares["pauseSchedule"]...)
+	router.POST(options.BaseURL+"/schedules/:scheduleId/resume", wrapper.ResumeSchedule, options.OperationMiddlewares["resumeSchedule"]...)
+	router.POST(options.BaseURL+"/schedules/:scheduleId/run", wrapper.RunSchedule, options.OperationMiddlewares["runSchedule"]...)
+	router.GET(options.BaseURL+"/schedules/:scheduleId/runs", wrapper.ListScheduleRuns, options.OperationMiddlewares["listScheduleRuns"]...)
 	router.GET(options.BaseURL+"/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
 	router.POST(options.BaseURL+"/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
 	router.DELETE(options.BaseURL+"/webhooks/:webhookId", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
@@ -4511,6 +5083,8 @@ type NotAcceptableJSONResponse Error
 type NotFoundJSONResponse Error
 
 type PreconditionFailedJSONResponse Error
+
+type ScheduleNotFoundJSONResponse Error
 
 type TooLargeJSONResponse Error
 
@@ -9003,6 +9577,1198 @@ func (response GetReadiness503JSONResponse) VisitGetReadinessResponse(w http.Res
 	return err
 }
 
+type ListSchedulesRequestObject struct {
+	Params ListSchedulesParams
+}
+
+type ListSchedulesResponseObject interface {
+	VisitListSchedulesResponse(w http.ResponseWriter) error
+}
+
+type ListSchedules200JSONResponse SchedulePage
+
+func (response ListSchedules200JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSchedules400JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListSchedules401JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListSchedules403JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListSchedules413JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListSchedules500JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedules503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListSchedules503JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScheduleRequestObject struct {
+	Params CreateScheduleParams
+	Body   *CreateScheduleJSONRequestBody
+}
+
+type CreateScheduleResponseObject interface {
+	VisitCreateScheduleResponse(w http.ResponseWriter) error
+}
+
+type CreateSchedule201ResponseHeaders struct {
+	Location string
+}
+
+type CreateSchedule201JSONResponse struct {
+	Body    Schedule
+	Headers CreateSchedule201ResponseHeaders
+}
+
+func (response CreateSchedule201JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSchedule400JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response CreateSchedule401JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateSchedule403JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response CreateSchedule404JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule409JSONResponse Error
+
+func (response CreateSchedule409JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response CreateSchedule413JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSchedule415JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response CreateSchedule500JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateSchedule503JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     DeleteScheduleParams
+}
+
+type DeleteScheduleResponseObject interface {
+	VisitDeleteScheduleResponse(w http.ResponseWriter) error
+}
+
+type DeleteSchedule204Response struct {
+}
+
+func (response DeleteSchedule204Response) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteSchedule400JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DeleteSchedule401JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteSchedule403JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response DeleteSchedule404JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response DeleteSchedule413JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response DeleteSchedule500JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteSchedule503JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     GetScheduleParams
+}
+
+type GetScheduleResponseObject interface {
+	VisitGetScheduleResponse(w http.ResponseWriter) error
+}
+
+type GetSchedule200JSONResponse Schedule
+
+func (response GetSchedule200JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSchedule400JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetSchedule401JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSchedule403JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response GetSchedule404JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response GetSchedule413JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response GetSchedule500JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetSchedule503JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     ReplaceScheduleParams
+	Body       *ReplaceScheduleJSONRequestBody
+}
+
+type ReplaceScheduleResponseObject interface {
+	VisitReplaceScheduleResponse(w http.ResponseWriter) error
+}
+
+type ReplaceSchedule200JSONResponse Schedule
+
+func (response ReplaceSchedule200JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ReplaceSchedule400JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ReplaceSchedule401JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ReplaceSchedule403JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response ReplaceSchedule404JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule409JSONResponse Error
+
+func (response ReplaceSchedule409JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ReplaceSchedule413JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ReplaceSchedule415JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response ReplaceSchedule500JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReplaceSchedule503JSONResponse) VisitReplaceScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     PauseScheduleParams
+}
+
+type PauseScheduleResponseObject interface {
+	VisitPauseScheduleResponse(w http.ResponseWriter) error
+}
+
+type PauseSchedule200JSONResponse Schedule
+
+func (response PauseSchedule200JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response PauseSchedule400JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PauseSchedule401JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response PauseSchedule403JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response PauseSchedule404JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule409JSONResponse Error
+
+func (response PauseSchedule409JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response PauseSchedule413JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response PauseSchedule500JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PauseSchedule503JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     ResumeScheduleParams
+}
+
+type ResumeScheduleResponseObject interface {
+	VisitResumeScheduleResponse(w http.ResponseWriter) error
+}
+
+type ResumeSchedule200JSONResponse Schedule
+
+func (response ResumeSchedule200JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ResumeSchedule400JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ResumeSchedule401JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ResumeSchedule403JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response ResumeSchedule404JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule409JSONResponse Error
+
+func (response ResumeSchedule409JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ResumeSchedule413JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response ResumeSchedule500JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ResumeSchedule503JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunScheduleRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     RunScheduleParams
+}
+
+type RunScheduleResponseObject interface {
+	VisitRunScheduleResponse(w http.ResponseWriter) error
+}
+
+type RunSchedule202JSONResponse ScheduleRun
+
+func (response RunSchedule202JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RunSchedule400JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RunSchedule401JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RunSchedule403JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response RunSchedule404JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response RunSchedule413JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule500JSONResponse struct{ InternalJSONResponse }
+
+func (response RunSchedule500JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunSchedule503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RunSchedule503JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRunsRequestObject struct {
+	ScheduleID ScheduleID `json:"scheduleId"`
+	Params     ListScheduleRunsParams
+}
+
+type ListScheduleRunsResponseObject interface {
+	VisitListScheduleRunsResponse(w http.ResponseWriter) error
+}
+
+type ListScheduleRuns200JSONResponse ScheduleRunPage
+
+func (response ListScheduleRuns200JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListScheduleRuns400JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListScheduleRuns401JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListScheduleRuns403JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns404JSONResponse struct{ ScheduleNotFoundJSONResponse }
+
+func (response ListScheduleRuns404JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListScheduleRuns413JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns500JSONResponse struct{ InternalJSONResponse }
+
+func (response ListScheduleRuns500JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScheduleRuns503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListScheduleRuns503JSONResponse) VisitListScheduleRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsersRequestObject struct {
 	Params ListUsersParams
 }
@@ -12317,6 +14083,33 @@ type StrictServerInterface interface {
 	// GetReadiness This process can do its work
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
+	// ListSchedules The caller's schedules, newest first
+	// (GET /schedules)
+	ListSchedules(ctx context.Context, request ListSchedulesRequestObject) (ListSchedulesResponseObject, error)
+	// CreateSchedule Submit a job again and again
+	// (POST /schedules)
+	CreateSchedule(ctx context.Context, request CreateScheduleRequestObject) (CreateScheduleResponseObject, error)
+	// DeleteSchedule Remove a schedule and its history
+	// (DELETE /schedules/{scheduleId})
+	DeleteSchedule(ctx context.Context, request DeleteScheduleRequestObject) (DeleteScheduleResponseObject, error)
+	// GetSchedule One schedule
+	// (GET /schedules/{scheduleId})
+	GetSchedule(ctx context.Context, request GetScheduleRequestObject) (GetScheduleResponseObject, error)
+	// ReplaceSchedule Change a schedule
+	// (PUT /schedules/{scheduleId})
+	ReplaceSchedule(ctx context.Context, request ReplaceScheduleRequestObject) (ReplaceScheduleResponseObject, error)
+	// PauseSchedule Keep a schedule from firing
+	// (POST /schedules/{scheduleId}/pause)
+	PauseSchedule(ctx context.Context, request PauseScheduleRequestObject) (PauseScheduleResponseObject, error)
+	// ResumeSchedule Let a paused schedule fire again
+	// (POST /schedules/{scheduleId}/resume)
+	ResumeSchedule(ctx context.Context, request ResumeScheduleRequestObject) (ResumeScheduleResponseObject, error)
+	// RunSchedule Run a schedule now
+	// (POST /schedules/{scheduleId}/run)
+	RunSchedule(ctx context.Context, request RunScheduleRequestObject) (RunScheduleResponseObject, error)
+	// ListScheduleRuns What became of a schedule's runs, newest first
+	// (GET /schedules/{scheduleId}/runs)
+	ListScheduleRuns(ctx context.Context, request ListScheduleRunsRequestObject) (ListScheduleRunsResponseObject, error)
 	// ListUsers A slice of the users
 	// (GET /users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
@@ -13026,6 +14819,284 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 	return nil
 }
 
+// ListSchedules operation middleware
+func (sh *strictHandler) ListSchedules(ctx echo.Context, params ListSchedulesParams) error {
+	var request ListSchedulesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSchedules(ctx.Request().Context(), request.(ListSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSchedules")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSchedulesResponseObject); ok {
+		return validResponse.VisitListSchedulesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSchedule operation middleware
+func (sh *strictHandler) CreateSchedule(ctx echo.Context, params CreateScheduleParams) error {
+	var request CreateScheduleRequestObject
+
+	request.Params = params
+
+	var body CreateScheduleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSchedule(ctx.Request().Context(), request.(CreateScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateScheduleResponseObject); ok {
+		return validResponse.VisitCreateScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSchedule operation middleware
+func (sh *strictHandler) DeleteSchedule(ctx echo.Context, scheduleID ScheduleID, params DeleteScheduleParams) error {
+	var request DeleteScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSchedule(ctx.Request().Context(), request.(DeleteScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteScheduleResponseObject); ok {
+		return validResponse.VisitDeleteScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSchedule operation middleware
+func (sh *strictHandler) GetSchedule(ctx echo.Context, scheduleID ScheduleID, params GetScheduleParams) error {
+	var request GetScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSchedule(ctx.Request().Context(), request.(GetScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetScheduleResponseObject); ok {
+		return validResponse.VisitGetScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceSchedule operation middleware
+func (sh *strictHandler) ReplaceSchedule(ctx echo.Context, scheduleID ScheduleID, params ReplaceScheduleParams) error {
+	var request ReplaceScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	var body ReplaceScheduleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceSchedule(ctx.Request().Context(), request.(ReplaceScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceScheduleResponseObject); ok {
+		return validResponse.VisitReplaceScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PauseSchedule operation middleware
+func (sh *strictHandler) PauseSchedule(ctx echo.Context, scheduleID ScheduleID, params PauseScheduleParams) error {
+	var request PauseScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseSchedule(ctx.Request().Context(), request.(PauseScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PauseScheduleResponseObject); ok {
+		return validResponse.VisitPauseScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeSchedule operation middleware
+func (sh *strictHandler) ResumeSchedule(ctx echo.Context, scheduleID ScheduleID, params ResumeScheduleParams) error {
+	var request ResumeScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeSchedule(ctx.Request().Context(), request.(ResumeScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeScheduleResponseObject); ok {
+		return validResponse.VisitResumeScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RunSchedule operation middleware
+func (sh *strictHandler) RunSchedule(ctx echo.Context, scheduleID ScheduleID, params RunScheduleParams) error {
+	var request RunScheduleRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RunSchedule(ctx.Request().Context(), request.(RunScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RunSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RunScheduleResponseObject); ok {
+		return validResponse.VisitRunScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListScheduleRuns operation middleware
+func (sh *strictHandler) ListScheduleRuns(ctx echo.Context, scheduleID ScheduleID, params ListScheduleRunsParams) error {
+	var request ListScheduleRunsRequestObject
+
+	request.ScheduleID = scheduleID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListScheduleRuns(ctx.Request().Context(), request.(ListScheduleRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListScheduleRuns")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListScheduleRunsResponseObject); ok {
+		return validResponse.VisitListScheduleRunsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListUsers operation middleware
 func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) error {
 	var request ListUsersRequestObject
@@ -13691,388 +15762,422 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookID WebhookID, para
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3bdhs3ly+KvwoW1+oR+0uRok6OTY2MjixLjhJJ1qfD53RMtwpkgSSsIsAUUKIYWz36f9lP8L/ad2v0",
-	"U+y7NfaLfC+wX2EPzAmgimQVVZRsx3GUi1gkq3CeE/P4m+9rXTkcScGEVrXW+9qA0Ygl8OfOgMYxE31m",
-	"PkRMdRM+0lyKWqsWPmc0YQlJGI2H37drw1RplrRrYUDGXA9IyJJEJiGhIiKh6soRC4nskZO9HfLku80m",
-	"GQ9YwogesAmho1E8adSCmuoO2JCavvRkxGqtmtIJF/3azU1Q2z2j/flR7Ayo6DNlWhPsiiWmQZIqlpBI",
-	"MrVFejIh4X6vfkh1d2AHs9+rH0nB7HfT/bJrOhzFTNVab2rt2vHx/vXV7vWvB83uanf17OrXZ/2f2rXa",
-	"26BgfPsRG46kZkKfsFFMJywqWDOdpCyEwRIqCKNJzGEJf0uZ0iQVEcyAK+Jb607qP7MJGdIIFou8k52Z",
-	"EYt0aEZrmi4e2YHsUhzA7Hheuz0wzRKuytdihY74ytXqyjvZUSvN1WebTfaE1r+L1rv17zqrrP6su96r",
-	"r/WeRKv0aWejuxkVD+U4YT2WMNFl26NRzIvW6GzAyMg/RvSAajKmigykkGnCovIxjinX3683i3s+YTqZ",
-	"bPc0S4qWQcaMKNaVIlIkFZrHhGvCFRnLRA+ITiZc9AntUy5M92a/eGIGbxY9P5whF3xo9mPVj4ELzfos",
-	"qd2YUYxoQodMW+ra7nbZSO+KrozMMOcPtxyOEqYUU0Sza02kgL0a00lAOhPS/52PiEzI70pHAUlFzJQi",
-	"Yde+FAIFmHkYGuhLCSvHTbtI4LWgJujQDBHHUfcDKVtg7Mh0u/Xb983G04KVDmrX9SFTihqWATyBdBgx",
-	"/ShD/cx2ocyTO6f/mJ/znkzMgIdUk666IlLEkwYJEzoOSczoFVOky+JYEaos70hYQMYDqh31T4jSNNHA",
-	"hBokZNddFoekw/pcwCukx2OGLIqSzkQzIpOIJW0xpMklrOt4wLsDsmteJJdCjhUeQjwR52d79adb0JB5",
-	"gXRlKrQiHLfG8Eo9COBvw7CA4STAohpt4db/t5Qlk2z5u+qqkKITOq4FNZjA/Eqbhe7LeqXlT+jYnBNs",
-	"ySw8jeMO7V6enxwU0J+Mo4BoKQPkU8COkD0QecWSwCw9JWPWGUh5SbjaIooxEr7cPSMr9lu10rVdqBXF",
-	"ugnTIZzCcbaOivcFi3CXytbFDTOJS4/kQOuRaq2s2O8aXTlciaQATjik1wewH7XWarPZNNSnNUtMT/8O",
-	"7/1ra2Xlzf+o/8fbb/9XreJJNu+1VlYGUul//ud/m1V1I3BfcUGuuOKdmJHt0539fdId0IR2Dc0HhGoy",
-	"lEoTMx7YiQFNFNPzu/CqR3ZO/wHH56fTV0ctPHcB/LP6JCCvuYjkWNVX1zbXArJ/+qr+9Onms/rqJrwi",
-	"9YAlQHBSMDzkNBtHg+zJVETmqMdSXhrWhjdSRzGhS3fDDrWU++ZGNLP6G83AcEa/GVM78Wa7/iut/96s",
-	"P2tctOpLbIWhMTM2M02cnWI6ICrtDswRXbBgZttySwYbYbnmYibsuAfXisW9LfMvDkHRiSJKNsg2OabJ",
-	"bynTpo/tq0TaFxRxfJlFhAvFI1a60G4oRTzBMN9aAJz4fjwhf3ngAqSi4Bz+KMdkSMUEZCq1lTvAgSGp",
-	"ZrNp1voQZD8zRaYCc7jhB+CxSqZJ17AgEcmhaaR82mYAiy7X3Gkz9NNsvg1qeFXgNftkoxYsvIGLV4KS",
-	"Mdz/Ih12WEJ6iRySVaIleba2tr7+3Vpz/cnTzY3vvtt82vzOtPGCxXzICwUJpNoWHBRPboFZZmpEiQiY",
-	"INd3I8DI91tGgooNeVfGUpijkSOxR5p2PnTlcEg/+Ec+jPiIfXjTbmvyP/5nvZ02m2tPHtVXWvUf2u03",
-	"9fB9/T/ePq5MiobL+Pna21IRwbjhQyRmGpYh4n2uiZAJ+S2VmsG6aNoJCAwtIH5s5gczPLfaVyyZ7L8o",
-	"FhVRlnHXUZ1nUs6I6sH06kE7UdUzVhuq/oUTdY2kawRdI+fOirm5lTavvGnWn9F67+379bWbpZgZj5CV",
-	"uaEGxDT3z//8b1wHpbkokeO3SU/GZhk6LJZjI/SMZKLVSujkEmBCSksjLHFhJRz4Ad+TPa8FxJypFpxW",
-	"uEBo/feANOvP4F6pB+Sd5Obe7kzISvlBzYZatraC9wc6nqz00jiev6unLwi8Hepvv320kv39+G+V1zZ3",
-	"6eYu42pzhKXnCeu6hS+csH8gP92I9WgaG95EVdcIcpaF4yezgffj4FR1DaFAQ2aUyeQkLTgbLyXcXIlM",
-	"+7jlyO3gRBhJThA+NKeFjGVqJD+zBnBSFBGSLOLYEfZYOOcejRXzs+tIGTMqSg9/khopnMBL5qHd4UhP",
-	"DhkVBffxazAuSPEiHcW8SzX7Ph1FVLMQdAXUBUC5Nm2QKxqn9nq2Z9zM6BtFepzFUYuEl4yNQiOTUoWS",
-	"KbClsBszmoTAq+0jeQ5dKsqzbOBFt7dpqRbUoPH7bb5pyQwUm7oJantmPqqYR8JcFRlToVkUIE8w0rzR",
-	"ewLCaHdApOiyBl5ePApAqAkI7bOA9JmAx7pcTwKjWxnOzYaUxwEZyg6PGZ4Z3iNUXTK449qixxOlj6CV",
-	"mLq/IhYzGIH9Y1s3iBkfiKtW61Mty7BgyMAPwZyD+h7ZPt632qQesGHg7xoax23RSTWKY2Y8ODbcKnY9",
-	"imXE/LEs2jrssYxhvalxc3HAvGtv3wY1rtlQ5fcWfoe2gpqffS2ouen7t4OaWUrTkVnLWlAzOxvUcLz+",
-	"jyOQRmpBDdcfOAYsWvbXtq5+hob0eh9HvLoGQpL75BugSULNqFLBf0uZ/dlQ5m06PS5c7hzlGShc7QoP",
-	"aMz2rLQ2r/QvLw5Zya+IzFChFtE7BSzZ/jNCwdws+FUizUrF6vp+VNhVVwHBfgKC/7e9BMR0YigUerHz",
-	"h3NQSKKZIgOM2R1rc+Q7MpoEIDmOmDQ6LnllnjPiDbA8NDxQpU3f8NYlG5UvmxtG2c0Mgn7DLOH0tby2",
-	"ublIi/v3dvu62Xxb8VYe0CuGQvba5uaUhmyUBplqcnR+YFdNs2QbDdBF80HiKZzK+hOcgdUHNpsfVTtY",
-	"3WxmA9wxFF2gOgpNDSUAzzVaVJcqZu0lZvxhqTJkOUThDsVSRCjjz0pNH397pmWmku15YTlTib27lR1T",
-	"y7lQmwyQ8Y+5YtkTaLpYoANZHvjRZQ6cyi6w6EISxXNAo8go50vvqOP9xVtKI/pDzoT1BZHeS7x+SqjP",
-	"X07zTPiQwm22x4bmj3uxWdOU2Svblh/bIb3e7hcyVCMR9OGdiUxFv1yGHWITJfvyZPOzcZBDLm6dC+hq",
-	"pTPBBsoMJk8/20yKL7liXhhkCmqitBU7nS2d+m9kYr7sSD3IiRaUqBE1Umv4L2FAwgvr3ftbSIaMirYw",
-	"AqJi8RWY3tti23cJTi/zrLlTc2ItfGcl277RmjrIkroyjkGbdSpERDXtUMVa5HBy+vcDeO+QJpy+eE40",
-	"vWRtgSYPZd0MIvK0RbtdJrSCrk1Tytz7j0IWkh4XkSLh//mvMCBGkA3jkAipSfj//P/CwGrs5ihYc4oZ",
-	"C9eKyLF4HLTF6d8PuGZEg2/EzJxQkAZwmkaU3jYb9at1qPwox1lL1jgpFYtQkhfOgJ1xBzKkl8wohBHv",
-	"WddcuRYkFskXNKKkM5nlcM3VT8Lhmqu3c7hTEMM/4uXt5Pri+TPRj6mIvozr28vjFSXszKaBMvZSEvcn",
-	"ErXBvGraNxNK5LDEpQzishewHdux5q+EdNLuJdMoeIeH56dnuycX+4fHr07OLvZOXh2GqO+Ys6A0o9ZS",
-	"Z0TzBtmOY9KlcWzIxJwOGsfQCRBisoBODAMtPSdrzbUnK4aGBUuMON7o/z53ZtY2Ps2hWdtYdGp+BJPr",
-	"iRwvdFv9cnD6S8socqDcZzw+keNMgze8NR0KdTeLuPdjz8WNOOEvd8Lq6pKP6hJGSuP6SJrLLrFSY1Uh",
-	"Ea3QBeZlXtmsvPrHeC1yASU/swJd5ZBeMkUSNmJUm+U3m+PiUgY0GcZMWdMMXFmzISv260s2gUtKqDFL",
-	"rHs3+/Wd7Jij0RZhFixTd9EyLVjtMCBUoD3IdQFtbKytNcgJ66WKxorQhMHdmLAhM9NnUY7IZqMbZkJp",
-	"SgkOzaB1Q3f15lp99cmMbR88xe9Xg7XNzep2fS9ol/mEYW96EIpUzLisvRKjCSzRALNBAUnRMeF6i2ys",
-	"rjl/vQ2AGlBl+hF9FhHFzYVdukI2PupjREIVL4MZPU5V7PGYFYXgGPlG9ohiVyyhsWET3mSbRWxIgWcM",
-	"oy624BCM5wzCXCiW6LBBQmA5YRVewnFgRZoMNGItefe7xJADStw689BPslPKUt7Jzi3Oqv+VsF6tVfuf",
-	"K1n83gr+qlaw5VLmcX6OvxbygucuBgZMe4QCz0b51J+unIXKSNNxwmg0uX1DQLyutCGXs6Rqd8Mp0vye",
-	"DnBoBzQL8H8f0lGB/aKdNpvrXVgG+JO18Bu8tvCrMACrJ4j0YAPFVRsPpHL3G3hDpSY9d8m5wAFQbaya",
-	"MU6k6JsTvkUK+vXhT946TmgshZEuciZ+CuF8pmNvOQ+stOpVDntvGIbMBbpuYZBoxg87PNEDcKg4raPP",
-	"Xb+0P2tQxyNZrFmPyo3psPgtELG72tlUcsby1mmaQDtTpva87DPrJXzEow/Q6gdvfP/gWvtgmvpgNL0P",
-	"IJt/oH32wc/zAxoxPuTt7vbDh9HgKB0+bi0WpTLb+lpzkW295CBWOWNBxv48T4QN55F3xhS6XPCQTflu",
-	"wKvjZ+8cPDmfiXU9AFFcn7B3rFto3POhIcCqh3QCoWb2cdJhPZmLLe1RHlt1ONRSXpgXL9zDYYtQK8jY",
-	"YIkRS4yeDHaP7A74RkFfDfI6Yx9tQYmRIwb2wSEeY6oNvShNVoNms1kugg9zMyy7/TabzVpQW23+y2xY",
-	"xaPmhzer9Wdv3zTrz96+bwar3908/jD15b9+WG02H/9L9UiKGbFO9mDGLoQEfsqtjYt1MmO7CWpHRb6V",
-	"I4oSL9fc6C+GC8zF5IBVYIukKiBdGhCaBqTfsbYAL1UYNg9ylwBJoopPTVBdzgNSQ/BdarTDtBbU+h3c",
-	"okLnGjzRSdwLIKpE5raOLs1QFPjczP8S3xLD5oIaN98Nr82ozL0hpPnf7+ZiNa9p82tqGk3VXdxpa6t3",
-	"IHmg44QMDYUYRp0GpJPg2ncHAYlYQKLLgMB+8YD0ErMfAeFgHAsITwIyvA6IiAMiZEDE7wExeppOApJS",
-	"2DezlUVeuFe9n2SnQG9z5ncwzCMpYdhn4AgQhc5vwOK0RX6pn5/untT3X5irzUko5jlRdp87cWYZ8eWe",
-	"6lsm5sC0d2AGxVI2zm4rmwqwKhhzqdjs12CRrWtWichFO/5QN+rEk40ybaIv67YnO/IFKsaTDWvNUzbO",
-	"SpkD1iAX5AdShxXIxLEi6ZuapiB+DyUHI/GhBAP8YVbQC5wQc8kmLRJa+Q4jzo2gY5T4gBhRHq4H3zaK",
-	"JFskNLsZkhH1cZXmKXnFkq22CF1AR9cmd2RCp8TwDveCohO1ZaT8OM6eBleSf8yrQkLqLRLilRPae8p3",
-	"XX5B5MTYEksYTj5nDPNfmEkaxgLTARYVxyDQm77vJ71iHwExXQQEezDMIgaR1vZwE9SOaZ+VZD2YYx8K",
-	"dq130kTJJHSErmLeZfb+DmY0+K4UETfvK4wzTiKWNMiR1ETLPlp68I4f0X65gZT2ZqMYp0zBzWrhwhdL",
-	"Bwv7uRZN1a2WlX7mYxQSOSTNBjEzI//n/08U/52Rf/7X/7ahsC3SYRMpIlSM+pJIYZcCZhsWrpL9qWSZ",
-	"RrO+bX/mmnlfTtMtGH5uzlmQ7s1F5y1NTWtcNvPOzRXm8z2Kr9lqowjr1veU/17qzDdrWjzj1dkpf1z/",
-	"lQ3HP6YJE9or5WXXxDeYEIH80Uu8CWaKcIX2igFVARka2Toq32DX3fTF6M2DaQp2xfzxx+DS7fre2/dP",
-	"b+r5jxvLfFxdIjY1u0YxfatAT7apVyF5dLK3Q75b22g+blkrYGaVmkoiMQKtOS1kvUlyceVPmqXXre38",
-	"Ttlfp6ws1QzYmmIsAg+XylgdxsGQHbPJAvN42EgmZqcrWC9Mi2VD3VgrMgF/eqKtz5uGny6wGJ/KRD8v",
-	"sA6dK+/ZZL+lNMYYS0V6Mo7NVT8BpdQ6WGApfXxsg5w540QqLoUcC3BtU6sogkGzM4HvnL/Xv1saE6Jw",
-	"nCWXc5S/mKPy2LzCmDwb7nevizoq0cxndXLI0IL+YO2NhlbKJvHX4hn36CUcH2+9tJ8zbe+eNkzTHggZ",
-	"WYNmxKOY6xM5LglBBeL2yoXRfwyTbJDX1rXEtfPMDcDIbU/J2iamkvCofPt9x8vnikzdoTOXCny8x71i",
-	"hu0uSXu9nI9iSaOyu8WF//e44GrAIpLC47P6V5ELsmRpsIE/y+Vi+Mrie7eSJlYtt+NjaWZ20PfRzF5j",
-	"6krR1Pc1WvggIt1lVIYt1G6UpiLKIknCXLpkOKe0v5MdVZIZY1Nn7uFryGawcJMhXt3NAq7lhKmRFIoB",
-	"03hOo13IWzEfulJohglpdIT6F5diBQILsq3EJyPT1RWNeQQPXfQoj22ctKY8hsbBXLqbJDIx228/52Mc",
-	"7hZx8PYmqAHOQa1lxk9O0Gc51Z7NZl6i2QB3qOWz7jGfZ0XphNGh3Sam9L6ZweYvP/3j72v/9uTX5+s/",
-	"//31dwcbh2tH9iJLVa21AWyMD5nSdDiqtWqZf/NstdlqbrbWm43VtfVfzd5V225YRsxnn6dU57XlCh0a",
-	"LTK3M3CezV1wwaOLIVfKu/vB3mJe7fMrJrKgKU//N4FZZudCXPqQCHkBUscF2tZnj4h91uXk1lLdqz81",
-	"sgE8bTMk19xnPEg+VkbWbgL/sUOT2s3bwOdy4voIKRiG77sEwlpQy91LGEVjmRvG3lc4XyLnFVhzARUQ",
-	"Bo4CFuT4sDq4u6ynBc3JNkxr5qyhG3xllLArzsZfwWGbPWkyIR2qu4ML2IULdt1lLGLRlrVwgasORBGM",
-	"O4TWIa+nhf9coOSCQfi4SoTGypqmuGoL9OR5y4lPtUIxoeVk3wvc+MB/9jnMqUgYjWjHjKEjh52AdGh0",
-	"gQcDcvPRf2L3Gr+JadJnQVsIxiJ1AT1d4CxmTj1+wdzruB7RxZCOGm1hKeyAq8/Khn3w6gwbFhLvj468",
-	"YsTG6hoyc+9ZE0n21pR1hquphPtlbBVVGPta3uvKBUx9np5A6F1RjCbgtfhzU5PjwG45PuMRcfnh9w2F",
-	"qrKz0Be5U/sl+2+5KlUT0f3r8FR3XIyU/DnPSpYmkttTKiw3MZd7nokI3r20d2H2uI3YoDbWwodTTL1J",
-	"i3iWE/whKL7KaVtfgo+sfh3S35DG5vJj0YXZ+8xEaLRZewP/dPrqCM+PjCZnfMhkWoXf3HMSR9JiAvWy",
-	"8XTpEKN7KBlykWrWcvO80DguMO4PgBB6VmLAHDwA1hC9mHfvxivfyc6FkPqiS0WXxbGRCKYpwG10befV",
-	"4fHB7tku6GDuxPm+CwgBmyQUzLIumitrZe78VUb+WsGWlz2ozz7rQX0nO98ogr1nbksKFkyuA4jjtsvc",
-	"wKcaPolTaghW/vSH8SwnkEKoR7FFqGW/h5MCIWaITzWKaZcZTmQT/OHiQlcoNmfEwxb8f+5V8Exg121h",
-	"Tshcn+5owltWcjTLcyblgRFFP8vyZCZDiKUwpAtoXcJvHlxILTKiE1giLykvIlkzDXUu6BXlSHKffCoA",
-	"uHCRZl0G5LeUpVNfEQBOMV/20jjewhSDqQc8G8WdNywL8xCyAw4uGUReyQ6XYG3xyCU97O0f7J6Gj0FL",
-	"gAQrbBaXyPSMRlsSuhV2VsZwFh/JRw20bFy59Xr6F9DrnoObBJC+uvdXFy2lfXolh+cH67knkw6PIiY+",
-	"/WZtow/YiAQ2VF0mvM8F4h8EYN0Ghrrz6uQ0FxPBNOGiZbYFR9ogr9B0d8kmJKbdS+t96sqRbQASYkcs",
-	"wewzm4ECQZltEb5+/bq+neoBExrCE0K7yqpFuFBpr8e7nAl9Ae3NLfXs27etd4YECiuyDywFgQNZtNzd",
-	"hpFArVolGMn8zYWdIr4fixrkXDFrMtKSdAese0kcr85ultrx7tGL/aOX1S8ON6tXyU+yU8Z4LE81KqZ9",
-	"3Ob5xbGRACMpmCMUdFyGueBbSIQAvJEkRcdWbmcKciNu25wC7NEZ3M9Fb/vnpgA66zmEzkVvz0N65g7I",
-	"nvVlfDSirLQjEEdk44DyO/B1LrTQLBE0/hx8D3yMhvEh4Ns3wGqw+wuQORtkXyvSpamCq8Vl8sp+LlHI",
-	"S4UNm4BwwlLFPo84NYer22GxFH1lGMhM3lGL8OxZsJclME4Y9ZG0vO/ziAczAK32CgHUG39RwGUemKuf",
-	"CwRpBYb0u9JRy9w/F9QP2E3hjxJjMazU2VaVHDLQs1is2LxkaYnFR57toR3gs5wWF/sIWS1mnV2mFEQe",
-	"tsgoNy5nISMvGbqzBRvD4D+vQOw0aBByE5SFV8nh8yIR2I7ukIrJnbRTzVliLT4Jo93BrHmGi3PFID7L",
-	"KI+11ptaVeRoaBTeTLycd4r4zIhgZLqutWq/HOTV3TMpiZmMs7KoKenhlwPSlaKbJoaHTgh0Qey4G+SQ",
-	"XqP6xyLyPVn9BHa8tc+n4R5JTYQct8j8DoETVso4kmNxQbuaXzGUQ51TgWrNhiOtUAe2x2Pbftn4aPL6",
-	"TMOfnjheYViwYUWXbILGNg9Y1sLAvUs2wcg0MUFtGb71kC9jqkjCeuYWMOtFZE8zAIWIqWat+SVskG2Q",
-	"7YFFO6BoBRARwvJujJD66MuKjnR1N6rO0nM8Fc0T9YYn0o1CIt2sTJcbxMJVwpYkqRDmipuONhcSFXyq",
-	"Idfu43rI1z6n6YkrMkpklykFsr9RAyCJyq4BHD/rVVSBVRKGdJI7XW5b/hCyPRc0pzRGdzpg6Uwb2UHB",
-	"1mXCf58x3lMByH8FxOQiVmCttu3bMIIWsRUqsDLFxT//878RvSOSXWXOTd3wgcYwKrZ1Lmu/XP1sh+hW",
-	"TpaJW5CPL0hYuDBhTggzEo63W9jVfWTOpSG7x9MI++bSVFK02mJmJz+2keGLN8HJHgkd6+mqqxDjAJzh",
-	"LMgMcoolVz4PhSRSDl3cVlugFTacZmEhAT8+Ztt5U+U4S+n3BR+gEgESCuKcZpajVHflkEFIgg0xgNMh",
-	"ID3HZWgWQj4EmEUCRrsMIRZ1OK7nypN8TEPeuVDpCAOtwZwM0XefevN3sPVMw8rBV4MqJSxUeouk2fgu",
-	"hizi9EJPRihL54Z+aH75PGP3Uv8AQn1QiYWRETMyJPI8/vziOYBx9lz0PrblZqGwaoQhNN47lF70dNjI",
-	"8IR5H0fqR9ZwQaNLaLIFl5FiSaZt5u4iM6w9+112EYFG6FP5P5qXduNzOr9mfErKOgTwIrCu8xaZXphG",
-	"LlL1s1oOHNhJ3m9lI1Zh1O47B5recr9mYw/8j1Pz8WuJtXiO9y0WBo1QoafxcSJHLNGcKZ/lPMp99b7W",
-	"TRhFIN5bZnjGh5AAxa5HPGHq9heOUvT2uhd5VBS7XS2KP6ZKn6sqw5ztVRRC+b3Oqrj0JARlz3Upx2Jx",
-	"pm12S11ixR4bylzY2ihhPX5dHB6NkCp5tCpfwQfhciEMknCNOes5dH+UCrc769eFMDYJu5KXd1k08Leg",
-	"qjSbxm60mVpQGycckkzwxq8FNRoNuaieljGbYu74SGFWNyXm7OdQcxq55BDzU80dSwwAh1lXHctNPmTc",
-	"Jtjg3nssbLt5fl38cIMc+eQpI7/0U4c3G5PsuPxWJNtjiua1ZUg3Y1x+mxY6hZA/FKz+gKojdq0L0McM",
-	"BfnIwhJkfi60dImgPpbfvAVOxi0i0jh2hb8gP8rCL2BXb7LtEbaSQsW0sZmdc8uRTWdq7IVLn3P+LbHw",
-	"1vt3V2bmr+L38ySb0cGinTzFp26CLD+mBDU/ZvnCGBhIje808mHbS4x/ZtU9JoKjCDe7ReuNbkmz6GLy",
-	"qgdxb1W8mRC4dqtr7e30uKmYYJkq1r08YQoyzJba7UXb5W6XBfvo+JS8NAuOlv+7sSaHSYpNF62vqzRj",
-	"jSZLThQjK4pRcgA6CZNhsQ5d4S1Hq0sRKKLOVYGBjFQfrkGThF9h8rFbRn/OEoZ5lTWUO2WKtxDYOS+s",
-	"idOy8CnhWMfAt6UQmJSZRWW6l83TqQKVvTqaCo9jrpzl8P2tubHm7Pgs/fnfSq/DXm4ntmwCbx7eZkyV",
-	"h7eZq944c5xceQZMHspPYNHZ+gwXlRXSXY8PN1a2C7uObpZa/ogVgSo5ANNLLiAgD2hyy0iyYDrSA6i3",
-	"I9jYTB/hsbpyyBptUScbzSYJ5wJjw4CEM3HV5quiuGrz/XQIbfaysl6d0PeUZa3AU1PJJ/lvbPoJfuUS",
-	"UGAIctjBobgkFPNpNg3FfQe+xaz32XwU89hMRor7yuekuM6GdORR6MDKGSsJqw6rvSMji3P3Tnawv1Uz",
-	"9CmbpB3IOgl93JVpfT5Cyj64QcJEpjrH9vzSTn0z5aR2XwyoYYDZUs+EZZrvpqMtzTdz+qr5cl5jNd+a",
-	"Fcq+wAFvknDI9EBiP9aFaX97YtY17/m33z8l4UwEs/3hWTaxXMhxfr4jitw9/13CVDqc/1Ink9kvUxHJ",
-	"3Die+TXKzDq5heva8OXcV1xcpMqeIUMPaMSaOo6uBikso8PuMW/BqaXDDu+nMlXmuE29d8kmCse1ukbC",
-	"Ate+/XGdhHOudPvTpjl+RaY1+/sTEkIxWFgLRTVXPZ4tx9oaCYtjTuzvT8wy9BMasQvHCe0vz0g47+o1",
-	"s5tx9U5N2DmSpr50fiRoeNMQ8HSEj/1+nYRzBnPTzpzJPPuyl8axpXQwjztqmIphDcGSPCch5PyPtxqS",
-	"Xthnl0DQKBGojBbw49nZsYsT5wJrxhWKbzlJd76isa3cU2jcAAPi+yIDhDcgvi9PtfhGkfCXunWs1vdf",
-	"hIWdlIlEMzNsFMpaOctkFfl05p7O3s7pObjgAd6u2doFLjU9m3vpPf4iOxILr/MC25X3kEVsxESknLRi",
-	"RtOozUoAU0lGswu4CxBnHRpleUJ55OxHt+dOPZ6qCgw5+lXEvD0/qiIJz+UyL24hZs7AXZlSrPe/FAvU",
-	"40ROacj3x7jBAKL3xZkc1uc1kHFkYb0kmrn8St7N1jC7qjbgoXTyMiHD1JbpwHu4yircFMZPvF8WJH5Z",
-	"4wdGUN1G0Nh2BUOJr9OvbOIIngQX9skV4VFZHkBWYUAxge43nVXbv6OdZZ5rXGNEcszUkjoAeKYK9Ulf",
-	"6qHiRle2/ztVv+eG64/yXcZdRaEuM8YkFtOnQhtqQNc2n5iH50Fl3r4vg1NJk4KCW9siC7tCRGDqIH65",
-	"ItvH+wXXXLHFJ0FoIFwLP0bsdu5yyXMkC+Wwe505o4uYwn3tmVTwHlP6PCkpOxZzcemuFfdw4R2fFIIv",
-	"IVoXF0se1RJD5cxi5o32+Ym4c1t0eecuruVOs026fV9bwiY8Mw1sYoGZdXqXbC5uY8++lp0NDIiwJ31Q",
-	"a9X6XA/STqMrhyvoWBr8Zv9YcfLzikvtvbEpZjsIQnLHVSiWa3KA8xhm2JMzpi503AHyagSZEoWHqdjz",
-	"t20FFe4db9MFhioSZfGxcNLIHQQ6Cx1mrh+E2NeSdBiEhPVoYqPozK9wHSktZTQv53ncl4ITNoUAU2Rz",
-	"9JAwZUuWFcBZTsrzx6SA9Uyhy7wv0ppylernfu354k9zPzkImvlTVq2aT22+CuNNyZ4fW5yZ23Y9H7mx",
-	"FECPy9V3dSMsWz+05RjLazAGtY7s/FB7m4P1OR1IRhxIafbm+tPa20poP1uL0X4cD3/zHhUk8ycEwwsG",
-	"00rkGIS/1MIp4JRacyO/MUNmGSyCDXXp0OjCrcLsqhSgasyCBoFzCMeybsey5sdyA0gHpQRV6KjoyYQc",
-	"W+grKlB0j/llsZr8R1GgPZ+VidC5Wuzu938HCOjflV6iXMkU3RYV2Cpcoc9Lz2Xyxvxqry292CdyPL/S",
-	"s1e5A27Lr3+QIQPmz0t2OOyoiy6gHxmN0RKzxG1c6Km8m4NygWfS+Xur8scsKqk8kiyoMU2zlBrDEdD+",
-	"al4TaRxbpFQj264Gy+bsxtS+6WA1PXs5xuB3o+SBZ4NsbK4YemzYC7kLIYqWzjc24e1RIvvAgVobm0Et",
-	"oZodO0251nqyura+4UDV/ZtNb0PyX7mxADRva2MtcDiqGWaqzSwuXbmNzSe/5lOL948ujk9evTzZPT2t",
-	"+Zykg+2Tl7u1m3vHikXJ5CQV8xQGRelAlBPSZ6iBMTYqJlTvLCliABMjGu1t7x/svijkKvlTUmT4iCWq",
-	"60rzOAaZU1kX4Hjg7QIZ9o6W8SKjyJucbWhJ96ALp/L7XaSuC5tn0bJYtOOEa81Eg+Ri2nwoPVaSGVCf",
-	"sQFZBgkjPLIWJ46VDhSh+iPbu6oY8H6SHVuzbIlmMyJfLqrNM4Ny6FrtcVWQ8WOpB6Mr4GJDhcmuFIp1",
-	"U82vYB0tjp41IUFL3C6uLXDr7yXcDouyTjWJpIWHgyB37AJqZJE+HakG2Z7z72P5GtNta7bQ/vHJ7vH2",
-	"yf7Ry4BQEiUTkqSiok3nngYAxyrLojm4HhC7+BUHtCjmxuYE3Lb7r+xjSxytPJh9maG2HDJfCpfAr+5q",
-	"84MhaE7jRSzTM7stTOgFiyXwTqI0nZSIOqMBLbJ6+6PbsqwjYTQKjPLZ4yKC02tmuOX/Qu4xRDaVD8zx",
-	"x68W1LDqrPm7ssA4e28WG4FwngERkMiTJSlOU2BGYGawkdkYQ3dYbhP3DXPMQnuWworHMrvF52+hXF2r",
-	"LbAp2CIuTGSQVIZJA5KmxZjJEa3jFWCXCiDHJXCFKsCOHLgnoH7YDPT3wuIZN3MCx6LFJZRgGFBApCD0",
-	"iiW0z+xNyDVJqNgizewzGGJSvFdEZL8vmF9lN8KUDFQ8UB94bauA2UgDi18Cv3YSRi8JJUmKEZDAW3PF",
-	"XymiTofHr07PCKY8hEsOsdDc+Rq4NPrP8hwiK9tME1YUuJWvS1bmR71lWfytn6cHd2JaU1uWHTsjTyjN",
-	"h1QzVxBJ8d9ZxbVQtihFlUd9PYCyFcP7D65Cc/C3SIiSTtjyAawQdu4uYy0za/CCUgFWEvGx6pVZUk6U",
-	"XjJ8/lP6sYThZ4vvB7dAYwbJcUN5hTXUqCDm9RLb1sKoXl+vAcY6dyLn+PcsJed45yw3mhLQA1d2JB9Y",
-	"n23ElPi3ONbYiZbL2WLzUdMQlOXlasuancym6MSlcoPEjQSdCs1jQslYJpc248dcqDZ34+6urT+9Yfej",
-	"25SWsR3d2zG4hAx5RwdiqXd6H1RPKMNihS4UB7DkLscEe9Bg0UXgQQA/SnT/vMvRDbSE5LAExB9YoOMn",
-	"2fkMEcqQaPAQlew2/oiNv+Lkw8uiAuNnNu8PcSILpbaHpMWHpMXPk7SIheY/f+riERvbXI1PTfgRh5Dt",
-	"OxwL9+brQQEVh30pmNUvEtZlHMwKkF3DIrKx2twiYY/ymIt+CBB0gGEBKAWYmmQRaq8YiazpxXtR7Eb0",
-	"UeKxrVQ/bPaFUy667G7cbl6hYd0EhcipqoMDxboXh72f//4sefry53/7LTkbvzs/fvF0/+D41325dkAP",
-	"6Ok4+11+X0i3hTFQu8ORnqCmnS/+xChC6MFKQjmpsbg98ALOdwqxOfmzmzsaM6vmZ1x4dvNrlr8bIqpZ",
-	"XXNXWMYJLu12ZGSQdjtqtyP7zxn+05r6p91umGfXb379X5UuZ8OffYDxTVB7ldk3lw0i6TAAevfGBltt",
-	"nihJejSBEpWQemI91Sod2jDHXLF2b2JCI4I1JFtTo0zjCI3g1mZtK9bPazdY3beoZOVzHCQWp1zO5FLQ",
-	"WM7OU9VmcclHo6K2Xht1ORdVBFdamKue/D2WfJYJLHSqWAa4Kcf5Kv+2AqC1NV2yScWhpcJC48wP7pTy",
-	"yDMgyMly5RyyuFWwJFXtCuotF3S0gyO4R+OzZOtOQtZpfqbZhuT2uYhgp8MYvu6Qs1xsTrnwZYuWekO3",
-	"kBrLO2Xh+OsB8tpceP5Mx15WukXaKclFtqNcsF8ncrzkZrGSRIXXg4kvm46cqJOZWbdw6n638AEhdWV7",
-	"xokclyYjYMxQsemS61xKdBVmhgsyv6uWB1vEYSjRVZGW1e32Q7sbUMZmdjPNiOwcbWOB24QFG+sq4ix7",
-	"SeUZF24m1Jl205bJELKUQJXwG9lhufiAmbT1KT9h3u7F9aTwZNugsyIjkq+sW/Rrn4moxPrEq5rBfb3e",
-	"wihg2eFxrnx7YRJUSZDw3DadMBpxYb1V1QMTWfdyqixgRDXtUMXyQSPyEqAY8gX8fKlsbq4osqqyOMWE",
-	"RVzlX7cZ9zdvc9/lEugKAk/sqCpaZ/JYDwvVtilshvwI7hX/FLjxvi3clQymfQmeaF1cnKkFyTvmEoAr",
-	"az7xpOJdneumcPCORd4tAb2A3Aqv5e25i5d2ZKo9v8gKES6bxhjH6BpmmOv2jYJIQcgtgJVjosvQkelr",
-	"Xth8H/MOXLi36ykzGYFFC3k6dwRdiYdgJiLrePv8FGoZ5esaof/ffLl9tLN7YP6+5cS+k53GqTue90wC",
-	"eAcFDILamXVbuSmcHm4fHNSC2uHui/3zw1pgw8iC2i/m291fjl+dnFUZ5xmfMbnfc5RFMtnJ3g5ZX19/",
-	"Zrb+/GwHY1TyGBhT1PMpVMLi+U9pgpVu2BzzhkO//sTdfLUDKSKJJWKxmFx2K8PnLE6yLAx76kasbUe0",
-	"lt2CtT02pOBY5RhgmV1tteeTBDqevtBq325srDW/e7bxBMqJ++ustiv6MRXRPOMvJON59mDhH4pzf0vF",
-	"AL8qRdb63BItZ3u5v3CxxGwd6R3iRtgdqWxj+uOlljn7TrZIuV4DH+QPm+lanOk6yBVNzLaviP0awoKM",
-	"qNtlowyhalajzG1mxhPe/Hu7nZrTXYd/15rwz3d7+HHbfFxrrj3Ff569vfUuybqBJI7pMeR35dMNwfdS",
-	"MAJ/2D9d99gFJKfM1nIBJWKwuDp0QEJoAaEa7GKCDSd0EwtbRj+OmXWpOZtWHkA3Zj1NjAgiZIKKZqMt",
-	"tuMYCn4AMk6H+Ye2SGi4auhsawqGYYQKJUGYEVZX1exaN9qiLc7YtcWOtzFYXMBIDGVipBpUcjRaprD1",
-	"3iDksCuFNrp8g+yYv2Q85ZA5234OvRrFDgOiFKFDiTDJQ4gDbgtXDMDK7dQNqlbtZrnfxfFRbgwhgUfn",
-	"z8wMWxgNjtJh7W3Z7ZIF0m02i1LU5yO6c7fKkF4fMNE3YgnE4eVd3dOUsLo3RQnP9mYo4W8LzMX5e2WW",
-	"Csz3HXltDoWRajbX11a9Nh0zMxoMPxMTgi+SR+a5J5vrq49b3jK0trmRwRefn+3VnwbkyYZD2DZt/QCH",
-	"6ck66TA9ZkwQPZZtEUmtSIcNMFoUcL5ddYiEkd9SqVlEYtmlMRlRqA7QlcOhuUEDEnFllCGbrWNat+QL",
-	"znDSSWj3kmnVIDsUizFdspEGSmqLnCmOdCYEi1MzhSc3tylrmxtTm/KI/O3DPIuqPXocNFpbWEobC2j/",
-	"0G6/acN/b+2+vf32UbvduPPLj//2Q/buSqtunqmH7+vugUfZr0Gj4Pe/LXz78b9OD+4TdPD4b48XH9Gp",
-	"O/GzEUYmOBVLQ0GtFpiH31Z0xkw78D/7dGalqVzH62ufsF9kkgUoBujhENaxlB/eFunzK5a/MxvTxPdJ",
-	"B+ylys+0NTeLM+2NMNI4phpK5N9Td02dldYIqpXCmaZQ4W0s05uvQSN8m4uqsmPNB1LhYEcwz2ZQg8Tm",
-	"1mrz5r4BXmgn/3wRXirm3U8Y4uWWqCgwCCrBejefDyKHKH8AucHxFivXuOClFslcHHIWnX67GTILQbOZ",
-	"6iOE1qockIZ0Y2hxGcJBGtmhw07Co/6cfgmH7UHgfBA4HwTOB4HzQeB8EDi/QoHzIZzzzxPO+QVGXBbJ",
-	"YrNo7ksWJcAc3wXpTTRXf7XQdcIFibmagdNctP6zZRSK0puWzly4suqHO1DvJNDkyHkszGdfigB+RPRq",
-	"/9lm/gU1iw7d0EzpZX098+I/ws24klN1xEGwQWMw/UIf+z0RA4z4bld3eRZgoauLpwNl5Bwkgtn+IJf0",
-	"qwkDsFs7s63ptD2bPSXk2Ia7uqxTQzNm7dGInz9O5a6ueb/+i92D/X/snuQd+JU3r5DUIT7XEXnhaOym",
-	"7kcVnW/Z8+7AZq62KUKc5gfTu7mAB2B2WD74vGo17bxA7fnah4+YTPa4MJvMjvuAK/15al7cGnjp2l2w",
-	"yqc+zH+J8ULBXlmUzfLCxwShh4r3hfUXEW6oS8qy5CFo8NzQ1tK5PH4Kt0RclcX3YxtpwvXk1PRhL5MR",
-	"/7komWvb1+YNSJjV2g29WmuZZGkR2rJStuRReHh+erZ7crF9fvbj95dsEj5G8QTTsdoCfYTCpWR9Azcz",
-	"SxpkWxCzP9BTDs8M8nims7igPEWLhAmjWI0h4Rqg6W36PDg7IdUpRG0VVh1sVzD+bPcGWo+wiCEXPVkQ",
-	"pTrMqly/kx3VIirtDDmYqQIykjEwUQsjwKOA4B0GnLUH4yQd1iDOcyvjSHl7gKsiDWDYLrOaqrYw09Qc",
-	"kxP0gPEEAAoQnlqRRxB1RP75X/8bgpvB4BQQDEGy3wbNZjMgEIzknsOvfjkgtCOv2GNwwoa/1M9Pd0/q",
-	"+y/CPH4c7FODnMohg7uFxYp9o7CcFkiWUACb98wkI4zRJ+yaK90gGB9sT1aFkxHgZG2mnvUew3FwyQW3",
-	"FUM291N+HjOe6VauVHIspRkKRQ80gsBD0C9cd/PeZyRVAvF/Zgt/S80bI5rQIdMuUYASqDySRc9hEiD6",
-	"vPFN1OTQ+qKTVA/awgaycwEQyfiTad6xHAtxBessyE+nr45aJNwMcbY6Sc1hN52F326aY9/cxCO/GuK+",
-	"/ri7/SLM8LyBVo1iEL7cPTPfI3Z3JibYsr7TtZFdTWPoE6prr7wHIehmBW5KFbpWpEL6bAszdhQnclYt",
-	"GyfLzXGPGIwQwqIRhcsPIhc7gAxDQ4yAgzKZCRY4F7wrI3MuIX76aG8nAyQfD7hmBOpV2AQgnhCoGQB2",
-	"LfcYF1dc8U7McjEE5NEL1qNprC/2+0ImhkNf7MiIXRxLLnSL/M4SWR/zSA+wfRUQJXuaDCajARMqIB0e",
-	"cYxSkLGaQsh83CA/SS5Yotri0fm3a83mTkDg3xeP4cErmnBkforFrKslINTAeQbbn7U0BiTifcNuIL5i",
-	"MuyYjrKUCBu/sX26s78PwRsHVHMRkJcJY5dt88XOJOFxzLuQSH/MEsWpCMiPXEQc2mRD+Y4j7wKDA9m2",
-	"VK8Gcoxyogev2yIx2AUUpnwCGzT7QsAcrxrk1FoN2wLqV4MLAPbV3jOw9Uh3pm/nIjDPZPn9fX7FhKsp",
-	"ZCncwY3h4QDcIH/muML0KOT96XBIE7BzgwSnAgdahbPFGv62nQ4mXEBcpER9kesYsGfhkqwFtSuzYnA5",
-	"rDaajSYkIY+YoCNea9XWG6uNpi2JARdwrtK4+dgvglY98+vAYwbMdZYIZ2q5g6VIGX2dvLacQstczfJv",
-	"FIm4usSsGXNCHfKdstvVFtRiXQ2owjJNSLbmazAiY2KcQ2LI+Ujsjhh26SulZxSOWWSmFUPrhAo2Nq+1",
-	"BehXFkOlQcL9Xv2Eij4LM060e0b7RLM4VqZhOMTcnjRAKbSL1CCWveGjOB/o0TSAfQOiIVylDicCOF9A",
-	"Oqn2R8yWLcBD4gUPAMzMqg7AVlqGr0rLNmaPrOyhdlhWtzH/JIbjVXhyxyKLVHr29B9VHnvVQ0CHag/u",
-	"wP1c5XEsXOkqssMbRf63RHuNdUyFZhE6TJ6trjYfg9HCPOphYW1WBRyYWr6Ydl6vAs/K94gX2qwXJuxe",
-	"1wsQkwkUdzLHHaE/iocMhzOf7+jl0Vypa4ozk73WVCS/Ne8aihFyjNo5xPJbGrNqe+m8Ha1MTb3a5AQM",
-	"vGBO5mugcWQ5BbPZIuvNjZnksj7Ts6boshEfScHqh9ZWu+SwYXDVSCjWLAH/QeWnd7ieVH/6FGwBlR/f",
-	"7i/x8CEXyz1Pr5d6/iV6bSo/vwvuz8qPv7ABFTdvjYaqRlIo1DnXms0FVebpVSKnq8x7g1qHC3NRF9lo",
-	"8y0AlNK9WnCV7r0r/M37giCPspAOyOLyfc+mk2bGiTmrRn4IVyJq0BHtDlhjhHDq95vSdV1Ec9OqvW/X",
-	"eNQ202hnE2zXWm0zxXYtaPvZwZcwv3btJtOZabFFIt8zQFotPXYj4DmhKBsvjwIIYaZ9FqDTMehyPQnA",
-	"JBeAfz5A91g7aYvVYDuiBAYdrD8J0BkZYMRPYONpgplwnuCbqQAc08zCud4U4aVZnduo/ZCeafUn8z5e",
-	"gMiwiwz08ZhOFAnhroEIk9xtZg2oeA+9LVq1HaSp+guuRlJxbbHGyuqcwk3lMA61uZsw+adReotSrWl3",
-	"MARIT/O22Y3v2+B5U/W15tqT5hpgazc315u/Nrrqql1bPFIvChSnohuF0y6ZezLE5Ht6yUTx+iyEUjN9",
-	"w51XbPo30m7uGm/ccs5/qZ/Icb0Eg3Im5ieDQpAxZlMVUERpVqLpba355E/COO/ewqfke3dv5W48bJjG",
-	"mhuRb8WQbOJJ/u6ccJk3CzmTFUBn5NTQ6lpUXSrU4mSPKKNOupghQknRbB6Y2wNz+0jMbb25saASoUUT",
-	"Nys2pTyEDSNJbaBEWSSWeslz5TmNUG/HN1Zvf+N8uuo0vrd++3t7rig1vrFx+xtHUmOdLHjhSaUXtn0B",
-	"aHhrtcLAzqQ8oEnfvrDoMplnmbeW6C1jOR7+R0ii0u4AGEqLFNZMbpDQ0Y5lSWjFySxTuN9rzypN9pCK",
-	"Ce45oApvVjkm+zYCCF9Yr3RKMpyGnJcNw82tf+2Nx1oG7cCbHB1OtYWnCohD83XGykz/N4Rj9N58WzdB",
-	"bdoSuNCGqBPKjfYe5ig7BOPpLOQVQlGRfWQW2INPmOvpqepChmMHFjNICNY1HYIXr5tqb3LHxwWNSXeQ",
-	"isvM5kiJGpjG4ZQgiD3a/cECsgWFjFdWG82pE6R4H02RAM8P6XqNtthHcwoZ0/gSZe+W507W+k2jCJZ2",
-	"4KD88WKYcQo1yOuBtEbCmCl4X5AnG+Ty+RQWfFs4MHgInCVDLlLNCFU8YgHBFQB3cCsHad5jYzKKaZch",
-	"3ro1L4PXY+f0H8DoMIp4Y/Vps0FO7TqZqY8SRiM1YEzbwXG0VlIwkKcxDQglXRbHpM/gyo4B8KRPwm9C",
-	"b6mBGSsbyP49+ZbUyQ8hkUlbUFxX6M66T0gPPJJa5sw6ipFH4f/7f/9f4eMAa/fb5cx5VaC8J/Rwtv08",
-	"IDsn5vPBHn49ZTGyBte2MEO0WGtyLMxV3Uuk0LAA0xOxhAEHAZMznWuon9LEou5jvJvyP/nE0m3hssWJ",
-	"2TiZENQjp9JQYQ25IDun/0A/mi0uLcjRi59OXx1BF+YP7AxyFLiYqnu2fZVIdLbN3fAOCJop7GCmTZft",
-	"MKYTqPWOD4cQPQ5UYra8L2VUbpkGrvJgmr63afrBvPhgXnwwLz6YF/885sUHHbmKjnyGgnBR2JuQqeja",
-	"1SmUlwMyqK76uhHlVemCEd086LB302HXPoMO6zUQW/DQaKSEkk4iL5kgqHZhfAl1blvBWiQd9RMasQsX",
-	"nNkg54o5dWYVROEwF/wRfu2KLS4Ui3wJSYbwfBaJfoFqi9G4UpVotUiFBZFpgQ+Ts1E7WINGuVgYIFoI",
-	"UzJcDw2aoINEKvDWTxt3GeBU3slOCwPEiKveE2BdclvzC6R4n6cQ2Agi2rVwVW4EEWcNiDkhbo4+dg4c",
-	"7qHHS0b/u1WaQK3O1U4781olqGcJGcqEOYBbexhd7R7A2oWbcYto2fc1gnEXMjUflJZ9rUg4XdHIBvpN",
-	"VzUKs9KZEvR2QrUPs/XPZKWsMKmaZRGMQBU5Db0tUEWHKFRU6jAoSxMeObRuCLGFQjrQvVfbATjIr5nV",
-	"yangPfO6jyPCmn0iIqc/btfXNp/47I6Yw0EI3Y5gNmnElOYCOAomltrvYbvsN+GUSR2OFGzOpC0gQA+V",
-	"9DFjlznrCVbVZCKCs4XhY1DrS5UrdkbzWVatMwu8/6KKYL0fseFIaia6E0PbFd44Tlivmoy/Y1MUzk8O",
-	"qjz+Ilv1Ko+fjmKuT+S4WlTIV6bnPqihX6YaWkE6w/SBPWvzrYGPd63qayg8OZnua5Iel5cDKyzaz2xy",
-	"wswdvayg9YVKWLiVLvjdSie3SFLTUkaps2DXXIdwYVISc3GZVTIaDyTY6DFpFsJ/e0x3B/72C2zqIEa1",
-	"i0tiC+m0CBVkINNk/rYj2+rSlnADUzDUchDwAzaBplkPZIhXbSftXjLtTMpWhMmLdCB6yjhiCQRe6oEH",
-	"Cdw+3m+QjeazTBRti3ey4/JAvIC1RTZciGMmihmJoy8FWxwXvLz1FUvFVeA77j5fzu61pDKUm8gCt14G",
-	"Ui+TKJ+PZEuZLMGYTlDY/OL12gpsY0eKXszRCHcHVladMW27PO8vk0FlorjMVelfikOtvBd0yG5KGZUv",
-	"V2L4BCqBi5SqmNHIaCq3MQxwAHo+51nZ0Ijyjtu1hXl3iwiZS08zoy30y+yZ1+6RNpBxBwioBiALH05t",
-	"S49kaaA6SVneDJWH46D135v1Z4362/erwWqzWVwzsijq2ieW+GJKBXHjrx2zzPN+4BIWRZwoLrqMrD77",
-	"rukMjTAjSJ7LpmTfXDirCijNZfMwo/tGZes507vifUF1mixe1UWgJ9v1X3GhL+p5SJMKS5wb2l8wM+Ih",
-	"yWEmyeHBu/Xg3fprebcgNJHsa4Wsg2P0lzXWNWp/qjjoBxp4oIG70EB2z08hkMLpLw2Uzd2nXN9d+foC",
-	"zTufNVQVgABy8ASLwlX/EM1rSsna9g4er2EFzqNvRMkydWvAaKwHv+c0q2mF5SXTP8IjtU9oZrA9FOzG",
-	"dsyvzPLCzJMrpyUB6lNtpTaraHJFrGMK1DhbTNpN3M9MIWphYYNmUTDvf6WTxpeLfY4InqVICDiByr1I",
-	"1UR0bcq6kmnSZaRHL7E05vTyogX3uenoL+HPwdCHKp4c9ucxpv8xNqsH4/iU7QlL2M+YnnBPAWOino7Q",
-	"HJljCO9kR1k+aCkXzBkLSd6loWgHqfco7KZJTOpn1trZVVfhY7BHu1uDhOalEA0mWfqUkV7qEdWUOJAN",
-	"KeKJ0Sm3zNtcZ8g8NE4YjSYtQkVbpKNY0og8CvGP/ch2R/0VAB3HtJtTspHZQYsyBuMXzhgjVh6F5p/w",
-	"cYPsnP7DQVRHnMasq11gctAWFAOTQdAMXJhzADHOZgC/HJz+EpB0ZFpfa5KXz2dN/EEW8xyZy8kI2OZF",
-	"I9mZf4XUgekdfQy5Yfe4iFRbyBQwtGIpL7nouzAAtL/5hJGzyYjZIIXZ2DKEfVJ04lEMJwC54yPafehA",
-	"xonA0A9lK7NkDL/3kHdAo5YNo9+9HrGubpHVZrNuLkYuUjMU0o05wG3axc9SOhQIGRwRsTLvAuGI7pUw",
-	"H8T+TnZc4FGHEWq5FBFyTB5trD0LyGZz/XFAwohpymPV8Gcjh9hlmm65so044uwx05HL0qAwO0ylUJpO",
-	"lI1ciOgEg+dtAAtMPhf5Bshkj0YDqhg5Ptk93j7ZP3r5OEAcN1c+HUNFhhgZQh7tHx6/OjkzzzXICdag",
-	"pDbHxFYvt+FBWM0YxgiLw6F7JTEDJEN8msGgci+GW+igMMs6PYYGOReR5Fj9CRY6YUPpkmFyASuGIm3J",
-	"7q22GNuvbOluXCi7PFkGTG46inSl0iqH64Eq7p5MSGy4NHi7XI4BCBWwOyp0kEbmAKWKrDaabfFooPVI",
-	"tVZWdKoaXK6MEqllV8bAOtOhYZd1fP+xT4UQuQ0vsk67m/MOhuk/pTRyjotRadh7iRxWDAdgS8RgsOpR",
-	"KC9YzIdcV1yJAU0Uq9Tuj2CwPJHjKg8f0lGVxyru7CvxIkWlodJ67Ys952645UkAez5kVKhqk7o+cQX2",
-	"q2xEMjlJK8UjHdOECW2dNm/RicCUfi6jyYzy9LeVv90nsdzLEtONLAFz6iSfKv1O12GMi9Ctb/C5L152",
-	"twfqS3M2AxeZcjg/rTAdGU3O+JDJVFd2UiMLPBe93JJXUi3MCKeNM5tVFlClI7x14X1zZv7EqgkERnwE",
-	"/SST3Gc1FIzPmVJRAD6YjRdoKZATCuJJmNdrQswWDaaktkRpcsifY2RwkIlSyhUBaJDtaejwWIo+S6yC",
-	"QzX67dpiJmEb8l6x+owD0puq0kmt2A5/WvkYmkORGDSh6ZdCw+g4jb8HXFOANSRKNixIKFdknEjRz+J7",
-	"YUmzgujo199oNrMnILNV5/HM0bPXozyGpwIvFWeCNawkBC/1aEJy0dltMaaKpCJiidIlaZnHuHefWMJ6",
-	"EGsexJrPJ9YEpcUGeCEdzyCPFMVdWEqf8pdEiLfrpZf5InOFkRRJCgkR8NKDCPYRbfbmyFp2VmS49xFZ",
-	"wIYRyiHml6zxIJzdVzi7j5z1BaWVLSM8QXLYjOx0yhikYFrhyeJIZGadxVJUQkUkh3WUtz6SjwfbhOpT",
-	"JaaVE3jibrAMfwV/z+3PHRmh4sEt9OAW+ghql88YNfdURprgdOBdVuwogj/LvOUHXBmx6F7EXRiIqqlO",
-	"1ZQ8tOhuPsXHS2QiG7Ro6y8FZP/o4vjk1cuT3dPTgBxvn5/uvgiy5IeAYEmmgOxsH+3sHhzslg9Tcwh8",
-	"rDbIM14em2uHCBVMXM0SW6gkIL8cBGT3l+NXJ2elAwGNolh8XGsGuTKzzcIys7eFDjuV0gJlgQttlWhJ",
-	"VpvNEoE4zOry+ixRqC+MzqAySRjSRCsvqZPIy+O2/SAKxvBpU0l+kh2o110U5IGjkD0ocdP4GnnsnzCZ",
-	"o0jmysLLsNCPCohgY6Y0WpLKOaZzxy2KM7pLUvMXlS0FebrFEWXvZOdrTIP6yxIC3rBYBsUCQKApczr3",
-	"soQKVhAZolzveD1VPMe6lskO4klA6EMGLkFsyuKAJsOYKTWve+B7XzN5TS3GQ77hX4UyC4V7PO2VSRFr",
-	"lJVmFm4D1EkfoRfh2awEn4iIFIgZ0h1Q0WeBr9nXk2niMUK3SBhJwcIshdiSbFYFyRaNRPwV024PK94h",
-	"hA2AiBAIFZM90pF64CLQ3slO4OoWkamJhb4IH9cNsu0AisDdAS4WF+zjxkaVxTJqC9nrQfAwBexMmiC8",
-	"KMAZUZej3SA7cjg0a0cuGRsRSn5LOdOuH4i9bZBTZuOXLDaZaTWE3MmQcGE6HBslrNUW4a5Z3FOwpIQ2",
-	"1KnIhfKT7Oziln0BzAySC+BU1DPc3SzLAH5p+RuiLcwWtsj7NlYJhlSIKnVeIYHCt1JrbWzetMVd8gnw",
-	"sD9IIl+RJHI8K34YdoBhk3Uo4cwctdzGCQG5qlwm2deKqBjiDyGYk/QS5go/awURgUZQgdxeqMSWrx0N",
-	"MWksAtA8C+4s+g1yTFOF4oyFzZqVZdriSJKulHGExSL7XKgWMjEchHfm5mGUYiXzlbUy6QCBHvBb7LHQ",
-	"S2t++ZrFpWyxH2Slv7SsBCe9sqjkQmkXCEv5CHQM9lUYZj1mCYP8f4fs3ZVxOhQKGYiFDtcDNiThRSLH",
-	"YUDCi5gLqNZ80ZUR/tHjLLaxyuGFNXGFLTJ0UobDdGsLw8NyueZyNhQGZBhb3zYceX82hglLZd67Ym6Q",
-	"EC48ohC2bmQ2DJN3ATFQwRJi5rGAH7pvA6yd6UNdHI5ODrocJEcjQgQ2+T3329iC4uew3tHDlaQisJh2",
-	"ODoSXgDgOYvCDJ/HJg9A/I3s9doC5ruFCyR7GAYNs8Ccd2DcLtkgt2VYcZBAQX2okZnIMRSkTjEc+ZKN",
-	"oP5qzOgVUySRcoix4lCJk3pIfXd0grZYA0Pp2lPyM3/uA5u1ym2oLVl6S6kCFJCzWgVmag3y2kH5YCB3",
-	"KgCfCOE7XP1hnJmPKFeS9Ghio8+hxKmZlJnFepNEGNQ9d0e4wAoAm/vk90SJmdsGChTauWtddVULPPIs",
-	"frKpu3PQDkHtut6X9UqABF11Bbka2NQdANWXu/SKCzdVzfPFTF7aZ4HhKgGwlAD4SYDMJHCnrp20BY3o",
-	"D8H6k6AZrAUdGl3g2zYbOIORYHXzjQOiultmrzmthahJPjDm/mjO2hkelwRxdpRRr6KbfOXYzgmmpHxW",
-	"aOc/Us765MnVmNviKriA/cInuyk5ZBA5xmLFvlEt8zPkWveMcOez4mxVbiFtRpN5akDVhZAXSDwPyNOF",
-	"yNNfXQiQY6Q5KWv+fi+JA5qRbI16ukj3JX3JFJHCYoZBAR0powbZ11AC34hvoB2DICfYGOSPSDLVICem",
-	"dVRzzZcwRJRMpjTdAhnDjOrBLfaggd5HA/0yNU8821OGn0oaqE4m5WT6SsQ2tddCeEZSMCQ1q+9BeD5m",
-	"FtMhI7wqAetkcicC1snkgX4f6PdrpF+dTMyla8TnquSbikiWU+92HE+H5KFJl0cWYBDTwIfyijkb76xK",
-	"j164CLEl0YBg6NVHlV2xZIuMZAxWaTBPt0VoBiVYCPaSJGWG2keMakPuKJV6Ciev0ShjxIhvbDK7y/52",
-	"uVu50aA1xZWpgzR6REvmhcziXETyD+IVa5+JV2yBocciVcPamFX2eyqT/B5nlQptptcDo/krm6pP4FTk",
-	"IBkWh9tcssniMN2fzQNztFYgT5geTWseNlyOBUb4F5nk4Mdyg0tEa29LEGIbFz8AGO+TjepYvBB0+mSD",
-	"xMw0qAIS8T4Y2BPSIBfkB1J/CJH984TIbh/v/8wmt0fJmtMY2MFmwZcPcbNfBvei0ZCLIkuFYyI0jpGH",
-	"qGCqLjL8rgdsqFh8xfIee2Bmb2+CBVlKGOxD1MDZKy/ZxHlXhASjWpcKrM2UjkhMNUsaZNuGK+mx9MOD",
-	"2HszPKxpa9Skrkwx7okSzYfMV21uC/OwaRdcPAA5FTnLsyEk63CHiCWK9bVSVVgyYQfKO5klvIUn5xAu",
-	"fer2JZu40ANAx1zMmsuRvL8AVl2SRWlmyGF2AXimRkyOyvNnbwWCz09U8P5Ax5O6g4X8ouY8pBMSyQY5",
-	"kkR15Qhqi2vKjUKP3lazBOx6FMuI+azawgwa87aquijW3Bg4UeRtkMHvOoP/1BNBzVc1sPRf1cU2pNf7",
-	"2PQG3LP2w+osrO+CRBms9wY+UEYjLHfHAleuHXzFZkwBeSe5QALtyuGQFkG1b0NdMu/+iOjEsxMH479l",
-	"67ODfE474CEuOYjm9TJh6FnzbU7MWH+y+XHlDNNgaabgR7muj9gYb+wyjeeSTcC8xBXwZUFAIZQinsz4",
-	"9w4kDqDIP8ZcMABXBOuVW7EEWUK5c2+FjvjK1SpIwitVPHl/UrfVs8/gtspdj5kKMHc/OpBGLeWFoZ4L",
-	"806DnLAreQmkiqAp9JL5WBHzeuMvLhsdwoKYBZ4XeZwqt/L+kk1uyR8qFB4KyqRASwtvgjsrEJScn39q",
-	"c+ztPKf24Gsu8jVfsknL/C/zKP/VKe+VcHrCtBpCuFYs7t1OjisJ8LYFiUxcD7ggmwS2wWFzAw4V4Rpg",
-	"ZrFWrUPTHFBFFO8LxPK0FXojqgYdSZMIrlL8VaYWrsoCumS1YzH8uC2SFAFn0OfDIe3BcmNr3MVic2g1",
-	"zgCvCh05ZpoPDOaBwTwwmGUYjBV9FlzuIDItLD9wwmjEBVPqU1YgyDop2OjdK5ZMgDcYpmGdxZhc1SCh",
-	"Wf+LiCcILj2gV8w6xZz5BTCwpmq8YxvIvkKsSYdqvQttcrWoGrld+vTzPJVDNjPNSCJjtPO9UyWGLhUk",
-	"kj5J5C4FGSwQ8vz9Eh6/Oj0LbWIIoYLgk5C9ZqGSyRJIyS4PTxF2rZlQZmikmzAYZOD/qpvH7DtB2xDU",
-	"0BaptoXeRxzntUXCV8dn+6+OTkOI2lJelVMjecmER2ZGAGgw5cZYffwsVfVDel0/5b+zsEG2BU7IQiWa",
-	"fbER5uEpE4Dy5I3mLyUZ0e4l7TMS4vMh4FL/aHPwXHw+cuYWCX+pn5/untT3X4QBdnziFqZlVrDRNN8j",
-	"GFUdS92F0ziL3yis/UYeucdesB5L/MMYjtEWENBp8ah5z1Wuc+8cMk0jqqltPHQhqWFGKEY/DdGzay2e",
-	"XJG15mo2HIuOb5bQqdXwfpDPR2p7SK0gt+UCX7Oj2UVrh+0tpkq74nTWK4BZmOZNHiH55uDUZW8u48DM",
-	"YQbEE/cFbhiFrANWVCZDbygGvPIWAFeGVzTmEUzpAlmM2ZdUseSCRxdQCl/0w4BsrK6RcJRA7inPP00e",
-	"Ob3T0Jk5rmYyqXps3lkn4YhOzPgvjAILBzIM2mKzuW6Z1EWaXQWmZyEv1Ih2mcUSz8j/uSFHzB7FY2R3",
-	"pYZCjR7ICOjfEG8tqFkSqb01P4OhrtaydrUc8a+8d6t7U8AHftzdfuFoLLeJr3o9xXSYGbTwmFLnng9I",
-	"eLx9tvNjSB5NFRBokTyPldDKt7KrmUv0zFGE7eNxW9DRCFJrwQqlrbUHDXA2F3etuZEdVcHGs40EJHyx",
-	"e7B7thtOg9DDQw1i2R2Sxy/1H8/Ojg3VDGRUf3XFkoRHEMjQFj0ohyyB9ypzsIW0R8mwEk8kyqXjsOQb",
-	"ex+lnjRs+ENfCobY/wRcbVhSyJCDWcvcAW5BmWRLA5kMZA5k85n/vmvd2SF5BLiQsB+RJFjZwJybrCqr",
-	"HSaa9jE+wJ5fy7vawpVZMDPB7GRcHDgPj6e75uIiVcxQQRbGZQPFJBTHsLev49Faol8DwhGgracktD1f",
-	"aMTyC8kjTNVJEn7FIpcT8xgKMlSjm9sVCnfwq5VBTVMeFWBGTl3QLyXEsmJK0m1katayFtSAUGpBDQ+o",
-	"+aIa+TqIveKUsTgmnk85High0B4Yr5ewtdQ0bqGpzYgoWEthiOU4KOZRqJh32RYJB1QdsWttQYLHAwZn",
-	"BgiyLTi+1SC5NQjhZH/fTpvN9W7mAYbPZss8ySo09/nxQopXErGkBWXQfX0HBA1EBTdiIwsl3Ba5GKGu",
-	"HILtvi/JkFGBnjLBOIxVDXhPEyETV64jq13RMHy6jwFLDloZcZxXm0Gz2bRlaAq02AOu9N2wB49pnx2B",
-	"hb0aPGyfGbGl6rPgc6gEEigT/bwSoOELnmD9jYp4xZolS6Aba5bsGA2o8tOnuiIUMD6+3V/i4UMulnue",
-	"Xi/1/Esoj1j9+d0h5XH1x1+wmOniWl8fT70zp74sruLMMY6lzBqGlh6iJz4PxME27o+TvGcx8vFzeXjE",
-	"a+DwMsPkDgmFRmbY+nRaH97r4OjEWtCKIUi+cu7sx16CmCrSBRj5rKcJjY3k9ChUl3wUPg7aos9ywkWf",
-	"XzGUDY38YRZ/AiW9IjNALOgls3B2NIyaJx8ZmSIOH2+5CmNWIEGUhR4E0z8KMfklfAz+R8haa4uxrWXP",
-	"YsVQlWXgindij43L1NmKGBmnPFjDENXSN8kUNPpCOO77UfseZ3FkrRzTMtPNJ+YzZTwGTpyv5Tp1ZAIf",
-	"GEyEHG/ZjZ87tjNeY6hmXjIg+9iKrXh+q4fZ0VUljzLiIK+W+Ys/po990YIa9cmBLf8JlqXqzYJT/up8",
-	"6Kdpd+D47hzLBNtI7qh/b/lXi0TuK6O6JcD0lOFiNDZKvIOfcWocBkg4syuoDka21q22oMMO76cyVReX",
-	"bGKY2t0qEC8Hvn7IIk7vgr7+hUOsAf+3u1lwE3u1bwosPe8lLAJHf4BFL9J40qTLHgDUHwDUv1gA9eL8",
-	"CyR/xWjSHZQaf6bKKwCCIbwWzkOYnkJDD8aLB+PFg/HiwXjxp0KKBs5VarTIeOV77hxb5kwVM0uQnn2+",
-	"Be1qfkWhgjEcRMxQx/cjL2lvNDfm+Ske3Dtp8Pu9Q6q7g6Izv7Fg1Fy5kS11VP8IbahCFqcZ1jT+aAUh",
-	"4Djnkt0Dj+xfPKcTT2G5HhGUBgXd7+TOZT3sntG+yvKJbH7RgKotst7cwEwHW5MEMAoR4BT9kj73AY0L",
-	"mdduv1c/koLVsdMy60G7dny8f321e/3rQbO72l09u/r1Wf+nQkSt4pBAGPunv4EWmbXubIExTa7fxjao",
-	"cmsfTi2pxQm8T98PXOivxYWKLuhXgpXznyUZDEbmjoDgC9BRfzp9dUSGLOlD+FB3QB6d7O2Q79afPXnc",
-	"msKtQefANGZEQEKRxnEIvgLOFABRsDhqkB0bwCx7JOK9HkuY0PibIlRbIHlnz4eoopgq3SBm5miQBmRR",
-	"wPDMTJ4uJnwO8NCij0LmS+Z0KAZS1qi03VPI+DQugmPs4SaYage2pw7b8+3d2/yivA4PLPIPYpEP1mKw",
-	"FgN7AnBHx5UAu6Oc6aYFtiJ06GVJHhmbRDx6dKE2ClI3IC39i+VCX6aj8oFlPLCMPxTsB4i2iofpPYc0",
-	"NGcLWQAvlvPAO3hAayrJhU6A1x2CrTGuWl1AyyxsQCiprzKMYlJKQQvUqWVpLrh1y/zeFraQqFMsuSLb",
-	"x/ukJ+MYceoxJnij2czKaGC8vq2pM5bJZWlGmpvx3Tjbiz+xxrhRaaAeBNw8GUEY7dSO1oIaA2d1q/ac",
-	"RsQ5m4JapmJ7DdS9AGG5rVmPf/74+YsCdmnzl5/+8fe1f3vy6/P1n//++ruDjcO1o1rgyrm2zM7XjFCu",
-	"NB2Oaq3aWnPtSb25Vl99crbabDU3W+vNxura+q+G6O6freY16tzZb5HpVfFhRTyygbeIrNAic8kHjT8F",
-	"7/7LGteeJwX24A7tXpaw0zHrDKS8XIya9to9dFc3/adkOnZw6N0oANCyYEdrza8EStDO96EO1lxpWneW",
-	"AyLjqKg8rT/s5WGje4kcEiHHvsbfO9lxIai+IydNmNkAmQUOEVUmWd0pvN6x3It9AVFHA0wziSPMdDdX",
-	"DdpYApvm3hZZjCrrJkxnRuo84hcEEJ5qKiKaRMQRKebuEaouVYu4JMjxeNxQ9km3Co2uHDbIKWMkkl3l",
-	"OUFjGJVHf9pO7hOvUxRxF7GYX7GE2yQtqGCmJQ7frClMw6ynt0a5FR2lnZh38fqimoSH56dnuycXr3ef",
-	"//jq1c8X2wcHr17vvrg42j17/erk59OQUBDDspqNq81mE/ORyuCM0iSuDKvl1tt+Z5Z4ZZgqzZIa4h5h",
-	"biQALDanMLfgzX9tray8+R/1/3j7bWW0LfNea2VlIJX+53/+t1+s3FdckCuueCdmZPt0Z3+fdAc0oV3E",
-	"5sovwycHTnKnp0RQsScwl5yJp39J3CSdNVUpgtMd/K8ZLumO98pngVmacr2RtWYBpJLnTX9x6e4MaoBk",
-	"XNBeTFg7FkqzF992eUlvJWO2i0K0JpWLYhnJ60XW5j2uhiLua4cNaZBLCYS3wangXY0BnKq0e8Awr31U",
-	"FJeSnpRGTXK+yNDx7tGL/aOXmIS5/4/dk90XtaC2t71/sPviflW9rIfVdhAQ335AbPN/QSDh3KU8VP2L",
-	"N836M1rvvX2/vlYdA/MPxhS25FgBVThjBg/q0VeuHmVbHUxBSC91Zay8t3/fhsvnjuDS94F78csphWKP",
-	"lJ9RiRDjFuaBkL7OcBG3vzn9hLox35mEVgBAe7IYS8/CzYA9waK1zJTYtfB43mwwShgo0VaByoI+OJQz",
-	"A1QmOvHlzahyt2Sh08GM8A+n57UHen6g54+mSZ0yTCEEMMgK5Pve6yELw7Vfz9OYlrlURXumWORBMIso",
-	"DiNk72pry+s/96C3jcKCiBYa6IEmvt5iO9RZz8os52Ui3x98YD+6wHeLnfKBBr5OOW/h6S+7FFYirqDD",
-	"ckFu/moYU64tABvEAQ8ASk7lkKHstaFlXOiUeYGdPhDeA+F9LQKZxeNekvqYqEB8htxY5JSeBglR9woB",
-	"K1HlSZBFroIjyIdbM79Z2kRMF0v4EXwwxJqwrkyi4tj4XfFArw/0+jXRa951v7wudav5YzuO8134QHB5",
-	"xZIgD/I48WCcMjFkmME38oTwSOWNJ2o560mpTeSz0vGc0+Nkb4esr68/K/NsQD3cypELBUGIv86WBWvW",
-	"n719v3FTxz/Wsj/O3B+tuT8evWm8xb9Xg2c3j//10a8f3nxbfzv33OPKvhUsR0dkj7gVCBCJH7zHBbP4",
-	"pMYkPAmG8czzwB8t/vADA/zaLUgzAgKQnj2oyzJEqRcGtO/JxOIy93KharMBVDmG1pF64Gs3WuzALjNP",
-	"A6YA1kEBflrI6GA4X5vAcgqMfRHEnIs8eiDcr45wX/IrhmWIEFUct3pJMrUvLcQ4wtBN2SOhjzMJgTSt",
-	"rgGKiC125B85T2IIX6BiMh976goLDmnE8rUYEqXxCnwnOwAiCtVYIcEFzmQRZWcGu1O3AH8F4n4g7K+W",
-	"sNHCptWC23BJKtcMr+Cy3DLnIgQqnYwYCZ3Ka94Mt7DyMkL5dibWjdsgRxKD6nJ8oYhCz5j6o23qD07X",
-	"BwL9BCIz0aw07mimJNT0EYFLzZaxqQWuXhQGcheoyB4DI5GpZipDtyhsAwjADmm2pVMu+rFFIUeLfcyV",
-	"dhG4w0YuXQCyq+bHguiJKvB1YjyGtxUBmIgaU4GnC1qZFgvUN0SOhSse5puAzwVtnCPkt5p7wVazLoiv",
-	"ZHHMRZ9YgWmiNBs6YwxIKVyhBjEXt1tYbfp4HwrrBlnRF4w2puqSRcAZH7lEju3zsx+/v2ST8HFjqtRi",
-	"Ubt7NolRCrPVA0mSVJBDyL7IvZwrP3bz9ub/CwAA//8=",
+	"7P3rchu3ti+Kvwo2915lO7NJUTcnpiq1IstyokSWNXWZzkropQa7QRJWE2AaaNGMo1Xr/3E9wf/T+bZr",
+	"PcX5tuu8yHyB8wqnMAaAbpLdVFPyLY7mrIpFshvXgYFx/Y13jUiOxlIwoVWj864xZDRmKfy5N6RJwsSA",
+	"mQ8xU1HKx5pL0eg0wqeMpiwlKaPJ6NtuY5QpzdJuIwzIhOshCVmayjQkVMQkVJEcs5DIPjl5vkcef73d",
+	"JpMhSxnRQzYldDxOpq1G0FDRkI2o6UtPx6zRaSidcjFoXF8Hjf0zOlgcxd6QigFTpjXBrlhqGiSZYimJ",
+	"JVM7pC9TEh70my+ojoZ2MAf95pEUzH432y97S0fjhKlG59dGt3F8fPD2av/tL4ftaD1aP7v65cngx26j",
+	"8TooGd9BzEZjqZnQJ2yc0CmLS9ZMpxkLYbCECsJomnBYwt8ypjTJRAwz4Ir41qJp8yc2JSMaw2KRN7I3",
+	"N2KRjcxoTdPlIzuUEcUBzI/nldsD0yzhqnot1uiYr12tr72RPbXWXn+y3WaPafPreDNqft1bZ80n0Wa/",
+	"udF/HK/Tb3pb0XZcPpTjlPVZykTEdsfjhJet0dmQkbF/jOgh1WRCFRlKIbOUxdVjnFCuv91sl/d8wnQ6",
+	"3e1rlpYtg0wYUSySIlYkE5onhGvCFZnIVA+JTqdcDAgdUC5M92a/eGoGbxa9OJwRF3xk9mPdj4ELzQYs",
+	"bVybUYxpSkdM29O1G0VsrPdFJGMzzEXilqNxypRiimj2VhMpYK8mdBqQ3pQMfudjIlPyu9JxQDKRMKVI",
+	"GNmXQjgBZh7mDAykhJXjpl084I2gIejIDBHH0fQDqVpg7Mh0u/Pbt+3WNyUrHTTeNkdMKWpYBvAE0mPE",
+	"9KPM6We2C2We3Dv9x+Kcn8vUDHhENYnUFZEimbZImNJJSBJGr5giEUsSRaiyvCNlAZkMqXanf0qUpqkG",
+	"JtQiIXsbsSQkPTbgAl4hfZ4wZFGU9KaaEZnGLO2KEU0vYV0nQx4Nyb55kVwKOVFIhEgR52fPm9/sQEPm",
+	"BRLJTGhFOG6N4ZV6GMDfhmEBw0mBRbW6wq3/bxlLp/nyR+qq9ESndNIIGjCBxZU2Cz2QzVrLn9KJoRNs",
+	"ySw8TZIejS7PTw5Lzp9M4oBoKQPkU8COkD0QecXSwCw9JRPWG0p5SbjaIYoxEn6/f0bW7LdqLbJdqDXF",
+	"opTpEKhwkq+j4gPBYtylqnVxw0yTSpIcaj1WnbU1+10rkqO1WArghCP69hD2o9FZb7fb5vRpzVLT07/D",
+	"e//aWVv79X80/+P13/5XoyYlm/c6a2tDqfQ///O/zaq6EbivuCBXXPFewsju6d7BAYmGNKWROfMBoZqM",
+	"pNLEjAd2YkhTxfTiLrzsk73TfwD5/Hj68qiDdBfAP+uPA/KKi1hOVHN9Y3sjIAenL5vffLP9pLm+Da9I",
+	"PWQpHDgpGBI5zcfRIs9lJmJD6omUl4a14Y3UU0zoyt2wQ63kvoURza3+VjswnNFvxsxO/Lrb/IU2f283",
+	"n7QuOs0VtsKcMTM2M02cnWI6ICqLhoZElyyY2bbCksFGWK65nAk77sG1Ykl/x/yLQ1B0qoiSLbJLjmn6",
+	"W8a06WP3KpX2BUUcX2Yx4ULxmFUutBtKGU8wzLcRACe+G08oXh64AJkoocMf5ISMqJiCTKV2CgQcmCPV",
+	"brfNWr8A2c9MkanAEDf8ADxWySyNDAsSsRyZRqqnbQaw7HItUJs5P+3266CBVwVes4+3GsHSG7h8JSiZ",
+	"wP0vslGPpaSfyhFZJ1qSJxsbm5tfb7Q3H3+zvfX119vftL82bTxjCR/xUkECT20HCMUft8AsMzWiRAxM",
+	"kOvbHcDY91t1BBUb8UgmUhjSKByxh5r2/ojkaET/8I/8MeZj9sev3a4m/+N/NrtZu73x+GFzrdP8rtv9",
+	"tRm+a/7H60e1j6LhMn6+9rZURDBu+BBJmIZliPmAayJkSn7LpGawLpr2AgJDC4gfm/nBDM+t9hVLpwfP",
+	"ykVFlGXcddTkuZQzpno4u3rQTlyXxhojNbhwoq6RdI2ga+TceTG3sNLmlV/bzSe02X/9bnPjeiVmxmNk",
+	"ZW6oATHN/fM//xvXQWkuKuT4XdKXiVmGHkvkxAg9Y5lqtRY6uQSYkNLSCEtcWAkHfsD3ZN9rAQlnqgPU",
+	"ChcIbf4ekHbzCdwrzYC8kdzc270pWasm1HyoVWsr+GCok+laP0uSxbt69oLA26H5+m8P1/K/H31Ve20L",
+	"l27hMq43R1h6nrLILXzphP0DxenGrE+zxPAmqiIjyFkWjp/MBt6Ng1MVmYMCDZlRptOTrIQ2vpdwc6Uy",
+	"G+CWI7cDijCSnCB8ZKiFTGRmJD+zBkApighJlnHsGHssnXOfJor52fWkTBgVlcSfZkYKJ/CSeWh/NNbT",
+	"F4yKkvv4FRgXpHiWjRMeUc2+zcYx1SwEXQF1AVCuTRvkiiaZvZ4tjZsZPVCkz1kSd0h4ydg4NDIpVSiZ",
+	"AlsKo4TRNARebR8pcuhKUZ7lAy+7vU1LjaABjd9t801LZqDY1HXQeG7mo8p5JMxVkQkVmsUB8gQjzRu9",
+	"JyCMRkMiRcRaeHnxOAChJiB0wAIyYAIei7ieBka3MpybjShPAjKSPZ4wpBneJ1RdMrjjuqLPU6WPoJWE",
+	"ur9iljAYgf1jV7eIGR+Iq1brUx3LsGDIwA/BnIP6Htk9PrDapB6yUeDvGpokXdHLNIpjZjw4Ntwq9nac",
+	"yJh5sizbOuyximH92uDm4oB5N16/Dhpcs5Eq7i38Dm0FDT/7RtBw0/dvBw2zlKYjs5aNoGF2NmjgeP0f",
+	"RyCNNIIGrj9wDFi0/K9dXZ+GRvTtAY54fQOEJPfJN0DTlJpRZYL/ljH7szmZN+n0uHAFOioyULjaFRJo",
+	"wp5baW1R6V9dHLKSX9kxQ4VaxG8UsGT7zxgFc7PgV6k0K5Wot3c7hZG6Cgj2ExD8r+0lIKYTc0KhFzt/",
+	"oIPSI5orMsCYHVkbku/JeBqA5Dhm0ui45KV5zog3wPLQ8ECVNn3DW5dsXL1sbhhVNzMI+i2zhLPX8sb2",
+	"9jIt7t+73bft9uuat/KQXjEUsje2t2c0ZKM0yEyTo/NDu2qapbtogC6bDx6e0qlsPsYZWH1gu/1etYP1",
+	"7XY+wD1zoktUR6GpOQnAc40WFVHFrL3EjD+sVIYshyjdoUSKGGX8eanp/W/PrMxUsT3PLGeqsHd3cjK1",
+	"nAu1yQAZ/4Qrlj+BposlOpDlge9d5sCp7AOLLj2iSAc0jo1yvvKOOt5fvqU0pt8VTFif0dH7Hq+fitPn",
+	"L6dFJvyCwm32nI3MH3dis6Yps1e2LT+2F/Tt7qCUoRqJYADvTGUmBtUy7AibqNiXx9sfjYO84OLGuYCu",
+	"VjkTbKDKYPLNR5tJ+SVXzguDXEFNlbZip7OlU/+NTM2XPamHBdGCEjWmRmoN/yUMSHhhvXtfhWTEqOgK",
+	"IyAqllyB6b0rdn2X4PQyz5o7tSDWwndWsh0YramHLCmSSQLarFMhYqppjyrWIS+mp38/hPde0JTTZ0+J",
+	"ppesK9DkoaybQcT+bNEoYkIr6No0pcy9/zBkIelzESsS/p//CgNiBNkwCYmQmoT/z/8vDKzGbkjBmlPM",
+	"WLhWRE7Eo6ArTv9+yDUjGnwjZuaEgjSA0zSi9K7ZqF+sQ+UHOclbssZJqViMkrxwBuycO5ARvWRGIYx5",
+	"37rmqrUgsUy+oDElvek8h2uvfxAO116/mcOdghj+Hi9vJ9eXz5+JQUJF/Hlc314erylh5zYNlLFXkrg/",
+	"kKgN5lXTvplQKkcVLmUQl72A7diONX+lpJdFl0yj4B2+OD892z+5OHhx/PLk7OL5ycsXIeo7hhaUZtRa",
+	"6oxo3iK7SUIimiTmmBjqoEkCncBBTJecE8NAK+lko73xeM2cYcFSI463Br8v0MzG1ochmo2tZVTzA5hc",
+	"T+Rkqdvq58PTnztGkQPlPufxqZzkGrzhrdlIqNtZxL0feyFuxAl/BQprqks+bkoYKU2aY2kuu9RKjXWF",
+	"RLRCl5iXeW2z8vqn8VoUAkp+YiW6ygt6yRRJ2ZhRbZbfbI6LSxnSdJQwZU0zcGXNh6zYry/ZFC4poSYs",
+	"te7d/Nc3smdIoyvCPFim6aJlOrDaYUCoQHuQ6wLa2NrYaJET1s8UTRShKYO7MWUjZqbP4sIhm49umAul",
+	"qTxwaAZtmnPXbG801x/P2fbBU/xuPdjY3q5v1/eCdpVPGPamD6FI5YzL2isxmsAeGmA2KCApOiFc75Ct",
+	"9Q3nr7cBUEOqTD9iwGKiuLmwK1fIxke9j0io8mUwo8epiuc8YWUhOEa+kX2i2BVLaWLYhDfZ5hEbUiCN",
+	"YdTFDhDBZMEgzIViqQ5bJASWE9bhJRwHVqbJQCPWkne3Sww5oMStMw/9KHuVLOWN7N3grPpfKes3Oo3/",
+	"uZbH763hr2oNW65kHufn+GspL3jqYmDAtEco8GyUTz11FSxURppOUkbj6c0bAuJ1rQ25nD+qdjecIs3v",
+	"6ACHdkCzAP/3CzousV90s3Z7M4JlgD9ZB7/Bawu/CgOweoJIDzZQXLXJUCp3v4E3VGrSd5ecCxwA1caq",
+	"GZNUioGh8B1S0q8Pf/LWcUITKYx0UTDxUwjnMx17y3lgpVWvcth7wzBkLtB1C4NEM37Y46kegkPFaR0D",
+	"7vqlg3mDOpJkuWY9rjamw+J3QMSOtLOpFIzlndMshXZmTO1F2WfeS/iQx39Aq3944/sfrrU/TFN/GE3v",
+	"D5DN/6AD9oef5x9oxPijaHe3H/4YD4+y0aPOclEqt61vtJfZ1isIsQ6NBTn78zwRNpzH3hlT6nJBIpvx",
+	"3YBXx8/eOXgKPhPreoBD8faEvWFRqXHPh4YAqx7RKYSa2cdJj/VlIba0T3li1eFQS3lhXrxwD4cdQq0g",
+	"Y4Mlxiw1ejLYPfI74IGCvlrkVc4+uoISI0cM7YMjJGOqzXlRmqwH7Xa7WgQfFWZYdfttt9uNoLHe/pf5",
+	"sIqH7T9+XW8+ef1ru/nk9bt2sP719aM/Zr781z/W2+1H/1I/kmJOrJN9mLELIYGfCmvjYp3M2K6DxlGZ",
+	"b+WIosTLNTf6i+ECCzE5YBXYIZkKSEQDQrOADHrWFuClCsPmQe4SIEnU8akJqqt5QGYOfESNdpg1gsag",
+	"h1tU6lyDJ3qpewFEldjc1vGlGYoCn5v5T+pbYthc0ODmu9FbMypzbwhp/vO7uVjNa9r8mplGM3Ubd9rG",
+	"+i2OPJzjlIzMCTGMOgtIL8W1j4YBiVlA4suAwH7xgPRTsx8B4WAcCwhPAzJ6GxCRBETIgIjfA2L0NJ0G",
+	"JKOwb2Yry7xwL/s/yl6J3ubM72CYx6OEYZ+BO4AodD4Ai9MO+bl5frp/0jx4Zq42J6GY50TVfe7EmVXE",
+	"lzuqb7mYA9PegxmUS9k4u518KsCqYMyVYrNfg2W2rnklohDt+F3TqBOPt6q0iYFs2p7syJeoGI+3rDVP",
+	"2TgrZQisRS7Id6QJK5CLY2XSNzVNQfweSg5G4kMJBvjDvKAXOCHmkk07JLTyHUacG0HHKPEBMaI8XA++",
+	"bRRJdkhodjMkY+rjKs1T8oqlO10RuoCOyCZ35EKnxPAO94KiU7VjpPwkyZ8GV5J/zKtCQuodEuKVE9p7",
+	"ynddfUEUxNgKSxhOvmAM81+YSRrGAtMBFpUkINCbvu8mvWIfATFdBAR7MMwiAZHW9nAdNI7pgFVkPRiy",
+	"DwV7q/eyVMk0dAddJTxi9v4O5jT4SIqYm/cVxhmnMUtb5EhqouUALT14x4/poNpASvvzUYwzpuB2vXDh",
+	"i5WDhf1cy6bqVstKP4sxCqkckXaLmJmR//P/J4r/zsg//+t/21DYDumxqRQxKkYDSaSwSwGzDUtXyf5U",
+	"sUzjed+2p7l20ZfTdguGn9sLFqQ7c9FFS1PbGpfNvAtzhfl8i+Jrvtoowrr1PeW/VzrzzZqWz3h9fsrv",
+	"139lw/GPacqE9kp51TXxABMikD96iTfFTBGu0F4xpCogIyNbx9Ub7LqbvRi9eTDLwK5YJH8MLt1tPn/9",
+	"7pvrZvHj1iof11eITc2vUUzfKtGTbepVSB6ePN8jX29stR91rBUwt0rNJJEYgdZQC9lsk0Jc+eN25XVr",
+	"O79V9tdpNGRxlrBKY4tyD3xwi8spq8p6Aw6rGIvB2aZyroshOWTP0JvAlCI2lqkhuhqGFNNi1aptbZRZ",
+	"oz88/2guWqm/WWK8PpWpflpiqDpX3snKfstoguGeivRlkhipYwr6sfX1wFL6UN0WOXN2kkxcCjkR4GWn",
+	"VmcF22pvCt8517N/tzI8ReE4K+SEuCgjxNVhgqXhgTby8E4yQ1xhJJg3D0CyGPQHa2+UxUqOjb+Wz7hP",
+	"L4F8vCHVfs4VzzuaU017IO/kDZoRjxOuT+SkIhoW+IzXc4wqZvh1i7yyXi6unZNwCPZ2SyUb25jVwuPq",
+	"7fcdr562MnOdz91v8PEOV5wZtruv7U13Pk4kjauuOZeJ0OeCqyGLSQaPz6uCZd7QiqXBBv4s95zhK8tF",
+	"gFpKYb00k/elJNpB30VJfIVZNGVTP9BobITgeJfcGXZQ0VKaijgPagkLmZvhgv3gjeypiiQdm8Vzh0s4",
+	"n8HSTYbQeTcLkBBSpsZSKAZM4ymN9yGFxnyIpNAMc+PoGFVBLsUaxDjkW4lPxqarK5rwGB666FOe2JBt",
+	"TXkCjYPldj9NZWq2334uhlvcLvjh9XXQAMiFRseMn5yg+3SmPZtYvUKzAe5QxwMAYGrRmtIpoyO7TUzp",
+	"AzOD7Z9//MffN/7t8S9PN3/6+6uvD7debBzZiyxTjc4WsDE+YkrT0bjRaeSu1rP1dqe93dlst9Y3Nn8x",
+	"e1dvu2EZMbV+8aQ6BzJX6FvpkIWdAXo2d8EFjy9GXCkfeQCmH/PqgF8xkcdv+fN/HZhldt7MlYlEyAuQ",
+	"Oi7QzD9PIvZZlx7cyHS/+Y2RDeBpm6y54T4jIfmwHdm4DvzHHk0b168Dn1aK6yOkYJhJ4HIZG0GjcC9h",
+	"QI9lbpgGUIO+RMFBseFiOyAiHQUsSDdiTfC8WacPWrZtxNgcraFHfm2csivOJl8Asc1TmkxJj+poeAG7",
+	"cMHeRozFLN6xxjbwGoIogiGQ0DqkGHXwnwuUXDAfAFeJ0ERZKxlXXYFORW/E8VlfKCZ0nOx7gRsf+M8+",
+	"nToTKaMx7Zkx9OSoF5AejS+QMAAmAF05dq/xm4SmAxZ0hWAsVhfQ0wXOYo7q8QvmXsf1iC9GdNzqCnvC",
+	"Drn6qGzYx9HOsWEh8f7oyStGbNiwOWbuPWutyd+aMRRxNZP7v4rZpA5j3yg6gLmAqS+eJxB61xSjKThQ",
+	"/tynyXFgtxwfkURcqvpdo7Lq7Cz0RW7VfsX+W65K1VREfx2e6sjFSMkfk1byjJXCnlJhuYm53ItMRPDo",
+	"0t6F+eM2eITasA8f2THzJi3jWU7wh/j8OtS2uQIfWf8ypL8RTczlx+ILs/e5tdJos/YG/vH05RHSj4yn",
+	"Z3zEZFaH39xxEkfSwhP18/FEdISBRpSMuMg067h5XmgcF/gZhnAQ+lZiwHRAwPgQ/YRHt+OVb2TvQkh9",
+	"EVERsSQxEsHsCXAb3dh7+eL4cP9sH3QwR3G+75KDgE0SChZiF1iWt7JAf7VByNaw5VUJ9clHJdQ3svdA",
+	"Eew996BSsGByHUBIuV3mFj7V8vmkUkPc9IcnxrOCQApRJ+UWoY79HigFot0QKmuc0IgZTmSxBuDiQq8s",
+	"NmfEww78d+FVcJJg111hKGShT0ea8JaVHM3ynEl5aETRj7I8uckQwjrM0QXgMOE3Dy6kDhnTKSyRl5SX",
+	"HVkzDXUu6BXleOQ++FQA++Eiy7sMyG8Zy2a+IoDhYr7sZ0myg9kOMw94Noo7b1gWpkTkBA7eIQSByYlL",
+	"sK546PIvnh8c7p+Gj0BLgFwvbBaXyPSMRlsSuhV2VsZwHqrJBzB0bIi7dcD6FzAAoIB8CXiBTe86L1tK",
+	"+/RaAVoQ1vO5THs8jpn48Ju1i+5oIxLYqHmZ8gEXCMUQgHUbGOrey5PTQngG04SLjtkWHGmLvETT3SWb",
+	"koRGl9b7FMmxbQByc8csxUQ4mwwD8aFdEb569aq5m+khExoiJUK7yqpDuFBZv88jzoS+gPYWlnr+7ZvW",
+	"OwclhRU5AJaCGIYsXu1uw6CkTqMWomXx5sJOEWqQxS1yrpg1GWlJoiGLLonj1fnN0jjeP3p2cPR9/YvD",
+	"zepl+qPsVTEey1ONimkftymHSWIkwFgK5g4K+lDDQhww5GQA9EmaoWOrsDMlaRo3bU4JDOocBOmyt/1z",
+	"M1ihzQJY6LK3F9FFCwTy3Poy3tuhrLUjENJkQ5KKO/BlLrTQLBU0+Rh8D3yMhvEh9twDYDXY/QXInC1y",
+	"oBWJaKbganFJxXJQyFnyUmHL5kKcsEyxjyNOLUD89lgixUAZBjKXAtUhPH8W7GUpjBNGfSQt7/s44sEc",
+	"Vqy9QgCAx18UcJkH5urnAvFigSH9rnTcMffPBfUDdlP4VGIsRrg626qSIwZ6FksUW5Qs7WHxQXDP0Q7w",
+	"UajFhWFCgo1ZZ5e0BUGQHTIujMtZyMj3DN3Zgk1g8C4M5qMuuEtXK4r7Ltym4/8qiv0yNQ8WRH0KYRfo",
+	"OzyIy7bl44r6zjYA4nuKUv46efG0TLi3o3tBxfRWerfmLLW2rJRRs1qzajcX54pBEJxRixudXxt14bmh",
+	"UXgz9RLsKYJgI0yU6brRafx8WFTkz6QkZjLOfqRm5KKfD0kkRZSl5naYEuiC2HG3yAv6FhVbFpNvyfoH",
+	"sFBufDzd/UhqIuSkQxZ3CNzLUiaxnIgLQ7xXDCVs5y6hWrPRWCvU7i157NovW+9NE5lr+MMfjpcYe22Y",
+	"7CWbohnRo8J1MDrykk0x/E9M0Q4A33pcnQlVJGV9c7+Z9SKyrxkgbyRUs87iErbILmgtcPk4NG4FOBzC",
+	"3koY+/XelxVDBNTtTnWeA+VP0eKh3vKHdKv0kG7XPpdbxGKCwpakmRDm8p4N6RcSTRdUQ0Lj+/X9b3xM",
+	"oxpXZJzKiCkFWo1RcCBTza4BkJ/1l6rAqj8jOi1Ql9uWT3JszwUtqMPxrQgsm2sjJxRsXab89zm3BBUA",
+	"r1hymFwsDqzVrn0bRtAhtgwIlv+4+Od//jdCpMQyUoZumoYPtEZxuRV3Vcvs+kcjohs5WS5IAuiBIGHp",
+	"woQF8dLIbt4iY1f3oaFLc+wezZYxMJemkqLTFXM7+b7NJ5+9cVH2SehYT6SuQoxwcCbBIDc1KpZe5XJm",
+	"KuXIRaR1BdqXw1kWFhKIUMCURm+EneS4Cb6qBpR7wIOCYLK5TSzTkRwxCLawwRNAHQJyoFwabCmuRoCp",
+	"OmCOzGF4UTvleqEGzPs0UZ4LlY0xhBwM5RBX+KE3fw9bz3XHAkY4KInC4tF3SJaP72LEYk4v9HSMsnRh",
+	"6C/MLx9n7F7qH0IQE6rnMDJiRoaHvAjyv3wOYHY+F/33bZNaKqwaYQjdEg4KGX04NuY9Zd57k/mRtVw4",
+	"7AoqY8llpFiaK2yFu8gM67n9Lr+IQNf1eAnvzf+89THdenPeMmVdHXgR2KCADpldmFYhBveTq+g2Fjew",
+	"2jh855DpO+7XfOyB/3FmPn4tseDR8YEFHKExmipocpzKMUs1Z8qnko8LX71rRCmjiHZ8wwzP+AiyzNjb",
+	"MU+ZuvmFowz92O5FHpdFpdfLT0io0ueqzjDnexWleImv8lI5fQnh5gtdyolYns6c31KXWBbJBmmXtjZO",
+	"WZ+/LQ/8RtyaIiSYL5OEmMQQ4Em4RmCAQgkFlAp3e5tvS7GCUnYlL2+zaOBJQlVpHivAaDONoDFJOaTP",
+	"4I3fCBo0HnFRP+FkPo/f8ZHS1HlKDO0XoIlahbQX81PDkSWGtsOs647luhgMb1OHcO894LjdPL8ufrhB",
+	"4fgUT0Zx6WeINx+T7LkkYjy2xxTNa6sc3Zxx+W1a6u5C/lCy+kOqjthbXQLxZk6Qj5msKH/AhZYu29Zn",
+	"KZi3wH26Q0SWJK66GmR+WYwL7OrXfHuELVdRMyFubufccuTTmRl76dIX3JorLLz1a96Wmfmr+N3ikc3P",
+	"wbKdPMWnroM886eiNEHCitVHMEQc32kVA9JXGP/cqnvgCXci3OyWrTc6XM2ii+nLPkT01fHTQkjejU7D",
+	"17PjpmKKtcBYdHnCFOTOrbTby7bL3S5L9tHxKXlpFhx9GrdjTQ74FZsuW19XzscaTVacKMaMlEMRgZ8A",
+	"M46x2F/pLUfrSxEooi6U2oFcWx+IQtOUX2GGt1tGT2cpw4zRBsqdMsNbCOycF9bEaVn4jHCsE+DbUghM",
+	"N83jTd3L5ulMgcpeH7KGJwlXznL47sasX0M7Hgph8bfK67Bf2Ikdm5pcxBCaUOUxhBZKZM6Rk6uBgWlR",
+	"xQkso62PcFFZId31eH9j5buw787NSssfszLkKocSe8kFhBrCmdwxkiyYjvQQihoJNjHTRwyySI5Yqyua",
+	"ZKvdJuFCyG8YkHAuYtx8VRYxbr6fDQ7OX1bWqxP6nvJ8HHhqJq2m+I1NrMGvXGoNDEGOejgUl15jPs0n",
+	"2LjvwLeY9z6faWMem8u1cV/5bBvX2YiOPdQfWDkTJWHVYbX3ZGzBBN/IHva3boY+Y5O0A9kkoY8oM60v",
+	"xn7ZB7dImMpMF9ieX9qZb2b8vO6LITUMMF/quYBT891sHKn5ZkFfNV8uaqzm20WPtPnWrFv+BU5jm4Qj",
+	"pocSe7eOTfvbY7PaxUgH+/03JJyL2LY/PMmnWwixLq7CmCLPL36XMpWNFr/U6XT+y0zEsjCOJ37lcmNP",
+	"YTkjG65d+IqLi0xZyjKnBE1bM0Tqyr/OfOnWU80srrWwwjY4gCXTPlA9HfX4IJOZMuQ609glmyqcwfoG",
+	"CUuCHuyPmyRccMXbn7YN+ZaZ5uzvj0kIFXth1RTVXPV5vnAbGyQsj8axvz82CzZIacwuHCe1vzwh4aKr",
+	"2MxuzlU8M2HniJr50vmhoOFtwwBmY5/s95skXDC4m3YWTO75l/0sSSynAPO6O00z0b0hWKIXJIyC//JG",
+	"Q9Qz++wK2CIVApnRIn44Ozt2EfRcYGG/UvGvICkvlp225ZVKjSNggHxXZsDwBsh31UkoDxQJf25ax2zz",
+	"4FlY2kmVSDU3w1aprFawbNaRb+fu+fztgp6ECx7g7ZyvXeCS9vO5V8oBz3KSWCoOlNi+vIctZmMmYuWk",
+	"HTOaVmNegphJv5pfwH3AoevROM+gKsKbP7w5q+zRTOlmQC+oIyY+96MqkxBdlvfyFhLmDOS1T4qNHqgE",
+	"bPVgnjMa9t3RfzAA6V15jov1mQ1lElvsNYlmMr+St7NVzK+qDZionLxMySiztVTwxq6zCtel8RfvVkXy",
+	"X9V4ghFYNx1obLuGoQV2wChgyqbUICW4gFiuCI+rMiTyMhCKCXTfaUIHlIs72GkWucZbjNVOmFpRhwDP",
+	"Vqk+6utx1Nzo2v4DZyrou+F6Ur7NuOso5FXGnNSiHdVoQw3pxvZj8/Ai3M7rd1VAM1laUhVtV+RhWwjb",
+	"TB0OM1dk9/ig5JortxilCJqEa+HHiN0uXC5FjmRBLvbf5s7sMqZwV3soFbzPlD5PK2rDJVxcumvFPVx6",
+	"x6elsFSIY8bFiqRaYeicW8yi0b84EUe3ZZd34eJajZptOvK7xgo25blpYBNLzLSzu2SzlFvP7Ws5bWBA",
+	"haX0YaPTGHA9zHqtSI7W0DE1/M3+sebk5zWX9Hxtk+/2EJ7llqtQLtcUqgJgmGJfzpnK0PEH8Lgx5JCU",
+	"ElO553DXCircO+5mq0DVPJTlZOGkkVsIdBZUzVw/WAdBS9JjEFLWp6mNwjO/wnWktJTxopznEXFKKGwG",
+	"G6fMZunBcqqWLK9StJqU58mkhPXM4O68K9OaPARPya99X6Fr4ScHzrNIZfVKLjUWS2VeV+z5sUXguWnX",
+	"i5EfK0EXORQDV9zDsvUXtmZmdaHMoNGTve8arwuAR6dDyYhDks3f3Pym8boWDtLOchwkx8N/fYcKkvkT",
+	"gukFg2mlcgLCX2aBJnBKnYWRX5shsxwwwobK9Gh84VZhflVK8Ebm4ZTAuYRj2bRj2fBjuQYMiMoDVero",
+	"6MuUHFtQMCpQdE/4Zbma/KlOoKXP2ofQuWrs7g9+B5zu35VeoabMzLktq4JWukIf9zxXyRuLq72x8mKf",
+	"yMniSs9f5Q7Srrj+QY6ZWKSXnDjsqMsuoB8YTdASs8JtXOrpvJ2Dc4ln0/mL6/LHPKqpOhItaDBN85Qc",
+	"wxHQUmteE1mSWAxZI9uuB6tmMyfUvukARz17OcbgeaPkgWeEbG2vmfPYshdyBCGO9pxvbcPb41QOgAN1",
+	"traDRko1O3aacqPzeH1jc8sh3/s3296G5L9yYwHQ4s7WRuAQZnM0WZtzXblyW9uPfykmXR8cXRyfvPz+",
+	"ZP/0tOFzmg53T77fb1zfOdYsTqcnmVg8YVA5EEQ5IX3uHhhj4/KD6p0tZQxgakSj57sHh/vPSrlKkUrK",
+	"DB+JRHVdaZ4kIHMq60KcDL1dIEcl0jJZZhT5tWAbWtG96MKx/H6XqevC5ml0LErvJOVaM9EihZg4H4qP",
+	"5X6G1Gd8QJZCygiPrcWJYzkKRah+z/auOga8H2XPFpZbodn8kK8WFeeZQTWor/aIM8j4sR6H0RVwsaEM",
+	"aCSFYlGm+RWso0UYtCYkaInbxbVViP29hNthofCpJrG0wHkQJI9dQCEzMqBj1SK7C/EBWGPIdNvJ+0RI",
+	"oOOT/ePdk4Oj7wNCSZxOSZqJmjadOxoAHKusigbhekjs4tcc0LKYHZtTcNPuv7SPrUBaxYoDVYba6roG",
+	"UjhoA3Vbmx8MQXOaLGOZntntYKozWCyBdxKl6bRC1BkPaZnV25Nux7KOlNE4MMpnn4sYqNfMcMf/hdxj",
+	"hGyqGNjjya8RNLA0sPm7tsA4f2+WG4FwngERkAiUJznOnsD8gJnBxmZjzLnDmqi4b5ijFlpaCmuSZX6L",
+	"L95CheJjO2BTsJV2mMjBugyTBoxRi75TOLSOV4BdKoAcmcBVEwE7cuCegCJvc6DoSyucXC8IHMsWl1CC",
+	"YUQBkYLQK5bSAbM3IdckpWKHtPPPYIjJ8F4Rsf2+ZH613QgzMlD5QH3gti3VZiMVLLIL/NpLGb0klKQZ",
+	"RlACby1U6KWIxx0evzw9I5gyEa44xFJz5yvg0ug/K3KIvLY2TVlZ4FexeFyVH/WGZfG3fvE8OIrpzGxZ",
+	"TnZGnlCaj6hmrmqV4r+zmmuhbLmOOo/6SglVK4b3H1yFhvB3SIiSTtjxAbAQtu4uYy1za/CSIgpWEvGx",
+	"7rVZUkGUXjH8/kP6sYThZ8vvB7dAEwbJdSN5hYXuqCDm9Qrb1tKoYF/JAsa6QJEL/Hv+JBd45zw3mhHQ",
+	"A1eQpRiYn2/EjPi3PFbZiZar2WKLUdcQ1OXlasuancym6NSlgoPEjQc6E5onhJKJTC9txpC5UG3ux+1d",
+	"W396w+57tymtYju6s2NwBRnylg7ESu/0AaieUKDGCl0oDmBdZI4J+qDBoovAwyO+l+yARZejG2jFkcPi",
+	"GJ+wdMmPsvcRIpwhUeE+qtlt/BGbfMHJi5dlVeDPbN4gImiWSm33SY/3SY8fJ+nRUGjwCVIfj9jE5np8",
+	"6IMfcwjuvgVZuDdfDUtOcTiQgln9ImUR42BWgOwcFpOt9fYOCfuUJ1wMQgDnAwwMQDnA1CaL3XvFSGxN",
+	"L96LYjdigBKPbaU+sdkXTrmI2O243aJCw6IUhciZ0pBDxaKLF/2f/v4k/eb7n/7tt/Rs8ub8+Nk3B4fH",
+	"vxzIjUN6SE8n+e/y29JzWxoDtT8a6ylq2sWyWIwiuCCsJBTamoibAy+AvjOIzSnSboE05lbNz7iUdotr",
+	"VrwbYqpZU3NXcscJLt1ubGSQbjfudmP7zxn+05n5p9ttmWc3r3/5X7UuZ8OffYDxddB4mds3Vw0i6TGA",
+	"wPfGhgfWZqck6dMU6ohC6or1VKtsZMMcCxX1vYkJjQjWkGxNjTJLYjSCW5s12sxHi9oNlmAuK+b5FAeJ",
+	"ZTtXM7mUNFaw89S1WVzy8bisrVdGXS5EFcGVFhZKXH+LdbllCgudKZZDkcqJcx8UaiNaW9Mlm9YcWiZs",
+	"4sfi4E4pjz0DgpwuV+gij1sFS1LdrqAodklHeziCOzQ+f2wdJeSdFmeab0hhn8sO7GwYw5cdclaIzakW",
+	"vmw5V2/oFlJj4as8HH8zQF5bCM+f69jLSjdIOxW5zHaUS/brRE5W3CxWkajwajj1te2RE/VyM+sOTt3v",
+	"Fj4gpK5tzziRk8pkBIwZKjddcl1Iqa7DzHBBFnfV8mCLxQzFy2qeZXWz/dDuBhT4md9MMyI7R9tY4DZh",
+	"yca6WkGrXlJFxoWbCcXA3bRlOoIsJVAl/Eb2WCE+YC7tfcZPWLR7cT0tpWwbdFZmRPI1h8t+HTARV1if",
+	"eF0zuK9kXBoFLHs8KdTYL02CqggSXtimE0ZjLqy3qn5gIosuZwomxlTTHlWsGDQiLwHKoVja0Ncz5+aK",
+	"Iusqj1NMWcxV8XWbsX/9uvBdIYGuJPDEjqqmdaaIFbFUbZvBdiiO4E7xT4Eb7+vSXckB7FfgidbFxZla",
+	"krxjLgG4shYTT2re1YVuSgfvWOTtEthLjlvptby7cPHSnsy05xd5icZV0xiTBF3DDHPdHiiIFITcAlg5",
+	"JiKGjkxfDcTm+5h34MK9WU+ZywgsW0gHNb4qwke0rHqBdyzZxncjV8Mgojoano/L3QerquJRWhGrXaF1",
+	"Go53Q0yFVTsSqpmCUhs2G46q92XjXOIEEOytfs5TUAQrEvTACGu0/B3w0ZZ4v2tLGW4V55mSkSkTWr5F",
+	"2MXqpg+jxP5ivYUlLod4lX0v08WtEAgEUegtp7d8WoGj3VndPR9EYZbzW1IkoWWHadefjhWO1JimdMS0",
+	"BQ2tc6yO8zf8PuZXibct2vya290k8GtQHNyyiUNyj/r4vCRmUGek0YENalSZJOTIgmrykVNXrCLl6vQR",
+	"OpCQeipTd7iEdE7UlCJm7NQpOeZFRV4cnJ7uP9shoek77JBepgtOkwkgyKIQ6Ur3zPkgYcy1zXGO681O",
+	"8QUMPyBDmaUBienUp7lJoYcB/oP3Sf7bhLFLq5eFX4WBlftVQABYQZFwvbkdwktKs7Ei4Vdr69thQN5I",
+	"LtCRH8nRiKodbF659lVXFHpApBKqSPjj7hE2F56eH4UBacOHr2E5TzMR02mLoCrj8GbNYLnC0dmvuCJM",
+	"yGwwBMzv8Dsz4wTQJ76LKbd/mX7Nn10Rfgdjs99PGTUPI0Zv0fa42SYb5Cvzf7MTI/r2kImBHjY6G+12",
+	"bf16Fp2g0Mh6aSMFTpsTsLk8biRgai1hLs7MXF0WwtjhV1+x1EXSnf50cHwMFArgEWEHM7i4NspO314k",
+	"5qPDmJ+BycLxwJsrOCgKDD+f2/nZ3sLUDnaPdq30M++g2c8Mn1h7ytKkzDmyIO0g97fsZBmb+gh+WS9X",
+	"3TtnS5a/eNOVb8K7Bfzbv2csnZL8IjLsx1ANhCjy1BmhqCKavdWqg9X2fOgW0RAuK/su1M4WGQh33IN4",
+	"Ty4+aMucWCAjo1Z2RdhP5Si0kYY2376Ygw9gLEa7tvyuENAbtkg4ouMQtAmScAWGCBhzi4TvjBhyHQJQ",
+	"fcyU5gIAL2wz0GvBWQqbjAy9K2zwDIPrzVkxHJDPA0V+l4IFCBBMFYGUjPX15sbXC8zwnY+ZaXRcgExh",
+	"LFD/eDDUyXQNRzufiHd9QyrwrNziqMLmZ9wZjswa5zywsysdZbjilOkOwBFdcZmpizeyd2FrbJg9SzNx",
+	"Yfig+Ugeeou64bTAHXHBqXZs8lFAwhE38oN5G6XGkDzE9NiusE0VgO/tTMGKjY8/coU1AS/FsnbWzxRN",
+	"WuXoPXfKOmD1lSsfiV+WZZ+VBYafuqpcPvzTOt0XmZy3Hs05QU/Pn744ODvbfxYWSjdQ3MIQY83d7eWr",
+	"z8yEftvCjUHDt2T+xvuvETRQVGsEDWzrljKxXUi/Em4+M5uzjAGeZOIjXkHmYN3fQvkmLBjdcqqZzUE7",
+	"3j1HainWuLaUEzT2do/29g9rUNEb2WudOoPcHWEP3kAxy6BxZgN13RROX+weHhoC3392cP6iEdjEuaDx",
+	"s/l2/+fjlydndcZ5xueCDO84yjIp+eT5Htnc3Hxirqjzsz3Myimihs7YCz+EE7x8/jO+71o+hYK5Go7z",
+	"5mNn628cShGDOGprCBT8EPA5zwytSjyf8QE0dmPayO3+jedsRCGUnGNKaW7Mbzydohw8a8Jv/G1ra6P9",
+	"9ZOtx+12u+1ZVqexLwYJFfGiqbvUcLloELWAmeVoZ5WOD78qZcynsESr3XB3d6esMFt39F7gRtgdqa0h",
+	"fXo/zYIVLV+kQq+BhzWAzczvupmu8x0tbl8Z+zUHq6aZKMf0nvehFzYz5wm//nu3mxnqbsK/G2345+vn",
+	"+HHXfNxob3yD/zx5faP1PO8GYCtmx1DclQ83BN9LyQg8sX+47rELgOOYr+sLblMssjMHbYEQU6iZhdAC",
+	"6kN2MSFqJXQTCzuEapIwKyG4KJ5iyaGE9TUx+pWQKbrWW12xmyRQ/BWwhHvMP7RDQsNVQxdNpGAYYMGS",
+	"IEsK6503+larK7rizChe6LDCrDMuYCTmZGJunmkH/OrC1v6HJEsjeaQ00i2yZ/6SyUwI6tnuU+g14YJh",
+	"CpgidCSxsNQIMp+7wpVPtJ5K6gbVqHez3O3ieC83hpDAo4s0M8cWxsOjbNR4XXW75KmD2+0yUL7FHPbC",
+	"rTJvYCsG98+ehPXnMyfhyfO5k/DVkgC54r0yfwrM9z351hCFkWq2NzfWffxAwjSYKcC6MCX4Inlonnu8",
+	"vbn+qONjYTa2t/KCT+dnz5vfBOTxljPomba+A2J6vEl6TE+YUScnsitiqRXpsSHmx0JlNFdPM2XktwwM",
+	"1ImMaELGFOopRnI0MjdoQGKuxgmdWnwS07o9viDbk15Ko0umVYvsUSzMfcnGGk5SVxSCj0hvShSjaTRk",
+	"Cim3aDrd3prZlIfkqz8WWVTj4aOg1dkxnzYj+C/7rtv9tQv/e2337fXfHna7rVu//Oir7/J31zpN80wz",
+	"fNd0DzzMfw1aJb9/tfTtR/86O7gP0MGjrx4tJ9GZO/GjHYxccCqXhoJGIzAPv64Zfjrrq/3o05mXpgod",
+	"b258wH6RSZbgNqIFSthQ2uLwdsiAX7HinTnncvigA/ZS5UfamuvlBkUjjLSOqY6Gd9ddMxeXZgTVWlaa",
+	"mTp61kTz65egEb4uGInsWIt2IRzsGObZDhoA5dZZb1/f1W6FkYEfz2ClEh59QIuVW6KycA7zSx7Y7O2m",
+	"gGsAsL443nLlGhe8MgarkHmd5+PfHHiVW9QsNt8YwcRr29fw3JizuMrBwTOyR0e9lMeDBf0SiO1e4LwX",
+	"OO8FznuB817gvBc4v0CB8z6B9c+TwPoZ5piWyWLz9e9WDMxEVLMlgC4O96zSdcIFRLio2lHJ84UnywBd",
+	"VsZquLLqhyOoNxLO5Nh5LMxnX7wRfsTKXv6zxToKGrZyVkuzVUI2eUXEOQLsuiLdTUR+tGlyMP3SrII7",
+	"YiQa8d2u7uoswBbrKp8OBH84EEiz/UEB5kwTBuV97Mx2ZoGKLF6MkBOb4OuiGs2ZiSFwyYiMRXKqdnUt",
+	"+vWf7R8e/GP/5BahHxVHHTKS3SEvHY3d1NIYmrKjnj/vCDZ3tc0cxFl+MLubS3gA4uEUwytrwQ+/nhWo",
+	"PV/74z3C5zwqxc+x4z7kSn+cKqE3ppq6dpes8qkHNlgl8t/Goy2S2TOfBYUeKj4Q1l9EuDldUlbBpUCD",
+	"5+ZsrYxe4qdwQ45ZFaIBtpGlXE9PTR/2Mhnzn8rga3YF2T0+IJdsGpDQQrL88z//O/RqrWWS4W6mhzLl",
+	"v0MMYoc8ZTSFKoQTiBO7ZFNcozz47GH44vz0bP/kYvf87IdvL9k0fITiCQLQdAX6CIUDoXkANzNLW2RX",
+	"ELM/0FMBwR2QS2Zxa6CgZ4eEKaNYvzLlGorxuahTIwwAuIuNOYdVB9sVjD/fvaHW48b1NZQF68uSvFwE",
+	"dIU5vpE91SEq6404mKkCMpYJMFELnMjjgOAdBpy1D+MkPdYiznMrk1h5ewBVaDKC8l8OS44qDCnVHOEY",
+	"MMpW8d8ZFuRS5CFEHZF//tf/hnRuMDgFBEOQ7LdBu90OCAQjuefwq58PCe3JK/YInLDhz83z0/2T5sGz",
+	"sIiYD/vUIj6wkCWKPVBYgBwkSwj35X0zyRhRCQh7y5V2aQSWsmpQRoCTtdhE1nsM5OCSJQBjSVTTIQTo",
+	"FuYx55l2wfhmjImUZigUPdBY9g7SnF2i2Zz3GY8qgYxHs4W/zYZC26BUArVa83xBhD1Cnze+iZocWl90",
+	"mulhV9ioaS6gKBT+ZJp3LMeCesM6C/Lj6cujDgltUkio08wQu+ks/Nu2Ifv2NpL8eoj7+sP+7rMwr2AG",
+	"Z9UoBuH3+2fme4ynzsUEPOwKYrJDG6K9pnTK6Mj2uWaIdO0dCEHXa3BTqtC1IhWez64wY0dxomDVspnB",
+	"3JB7zGCEkFmBuON+EIXYAWQYEJztwVvnggXOBY9kbOgSMsaPnu/lJdgmQ64ZgQqdFvKEpwSqJIJdyz3G",
+	"xRVXvJewQgwBefgM8yYuDgZCpoZDX+zJmF0cSy50h/zOUtmc8FgPsX0VECX7mgyn4yETKiA9HnOMUpCJ",
+	"mqkJ8qhFfpRcsFR1xcPzv22023sBgX+fPYIHr2jKkfkplrBIS8DkBXoG25+1NAYk5gNIGxExUdNRz3SU",
+	"g0DY+I3d072DAwjeOKSai4B8nzJ22TVf7E1TniQ8AujAY5YqTkVAfuAi5tAmG8k3HHkXGBzIrj31aign",
+	"KCd6uP4dkoBdQCHIFbBBiKkGc7xqkVNrNewKs93oAoB9dZHyZuvx3Jm+nYvAPJMjGg74FRMuncuecAew",
+	"jsQBSMme5rhCQBjk/dloRFOwc4MEpwIH042zxYQE204PISYgLlKivsh1AtV24JJsBI0rs2JwOay32q02",
+	"pBSNmaBj3ug0NlvrrbYtAgoXsDtNkboyHwdlxWTO/DrwBHMp5g9hAMsOZxgcKOZhZfR18spyCo1VqRVL",
+	"r1j6QJGYq0vECTEU6rD+ld2urqAW3XtIFRa2xmNrvgYjMubkOuzJgo/E7gimwdprPD/hiJtjWjFnnVDB",
+	"Jua1rgD9yqLGtkh40G+eUDFgYc6J9s/ogGiWJMo0jElnltKgLoNdpBax7A0fxflAj6YB7BtqOMBV6pAx",
+	"gfMFM0mCtlAjEokXPKBESF5ncTYJs/NruVCXP7L2HLXD6+DmJzEcr8aTey4vpM6zp/+o89jLPkJY1ntw",
+	"D+7nOo/vQkXvfRHJGKXicv9bqr3GOqFCsxgdJk/W19uPwGhhHvWFcCyOBBCME+bovF4FnpVvsUJKu1kK",
+	"Ufa2WVIjCrMuDbkj2Gn5kIE4iwhPXh61sguY1HBmst+ZwS6w5l1zYoScoHYO6AX2jFm1vXLe7qzMTL3e",
+	"5AQMvGRO5ms448hySmazQzbbW3NwOgOm503RVSM+koI1X1hb7YrDhsHVO0KJZin4D2o/vcf1tP7Tp2AL",
+	"qP347mCFh19wsdrz9O1Kz3+PXpvaz++D+7P2489sQMX1a6OhqrEUCnXOjXZ7zh5Ax4igxqVYo1cp6Fk5",
+	"TXiDWo8Lc1GX2WiLLUBu3J1aeKMsKrVzhf/6riTIoyqkA3BrfN/zAFq5cWLBqlEcwpWIW3RMoyFrjbGA",
+	"3N2m9LYp4oVpNd51Gzzumml08wl2G52umWK3EXT97OBLmF+3cZ3rzLTcIlHsGUC8Vx67EfCcUJSPl8cB",
+	"hDDTAQvQ6RhEXE8DMMkF4J8P0D3WTbtiPdiNKYFBB5uPA3RGBhjxE9h4mmAunCd4MBOAY5pZOtfrMoR4",
+	"q3MbtR8S4az+ZN7HCxAZdpmBPpnQqSIh3DUQYVK4zawBFe+h0sTrPTxTzWdcjaXiDsFhto8jr8rDTeWq",
+	"OmhzN2HyT6vyFqVa02g4giIm5m2zG992wfOmmhvtjcftDagm1t7ebP/SitRVt7F8pF4UKAffMwqnXTL3",
+	"ZIhwg/SSifL1WQoeb/qGO6/c9G+k3cI13rqBzn9unshJs6LqxlzMTw7+KBPMpio5EZU4TKa3jfbjPwnj",
+	"vH0LH5Lv3b6V2/GwUZZobkS+NXNkU3/kb88JV3mzlDNZAXROTg2trkXVpUItTvaJMuqkixkilJTN5p65",
+	"3TO398TcNttb5cN2paKsYhHOKA9hy0hSWyhRlomlXvJce0pj1NvxjfWb3zgXNNNDJjSg+8b43ubN7z2X",
+	"aY/HMRP4xtbNbxxJjZXB4YXHtV5AynGAiFvrNQZ2JuUhTQf2hWWXySLLXOassrio5SzHAx4LiTAXhod0",
+	"UK2+EFJfKKq56nMzkxYJ3dmxLAmtOLllCvd740mtyb6gYop7DpgW23XI5MBGAOELm7WoJEemLHjZMNzc",
+	"+tc88Bek7eUmR1eZywJyB8RhFXjgIK//m4Nj9N5iW9dBY9YSuNSGqFPKjfYeFk52CMbTeZBvBN8mB8gs",
+	"sAefMNfXM/WUDccOLFiGEAxwfsCLF2Xam9zxcUETEg0zcZnbHClRQ9M4UAmW7UO7P1hAdsgPZ2fHa+ut",
+	"9gwFKT5AUyTP8Sa64gDNKWRCk0uUvTueO1nrN41jWNqhK16IF8OcU6hFXg2lNRImTMH7gjzeIpdPZ6rf",
+	"dYUrfweBsx6sTPGYBQRXANzBnUIRtz6bkHFCI4bIJda8DF6PvdN/AKPDKOKt9W/aLXJq18lMfZwyGqsh",
+	"Y9oOjqO1koKBPEtoQCiJWJKQAYMrOwGI1wEJH4TeUgMzVjaQ/VvyN9Ik34VEpl1BcV2hO+s+IX3wSGpZ",
+	"MOsoRh6G/+///X+FjwLEELPLWfCqAHwK9HC2+zQgeyfm8+Fz/HrGYmQNrl1hhmhhHuVEmKu6n0qhYQFm",
+	"J2IPBiLmoCPAuoYGGU1tnUGMd1P+J59YuitctjgxGydTgnrkTBoqrCEXZO/0H+hHs6gnghw9+/H05RF0",
+	"Yf7AziBHgYuZSu+7V6lEZ9vCDe9gfJjCDubadNkOEzoNSOgeDiF6HE6J2fKBlHG1ZRq4yr1p+s6m6Xvz",
+	"4r158d68eG9e/POYF+915Do68hkKwmVhb0JmIrKrUyovB2RYX/V1Iyqq0iUjur7XYW+nw258BB3WayAR",
+	"FSALGuGQkl4qL5kgqHZhfAl1blvBOiQbD1IaswsXnNki54o5dWYdROGwEPwRfumKLS4Ui3N8XARstrX3",
+	"lqi2GI0rVYVWi6ewJDIt8GFyNmoHAaOVi4WBQwthSobrWXBlo4PEKvDWTxt3GeBU3sheBwPEiKtXDMXw",
+	"e8wiR4IU7/MUAhtBRCMLV+VGEHPWgpgTD3jqY+fA4R76ClHof7dKE6jVhWrxZ16rBPUMAbJdSR9LjK5a",
+	"sYXKHFG9Q7QcYACN34VczQel5UArEs7WcHaQqTN1nEMs948qIgRwUe3DbP0zefFuTKpmeQQjnIqCht4V",
+	"qKJDFCoqdRiUpQmPXX0yCLGF0sHQvVfbATjIr5nVyangffO6jyOCimfmx9Mfdpsb2499dkfCgRBCtyOY",
+	"TVqAWMXEUvs9bJf9JpwxqQNJweZMuwIC9FBJR9Rtbz15I3sPFGEiBtrC8DGobq6qFTuj+ayq1pkFPnhW",
+	"R7A+iNloLDUT0dSc7RpvHKesX0/G37MpCucnh3Uef1YAtq3x+Ok44fpETupFhXxheu69Gvp5qqE1pDNM",
+	"H3hubb4N8PFu1H0NhScn031J0uPqcmCNRfuJTU+YuaNXFbQ+UwkLt9IFv1vp5AZJalbKqHQW7JvrEC5M",
+	"ShIuLvPazZOhBBs9Js1C+G+f6Wjob7/Apg5iVLu4JLZ0cIdQYctgzN92ZFdd2qL1YAqG6pUCfsAm0DTr",
+	"gQzxqu1l0SXTzqRsRZiiSAeip0xilkLgpR56kMDd44MW2Wo/yUXRrngjey4PxAtYO2TLhTjmopiROAZS",
+	"sOVxwatbX7E4fg2+4+7z1exeKypDhYkscevlZflkGhfzkWzx1hUY0wkKm5+9XluDbexJ0U84GuFuwcrq",
+	"M6Zdl+f9eTKoXBTHUg6+9FF9DrX2TtARu65kVL5Aq+ETqAQuU6oSRmOjqdzEMMAB6PmcZ2UjI8o7btcV",
+	"5t0dImQhPc2MttQv89y8doe0gZw7QEA1AFn4cGpbZytPA9VpxopmqCIcB23+3m4+aTVfv1sP1tvt69Is",
+	"37Koa59Y4stHl8SNv3LMssj7gUtYFHGiuIgYWX/yddsZGmFGkDyXT8m+uXRWNVCaq+ZhRvdA5es517vi",
+	"A0F1li5f1WWgJ7vNX3ChL5pFSJMaS1wY2l8wM+I+yWEuyeHeu3Xv3fprebcgNJEcaIWsg2P0lzXWtRp/",
+	"qjjo+zNwfwZucwbye34GgRSovzJQtnCfcn175eszNO981FBVAAIowBMsC1f9JJrXjJK16x08XsMKnEff",
+	"iJJV6taQ0UQPfy9oVrMKy/dM/wCPND6gmcH2ULIbuwm/MssLM0+vnJYEqE+Ntca8oskVsY4pUOPMy4WJ",
+	"+5kpRC0sbdAsiq0p2MuSy+U+RwTPUiQEnEDlXqRqKiKbsq5klkaM9OklA4Df2eVFC+5T09Ffwp+DoQ91",
+	"PDnsz2NM/zQ2q3vj+IztCbCd5k1PuKeAMdHMxmiOLDCEN7KnLB8slBFdfuRdGop2kHoPwyhLE9I8s9bO",
+	"SF2FeeFIuMGh3miIBpM8fcpIL82YakocyIYUydTolDtEOlALGzCOJS07hIquwEKm5GFe0RS7o/4KgI4T",
+	"GhWUbGR20KJMwPiFM8aIlYdYu/RRi+yd/sNBVMecJizSLjA56AqKgckgaAYuzDmAGGczgJ8PT38OSDY2",
+	"rW+0yfdP5038QR7zDPWpjYBtXjSSnS0CGpje0cdQGHafi1h1hcwAQyuR8pKLgQsDQPubTxg5m45dXdf5",
+	"2DKEfVJ06lEMpwC54yPafehAoZAtTRmJhiy6zJMx/N5D3gGNOzaMfv/tmEW6Q9bb7aa5GLnIzFBIlHCA",
+	"27SLn6d0KBAyOCJi5d4FwhHdK2U+iP2N7LnAox4j1HIpIuSEPNzaeBKQ7fbmo4CEMdOUJ6rlaaOA2GWa",
+	"7pCUjRm1cRA5Cc3UyqUwO0ylUJpOlY1ciOkUg+d9zXVG40LkGyCTPRwPqWLk+GT/ePfk4Oj7RwHiuBkC",
+	"x5gLM/cRRoaQhwcvjl+enJnnWuTE/AwkCzkmUEg7YTY8yGg7Fl4PFodD90oKWwLdIT7NYVC5F8MddFCY",
+	"ZZ0dQ4uci1hyrP4EC52ykXTJMIWAFXMihWLmnZ2umNivsnFsuDgulF2ePAOmMB1FIqm0KuB6oIr7XKYk",
+	"MVwavF15ZdVwDXdHhQ7SyBBQpsh6q90VD4daj1VnbU1nqsXl2jiVWkYyAdaZjQy7bOL7j3wqhChseJl1",
+	"2t2ctzBM/ymlkXNcjFrDfp7KUc1wALZCDAarH4XyjCV8xHXNlRjSVLFa7f4ABssTOanz8As6rvNYzZ19",
+	"KZ5lqDTUWq8D8dy5G254EsCeXzAqVL1JvT2xbKLWRqRTrNp7M+X6wuLOUQuS4lMZT+eUp6/WvrpLYrmX",
+	"JWYbWQHm1Ek+dfqdrcOYlKFbX+Nzn73sbgnqc3M2AxeZcTh/U2M6Mp6e8RGTma7tpEYWeC76hSWvpVqY",
+	"Ec4aZ7brLKDKxnjrwvuGZv7EqgkERrwH/SSX3Oc1FIzPmVFRAD6YTZZoKZATCuJJWNRrQswWDWaktlRp",
+	"8oI/xcjgIBellCsC0CK7s9DhiRQDlloFh2r023XFXMI25L1i9RkHpDdTpZNasR3+tPIxNIciMWhCsy+F",
+	"htFxmnwLuKYAa0iUbFmQUK7IJJVikMf3wpKCTxGFLfDrb7Xb+ROQ2aqLeObo2etTnsBTgZeKc8EaVhKC",
+	"l/o0JYXo7K6YUEUyEbNU6Yq0zGPcuw8sYd2LNfdizccTa4LKYgO89BzPIY+UxV3Ykz7jL4kRb9dLL4tF",
+	"5kojKdIMEiLgpXsR7D3a7A3JWnZWZrj3EVnAhhHKIeGXrHUvnN1VOLuLnPUZpZWtIjxBctic7HTKGKRg",
+	"WuHJ4kjkZp3lUlRKRSxHTZS33pOPB9uE6lMVppUTeOJ2sAx/BX/Pzc8dGaHi3i107xZ6D2qXzxg191R+",
+	"NMHpwCNW7iiCP6u85YdcGbHoToe7NBBVU52pGXlo2d18io9XyEQ2aNHWXwrIwdHF8cnL70/2T08Dcrx7",
+	"frr/LMiTHwKCJZkCsrd7tLd/eLhfPUzNIfCx3iDPeHVsrh0iVDBxNUtsoZKA/HwYkP2fj1+enFUOBDSK",
+	"cvFxox0Uysy2S8vM3hQ67FRKC5QFLrR1oiVZb7crBOIwr8vrs0ShvjA6g6okYUgTrb2kTiKvjtv2gygZ",
+	"w4dNJflR9qBed1mQB45C9qHETetL5LF/wmSOMpkrDy/DQj8qIIJNmNJoSarmmM4dtyzO6DZJzZ9VthTk",
+	"6ZZHlL2RvS8xDeovexDwhsUyKBYAAk2Zs7mXFadgDZEhqvWOVzPFc6xrmewhngSEPuTgEsSmLA5pOkqY",
+	"Uou6B773JR+vmcW4zzf8q5zMUuEeqb32UcQaZZWZhbsAdTJA6EV4Ni/BJ2IiBWKGREMqBizwNfv6Mks9",
+	"RugOCWMpWJinENsjm1dBskUjEX/FtNvHincIYQMgIgRCxWSf9KQeugi0N7IXuLpFZGZioS/Cx3WL7DqA",
+	"InB3gIvFBfu4sVFlsYy6Qvb7EDxMATuTpggvCnBG1OVot8ieHI3M2pFLxsaEkt8yzrTrB2JvW+SU2fgl",
+	"i01mWg0hdzIkXJgOJ0YJ63RFuG8W9xQsKaENdSpzofwoe/u4ZZ8BM4PkAqCKZo67m2cZwC8df0N0hdnC",
+	"DnnXxSrBkApRp84rJFD4Vhqdre3rrrhNPgES+70k8gVJIsfz4odhBxg22YQSzsydlps4ISBXVcskB1oR",
+	"lUD8IQRzkn7KXOFnrSAi0AgqkNsLldiKtaMhJo3FAJpnwZ3FoEWOaaZQnLGwWfOyTFccSRJJmcRYLHLA",
+	"heogE8NBeGduEUYpUbJYWSuXDhDoAb/FHku9tOaXL1lcyhf7Xlb6S8tKQOm1RSUXSrtEWCpGoGOwr8Iw",
+	"6wlLGeT/O2TvSCbZSChkIBY6XA/ZiIQXqZyEAQkvEi6gWvNFJGP8o89ZYmOVwwtr4go7ZOSkDIfp1hWG",
+	"hxVyzeV8KAzIMLa+bTj2/mwME5bKvHfF3CAhXHhMIWzdyGwYJu8CYqCCJcTMYwE/dN8GWDvTh7o4HJ0C",
+	"dDlIjkaECGzye+G3iQXFL2C9o4crzURgMe1wdCS8AMBzFoc5Po9NHoD4G9nvdwXMdwcXSPYxDBpmgTnv",
+	"wLhdskFhy7DiIIGC+lAjM5UTKEidYTjyJRtD/dWE0SumSCrlCGPFoRIn9ZD6jnSCrtgAQ+nGN+Qn/tQH",
+	"NmtV2FBbsvSGUgUoIOe1CszUWuSVg/LBQO5MAD4Rwne4+sM4Mx9RriTp09RGn0OJUzMpM4vNNokxqHvh",
+	"jnCBFQA298HviQoztw0UKLVzNyJ11Qg88ix+sqm7C9AOQeNtcyCbtQAJInUFuRrY1C0A1Ve79MoLN9XN",
+	"88VMXjpggeEqAbCUAPhJgMwkcFTXTbuCxvS7YPNx0A42gh6NL/Btmw2cw0iwpvnGAVHdLrPXUGspapIP",
+	"jLk7mrN2hscVQZzdyWjW0U2+cGznFFNSPiq086eUsz54cjXmtrgKLmC/8MluSo4YRI6xRLEHqmN+hlzr",
+	"vhHufFacrcotpM1oMk8NqboQ8gIPzz3ydCny9BcXAuQYaUHKWrzfK+KA5iRbo54u033JQDJFpLCYYVBA",
+	"R8q4RQ40lMA34htoxyDICTYB+SOWTLXIiWkd1VzzJQwRJZMZTbdExjCjuneL3Wugd9FAP0/NE2l7xvBT",
+	"SwPV6bT6mL4UiU3ttRCesRQMj5rV9yA8HzOL6YgRXvcA63R6qwOs0+n9+b0/v1/i+dXp1Fy6Rnyue3wz",
+	"Ecvq07ubJLMheWjS5bEFGMQ08JG8Ys7GO6/SoxcuRmxJNCCY8+qjyq5YukPGMgGrNJinuyI0gxIsBHtJ",
+	"mjFz2seManPcUSr1J5y8QqOMESMe2GR2l/3tcrcKo0FriitTB2n0iJbMS5nFuYjlJ+IVGx+JV+yAocci",
+	"VcPamFX2eyrT4h7nlQptptc9o/krm6pPgCoKkAzLw20u2XR5mO5P5oGFs1YiT5geTWseNlxOBEb4l5nk",
+	"4Mdqg0tMG68rEGJbF98BGO/jrfpYvBB0+niLJMw0qAIS8wEY2FPSIhfkO9K8D5H984TI7h4f/MSmN0fJ",
+	"GmoM7GDz4Mv7uNnPg3vReMRFmaXCMRGaJMhDVDBTFxl+10M2Uiy5YkWPPTCz19fBkiwlDPYhaujslZds",
+	"6rwrQoJRLaICazNlY5JQzdIW2bXhSnoi/fAg9t4MD2vaGjUpkhnGPVGi+Yj5qs1dYR427YKLByCnYmd5",
+	"NgfJOtwhYolifa1MlZZM2IPyTmYJb+DJBYRLn7p9yaYu9ADQMZez5mok78+AVVdkUZoZcphdAJ6pMZPj",
+	"6vzZG4HgixMVfDDUybTpYCE/qzmP6JTEskWOJFGRHENtcU25UejR22qWgL0dJzJmPqu2NIPGvK3qLoo1",
+	"NwZOFHkd5PC7zuA/80TQ8FUN7Pmv62Ib0bcH2PQW3LP2w/o8rO+SRBms9wY+UEZjLHfHAleuHXzFZkwB",
+	"eSO5wAMaydGIlkG170JdMu/+iOnUsxMH479j67ODfE574CGuIETzepUw9KT9uiBmbD7efr9yhmmwMlPw",
+	"vVzXR2yCN3aVxnPJpmBe4gr4siCgEEqRTOf8e4cSB1DmH2MuGIArgvXKrViCLKHaubdGx3ztah0k4bU6",
+	"nrw/qdvqyUdwWxWux1wFWLgfHUijlvLCnJ4L806LnLAreQlHFUFT6CXzsSLm9dZfXDZ6AQtiFnhR5HGq",
+	"3Nq7Sza9IX+oVHgoKZMCLS29CW6tQFByfv6hzbE385zGva+5zNd8yaYd85/co/xXP3kvhdMTZtUQwrVi",
+	"Sf/m47iWAm9bksjE9ZALsk1gGxw2N+BQEa4BZhZr1To0zSFVRPGBQCxPW6E3pmrYkzSN4SrFX2Vm4aos",
+	"oEteOxbDj7sizRBwBn0+HNIeLDe2xl0sNodW4xzwqtSRY6Z5z2DuGcw9g1mFwVjRZ8nlDiLT0vIDJ4zG",
+	"XDClPmQFgryTko3ev2LpFHiDYRrWWYzJVS0SmvW/iHmK4NJDesWsU8yZXwADa6bGO7aB7CvEmnSo1rvQ",
+	"JleLqlXYpQ8/z1M5YnPTjCUyRjvfW1ViiKggsfRJIrcpyGCGH2ezpUoXTfqn/qn3DL9xbyv/7Gzlbq9v",
+	"tpZ72vkCDeSfN0CEX/lKlIj8XFdbt3dRLNV85GrzhVEqhUUA5YKE5qdfJOSKUIdMr7LeyHCcQjUcaTR2",
+	"V/YgjxisWS+hKwoFEwIH/FkEw2gRqJdsRpODuEthk3SNgAtmM5c+J/t2rKpFThkjsYxUzuhaoxiw5NEA",
+	"BMYHCrkZtgRUkM/MsmoYNdhI7ddayiBPOXYt5xkrqYuX6BAuVNbv84gzoS+gkWobvTt5t2ayS0EY784R",
+	"XLH+WZREI4Fff0BjoF+VCrHZLf+Klr+5nbvZ2ucJ6Es2+dUIs3D7URJu8eHrhxUqsK232yWGwbk7afVC",
+	"aKthQL5gMacOBPLzC+04BV7tspdBJwenhfmr4rKYEQrX3rk/rYUwZgnTbPFM/Sh7eSkPsDRAz656xyJy",
+	"yjNo6NYcz7141/isrdKIdK6wAH3jyz2wfyp5aFnYEs25uEuYH3KlZTqtlIaq9OFPTo3tT3Bp3pP4Zyvy",
+	"vxT5RlWL9tkSlKuE9TWB2l5WNHbGYA7yPUbje1ogB6BHMIURJlZeh79B9Ab1WcgJkWIHxG+Xp20zDTAS",
+	"FyoHlNh5QQ34FEfs8xCI78/2n03efIkFzVCVA6eGzvNbzIHo+KW+sPrevdBplFlcMHoT76qWNG8CzDnL",
+	"LRZjqhQZMSowHs5o8kJiXUqSjSFojbyyPjjW77NIEylKmFerHKvmXiS4ZxufK9v4/E7+TwhX5wVyEBj6",
+	"3EbprcgDamQO1xRWWhX5v/eH+/5w3x/uuof7kOk8qTg/4jxlt7QnraWZWJazCFBzC6hyZHfeEeFLjGFE",
+	"DCKDqoBkIoGQGPuzqw2MXld5xdKOrdxq/k7o2Po9QEWy+lJXQPW2UoUmE5+cf2y8d/4BZaoqcHUycW8t",
+	"+KwNYpkoXr5CTm51JKsRe5/LlDyxwF0L56EYJnBiWvk4h+KvF1dQzCFZbz55/Wu7+eT1u3awvkL6yGcS",
+	"YnCSiZujDAxJ3jOez9hM+cpemEYEAue/YygPFGxerRgFw5NsUfZFxhMevzw9Cy1ILaGC4JOApG3LtpMV",
+	"qrY7THBF2FvNhOJSKBKlDEg58H81zWP2naBrFnTEBfwCngbI2YGPOyR8eXx28PLoNAQEKeXTStRYXjLh",
+	"q8RjMXpYiQRS9sKzTDVf0LfNU/47C1tkV+CEbNnWWDJl0S7DUyag4pxnHt9LMqbRpTklIT4fQlzDDxYP",
+	"3GGF4mnokPDn5vnp/knz4FkYYMcnbmE6ZgVbbfM9FsZrHjIx0MNwtubrA0V6U80Ueegee8b6LPUPo2jV",
+	"FQAuZ2vj8z6ZUKFZ7Jt+wTSNqaa28dDB44V50J7hYSGiTNjsS67IRns9Hw7uCiyhc/TD+0ERG7nry/sF",
+	"hS0X+JodzT5mXtneEqo0GVOMYkGWiIjw5k0eYyhhXukf8PXm0E/NHOYKCuO+gE6hMIwRVlSmI5+0CmpF",
+	"B4rohlc04TFM6QLDHc2+ZIqlFzy+GHGluBiEAdla3yDhOAVplxefJg9dDswVSw1xw2Qy9ci8s0nCMZ2a",
+	"8V9oKS+AIMOgK7bbmzZg8iLLWYHpWcgLNaYRC1EKzs/9U3McEckeycjuSgPvHD2UMRxzc3gbQcMekcZr",
+	"8zNEwjQ6VpApHP61d251r0v4wA/7u8/cGSts4st+XzEd5sl1SKbUQYUEJDzePdv7ISQPfTHls+mYdUjx",
+	"DpPQyt9kpJkDnS+cCNvHo66g4zHA/MOtr23mGfrVbV2AjfZWTqqCTeYbCUj4bP9w/2w/tJAcqkDULWLZ",
+	"HR6Pn5s/nJ0dm1MzlHHz5RVLUx4DqEpXGGqcDCXEgSpD2EJaUjKsxB8S5aCBWfrAxsZm/mhY7WoghRFr",
+	"YjolIHLAK3AczFoWCNgQ6ZY7A3k8tiHI9hP/fWShNULyEGrUwn7EElQvYOMW7a1wljHN2AaTIf1a3tUV",
+	"RurgIoPUBqyUgIsD9PBotmsuLjLFzCnIIaUKSp+PBHY8WkvMsQZoFGjrGxLani801hUNyUOEDU5TfsVi",
+	"h8/7KCC1z83NyQ2O8JfmN/gKtlnG45L6tTM38/cScPUQHvmmY2rWshE04KA0ggYSqPmi3vF15T7L4auT",
+	"hHg+5XigBNBPYLw+2l9LTZMOpv1xMSCRVFphEq4eUhtvl/CI7ZBwSNURe6u92s6AZuBAdgXHt1qksAYh",
+	"UPa33azd3oxy8Rc+my3zR1Zh6qEfL8BNpzFLO+a04Jj8cxSTbWI2tmXNu6KAVxTJEQQEDmTBSyEYh7Gq",
+	"Ie9rIqSh9DGzpiR3gMMxIDZjbnqhpvx6O2i32wjVUmaYMIrY7eqgGln8CDSaeqWqB8yILXWfhfznWgVL",
+	"Zaqf1iqu+oynLAISq1c7XbN0hUrrmqV7RgKu/fSprlmWHB/fHazw8AsuVnuevl3p+e+ZiOttDz6/P6I8",
+	"qf84hnvFH1atNFRfpU+eOcaxkippztI9ksvHUSN3cX+c5J1ZFuaURfxcHcz+Cji8FM8yJB8ji0Mjc2x9",
+	"FmIc73WIHsegcwUDAOEHoTUeeQnCYvhjyKmPrqGJkZwehuqSj8NHQVcMWEG4GPArhrKhkT/M4k/JwxCh",
+	"7YzgAsWfPLQmhk6aJx8amSIJHwEyc0GNw4ovfbDBPwwRiDd8BJE7gKDdFZOhhOmwRDFUZRnAgjixx2LE",
+	"zbktqoPSzaFa+SZ5mW/DBwvCMQP7NAE4sCQVPAYoDpEK6RzJBB6kkAg52bEbv0C2c3Hs+2d0UDUg+9ga",
+	"PHMd1Ip5hwHWiXfHmuzrVYHs7zPEf9mCGvXJFX7/EyxL3ZsFp/zF4XmcZtHQ8d0Flgm2kQKpf2v5V4fE",
+	"7iujuqXA9JThYjQxSrwrheXUOARrcSmgmHfDqNCdrqCjHh9kMlMXl2xqmNpHj8f6gso9Av+3u1lyE3u1",
+	"z5m7qJqKqOjRnb1PsDb87VSTgrvnhicPYjYaS81ENIVc+xrKScr69UTfPZokPRpdnp8c1nocSlbU0niy",
+	"NKolrJ8yOP43PndEdSVE0w0kBrv03FqHGsDpN+q+hjUfHIf6sgATayzCT2x6woxs9mUgUeOeLkjiBSxY",
+	"PP6K0TQaVhp/zrylxFVThdfCRR/yKTR0b7y4N17cGy/ujRd/qqr1wLkqjRY5r3zHlydSeh3SY7/SSPMr",
+	"syctAoSI1TLw/dhL2lvtraoky1tp8Af9F1RHw5o5k2e5BuVGthKpfgptqEa8hhnWbKxGDSHguOCSfQ4e",
+	"2b84vjxSYbUeUZ2QeTfKXQjD2j+jA5UDUeS55Dtks72FgA4A+9rHeqlYbBn9kj4+C40LudfuoN88koI1",
+	"sdMq60G3cXx88PZq/+0vh+1oPVo/u/rlyeDH0up+5RFbMPYPfwMtM2vd2gJjmty8iW1Q5dY+nFlSW7P0",
+	"Ln3fc6G/FheqyqWt5D8rMhiMxR7DgS+p1Pzj6csjMmLpAMKHoiF5ePJ8j3y9+eTxo85MDS10DszWrwlI",
+	"KLIkCcFXwJkCLB2WxC2yZ8EUZZ/EvN9nKRMaf1OEaqzZ6+35EFWUUKVb5KXLdcMqx1BPODd5OnzKheKr",
+	"thIyoPDmTofyou4albY7ChkfxkVwjD1cBzPtwPY0YXv+dvs2Pyuvwz2L/EQs8t5aXMj6VXLEHFeCYOBq",
+	"plsGXIAOvRxwNmeTmJGDLtRWFbzAZ8uFPk9H5T3LuGcZnxTBB6EBa3iY3nHICHa2kCVpgwUPvCtVak0l",
+	"hdAJ8LpDsDXGVasLaJmFLQglRUmp58SkjIIWqDPL0lxw6475vSsUS694jnDIFdk9PiB9mSRy4uFsTW+B",
+	"RyjCeH1FLhkbQzpjJTq2m/HtONuzP7HGuFVroFbJxidjCKOd2dFG0GDgrO40ntKYOGdT0MhVbK+Buhcg",
+	"LLcz7/Evkp+/KGCXtn/+8R9/3/i3x7883fzp76++Ptx6sXHUCBpIMo2O2fkGgGxqOho3Oo2N9sbjZnuj",
+	"uf74bL3daW93Ntut9Y3NX8yhew8YeW4+BdrvkNlV8WFFPLaBt5jJ1iELyQetPwXv/ssa156mJfbgHo0u",
+	"K9jphPWGUl4uh3t+5R66ExDpB2I6dnDo3ShJHLSF1zbaX0jSoJ3vX4/eb0RBdrQcEJnEZQmGntirw0af",
+	"5zAhhNFoCDkjNgTVd+SkCTMbOGaBq84swVETsQRQ6SEtEJCK7QtYATkogB2jgGBtLIEtudEVeYwqi1Km",
+	"cyN1sfogBBCeaipimsbEHVLM3SNUXaoOcUmQk8mkpeyTbhVakRwVAJH916O4OvrTdnKXeJ2yiLuYJfyK",
+	"pdwmaSkmNNESh2/WFKYBQMzOGuXRmrJewiO8vqgm4Yvz07P9k4tX+09/ePnyp4vdw8OXr/afXRztn716",
+	"efLTaUgoiGEBoZYvrLfbbcxHqkq5ztKkdok/t972O7PEa6NMaZY2sAYb5kZConl7pv4fvPmvnbW1X/9H",
+	"8z9e/6126rZ5r7O2NpRK//M//9svVuErLsgVV7yXMLJ7undwQKIhTWmEdQKLy/DBi7g56qkQVCwFFpIz",
+	"kfpvgeRsm6oVwekI/y+O41x2r3wCGOeNMhRnz5v+4tLdGUuSIhe0FxMTUBYfArFKb7uipLeWM9tlIVpT",
+	"4MSXbKwh32zT4nxUJJg9y9t8zxVB7LAhDXIlgfCm0k54V2MAp6rs/o3srdB1rYpSFT0pjZpkgVnZ+qfH",
+	"+0fPDo6+xyTMg3/sn+w/awSN57sHh/vP6pc/rSxq2ie2g4D49gNim/9rA6qM1ODi13bzCW32X7/b3PjT",
+	"AKrY41ijwnnODO7Voy9cPcq3uhKB5eYrY+2d/fumGqGOBFe+D9yLnw+YoiUpP6MKIcYtzP1B+jLDRdz+",
+	"FvQT6sZ86yO0BsX8p8vrelq4GbAnWLQWWxZpSiaAZ2JLdXqzwThloERbBSoP+oBCSVghjk7JQDL4TJW7",
+	"Jaug2qef/Dxv3J/n+/P8/irhsP+PvSvqbRoGwn/F2gubyIpgvIwJoQkYAwmE2CqkTZXSNt4amsXI57VE",
+	"0P+Ocmc7buNkDWJMCn5LtfiStf7su/N331EJ4aZUaRN8f9o4pJWu/bWOMSWcUkU9p3hiG/L6EEcM2T/N",
+	"tbnxT2iFEzDRvYPO0s48b+a8yeV74An71x2+O/KUAQP99PNaZ3/TpvAkSQEf2OzI1beG5ThVWoANecAz",
+	"lJJz+1fobUOJzHso84YeGoAXgNcXhywX2Bi7I/p4vgX4SrjxxAQ9AxZT7BWjViK4EOSJkYdH//Bo429W",
+	"hn45BqaBn+CHEqyST4VM/Nz4t3nAa8Brn/DqHt13j6XuTH8cZ5n7CEsEFwsuI1fksbBinEKWMKzkG1PJ",
+	"0gTc5Al0y5405kT+KY5rhx5fTl6zg4ODw6aTDUjzKd+aueAhIV7sjNYoCqQs/3y1TxfPqotzc/GidrF7",
+	"OdCS9E+jw9Xeq92LX5eP90e1+/a2PlsZU0WTuGLmG4gYoM4QMO9/ca/JJJoJ5cJTXwNPtf5wWAD7nkHa",
+	"cBAQenqidl0QhWoltJ8IqXWZnY5WNQKVs6BNhJpFDETFIZN8ysu7UVNAty4q11PvQoev0zeH5QwX9jaJ",
+	"OcM8CsDtHXDfpQtq1aVVxemn7ghTPahV44iom+KKxZZnEiM0dayBgQhSQHl1y1BmSF8Y50Wde4rCnilQ",
+	"O0unF4MERVvgNzFBEdFJQcRSXZbgQ3aVsDszX8D/AO4A7N4CmzJsClp2w44oV5y24KbaMnNEiCgtvnMW",
+	"m5C3HBkfsUyIOSMp30mhj3EH7JMgUp2zLvgQes7hoXPq4dA1APQeXGameCPvCG3KhZnn61MENzXdxmYn",
+	"Qmq+LczzhMhWA0OKW8WhUrfw2kAA6FfatHSW5teZViGnjH2WgjIM3JuBUy6A1VX1dyH1RIhsnxir4a1d",
+	"AJ4ngzXiaYuVdbcAHjGxzLEnEzgm8LPHxpAkv6E2gP8ojXtGfBATJ/dCjTYVT3Tsg8og5ZVjqurl5WFr",
+	"8ixL82um3a8CFL8x5tHnSYHikRoL2Gft+PN7NucFRFULGeIuj2HOE1xnd01ZyPHw/PTlnBfxnmO7HOyx",
+	"e6JLIkVeTpyZYPI2Zx+xlsMZbFds2FmNVr8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

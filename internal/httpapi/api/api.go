@@ -25,3 +25,18 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*time.Time)(t))
 }
+
+// Parameters are query parameters. In JSON one value is a text, several are a list of texts.
+type Parameters map[string][]string
+
+// MarshalJSON implements json.Marshaler.
+func (p Parameters) MarshalJSON() ([]byte, error) {
+	shown := make(map[string]any, len(p))
+	for name, values := range p {
+		shown[name] = values
+		if len(values) == 1 {
+			shown[name] = values[0]
+		}
+	}
+	return json.Marshal(shown)
+}
