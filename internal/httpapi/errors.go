@@ -60,11 +60,10 @@ func explain(err error) problem {
 			return p
 		}
 	}
-	if p, ok := explainWebhook(err); ok {
-		return p
-	}
-	if p, ok := explainSchedule(err); ok {
-		return p
+	for _, part := range []func(error) (problem, bool){explainWebhook, explainSchedule} {
+		if p, ok := part(err); ok {
+			return p
+		}
 	}
 	if e, ok := errors.AsType[*job.BatchLimitError](err); ok {
 		return problem{code: batchLimitExceeded, message: e.Error(), details: &api.ErrorDetails{Limit: e.Max}}

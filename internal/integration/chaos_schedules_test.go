@@ -70,7 +70,7 @@ func schedulesFire(s *stack, n int, points []string) string {
 		}
 		dying[0].waitExitOr(dying[1], time.Minute)
 		s.workers(2)
-		s.decided(time.Duration(n)*time.Second+time.Minute)
+		s.decided(time.Duration(n)*time.Second + time.Minute)
 		for _, p := range dying {
 			_ = p.cmd.Process.Kill() // one may not have come there any more
 			p.waitExit(10 * time.Second)
