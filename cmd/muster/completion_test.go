@@ -17,7 +17,7 @@ func TestComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{ // words are parted by |
-		"":                                "dev|demo|import|jobs|users|export|schedules|keys|doctor|migrate|completion|health",
+		"":                                "dev|demo|import|jobs|users|export|exports|schedules|webhooks|keys|doctor|migrate|completion|health",
 		"jo":                              "jobs",
 		"jobs|":                           "list|get|watch|cancel|pause|resume|retry|undo|rejected",
 		"jobs|re":                         "resume|retry|rejected",
@@ -30,6 +30,12 @@ func TestComplete(t *testing.T) {
 		"jobs|list|-o|":                   "table|json",
 		"jobs|--status=FAILED|-o|j":       "json",
 		"jobs|--server|=|http://h|-o|j":   "json",
+		"exports|":                        "create|files|download",
+		"exports|create|--format|p":       "parquet",
+		"webhooks|":                       "list|get|create|secret|rotate|disable|enable|delete|test|deliveries|delivery|replay",
+		"webhooks|deliveries|--state|":    "PENDING|DELIVERED|FAILED",
+		"webhooks|replay|--s":             "--server|--since",
+		"import|5|--call":                 "--callback-url",
 		"jobs|get|--user|ann|--out":       "--output",
 		"import|--det":                    "--detach", // of import users
 		"import|file|--on-duplicate|u":    "update",

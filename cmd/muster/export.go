@@ -46,19 +46,12 @@ func (e *exportCommand) params() (*client.ExportUsersParams, error) {
 	if err != nil {
 		return nil, err
 	}
-	variant := ""
-	switch {
-	case e.Raw:
-		variant = "raw"
-	case e.Excel:
-		variant = "excel"
-	}
 	identity := "identity" // Go would ask for gzip by itself, which costs more than it saves nearby
 	params := &client.ExportUsersParams{
 		AcceptEncoding: &identity,
 		Name:           e.Name, City: e.City, State: e.State, Email: e.Email, Gender: e.Gender,
 		Age: e.Age, MinAge: e.MinAge, MaxAge: e.MaxAge, Deleted: e.Deleted,
-		Format: given(format), Compress: given(compress), Fields: list(e.Fields), Csv: given(variant),
+		Format: given(format), Compress: given(compress), Fields: list(e.Fields), Csv: given(csvVariant(e.Raw, e.Excel)),
 	}
 	if e.Job != nil {
 		params.JobID, params.Caller = e.Job, &e.User

@@ -23,6 +23,7 @@ type importUsersCommand struct {
 	Seed           *int64   `help:"The same seed makes the same users."`
 	Nat            []string `sep:"none" help:"Nationalities of RandomUser users, such as us,gb."`
 	IdempotencyKey *string  `aliases:"key" help:"A repeat with the same key gets the same job."`
+	CallbackURL    *string  `help:"An address that is told of the job's end, as a webhook is."`
 	Detach         bool     `short:"d" help:"Print the job's id and do not wait for its end."`
 
 	Misplaced countFlag `name:"count" hidden:""`
@@ -39,6 +40,7 @@ func (i *importUsersCommand) Run(p *process) error {
 	}
 	r, err := c.ImportUsersWithResponse(p.ctx, &client.ImportUsersParams{
 		UserID: i.User, Count: int64(i.Count), Source: &i.Source, Seed: i.Seed, Nat: list(i.Nat), IdempotencyKey: i.IdempotencyKey,
+		CallbackURL: i.CallbackURL,
 	})
 	if err != nil && p.ctx.Err() != nil {
 		return fmt.Errorf("interrupted before the API had answered: `%s` shows whether it took the job", i.again("muster jobs"))

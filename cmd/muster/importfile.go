@@ -34,6 +34,7 @@ type importFileCommand struct {
 	Parent *uuid.UUID `help:"The job whose rejected rows these are."`
 
 	IdempotencyKey *string `help:"A repeat with the same key gets the same job; for one file only."`
+	CallbackURL    *string `help:"An address that is told of the end of each job, as a webhook is."`
 	Yes            bool    `short:"y" help:"Import without asking."`
 	Detach         bool    `short:"d" help:"Print the ids of the jobs and do not wait for their ends."`
 }
@@ -124,7 +125,7 @@ func (i *importFileCommand) importOne(p *process, c *client.ClientWithResponses,
 // params are those of the command line, without where the file is.
 func (i *importFileCommand) params() *client.ImportFileParams {
 	params := &client.ImportFileParams{
-		UserID: i.User, IdempotencyKey: i.IdempotencyKey,
+		UserID: i.User, IdempotencyKey: i.IdempotencyKey, CallbackURL: i.CallbackURL,
 		OnDuplicate: i.OnDuplicate, Key: i.Key, InFile: i.InFile, EmptyMeans: i.EmptyMeans, MaxRejected: i.MaxRejected, DryRun: given(i.DryRun),
 		Format: i.Format, Delimiter: i.Delimiter, Charset: i.Charset, Header: i.Header, ParentJobID: i.Parent,
 	}

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+
+	"github.com/musterhq/muster/client"
 )
 
 // outputFlag is how a command prints what it has found out.
@@ -20,6 +23,26 @@ func printJSON(out io.Writer, value any) error {
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
 	return e.Encode(value)
+}
+
+// oneObject makes a call, and returns the object in its answer, which it prints if that is asked for as JSON.
+func oneObject[T any](p *process, o *outputFlag, call func() (*http.Response, error)) (v T, err error) {
+	resp, err := client.Check(call()) //nolint:bodyclose // below
+	if err != nil {
+		return v, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = json.Unmarshal(body, &v)
+	}
+	if err != nil {
+		return v, fmt.Errorf("read the answer: %w", err)
+	}
+	if o.json() {
+		err = printJSON(p.stdout, json.RawMessage(body))
+	}
+	return v, err
 }
 
 // printContent prints the objects of a list, which is an answer of the API, as they stand there.

@@ -90,8 +90,7 @@ func (r *remote) watch(p *process, c *client.ClientWithResponses, id client.JobI
 
 // printJob prints a job as the API has it.
 func (r *remote) printJob(p *process, c *client.ClientWithResponses, id client.JobID) error {
-	x := someJobs{remote: *r, outputFlag: outputFlag{Output: "json"}}
-	_, err := x.one(p, func() (*http.Response, error) { return c.GetJob(p.ctx, id, &client.GetJobParams{UserID: r.User}) })
+	_, err := oneObject[client.Job](p, &outputFlag{Output: "json"}, func() (*http.Response, error) { return c.GetJob(p.ctx, id, &client.GetJobParams{UserID: r.User}) })
 	return err
 }
 
@@ -104,6 +103,9 @@ func (r *remote) over(p *process, id client.JobID, j *client.Job, failed error) 
 		return err
 	case j != nil && j.File != nil:
 		return r.fileOver(p, j, failed)
+	case failed == nil && j.Source == exportSource:
+		_, err := fmt.Fprintf(p.stdout, "Exported %d users. `%s` fetches them.\n", value(j.ExportedCount), r.again("muster exports download "+id.String()))
+		return err
 	case failed == nil:
 		_, err := fmt.Fprintf(p.stdout, "Imported %d users, ids %d to %d, %d a second.\n", j.ProcessedCount, value(j.FirstID), value(j.LastID), j.RatePerSecond)
 		return err
@@ -129,7 +131,11 @@ func follow(ctx context.Context, out io.Writer, c *client.ClientWithResponses, u
 		return nil, err
 	}
 	if j.Status != client.COMPLETED {
-		return j, fmt.Errorf("the job ended %s with %d of %d users: %s", j.Status, j.ProcessedCount, j.RequestedCount, j.Message)
+		unit := "users"
+		if j.Source == exportSource {
+			unit = "ids"
+		}
+		return j, fmt.Errorf("the job ended %s with %d of %d %s: %s", j.Status, j.ProcessedCount, j.RequestedCount, unit, j.Message)
 	}
 	return j, nil
 }
@@ -152,6 +158,8 @@ func (b *jobBar) show(j *client.Job) {
 		done, total, unit = j.File.Bytes/100*int64(j.Progress), j.File.Bytes, ofBytes
 	case j.File != nil:
 		unit = "rows"
+	case j.Source == exportSource:
+		unit = "ids"
 	}
 	if b.bar == nil || b.reads != reads {
 		b.end()
@@ -171,6 +179,9 @@ func (b *jobBar) end() {
 		b.bar.end()
 	}
 }
+
+// exportSource is the source of jobs that write users to files. They count ids.
+const exportSource = "export"
 
 // preparing is the phase of a job whose file is read, to find its rows.
 const preparing = "PREPARING"

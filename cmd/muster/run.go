@@ -23,7 +23,9 @@ type commands struct {
 	Jobs       jobsCommand       `cmd:"" help:"List, watch and cancel jobs."`
 	Users      usersCommand      `cmd:"" help:"Search and show users."`
 	Export     exportCommand     `cmd:"" help:"Write users to a file, or to standard output."`
+	Exports    exportsCommand    `cmd:"" help:"Export users as a job, and fetch its files."`
 	Schedules  schedulesCommand  `cmd:"" help:"Submit exports and imports again and again."`
+	Webhooks   webhooksCommand   `cmd:"" help:"Have other systems told of the end of jobs, and see what they were told."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys, in the database itself."`
 	Doctor     doctorCommand     `cmd:"" help:"Look at the whole stack, and say what is wrong and how to mend it."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`

@@ -2,10 +2,8 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -76,7 +74,7 @@ func (x *someJobs) each(p *process, done string, call func(c *client.ClientWithR
 	var jobs []client.Job
 	refused := 0
 	for _, id := range ids {
-		j, err := x.one(p, func() (*http.Response, error) { return call(c, id) })
+		j, err := oneObject[client.Job](p, &x.outputFlag, func() (*http.Response, error) { return call(c, id) })
 		_, ok := errors.AsType[*client.APIError](err)
 		switch {
 		case ok && len(ids) > 1:
@@ -92,26 +90,6 @@ func (x *someJobs) each(p *process, done string, call func(c *client.ClientWithR
 		return err
 	}
 	return fmt.Errorf("%d of %d jobs were not %s", refused, len(ids), done)
-}
-
-// one makes a call, and returns the job in its answer, which it prints if that is asked for as JSON.
-func (x *someJobs) one(p *process, call func() (*http.Response, error)) (j client.Job, err error) {
-	resp, err := client.Check(call()) //nolint:bodyclose // below
-	if err != nil {
-		return j, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil {
-		err = json.Unmarshal(body, &j)
-	}
-	if err != nil {
-		return j, fmt.Errorf("read the answer: %w", err)
-	}
-	if x.json() {
-		err = printJSON(p.stdout, json.RawMessage(body))
-	}
-	return j, err
 }
 
 // print prints jobs as a table, and one that was asked for alone in full.

@@ -55,12 +55,7 @@ func explain(err error) problem {
 	if e, ok := errors.AsType[*invalid.Error](err); ok {
 		return problem{code: validationFailed, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.Fields}}
 	}
-	for _, part := range []func(error) (problem, bool){explainUser, explainFile, explainKey} {
-		if p, ok := part(err); ok {
-			return p
-		}
-	}
-	for _, part := range []func(error) (problem, bool){explainWebhook, explainSchedule} {
+	for _, part := range []func(error) (problem, bool){explainUser, explainFile, explainKey, explainWebhook, explainSchedule} {
 		if p, ok := part(err); ok {
 			return p
 		}

@@ -91,7 +91,7 @@ func (h handlers) CreateWebhook(ctx context.Context, r api.CreateWebhookRequestO
 		return nil, fmt.Errorf("make the id of a webhook: %w", err)
 	}
 	e := webhook.Endpoint{ID: id.String(), Owner: p.UserID, URL: p.URL, Secret: webhook.NewSecret()}
-	if err := h.Server.Webhooks.CreateWebhook(ctx, &e); err != nil {
+	if err := h.Webhooks.CreateWebhook(ctx, &e); err != nil {
 		return nil, err
 	}
 	v := webhookView(&e)
@@ -114,7 +114,7 @@ func webhookView(e *webhook.Endpoint) api.Webhook {
 func (h handlers) ListWebhooks(ctx context.Context, r api.ListWebhooksRequestObject) (api.ListWebhooksResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	list, err := h.Server.Webhooks.Webhooks(ctx, r.Params.UserID)
+	list, err := h.Webhooks.Webhooks(ctx, r.Params.UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -133,13 +133,13 @@ func (h handlers) GetWebhook(ctx context.Context, r api.GetWebhookRequestObject)
 
 // EnableWebhook answers POST /webhooks/{webhookId}/enable.
 func (h handlers) EnableWebhook(ctx context.Context, r api.EnableWebhookRequestObject) (api.EnableWebhookResponseObject, error) {
-	v, err := h.changed(ctx, r.Params.UserID, r.WebhookID, h.Server.Webhooks.EnableWebhook)
+	v, err := h.changed(ctx, r.Params.UserID, r.WebhookID, h.Webhooks.EnableWebhook)
 	return api.EnableWebhook200JSONResponse(v), err
 }
 
 // DisableWebhook answers POST /webhooks/{webhookId}/disable.
 func (h handlers) DisableWebhook(ctx context.Context, r api.DisableWebhookRequestObject) (api.DisableWebhookResponseObject, error) {
-	v, err := h.changed(ctx, r.Params.UserID, r.WebhookID, h.Server.Webhooks.DisableWebhook)
+	v, err := h.changed(ctx, r.Params.UserID, r.WebhookID, h.Webhooks.DisableWebhook)
 	return api.DisableWebhook200JSONResponse(v), err
 }
 
@@ -153,7 +153,7 @@ func (h handlers) changed(ctx context.Context, owner, id string, change func(ctx
 			return v, err
 		}
 	}
-	e, err := h.Server.Webhooks.Webhook(ctx, owner, id)
+	e, err := h.Webhooks.Webhook(ctx, owner, id)
 	return webhookView(&e), err
 }
 
@@ -161,7 +161,7 @@ func (h handlers) changed(ctx context.Context, owner, id string, change func(ctx
 func (h handlers) DeleteWebhook(ctx context.Context, r api.DeleteWebhookRequestObject) (api.DeleteWebhookResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	return api.DeleteWebhook204Response{}, h.Server.Webhooks.DeleteWebhook(ctx, r.Params.UserID, endpointID(r.Params.UserID, r.WebhookID))
+	return api.DeleteWebhook204Response{}, h.Webhooks.DeleteWebhook(ctx, r.Params.UserID, endpointID(r.Params.UserID, r.WebhookID))
 }
 
 // GetWebhookSecret answers GET /webhooks/{webhookId}/secret.
@@ -170,7 +170,7 @@ func (h handlers) GetWebhookSecret(ctx context.Context, r api.GetWebhookSecretRe
 	defer cancel()
 	owner := r.Params.UserID
 	if r.WebhookID == callbacks {
-		if err := h.Server.Webhooks.EnsureCallbacks(ctx, owner, webhook.NewSecret()); err != nil {
+		if err := h.Webhooks.EnsureCallbacks(ctx, owner, webhook.NewSecret()); err != nil {
 			return nil, err
 		}
 	}
@@ -179,7 +179,7 @@ func (h handlers) GetWebhookSecret(ctx context.Context, r api.GetWebhookSecretRe
 }
 
 func (h handlers) secret(ctx context.Context, owner, id string) (v api.WebhookSecret, err error) {
-	e, err := h.Server.Webhooks.Webhook(ctx, owner, endpointID(owner, id))
+	e, err := h.Webhooks.Webhook(ctx, owner, endpointID(owner, id))
 	if err != nil {
 		return v, err
 	}
@@ -195,7 +195,7 @@ func (h handlers) RotateWebhook(ctx context.Context, r api.RotateWebhookRequestO
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	owner := r.Params.UserID
-	if err := h.Server.Webhooks.RotateSecret(ctx, owner, endpointID(owner, r.WebhookID), webhook.NewSecret(), overlap); err != nil {
+	if err := h.Webhooks.RotateSecret(ctx, owner, endpointID(owner, r.WebhookID), webhook.NewSecret(), overlap); err != nil {
 		return nil, err
 	}
 	v, err := h.secret(ctx, owner, r.WebhookID)
@@ -209,7 +209,7 @@ func (h handlers) TestWebhook(ctx context.Context, r api.TestWebhookRequestObjec
 	if r.WebhookID == callbacks { // which have no address of their own
 		return nil, webhook.ErrNotFound
 	}
-	d, err := h.Server.Webhooks.TestWebhook(ctx, r.Params.UserID, endpointID(r.Params.UserID, r.WebhookID))
+	d, err := h.Webhooks.TestWebhook(ctx, r.Params.UserID, endpointID(r.Params.UserID, r.WebhookID))
 	return api.TestWebhook202JSONResponse(deliveryView(&d)), err
 }
 
@@ -223,7 +223,7 @@ func (h handlers) ReplayWebhook(ctx context.Context, r api.ReplayWebhookRequestO
 		bad.Add("since", "must be a time of RFC 3339, such as 2026-02-16T10:05:30Z")
 		return nil, bad.Err()
 	}
-	n, err := h.Server.Webhooks.ReplaySince(ctx, r.Params.UserID, endpointID(r.Params.UserID, r.WebhookID), since)
+	n, err := h.Webhooks.ReplaySince(ctx, r.Params.UserID, endpointID(r.Params.UserID, r.WebhookID), since)
 	return api.ReplayWebhook202JSONResponse{Deliveries: n}, err
 }
 
@@ -244,7 +244,7 @@ func (h handlers) ListDeliveries(ctx context.Context, r api.ListDeliveriesReques
 	if p.JobID != uuid.Nil {
 		f.JobID = p.JobID.String()
 	}
-	list, err := h.Server.Webhooks.Deliveries(ctx, f)
+	list, err := h.Webhooks.Deliveries(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +280,7 @@ func (h handlers) GetDelivery(ctx context.Context, r api.GetDeliveryRequestObjec
 func (h handlers) delivery(ctx context.Context, owner, id string) (v api.WebhookDelivery, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	d, attempts, err := h.Server.Webhooks.Delivery(ctx, owner, id)
+	d, attempts, err := h.Webhooks.Delivery(ctx, owner, id)
 	if err != nil {
 		return v, err
 	}
@@ -295,7 +295,7 @@ func (h handlers) delivery(ctx context.Context, owner, id string) (v api.Webhook
 
 // ReplayDelivery answers POST /webhooks/deliveries/{deliveryId}/replay.
 func (h handlers) ReplayDelivery(ctx context.Context, r api.ReplayDeliveryRequestObject) (api.ReplayDeliveryResponseObject, error) {
-	if err := h.Server.Webhooks.Replay(ctx, r.Params.UserID, r.DeliveryID); err != nil {
+	if err := h.Webhooks.Replay(ctx, r.Params.UserID, r.DeliveryID); err != nil {
 		return nil, err
 	}
 	v, err := h.delivery(ctx, r.Params.UserID, r.DeliveryID)

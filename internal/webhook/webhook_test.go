@@ -128,13 +128,13 @@ func TestWhatCountsAsDelivered(t *testing.T) {
 		want   webhook.Result
 	}{
 		"200":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fine") }, webhook.Result{Status: 200, Answer: "fine"}},
-		"204":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, webhook.Result{Status: 204}},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, inner, 307) }, webhook.Result{Status: 307, Error: webhook.ErrRedirect}},
-		"404":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, webhook.Result{Status: 404, Error: webhook.ErrStatus}},
-		"410":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, webhook.Result{Status: 410, Error: webhook.ErrStatus}},
+		"204":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, webhook.Result{Status: 204}},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, inner, http.StatusTemporaryRedirect) }, webhook.Result{Status: 307, Error: webhook.ErrRedirect}},
+		"404":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, webhook.Result{Status: 404, Error: webhook.ErrStatus}},
+		"410":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }, webhook.Result{Status: 410, Error: webhook.ErrStatus}},
 		"later": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "120")
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}, webhook.Result{Status: 503, Error: webhook.ErrStatus, After: 2 * time.Minute}},
 		"long": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20)) },
 			webhook.Result{Status: 200, Answer: strings.Repeat("x", webhook.MaxAnswer)}},
@@ -201,7 +201,7 @@ func TestSecrets(t *testing.T) {
 		}
 		seen[s] = true
 	}
-	if webhook.CallbackID("ann") != webhook.CallbackID("ann") || webhook.CallbackID("ann") == webhook.CallbackID("bob") || len(webhook.CallbackID("ann")) != 36 {
+	if a, b := webhook.CallbackID("ann"), webhook.CallbackID("bob"); a == b || len(a) != 36 || a != webhook.CallbackID("ann") {
 		t.Error("the id of callbacks does not follow from the owner")
 	}
 }
