@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -136,7 +137,7 @@ func TestSchedules(t *testing.T) {
 	store := s.Store.(*scheduleStore)
 	a := newAPI(t, newFakes(), func(c *httpapi.Config) { c.Schedules = s })
 	first := a.do("POST /api/v1/schedules", adaJSON, strings.NewReader(nightly))
-	if first.StatusCode != 201 {
+	if first.StatusCode != http.StatusCreated {
 		t.Fatalf("%d %s", first.StatusCode, first.body)
 	}
 	id := scheduleID(t, first.body)
@@ -152,7 +153,7 @@ func TestSchedules(t *testing.T) {
 		}
 	}
 	second := a.do("POST /api/v1/schedules", adaJSON, strings.NewReader(partners))
-	if second.StatusCode != 201 || !strings.Contains(string(second.body), `"map":["email:Mail","city:Town"]`) {
+	if second.StatusCode != http.StatusCreated || !strings.Contains(string(second.body), `"map":["email:Mail","city:Town"]`) {
 		t.Fatalf("%d %s", second.StatusCode, second.body)
 	}
 	if a := store.list[1].Action; a.Export == nil || a.Export.Destination != "nightly/{date}" || !strings.Contains(string(a.Export.Users), `"MinAge":18`) {
@@ -167,7 +168,7 @@ func TestSchedules(t *testing.T) {
 	}
 
 	page := a.do("GET /api/v1/schedules?limit=1", ada, nil)
-	if page.StatusCode != 200 || !strings.Contains(string(page.body), `"hasNext":true`) || !strings.Contains(string(page.body), `"cron":"@hourly"`) {
+	if page.StatusCode != http.StatusOK || !strings.Contains(string(page.body), `"hasNext":true`) || !strings.Contains(string(page.body), `"cron":"@hourly"`) {
 		t.Errorf("%d %s", page.StatusCode, page.body)
 	}
 	for request, want := range map[string]int{
@@ -179,21 +180,21 @@ func TestSchedules(t *testing.T) {
 			t.Errorf("%s: %d %s", request, got.StatusCode, got.body)
 		}
 	}
-	if got := a.do("GET /api/v1/schedules/"+id, as{"X-USER-ID", "bob"}, nil); got.StatusCode != 404 || !strings.Contains(string(got.body), "schedule_not_found") {
+	if got := a.do("GET /api/v1/schedules/"+id, as{"X-USER-ID", "bob"}, nil); got.StatusCode != http.StatusNotFound || !strings.Contains(string(got.body), "schedule_not_found") {
 		t.Errorf("somebody else's: %d %s", got.StatusCode, got.body)
 	}
-	if got := a.do("PUT /api/v1/schedules/"+id, adaJSON, strings.NewReader(partners)); got.StatusCode != 200 || !strings.Contains(string(got.body), `"@hourly"`) ||
+	if got := a.do("PUT /api/v1/schedules/"+id, adaJSON, strings.NewReader(partners)); got.StatusCode != http.StatusOK || !strings.Contains(string(got.body), `"@hourly"`) ||
 		!strings.Contains(string(got.body), `"nextFireTimes":[]`) {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 	if got := a.do("POST /api/v1/schedules/"+id+"/resume", ada, nil); !strings.Contains(string(got.body), `"nextFireTimes":["2026-03-27T11:00:00.000Z"`) {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
-	if got := a.do("DELETE /api/v1/schedules/"+id, ada, nil); got.StatusCode != 204 {
+	if got := a.do("DELETE /api/v1/schedules/"+id, ada, nil); got.StatusCode != http.StatusNoContent {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 	s.Max = 1
-	if got := a.do("POST /api/v1/schedules", adaJSON, strings.NewReader(partners)); got.StatusCode != 409 || !strings.Contains(string(got.body), "too_many_schedules") {
+	if got := a.do("POST /api/v1/schedules", adaJSON, strings.NewReader(partners)); got.StatusCode != http.StatusConflict || !strings.Contains(string(got.body), "too_many_schedules") {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }
@@ -228,15 +229,15 @@ func TestBadSchedules(t *testing.T) {
 		action("import", `{"from":"x.csv","map":["shoe:Size"]}`):    `"field":"action.parameters.map"`,
 	} {
 		got := a.do("POST /api/v1/schedules", adaJSON, strings.NewReader(body))
-		if got.StatusCode != 400 || !strings.Contains(string(got.body), want) {
+		if got.StatusCode != http.StatusBadRequest || !strings.Contains(string(got.body), want) {
 			t.Errorf("%s: %d, no %s in %s", body, got.StatusCode, want, got.body)
 		}
 	}
-	if got := a.do("POST /api/v1/schedules", as{"X-USER-ID", "ada", "Content-Type", "text/plain"}, strings.NewReader(nightly)); got.StatusCode != 415 {
+	if got := a.do("POST /api/v1/schedules", as{"X-USER-ID", "ada", "Content-Type", "text/plain"}, strings.NewReader(nightly)); got.StatusCode != http.StatusUnsupportedMediaType {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 	key := as{"X-USER-ID", "ada", "Idempotency-Key", job.ScheduleKeyPrefix + jobID + ":1"}
-	if got := a.do("POST /api/v1/import/bulk?count=5", key, nil); got.StatusCode != 400 || !strings.Contains(string(got.body), `"field":"Idempotency-Key"`) {
+	if got := a.do("POST /api/v1/import/bulk?count=5", key, nil); got.StatusCode != http.StatusBadRequest || !strings.Contains(string(got.body), `"field":"Idempotency-Key"`) {
 		t.Errorf("a key of a schedule's: %d %s", got.StatusCode, got.body)
 	}
 }
@@ -252,7 +253,7 @@ func TestScheduledExportNeedsItsScope(t *testing.T) {
 		key, body string
 		want      int
 	}{{writes, nightly, 403}, {writes, partners, 201}, {exports, nightly, 201}} {
-		got := a.do("POST /api/v1/schedules", as(bearer(test.key, "Content-Type", "application/json")), strings.NewReader(test.body))
+		got := a.do("POST /api/v1/schedules", bearer(test.key, "Content-Type", "application/json"), strings.NewReader(test.body))
 		if got.StatusCode != test.want || test.want == 403 && !strings.Contains(string(got.body), "insufficient_scope") {
 			t.Errorf("%d %s, want %d", got.StatusCode, got.body, test.want)
 		}

@@ -145,7 +145,7 @@ func (r *Runner) end(ctx context.Context, run *job.ScheduleRun, state job.RunSta
 		return err
 	}
 	r.Metrics.did(run)
-	r.Log.InfoContext(ctx, "run of a schedule decided", "schedule", run.ScheduleID, "fireAt", run.FireAt, "state", state, "code", code, "job", run.JobID)
+	r.Log.InfoContext(ctx, "run of a schedule decided", "schedule", run.ScheduleID, "fire_at", run.FireAt, "state", state, "code", code, "job", run.JobID)
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (r *Runner) refused(ctx context.Context, run *job.ScheduleRun, refusal erro
 	case err != nil:
 		return err
 	case !passes || now.Sub(run.FireAt) > mostTries:
-		r.Log.WarnContext(ctx, "the job of a schedule was refused", "schedule", run.ScheduleID, "fireAt", run.FireAt, "code", code, "err", refusal)
+		r.Log.WarnContext(ctx, "the job of a schedule was refused", "schedule", run.ScheduleID, "fire_at", run.FireAt, "code", code, "err", refusal)
 		return r.end(ctx, run, job.RunFailed, code)
 	}
 	wait := min(leastDelay<<min(run.Attempts-1, 5), mostDelay)

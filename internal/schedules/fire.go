@@ -75,8 +75,8 @@ func plan(s *job.Schedule, c *cron.Cron, now time.Time) []job.ScheduleRun {
 	runs := make([]job.ScheduleRun, len(times))
 	for i, at := range times {
 		runs[i] = job.ScheduleRun{ScheduleID: s.ID, FireAt: at, State: job.RunPending}
-		last := i == len(times)-1
-		if now.Sub(at) > Grace && !(last && s.CatchUp == job.CatchUpLast) {
+		caughtUp := i == len(times)-1 && s.CatchUp == job.CatchUpLast
+		if now.Sub(at) > Grace && !caughtUp {
 			runs[i].State, runs[i].Code, runs[i].FinishedAt = job.RunMissed, job.CodeMissed, now
 		}
 	}

@@ -194,8 +194,8 @@ func (v *Service) RunNow(ctx context.Context, owner, id string) (job.ScheduleRun
 		return job.ScheduleRun{}, err
 	}
 	const tries = 10
-	for n := range time.Duration(tries) {
-		r := job.ScheduleRun{ScheduleID: s.ID, FireAt: now.Add(n * time.Millisecond), Manual: true, State: job.RunPending}
+	for n := range int64(tries) {
+		r := job.ScheduleRun{ScheduleID: s.ID, FireAt: time.UnixMilli(now.UnixMilli() + n).UTC(), Manual: true, State: job.RunPending}
 		if err = v.Store.AddRun(ctx, r); !errors.Is(err, job.ErrRunExists) {
 			return r, err
 		}
