@@ -420,3 +420,32 @@ func get(t *testing.T, link string) (status int, disposition string, body []byte
 	}
 	return res.StatusCode, res.Header.Get("Content-Disposition"), body
 }
+
+// An export that FAILED, and whose files were swept, is written anew when it is retried: none is missing without a word.
+func TestRetryAfterTheSweep(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(l *lab) {
+		l.users(30)
+		j := l.export(user.ExportSpec{}, job.Export{}, 10)
+		for _, no := range []int{0, 1} {
+			c := l.claim(j.ID, no)
+			l.must(l.store.CommitExport(l.Context(), c, l.write(c)))
+		}
+		_, err := l.store.FailOpen(l.Context(), *j, "deadline_exceeded")
+		l.must(err)
+		if moved, err := l.store.FinishJob(l.Context(), j.ID); err != nil || !moved {
+			l.Fatalf("finish: %t, %v", moved, err)
+		}
+		if n, err := l.store.DeleteExports(l.Context(), time.Now().Add(time.Hour)); err != nil || n != 2 {
+			l.Fatalf("forgot %d files, %v", n, err)
+		}
+		retried, err := l.store.MoveJob(l.Context(), "ann", j.ID, job.MoveRetry)
+		l.must(err)
+		_, err = l.store.AlignChunks(l.Context(), retried)
+		l.must(err)
+		m := l.run(j)
+		if ids := l.ids(j, &m); len(ids) != 30 {
+			l.Errorf("%d users, want 30", len(ids))
+		}
+	})
+}

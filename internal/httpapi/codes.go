@@ -55,6 +55,7 @@ const (
 	uploadInUse
 	notExported
 	tooManyWebhooks
+	webhookDisabled
 	tooManySchedules
 	scheduleChanged
 	duplicateUser
@@ -128,6 +129,7 @@ var codes = [codeCount]struct {
 	uploadInUse:          {409, "upload_in_use"},
 	notExported:          {409, "not_exported"},
 	tooManyWebhooks:      {409, "too_many_webhooks"},
+	webhookDisabled:      {409, "webhook_disabled"},
 	tooManySchedules:     {409, "too_many_schedules"},
 	scheduleChanged:      {409, "schedule_changed"},
 	duplicateUser:        {409, "duplicate_user"},

@@ -27,6 +27,7 @@ type Webhooks interface {
 	EnableWebhook(ctx context.Context, owner, id string) error
 	DisableWebhook(ctx context.Context, owner, id string) error
 	DeleteWebhook(ctx context.Context, owner, id string) error
+	// TestWebhook's errors also: webhook.ErrDisabled.
 	TestWebhook(ctx context.Context, owner, id string) (webhook.Delivery, error)
 
 	Deliveries(ctx context.Context, f webhook.Filter) ([]webhook.Delivery, error)
@@ -309,6 +310,8 @@ func explainWebhook(err error) (problem, bool) {
 		return problem{code: webhookNotFound, message: webhook.ErrNotFound.Error()}, true
 	case errors.Is(err, webhook.ErrDeliveryNotFound):
 		return problem{code: deliveryNotFound, message: webhook.ErrDeliveryNotFound.Error()}, true
+	case errors.Is(err, webhook.ErrDisabled):
+		return problem{code: webhookDisabled, message: webhook.ErrDisabled.Error()}, true
 	case errors.Is(err, webhook.ErrTooMany):
 		return problem{code: tooManyWebhooks, message: fmt.Sprintf("a caller may have %d webhooks; remove one", webhook.MaxEndpoints)}, true
 	}

@@ -96,6 +96,7 @@ func TestWebhooksOfOneOwner(t *testing.T) {
 	if v := decode[api.Webhook](t, a.do("POST "+at+"/disable", ada, nil)); time.Time(v.DisabledAt).IsZero() || v.DisabledWhy != "owner" {
 		t.Errorf("disabled: %+v", v)
 	}
+	a.failure(a.do("POST "+at+"/test", ada, nil), 409, "webhook_disabled")
 	if v := decode[api.Webhook](t, a.do("POST "+at+"/enable", ada, nil)); !time.Time(v.DisabledAt).IsZero() || v.DisabledWhy != "" {
 		t.Errorf("enabled: %+v", v)
 	}

@@ -81,12 +81,13 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if s.Files == nil {
 		return err
 	}
-	// Before the objects: what is listed is there.
-	_, exportsErr := s.Store.DeleteExports(ctx, time.Now().Add(-s.Retention))
+	// Before the objects, and up to the same moment: what is listed is there.
+	since := time.Now().Add(-s.Retention)
+	_, exportsErr := s.Store.DeleteExports(ctx, since)
 	err = errors.Join(err, exportsErr)
 	var unsure error
 	files, sweepErr := s.Files.Sweep(ctx, func(name string, modified time.Time) bool {
-		needed, err := s.needed(ctx, name, modified)
+		needed, err := s.needed(ctx, name, modified, since)
 		if err != nil {
 			unsure = err
 		}
@@ -101,8 +102,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 
 // needed reports whether an object of the file store has to stay, by its name: uploads/<id> is a file, whole or growing,
 // jobs/<id>/… is what was made of one, and exports/…/<id>/… are files of an export job.
-func (s *Sweeper) needed(ctx context.Context, name string, modified time.Time) (bool, error) {
-	since := time.Now().Add(-s.Retention)
+func (s *Sweeper) needed(ctx context.Context, name string, modified, since time.Time) (bool, error) {
 	kind, rest, _ := strings.Cut(name, "/")
 	id, _, _ := strings.Cut(rest, "/")
 	switch kind {

@@ -97,16 +97,20 @@ func (s *Store) Delivery(ctx context.Context, owner, id string) (d webhook.Deliv
 	return list[0], attempts, translate("read attempts", err)
 }
 
-// TestWebhook records a delivery that only tries the endpoint, and returns it. It returns webhook.ErrNotFound.
+// TestWebhook records a delivery that only tries the endpoint, and returns it. It returns webhook.ErrNotFound or
+// webhook.ErrDisabled.
 func (s *Store) TestWebhook(ctx context.Context, owner, id string) (d webhook.Delivery, err error) {
 	e, err := s.Webhook(ctx, owner, id)
+	if err == nil && !e.Disabled.IsZero() {
+		err = webhook.ErrDisabled
+	}
 	if err != nil {
 		return d, err
 	}
 	if d.ID, err = webhook.NewID(); err != nil {
 		return d, err
 	}
-	if d.Payload, err = webhook.TestPayload(e.ID, time.Now()); err != nil {
+	if d.Payload, err = webhook.TestPayload(e.ID, time.Now().Truncate(time.Millisecond)); err != nil {
 		return d, err
 	}
 	_, err = s.exec(ctx, "test webhook", `

@@ -82,7 +82,7 @@ func (s *Store) ExportFiles(ctx context.Context, jobID string) ([]job.ExportFile
 }
 
 // DeleteExports forgets the files of export jobs that were over by then, and returns how many. The objects are the sweeper's
-// to remove.
+// to remove. Of a job that FAILED the chunks that were done are to be done anew, should it be retried: their files are gone.
 func (s *Store) DeleteExports(ctx context.Context, endedBefore time.Time) (files int64, err error) {
 	for id := ""; ; {
 		err := s.r.GetContext(ctx, &id, `SELECT job_id FROM export_files WHERE job_id > ? ORDER BY job_id LIMIT 1`, id)
@@ -99,10 +99,30 @@ func (s *Store) DeleteExports(ctx context.Context, endedBefore time.Time) (files
 		if !over {
 			continue
 		}
-		n, err := s.exec(ctx, "forget files of an export", `DELETE FROM export_files WHERE job_id = ?`, id)
+		n, err := s.forgetExport(ctx, id)
 		files += n
 		if err != nil {
 			return files, err
 		}
 	}
+}
+
+func (s *Store) forgetExport(ctx context.Context, id string) (files int64, err error) {
+	j, err := s.jobRowOf(ctx, s.w, id)
+	if err != nil && !errors.Is(err, job.ErrNotFound) {
+		return 0, err
+	}
+	err = s.inTx(ctx, "forget files of an export", func(tx *sqlx.Tx) error {
+		if j.Status == job.Failed {
+			// The chunks first, so that a worker's commit, which locks them first, too, comes before or after.
+			_, err := tx.ExecContext(ctx, `
+				UPDATE job_chunks SET state = 'FAILED', rows_done = 0, rows_skipped = 0 WHERE job_id = ? AND state = 'DONE'`, id)
+			if err != nil {
+				return err
+			}
+		}
+		files, err = changed(tx.ExecContext(ctx, `DELETE FROM export_files WHERE job_id = ?`, id))
+		return err
+	})
+	return files, err
 }

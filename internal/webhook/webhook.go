@@ -110,6 +110,7 @@ var (
 	ErrNotFound         = errors.New("webhook not found")
 	ErrDeliveryNotFound = errors.New("delivery not found")
 	ErrTooMany          = errors.New("no more webhooks for this caller")
+	ErrDisabled         = errors.New("the webhook is disabled; enable it first")
 )
 
 // MaxEndpoints is how many webhooks an owner may have.
