@@ -44,7 +44,7 @@ func TestSchedules(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.CreateSchedule(ctx, newSchedule("ann", now), 2); errors.As(err, new(*job.ScheduleLimitError)) == false {
+		if err := s.CreateSchedule(ctx, newSchedule("ann", now), 2); !errors.As(err, new(*job.ScheduleLimitError)) {
 			t.Errorf("one too many: %v", err)
 		}
 		got, err := s.Schedule(ctx, first.ID)
