@@ -449,3 +449,19 @@ func TestRetryAfterTheSweep(t *testing.T) {
 		}
 	})
 }
+
+// An export whose destination is the folder of another one keeps its files.
+func TestExportBelowAnother(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, storetest.Engine{Name: "sqlite"}.New(t), folderOf(t))
+	l.users(10)
+	above := l.export(user.ExportSpec{}, job.Export{Destination: "nightly"}, 10)
+	below := l.export(user.ExportSpec{}, job.Export{Destination: "nightly/" + above.ID}, 10)
+	c := l.claim(below.ID, 0)
+	l.must(l.store.CommitExport(l.Context(), c, l.write(c)))
+	l.run(above)
+	m := l.publish(below)
+	if ids := l.ids(below, &m); len(ids) != 10 {
+		l.Errorf("%d users, want 10", len(ids))
+	}
+}

@@ -3,6 +3,7 @@ package fileexport
 import (
 	"context"
 	"encoding/json"
+	"path"
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
@@ -56,7 +57,10 @@ func (f *Files) Publish(ctx context.Context, j *job.Job) error {
 		m.Files = append(m.Files, ManifestFile{Name: FileName(e.Object), Rows: e.Rows, Bytes: e.Bytes, SHA256: e.SHA256})
 	}
 	manifest := Folder(j) + ManifestName
-	_, err = f.Store.SweepBelow(ctx, Folder(j), func(name string, _ time.Time) bool { return listed[name] || name == manifest })
+	_, err = f.Store.SweepBelow(ctx, Folder(j), func(name string, _ time.Time) bool {
+		// What lies deeper is another job's, whose destination is this folder.
+		return listed[name] || name == manifest || path.Dir(name)+"/" != Folder(j)
+	})
 	if err != nil {
 		return err
 	}
