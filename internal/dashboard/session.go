@@ -87,7 +87,8 @@ func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request) error {
 
 // local returns an address that is one of the pages, or else that of the first: not where another site wants people to go.
 func local(then string) string {
-	if u, err := url.Parse(then); err != nil || u.IsAbs() || u.Host != "" || path.Clean(u.Path) != Root && !strings.HasPrefix(path.Clean(u.Path), Root+"/") {
+	// Browsers take a backslash for a slash, and two of them for the beginning of a host.
+	if u, err := url.Parse(then); err != nil || strings.Contains(then, `\`) || !strings.HasPrefix(then, Root) || u.IsAbs() || u.Host != "" || path.Clean(u.Path) != Root && !strings.HasPrefix(path.Clean(u.Path), Root+"/") {
 		return Root
 	}
 	return then

@@ -37,7 +37,7 @@ func TestSignInLeadsOn(t *testing.T) {
 	}
 	for then, want := range map[string]string{
 		"/dashboard/jobs/" + id(1): "/dashboard/jobs/" + id(1), asked: asked, "/dashboard": "/dashboard", "/dashboard?status=FAILED": "/dashboard?status=FAILED",
-		"": "", "https://evil.example/dashboard": "", "//evil.example/dashboard": "", `/\evil.example/dashboard`: "", `\\evil.example`: "", "/dashboard/../../evil": "",
+		"": "", "https://evil.example/dashboard": "", "//evil.example/dashboard": "", `/\evil.example/dashboard`: "", `\\evil.example`: "", `/\evil.example/%2e%2e/dashboard/`: "", `/dashboard/\evil`: "", "/dashboard/../../evil": "",
 		"/dashboard/%2e%2e/evil": "", "/dashboardevil": "", "javascript:alert(1)": "", "/dashboard\r\nSet-Cookie: a=b": "", "dashboard": "", "http:/dashboard": "",
 	} {
 		if want == "" {

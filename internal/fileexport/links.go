@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
@@ -23,6 +24,20 @@ type Links struct {
 	Key  func(ctx context.Context) ([]byte, error)
 	Life time.Duration // of a link, at most seven days
 	Now  func() time.Time
+
+	key atomic.Pointer[[]byte]
+}
+
+// linkKey returns Key's secret, which never changes: who only guesses at links costs no query.
+func (l *Links) linkKey(ctx context.Context) ([]byte, error) {
+	if known := l.key.Load(); known != nil {
+		return *known, nil
+	}
+	key, err := l.Key(ctx)
+	if err == nil {
+		l.key.Store(&key)
+	}
+	return key, err
 }
 
 // Of returns the links of a job's files. It returns job.ErrFileNotFound when they were swept away.
@@ -57,7 +72,7 @@ func (l *Links) linker(ctx context.Context, jobID string, expires time.Time) fun
 			return address, err
 		}
 		if key == nil {
-			if key, err = l.Key(ctx); err != nil {
+			if key, err = l.linkKey(ctx); err != nil {
 				return "", err
 			}
 		}
@@ -78,12 +93,15 @@ func sign(key []byte, jobID, name string, expires int64) []byte {
 
 // Open opens the file that a link of Of leads to. Errors: job.ErrLink when it is none or has expired; job.ErrFileNotFound.
 func (l *Links) Open(ctx context.Context, jobID, name string, expires int64, signature string) (*job.OpenedFile, error) {
-	key, err := l.Key(ctx)
+	given, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil || l.Now().Unix() >= expires {
+		return nil, job.ErrLink
+	}
+	key, err := l.linkKey(ctx)
 	if err != nil {
 		return nil, err
 	}
-	given, err := base64.RawURLEncoding.DecodeString(signature)
-	if err != nil || !hmac.Equal(given, sign(key, jobID, name, expires)) || l.Now().Unix() >= expires {
+	if !hmac.Equal(given, sign(key, jobID, name, expires)) {
 		return nil, job.ErrLink
 	}
 	files, err := l.Users.ExportFiles(ctx, jobID)

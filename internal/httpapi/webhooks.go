@@ -140,6 +140,9 @@ func (h handlers) EnableWebhook(ctx context.Context, r api.EnableWebhookRequestO
 
 // DisableWebhook answers POST /webhooks/{webhookId}/disable.
 func (h handlers) DisableWebhook(ctx context.Context, r api.DisableWebhookRequestObject) (api.DisableWebhookResponseObject, error) {
+	if r.WebhookID == callbacks { // each job has asked for its own
+		return nil, webhook.ErrNotFound
+	}
 	v, err := h.changed(ctx, r.Params.UserID, r.WebhookID, h.Webhooks.DisableWebhook)
 	return api.DisableWebhook200JSONResponse(v), err
 }
@@ -162,6 +165,9 @@ func (h handlers) changed(ctx context.Context, owner, id string, change func(ctx
 func (h handlers) DeleteWebhook(ctx context.Context, r api.DeleteWebhookRequestObject) (api.DeleteWebhookResponseObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	if r.WebhookID == callbacks {
+		return nil, webhook.ErrNotFound
+	}
 	return api.DeleteWebhook204Response{}, h.Webhooks.DeleteWebhook(ctx, r.Params.UserID, endpointID(r.Params.UserID, r.WebhookID))
 }
 

@@ -121,6 +121,7 @@ func TestWebhooksOfOneOwner(t *testing.T) {
 		t.Errorf("DELETE: %d %s", got.StatusCode, got.body)
 	}
 	a.failure(a.do("DELETE "+at, ada, nil), 404, "webhook_not_found")
+	a.failure(a.do("POST "+one+"/replay", ada, nil), 404, "webhook_not_found") // to nobody
 	if v := decode[api.WebhookDelivery](t, a.do("GET "+one, ada, nil)); v.State != "FAILED" {
 		t.Errorf("what was on its way to it is %s", v.State)
 	}
@@ -184,6 +185,8 @@ func TestCallbacks(t *testing.T) {
 	if v := decode[api.WebhookSecret](t, a.do("GET /api/v1/webhooks/callbacks/secret", as{"X-USER-ID", "bob"}, nil)); !strings.HasPrefix(v.Secret, "whsec_") || v.Secret == kept.Secret {
 		t.Errorf("bob's secret: %+v", v)
 	}
-	a.failure(a.do("POST /api/v1/webhooks/callbacks/test", ada, nil), 404, "webhook_not_found")
+	for _, request := range []string{"POST /api/v1/webhooks/callbacks/test", "POST /api/v1/webhooks/callbacks/disable", "DELETE /api/v1/webhooks/callbacks"} {
+		a.failure(a.do(request, ada, nil), 404, "webhook_not_found")
+	}
 	a.failure(a.do("POST /api/v1/webhooks/callbacks/replay?since=2026-02-30T00:00:00Z", ada, nil), 400, "validation_failed")
 }

@@ -87,6 +87,9 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	err = errors.Join(err, exportsErr)
 	var unsure error
 	files, sweepErr := s.Files.Sweep(ctx, func(name string, modified time.Time) bool {
+		if exportsErr != nil && strings.HasPrefix(name, "exports/") { // what is still listed has to stay
+			return true
+		}
 		needed, err := s.needed(ctx, name, modified, since)
 		if err != nil {
 			unsure = err

@@ -33,6 +33,10 @@ func (r *Runner) decide(ctx context.Context, run *job.ScheduleRun) error {
 	if done, err := r.behind(ctx, run); done || err != nil {
 		return err
 	}
+	// Once more: the run before it may have got its job since.
+	if s, err = r.Store.Schedule(ctx, run.ScheduleID); err != nil {
+		return err
+	}
 	// It may be submitted already, by a worker that died before it could say so.
 	if j, err := r.Store.JobByKey(ctx, s.Owner, run.JobKey()); err == nil {
 		return r.submitted(ctx, run, j.ID)

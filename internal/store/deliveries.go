@@ -127,12 +127,16 @@ func (s *Store) TestWebhook(ctx context.Context, owner, id string) (d webhook.De
 const replay = `UPDATE webhook_deliveries SET state = 'PENDING', tries = 0, next_at = 0, lease_until = 0`
 
 // Replay lets a delivery that is over be made again. One that is on its way stays as it is. It returns
-// webhook.ErrDeliveryNotFound.
+// webhook.ErrDeliveryNotFound, or webhook.ErrNotFound when its endpoint was removed.
 func (s *Store) Replay(ctx context.Context, owner, id string) error {
-	if _, _, err := s.Delivery(ctx, owner, id); err != nil {
+	d, _, err := s.Delivery(ctx, owner, id)
+	if err == nil {
+		_, err = s.Webhook(ctx, owner, d.EndpointID)
+	}
+	if err != nil {
 		return err
 	}
-	_, err := s.exec(ctx, "replay delivery", replay+` WHERE id = ? AND owner = ? AND state <> 'PENDING'`, id, owner)
+	_, err = s.exec(ctx, "replay delivery", replay+` WHERE id = ? AND owner = ? AND state <> 'PENDING'`, id, owner)
 	return err
 }
 
@@ -245,7 +249,7 @@ func (s *Store) SettleAttempt(
 			return err
 		}
 		crash.Point("webhook.settling")
-		return s.noteOutcome(ctx, tx, d.EndpointID, a.Error == "", disable)
+		return s.noteOutcome(ctx, tx, d.EndpointID, state, disable)
 	})
 	if errors.Is(err, errNoRow) {
 		return nil
@@ -253,10 +257,11 @@ func (s *Store) SettleAttempt(
 	return err
 }
 
-// noteOutcome keeps for how long nothing has arrived at an endpoint, and disables it after too long, or because of disable.
-func (s *Store) noteOutcome(ctx context.Context, tx *sqlx.Tx, id string, delivered bool, disable string) (err error) {
+// noteOutcome keeps for how long nothing has arrived at an endpoint, and disables it because of disable, or after too long,
+// when a delivery was given up: one attempt that fails says little, however long ago the one before it was.
+func (s *Store) noteOutcome(ctx context.Context, tx *sqlx.Tx, id string, state webhook.State, disable string) (err error) {
 	switch {
-	case delivered:
+	case state == webhook.Delivered:
 		_, err = tx.ExecContext(ctx, `UPDATE webhook_endpoints SET failing_since = 0 WHERE id = ? AND failing_since > 0`, id)
 		return err
 	case disable != "":
@@ -274,6 +279,8 @@ func (s *Store) noteOutcome(ctx context.Context, tx *sqlx.Tx, id string, deliver
 	case since == 0:
 		_, err = tx.ExecContext(ctx, `UPDATE webhook_endpoints SET failing_since = `+s.dialect.now+` WHERE id = ?`, id)
 		return err
+	case state != webhook.Failed:
+		return nil
 	}
 	_, err = tx.ExecContext(ctx, `
 		UPDATE webhook_endpoints

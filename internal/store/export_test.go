@@ -129,3 +129,13 @@ func Wholly() (tables []string) {
 	}
 	return tables
 }
+
+// FailingSince sets since when nothing has arrived at an endpoint.
+func (s *Store) FailingSince(t interface {
+	Context() context.Context
+	Fatal(args ...any)
+}, id string, since time.Time) {
+	if _, err := s.w.ExecContext(t.Context(), `UPDATE webhook_endpoints SET failing_since = ? WHERE id = ?`, since.UnixMilli(), id); err != nil {
+		t.Fatal(err)
+	}
+}

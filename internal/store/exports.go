@@ -107,14 +107,19 @@ func (s *Store) DeleteExports(ctx context.Context, endedBefore time.Time) (files
 	}
 }
 
+// forgetExport has no effect when the owner retries the job meanwhile.
 func (s *Store) forgetExport(ctx context.Context, id string) (files int64, err error) {
-	j, err := s.jobRowOf(ctx, s.w, id)
-	if err != nil && !errors.Is(err, job.ErrNotFound) {
-		return 0, err
-	}
 	err = s.inTx(ctx, "forget files of an export", func(tx *sqlx.Tx) error {
-		if j.Status == job.Failed {
-			// The chunks first, so that a worker's commit, which locks them first, too, comes before or after.
+		files = 0
+		var status job.Status
+		err := tx.GetContext(ctx, &status, `SELECT status FROM jobs WHERE id = ?`+s.dialect.forUpdate, id)
+		switch {
+		case errors.Is(err, sql.ErrNoRows): // of a database that was restored
+		case err != nil:
+			return err
+		case !status.Terminal():
+			return nil
+		case status == job.Failed:
 			_, err := tx.ExecContext(ctx, `
 				UPDATE job_chunks SET state = 'FAILED', rows_done = 0, rows_skipped = 0 WHERE job_id = ? AND state = 'DONE'`, id)
 			if err != nil {

@@ -14,7 +14,7 @@ import (
 
 const fireSQL = `
 	UPDATE schedules
-	   SET next_fire_at = ?
+	   SET next_fire_at = ?, version = version + 1
 	 WHERE id = ? AND next_fire_at = ? AND version = ?`
 
 // Fire notes runs of a schedule and moves it on to its next fire time, both or nothing. It returns false when another worker
@@ -26,9 +26,11 @@ func (s *Store) Fire(ctx context.Context, c *job.Schedule, next time.Time, runs 
 			return err
 		}
 		crash.Point("schedule.moved")
-		return insertRuns(ctx, tx, runs)
+		// A run of that time may be there already, such as one that the owner asked for at that very millisecond: it is the
+		// time's one. The schedule moves on all the same.
+		return insertRuns(ctx, tx, runs, s.dialect.onDuplicateKeep)
 	})
-	if errors.Is(err, errNoRow) || errors.Is(err, job.ErrRunExists) {
+	if errors.Is(err, errNoRow) {
 		return false, nil
 	}
 	return err == nil, err
@@ -46,19 +48,19 @@ func (s *Store) AddRun(ctx context.Context, r job.ScheduleRun) error {
 		if err != nil {
 			return err
 		}
-		return insertRuns(ctx, tx, []job.ScheduleRun{r})
+		return insertRuns(ctx, tx, []job.ScheduleRun{r}, "")
 	})
 	return err
 }
 
-func insertRuns(ctx context.Context, tx *sqlx.Tx, runs []job.ScheduleRun) error {
+func insertRuns(ctx context.Context, tx *sqlx.Tx, runs []job.ScheduleRun, onDuplicate string) error {
 	args := make([]any, 0, 8*len(runs))
 	for _, r := range runs {
 		args = append(args, r.ScheduleID, r.FireAt.UnixMilli(), r.Manual, r.State, r.JobID, r.Code, sinceEpoch(r.TryAt), sinceEpoch(r.FinishedAt))
 	}
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO schedule_runs (schedule_id, fire_at, manual, state, job_id, code, try_at, finished_at)
-		VALUES `+lists("(?,?,?,?,?,?,?,?)", len(runs)), args...)
+		VALUES `+lists("(?,?,?,?,?,?,?,?)", len(runs))+onDuplicate, args...)
 	if classify(err).class == duplicate {
 		return fmt.Errorf("%w: %w", job.ErrRunExists, err)
 	}

@@ -181,3 +181,38 @@ func TestScheduleFiresOnce(t *testing.T) {
 		}
 	})
 }
+
+// A schedule moves on though there is a run of its time already, such as one that was asked for at that moment; and a change that
+// was read before it fired does not put it back.
+func TestScheduleFiresOverARunThatIsThere(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s, ctx := storetest.Open(t, url, store.Options{}), t.Context()
+		now := time.UnixMilli(1_800_000_000_000).UTC()
+		c := newSchedule("ann", now)
+		if err := s.CreateSchedule(ctx, c, 2); err != nil {
+			t.Fatal(err)
+		}
+		manual := run(c, now)
+		manual.Manual = true
+		if err := s.AddRun(ctx, manual); err != nil {
+			t.Fatal(err)
+		}
+		read, err := s.Schedule(ctx, c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fired, err := s.Fire(ctx, c, now.Add(time.Hour), []job.ScheduleRun{run(c, now)}); !fired || err != nil {
+			t.Errorf("fired %t, %v", fired, err)
+		}
+		if runs, err := s.Runs(ctx, c.ID, time.Time{}, 10); err != nil || len(runs) != 1 || !runs[0].Manual {
+			t.Errorf("runs %+v, %v", runs, err)
+		}
+		if err := s.ChangeSchedule(ctx, &read); !errors.Is(err, job.ErrScheduleChanged) {
+			t.Errorf("a change from before it fired: %v", err)
+		}
+		if after, err := s.Schedule(ctx, c.ID); err != nil || !after.NextFireAt.Equal(now.Add(time.Hour)) {
+			t.Errorf("fires next at %s, %v", after.NextFireAt, err)
+		}
+	})
+}

@@ -325,3 +325,42 @@ func TestRotateSecretTwiceWithOne(t *testing.T) {
 		}
 	})
 }
+
+// An endpoint is disabled when a delivery is given up and nothing has arrived for long, not by one attempt that fails.
+func TestEndpointThatFails(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, store.Options{})
+		ctx := t.Context()
+		e := newWebhook(t, s, "ann")
+		fail := func(state webhook.State) webhook.Endpoint {
+			t.Helper()
+			d, err := s.TestWebhook(ctx, "ann", e.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, _, err := s.ClaimDelivery(ctx, d.ID, time.Minute)
+			if err != nil || c == nil {
+				t.Fatalf("claim %v, %v", c, err)
+			}
+			if err := s.SettleAttempt(ctx, c, &webhook.Attempt{Error: webhook.ErrTimeout}, state, time.Hour, ""); err != nil {
+				t.Fatal(err)
+			}
+			now, err := s.Webhook(ctx, "ann", e.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return now
+		}
+		if now := fail(webhook.Failed); !now.Disabled.IsZero() || now.FailingSince.IsZero() {
+			t.Errorf("after the first: %+v", now)
+		}
+		s.FailingSince(t, e.ID, time.Now().Add(-webhook.GiveUpAfter-time.Hour))
+		if now := fail(webhook.Pending); !now.Disabled.IsZero() {
+			t.Errorf("after an attempt that is made again: %+v", now)
+		}
+		if now := fail(webhook.Failed); now.DisabledWhy != webhook.DisabledFailing {
+			t.Errorf("after one that was given up: %+v", now)
+		}
+	})
+}

@@ -66,7 +66,7 @@ func (c *Client) EnqueueChunk(ctx context.Context, tier job.Tier, jobID string, 
 		return err
 	}
 	timeout := c.timeout
-	if chunk == job.PrepareChunk {
+	if chunk == job.PrepareChunk || tier == job.TierExport { // which are begun anew by whoever takes over, under a lease, too
 		timeout = prepareTimeout
 	}
 	return c.add(ctx, Queue(c.prefix, tier), fmt.Sprintf("%s:%d:%d", jobID, chunk, claims), TypeChunk, payload, timeout)

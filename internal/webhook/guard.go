@@ -16,6 +16,9 @@ type Guard struct {
 	guardian *ssrf.Guardian
 }
 
+// azureHost is public by its number, and leads to the host of a virtual machine at Azure, which tells it its secrets.
+var azureHost = netip.MustParsePrefix("168.63.129.16/32")
+
 // NewGuard returns a Guard that allows what is public, and these networks.
 func NewGuard(allowed []netip.Prefix) *Guard {
 	var v4, v6 []netip.Prefix
@@ -26,7 +29,7 @@ func NewGuard(allowed []netip.Prefix) *Guard {
 			v6 = append(v6, p)
 		}
 	}
-	return &Guard{allowed, ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))}
+	return &Guard{allowed, ssrf.New(ssrf.WithAnyPort(), ssrf.WithDeniedV4Prefixes(azureHost), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))}
 }
 
 // ParseNetworks reads networks, such as 10.0.0.0/8 or a single address.

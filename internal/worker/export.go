@@ -40,21 +40,23 @@ func (w *Importer) export(ctx context.Context, c *job.Claim, log *slog.Logger) (
 		return err
 	}
 	w.showExport(ctx, c, log)
-	renewed := time.Now()
-	files, err := w.Exports.Write(ctx, c, func() error {
-		select {
-		case <-w.Drain:
-			return errDrain
-		default:
-		}
+	writing, lost := context.WithCancelCause(ctx)
+	held := make(chan struct{})
+	go func() {
+		defer close(held)
+		w.hold(writing, lost, c)
+	}()
+	files, err := w.Exports.Write(writing, c, func() error {
 		crash.Point("export.writing")
-		if time.Since(renewed) < min(time.Second, w.Lease/5) {
-			return nil
-		}
-		renewed = time.Now()
-		return w.ExportStore.RenewExport(ctx, c)
+		return context.Cause(writing)
 	})
+	cause := context.Cause(writing)
+	lost(nil)
+	<-held
 	if err != nil {
+		if cause != nil {
+			err = cause
+		}
 		return filesWait(err)
 	}
 	crash.Point("export.written")
@@ -77,6 +79,27 @@ func (w *Importer) export(ctx context.Context, c *job.Claim, log *slog.Logger) (
 		log.Warn("job not finished yet; the reconciler will", "err", err)
 	}
 	return nil
+}
+
+// hold renews the lease of a chunk whose files are written, also while the file store or the database is slow, until ctx ends.
+// It ends ctx when the chunk is somebody else's, and when this process is asked to stop.
+func (w *Importer) hold(ctx context.Context, lost context.CancelCauseFunc, c *job.Claim) {
+	tick := time.NewTicker(min(time.Second, w.Lease/5))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.Drain:
+			lost(errDrain)
+			return
+		case <-tick.C:
+		}
+		if err := w.ExportStore.RenewExport(ctx, c); errors.Is(err, job.ErrFenced) {
+			lost(err)
+			return
+		} // whatever else is wrong with the database may pass before the lease has
+	}
 }
 
 // showExport shows that the job runs, and how far the chunk is. An error is only logged, since the reconciler repairs the

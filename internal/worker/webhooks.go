@@ -39,6 +39,7 @@ const (
 	// perEndpoint is how many attempts at one endpoint a worker makes at once, so that a receiver that does not answer
 	// leaves places for the others, and tenfold how many the queue holds of it.
 	perEndpoint = 2
+	perOwner    = 3 * perEndpoint
 	// unfinished is the wait for a job of which it is not known yet what it has done.
 	unfinished = time.Second
 )
@@ -53,7 +54,7 @@ type Deliverer struct {
 	Metrics *Metrics // nil: nothing is counted
 
 	mu   sync.Mutex
-	busy map[string]int // attempts that are being made, by endpoint
+	busy map[string]int // attempts that are being made, by endpoint and by owner, whose names are no UUIDs
 }
 
 // Run enqueues the deliveries that are due, each jittered interval, until ctx ends. Every worker runs it.
@@ -94,7 +95,7 @@ func (d *Deliverer) Deliver(ctx context.Context, id string) {
 		return
 	}
 	crash.Point("webhook.claimed")
-	leave, ok := d.enter(e.ID)
+	leave, ok := d.enter(e.ID, e.Owner)
 	if !ok {
 		err = d.Store.PostponeDelivery(ctx, claimed, 0)
 	} else {
@@ -106,22 +107,25 @@ func (d *Deliverer) Deliver(ctx context.Context, id string) {
 	}
 }
 
-// enter takes one of the places for attempts at an endpoint.
-func (d *Deliverer) enter(endpoint string) (leave func(), ok bool) {
+// enter takes one of the places for attempts at an endpoint, and of those for an owner, who may have many endpoints.
+func (d *Deliverer) enter(endpoint, owner string) (leave func(), ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.busy == nil {
 		d.busy = map[string]int{}
 	}
-	if d.busy[endpoint] >= perEndpoint {
+	if d.busy[endpoint] >= perEndpoint || d.busy[owner] >= perOwner {
 		return nil, false
 	}
 	d.busy[endpoint]++
+	d.busy[owner]++
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.busy[endpoint]--; d.busy[endpoint] == 0 {
-			delete(d.busy, endpoint)
+		for _, who := range []string{endpoint, owner} {
+			if d.busy[who]--; d.busy[who] == 0 {
+				delete(d.busy, who)
+			}
 		}
 	}, true
 }
