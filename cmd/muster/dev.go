@@ -47,8 +47,13 @@ func (d *devCommand) Run(p *process) error {
 	c.HTTPAddr, c.AdminAddr = d.Addr, d.AdminAddr
 	log := boot.Log(&c, p.stderr)
 	return runEmbedded(p.ctx, &c, d.Data, d.Offline, log, func(_ context.Context, a *apiproc.API) error {
-		_, err := fmt.Fprintf(p.stdout, "Muster runs.\n  dashboard   %[1]s/dashboard\n  API         %[1]s/docs\n  queue       %[2]s\n  data        %[3]s\n  try         curl -X POST -H 'X-USER-ID: ann' '%[1]s/api/v1/users/import/async?count=100000'\n",
-			origin(a.Addr()), monitoring(a), d.Data)
+		who, key := "X-USER-ID: ann", ""
+		if c.Auth == "key" {
+			who = "Authorization: Bearer muster_…"
+			key = fmt.Sprintf("  a key       MUSTER_DATABASE=sqlite://%s muster keys create --owner ann --name first --scopes read,write,export\n", filepath.Join(d.Data, "muster.db"))
+		}
+		_, err := fmt.Fprintf(p.stdout, "Muster runs.\n  dashboard   %[1]s/dashboard\n  API         %[1]s/docs\n  queue       %[2]s\n  data        %[3]s\n%[5]s  try         curl -X POST -H '%[4]s' '%[1]s/api/v1/users/import/async?count=100000'\n",
+			origin(a.Addr()), monitoring(a), d.Data, who, key)
 		return err
 	})
 }
