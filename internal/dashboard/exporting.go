@@ -27,17 +27,7 @@ func (d *Dashboard) export(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	a, err := d.call(w, r, owner, http.MethodPost, "/exports?"+asked.Encode(), nil, "")
-	if err != nil {
-		return err
-	}
-	var accepted struct {
-		JobID string `json:"jobId"`
-	}
-	if err := json.Unmarshal(a.body, &accepted); err != nil {
-		return err
-	}
-	http.Redirect(w, r, Root+"/jobs/"+accepted.JobID, http.StatusSeeOther)
-	return nil
+	return d.toJob(w, r, a, err)
 }
 
 // exported is the page with the files of an export.

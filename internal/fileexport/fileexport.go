@@ -69,9 +69,6 @@ func Folder(j *job.Job) string {
 	return Root + path.Join(j.Export.Destination, j.ID) + "/"
 }
 
-// JobOf returns the id of the job that an object with this name belongs to: the last folder of its name.
-func JobOf(name string) string { return path.Base(path.Dir(name)) }
-
 // Write writes the users of a claimed chunk to files, and returns them. No one sees them as part of the export before they
 // are committed; Discard removes those of a claim that came to nothing, which Write does itself after an error. alive is
 // called again and again while it writes; its error ends it.

@@ -55,3 +55,14 @@ type UploadError struct {
 }
 
 func (e *UploadError) Error() string { return e.Message }
+
+// FilesTrouble returns why a job has to wait for the file store, by an error; empty: it does not.
+func FilesTrouble(err error) WaitReason {
+	switch {
+	case errors.Is(err, ErrNoSpace):
+		return WaitFilesFull
+	case errors.Is(err, ErrFilesUnavailable):
+		return WaitFilesDown
+	}
+	return ""
+}

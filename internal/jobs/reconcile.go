@@ -187,21 +187,10 @@ func (s *Service) publishExport(ctx context.Context, j job.Job) (over bool, err 
 		err = s.Exports.Publish(ctx, &j)
 	}
 	crash.Point("export.published")
-	if reason := filesReason(err); reason != "" {
+	if reason := job.FilesTrouble(err); reason != "" {
 		return false, errors.Join(err, s.Waiting(ctx, &j, reason))
 	}
 	return err == nil, err
-}
-
-// filesReason returns why a job waits for the file store; empty: it does not.
-func filesReason(err error) job.WaitReason {
-	switch {
-	case errors.Is(err, job.ErrNoSpace):
-		return job.WaitFilesFull
-	case errors.Is(err, job.ErrFilesUnavailable):
-		return job.WaitFilesDown
-	}
-	return ""
 }
 
 // syncSlot makes the job's slot agree with its status: held while it waits or runs, given back when it is over or

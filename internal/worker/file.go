@@ -118,12 +118,8 @@ func (w *Importer) showPrepared(ctx context.Context, c *job.Claim, bytes int64, 
 
 // filesWait returns a file store's error as a wait: it is not the chunk's fault.
 func filesWait(err error) error {
-	const pause = 5 * time.Second
-	switch {
-	case errors.Is(err, job.ErrNoSpace):
-		return &job.WaitError{Wait: pause, Reason: job.WaitFilesFull}
-	case errors.Is(err, job.ErrFilesUnavailable):
-		return &job.WaitError{Wait: pause, Reason: job.WaitFilesDown}
+	if reason := job.FilesTrouble(err); reason != "" {
+		return &job.WaitError{Wait: 5 * time.Second, Reason: reason}
 	}
 	return err
 }
