@@ -18,8 +18,9 @@ type VitessCluster struct {
 	Shards []Shard // the head first
 	Gate   *Process
 
-	dir, etcd string
-	gatePorts []string
+	dir, etcd    string
+	transactions string
+	gatePorts    []string
 }
 
 // Shard is a server of a cluster with its tablet.
@@ -37,9 +38,9 @@ func (s *Shard) Database() string { return "vt_" + s.Keyspace }
 // DSN returns the address of the shard's own server, without Vitess.
 func (s *Shard) DSN() string { return "root@tcp(" + s.MySQL.Addr + ")/" + s.Database() }
 
-// NewVitessCluster returns a cluster of the test's own in which the users lie on so many shards. Where Vitess is not there, the test is
+// NewVitessCluster returns a cluster of the test's own in which the users lie on so many shards, as StartVitessCluster makes it. Where Vitess is not there, the test is
 // skipped.
-func NewVitessCluster(t testing.TB, shards int) *VitessCluster {
+func NewVitessCluster(t testing.TB, shards int, transactions string) *VitessCluster {
 	t.Helper()
 	if !Installed("vitess") {
 		Missing(t, "vitess")
@@ -49,7 +50,7 @@ func NewVitessCluster(t testing.TB, shards int) *VitessCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := StartVitessCluster(dir, shards)
+	c, err := StartVitessCluster(dir, shards, transactions)
 	t.Cleanup(func() {
 		if c != nil {
 			_ = c.Kill()
@@ -63,9 +64,9 @@ func NewVitessCluster(t testing.TB, shards int) *VitessCluster {
 }
 
 // StartVitessCluster starts a cluster, with its files in dir, which everybody can reach, in which the users lie on so many shards:
-// 1, 2, 4 or 8. The servers end with this process.
-func StartVitessCluster(dir string, shards int) (*VitessCluster, error) {
-	c := &VitessCluster{dir: dir}
+// 1, 2, 4 or 8. transactions is vtgate's transaction mode: SINGLE, as Muster wants it, or MULTI. The servers end with this process.
+func StartVitessCluster(dir string, shards int, transactions string) (*VitessCluster, error) {
+	c := &VitessCluster{dir: dir, transactions: transactions}
 	if err := giveAway(dir, c.path("vt")); err != nil {
 		return nil, err
 	}
@@ -227,7 +228,7 @@ func (c *VitessCluster) StartGate() (err error) {
 	}
 	args := append(c.topology(), "--cell", "zone1", "--cells-to-watch", "zone1", "--tablet-types-to-wait", "PRIMARY", "--port", c.gatePorts[0], "--grpc-port", c.gatePorts[1],
 		"--service-map", "grpc-vtgateservice", "--mysql-auth-server-impl", "none", "--mysql-server-port", c.gatePorts[2], "--mysql-server-bind-address", "127.0.0.1",
-		"--mysql-server-version", "8.4.6-Vitess", "--transaction-mode", "SINGLE")
+		"--mysql-server-version", "8.4.6-Vitess", "--transaction-mode", c.transactions)
 	c.Gate, err = startVitess("vtgate", dir, c.gatePorts[2], append(args, loopback...)...)
 	return err
 }

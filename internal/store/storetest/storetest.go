@@ -41,6 +41,9 @@ func Server(name, dsn string) Engine { return Engine{Name: name, server: dsn} }
 // Vitess is the engine of a sharded database of each test's own.
 var Vitess = Engine{Name: "vitess"}
 
+// Cluster returns the engine of a sharded database of the test's own, which has one database only.
+func Cluster(dsn string) Engine { return Engine{Name: Vitess.Name, server: dsn} }
+
 // Each runs fn as a parallel subtest on every engine that is present, with the URL of an empty private database
 // that is at the current schema. On Vitess, which takes some seconds for each, only where MUSTER_TEST_REQUIRE names it.
 func Each(t *testing.T, fn func(t *testing.T, url string)) {
@@ -103,8 +106,12 @@ func (e Engine) New(t testing.TB) string {
 // Empty is New without the schema.
 func (e Engine) Empty(t testing.TB) string {
 	t.Helper()
-	if e == Vitess {
-		cfg, err := mysql.ParseDSN(testenv.Vitess(t))
+	if e.Name == Vitess.Name {
+		dsn := e.server
+		if dsn == "" {
+			dsn = testenv.Vitess(t)
+		}
+		cfg, err := mysql.ParseDSN(dsn)
 		if err != nil {
 			t.Fatal(err)
 		}
