@@ -1,0 +1,143 @@
+// Package docstest_test runs what the documentation says: every block of shell commands of README.md, CONTRIBUTING.md and
+// docs/*.md, page by page, and compares the output that a page shows. CONTRIBUTING.md says how blocks are marked.
+package docstest_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// page is a file of the documentation.
+type page struct {
+	name   string // relative to the root of the repository
+	blocks []block
+	with   []string // of the line `<!-- test with: … -->`
+}
+
+// block is a fenced block of a page.
+type block struct {
+	line  int    // of its first line, from 1
+	lang  string // the first word behind the fence
+	norun string // why its commands are not run; empty: they are
+	lines []string
+}
+
+// command is what is typed at once: a whole block `sh`, or a line `$ …` of a block `console`.
+type command struct {
+	line  int
+	text  string
+	shown string // the output that the page shows, if any
+}
+
+var testWith = regexp.MustCompile(`(?m)^<!-- test with: (.*) -->$`)
+
+// pages returns all pages, also those that have no commands.
+func pages(t *testing.T) []page {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(names) < 10 {
+		t.Fatalf("%d pages, %v", len(names), err)
+	}
+	var all []page
+	for _, name := range append(names, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, parse(filepath.ToSlash(rel), string(text)))
+	}
+	return all
+}
+
+func parse(name, text string) page {
+	p := page{name: name}
+	if m := testWith.FindStringSubmatch(text); m != nil {
+		p.with = strings.Fields(m[1])
+	}
+	var open *block
+	fence := ""
+	for i, line := range strings.Split(text, "\n") {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case open != nil && trimmed == fence:
+			p.blocks = append(p.blocks, *open)
+			open = nil
+		case open != nil:
+			open.lines = append(open.lines, line)
+		case strings.HasPrefix(trimmed, "```"):
+			info := strings.TrimLeft(trimmed, "`")
+			fence = trimmed[:len(trimmed)-len(info)]
+			lang, rest, _ := strings.Cut(info, " ")
+			open = &block{line: i + 2, lang: lang}
+			if why, ok := strings.CutPrefix(strings.TrimSpace(rest), "norun:"); ok {
+				open.norun = strings.TrimSpace(why)
+				if open.norun == "" {
+					open.norun = "no reason is given"
+				}
+			}
+		}
+	}
+	return p
+}
+
+func (b *block) shell() bool { return b.lang == "sh" || b.lang == "console" }
+
+// commands returns what a block of shell commands says is to be typed.
+func (b *block) commands() []command {
+	if b.lang == "sh" {
+		return []command{{line: b.line, text: strings.Join(b.lines, "\n")}}
+	}
+	var all []command
+	goesOn := false
+	for i, line := range b.lines {
+		typed, isTyped := strings.CutPrefix(line, "$ ")
+		switch {
+		case goesOn:
+			all[len(all)-1].text += "\n" + line
+			goesOn = strings.HasSuffix(line, `\`)
+		case isTyped:
+			all = append(all, command{line: b.line + i, text: typed})
+			goesOn = strings.HasSuffix(line, `\`)
+		case len(all) > 0:
+			all[len(all)-1].shown += line + "\n"
+		}
+	}
+	return all
+}
+
+// What is not marked as sh or console must not look as if it were typed into a shell, or nobody would run it.
+func TestEveryBlockSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	looksTyped := regexp.MustCompile(`^(\$ |(\./)?bin/\w+|(sudo |export |muster |make |curl |docker |kubectl |helm |git |go run |redis-cli |mariadb )\S)`)
+	for _, p := range pages(t) {
+		for _, b := range p.blocks {
+			if slices.Contains([]string{"bash", "shell", "shell-session", "zsh"}, b.lang) {
+				t.Errorf("%s:%d: %s: commands are marked as sh, or with their output as console", p.name, b.line, b.lang)
+			}
+			if b.norun == "no reason is given" {
+				t.Errorf("%s:%d: norun wants a reason", p.name, b.line)
+			}
+			if b.lang == "console" && len(b.commands()) == 0 {
+				t.Errorf("%s:%d: no line begins with `$ `", p.name, b.line)
+			}
+			if b.lang != "" && b.lang != "text" {
+				continue
+			}
+			for i, line := range b.lines {
+				if looksTyped.MatchString(line) {
+					t.Errorf("%s:%d: a command in a block that is neither sh nor console: %s", p.name, b.line+i, line)
+				}
+			}
+		}
+	}
+}

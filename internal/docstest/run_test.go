@@ -1,0 +1,136 @@
+package docstest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/internal/testenv"
+)
+
+// Every command of every page works, one after the other, in one shell of the page, in a folder with the samples of
+// internal/columns, beside the stack of the page; and prints what the page shows.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	bin := build(t)
+	for _, p := range pages(t) {
+		if !slices.ContainsFunc(p.blocks, func(b block) bool { return b.shell() && b.norun == "" }) {
+			continue
+		}
+		t.Run(path.Base(p.name), func(t *testing.T) {
+			t.Parallel()
+			for _, program := range []string{"sh", "curl", "sed", "gzip", "jq"} {
+				if _, err := exec.LookPath(program); err != nil {
+					testenv.Missing(t, program)
+					t.SkipNow()
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
+			s := startStack(ctx, t, bin, p.with)
+			runPage(ctx, t, &p, s)
+			if check := afterwards[p.name]; check != nil {
+				check(t, s.api)
+			}
+		})
+	}
+}
+
+// prelude makes what a page leaves out: that rows were rejected is no failure, that the API refuses is one.
+const prelude = `set -eu
+muster() { command muster "$@" || [ $? -eq 3 ]; }
+trap 'code=$?; [ $code = 0 ] || echo "$at" >"$DOCS_OUT/failed"; for pid in $(jobs -p); do kill $pid 2>/dev/null || :; done; exit $code' EXIT
+trap 'exit 1' TERM
+`
+
+func runPage(ctx context.Context, t *testing.T, p *page, s *stack) {
+	t.Helper()
+	out := t.TempDir()
+	script := prelude
+	var all []command
+	for _, b := range p.blocks {
+		if !b.shell() || b.norun != "" {
+			continue
+		}
+		for _, c := range b.commands() {
+			// What a page shows is compared, an error too; where it shows nothing, nothing may go wrong.
+			mayFail, curl := "", `curl() { case " $* " in *" --fail "*) command curl -sS "$@";; *) command curl -sS --fail-with-body "$@";; esac; }`
+			if c.shown != "" {
+				mayFail, curl = " || :", `curl() { command curl -s "$@"; }`
+			}
+			script += fmt.Sprintf("%s\nat=%d; {\n%s\n} >\"$DOCS_OUT/%[2]d\" 2>&1%[4]s\n", curl, c.line, s.here(c.text), mayFail)
+			all = append(all, c)
+		}
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", script) //nolint:gosec // our own page
+	cmd.Dir = s.dir
+	cmd.Env = append(s.env, "DOCS_OUT="+out)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	stderr, err := os.Create(filepath.Join(out, "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = stderr
+	err = cmd.Run()
+	_ = stderr.Close()
+	printed := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(out, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return s.there(string(text))
+	}
+	if err != nil {
+		line := strings.TrimSpace(printed("failed"))
+		t.Fatalf("%s:%s: %v\n%s%s", p.name, line, err, printed(line), printed("stderr"))
+	}
+	for _, c := range all {
+		if got := printed(fmt.Sprint(c.line)); c.shown != "" && !matches(c.shown, got) {
+			t.Errorf("%s:%d: %s\nprints\n%s\nand the page shows\n%s", p.name, c.line, c.text, got, c.shown)
+		}
+	}
+}
+
+// build compiles the commands, once for all tests, and returns the folder.
+func build(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "muster-docs-"); built.err != nil {
+			return
+		}
+		cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", built.dir, "./cmd/...") //nolint:gosec // a folder of ours
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.dir
+}
+
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
