@@ -14,7 +14,7 @@ import (
 )
 
 // others are pages that are written elsewhere and come with a merge.
-var others = []string{"kubernetes.md", "sharding.md", "backup.md", "upgrading.md", "releasing.md", "sizing.md"}
+var others = []string{"kubernetes.md", "sharding.md", "backup.md", "upgrading.md", "releasing.md"}
 
 // Every relative link of every page leads to a file, and to a heading of it where the link names one.
 func TestLinks(t *testing.T) {

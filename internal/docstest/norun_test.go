@@ -4,11 +4,11 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/loader"
@@ -19,25 +19,31 @@ import (
 // for commands in the text and in tables. The test's log lists what is not run, and why.
 func TestCommandsExist(t *testing.T) {
 	t.Parallel()
-	c := checker{bin: build(t), targets: targets(t), services: services(t)}
+	c := newChecker(t)
 	for _, p := range pages(t) {
+		scripts := spans(t, p.name)
 		for _, b := range p.blocks {
 			if !b.shell() || b.norun == "" {
 				continue
 			}
 			t.Logf("not run: %s:%d: %s", p.name, b.line, b.norun)
 			for _, typed := range b.commands() {
-				for _, line := range simple(typed.text) {
-					c.check(t, p.name, line)
+				scripts = append(scripts, typed.text)
+			}
+		}
+		for _, script := range scripts {
+			for _, words := range simple(script) {
+				if problem := c.check(t.Context(), words); problem != "" {
+					t.Errorf("%s: %s", p.name, problem)
 				}
 			}
 		}
-		for _, span := range spans(t, p.name) {
-			for _, line := range simple(span) {
-				c.check(t, p.name, line)
-			}
-		}
 	}
+}
+
+func newChecker(t *testing.T) *checker {
+	t.Helper()
+	return &checker{bin: build(t), targets: targets(t), services: services(t), help: map[string]string{}}
 }
 
 // spans returns the commands in the text of a page.
@@ -78,142 +84,151 @@ func simple(script string) [][]string {
 	return all
 }
 
+// checker says what commands name that there is not.
 type checker struct {
 	bin      string
 	targets  []string
 	services []string
-
-	mu   sync.Mutex
-	help map[string]string
+	help     map[string]string // by command; empty: there is none
 }
 
-var placeholder = regexp.MustCompile(`^[A-Z$"'<\-…]|…`)
+// placeholder is a word that stands for a value: ID, $job, 100k, users.csv, ….
+var placeholder = regexp.MustCompile(`^[A-Z$"'<\-\d]|[….]`)
 
-func (c *checker) check(t *testing.T, page string, words []string) {
-	t.Helper()
+func (c *checker) check(ctx context.Context, words []string) (problem string) {
 	name, args := words[0], words[1:]
-	switch base := name[strings.LastIndex(name, "/")+1:]; {
+	switch base := path.Base(name); {
 	case name == "make":
 		for _, target := range args {
 			if !setting.MatchString(target) && !strings.HasPrefix(target, "-") && !slices.Contains(c.targets, target) {
-				t.Errorf("%s: make has no target %s", page, target)
+				return "make has no target " + target
 			}
 		}
 	case name == "docker" && len(args) > 0 && args[0] == "compose":
-		c.checkCompose(t, page, args[1:])
-	case base == "muster" || strings.HasSuffix(name, "bin/api") || strings.HasSuffix(name, "bin/worker"):
-		c.checkMuster(t, page, base, args)
+		return c.checkCompose(ctx, args[1:])
+	case base == "muster", strings.HasSuffix(name, "bin/api"), strings.HasSuffix(name, "bin/worker"):
+		return c.checkOurs(ctx, base, args)
 	}
+	return ""
 }
 
-// checkMuster looks for the command in its own help, and for its flags there.
-func (c *checker) checkMuster(t *testing.T, page, program string, args []string) {
-	t.Helper()
-	help, ok := c.helpOf(t.Context(), program)
-	if !ok {
-		t.Fatalf("%s --help fails", program)
+// checkOurs looks for a command of ours in its own help, and for its flags there.
+func (c *checker) checkOurs(ctx context.Context, program string, args []string) (problem string) {
+	full := program
+	help := c.helpOf(ctx, full)
+	for len(args) > 0 && c.helpOf(ctx, full+" "+args[0]) != "" {
+		full, args = full+" "+args[0], args[1:]
+		help = c.helpOf(ctx, full)
 	}
-	path := []string{program}
-	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		words := strings.Split(args[0], "|") // cancel|pause: each
-		longer, exists := "", true
-		for _, word := range words {
-			var h string
-			h, ok := c.helpOf(t.Context(), append(slices.Clone(path), word)...)
-			longer, exists = h, exists && ok
-		}
-		if !exists {
-			break
-		}
-		help, path, args = longer, append(path, words[len(words)-1]), args[1:]
+	// `muster import 100k` is short for `muster import users 100k`, `muster jobs` for `muster jobs list`.
+	short := ""
+	for _, of := range []string{" users", " list", " search"} {
+		short += c.helpOf(ctx, full+of)
 	}
-	if len(args) > 0 && program == "muster" && (len(path) == 1 || !strings.Contains(help, "Arguments:")) && !strings.HasPrefix(args[0], "-") && !placeholder.MatchString(args[0]) {
-		// `muster import 100k` and `muster jobs ID` are short for commands that the help lists.
-		if len(path) == 1 || !strings.Contains(help, "Commands:") {
-			t.Errorf("%s: there is no command %s %s", page, strings.Join(path, " "), args[0])
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		if takesWords := strings.Contains(help+short, "Arguments:"); !takesWords || strings.Contains(help, "Commands:") && !placeholder.MatchString(args[0]) {
+			return "there is no " + full + " " + args[0]
 		}
 	}
+	known := regexp.MustCompile(`--(?:\[no-\])?([a-z][a-z-]*)`).FindAllString(help+short, -1)
 	for _, arg := range args {
 		flag, _, _ := strings.Cut(arg, "=")
-		flag = strings.TrimRight(flag, ".,")
-		if !strings.HasPrefix(flag, "--") || flag == "--" {
-			continue
-		}
-		known := strings.Contains(help, flag) || strings.Contains(help, strings.Replace(flag, "--no-", "--[no-]", 1)) || strings.Contains(help, strings.Replace(flag, "--", "--[no-]", 1))
-		if !known && strings.Contains(help, "Commands:") {
-			users, _ := c.helpOf(t.Context(), append(slices.Clone(path), "users")...)
-			list, _ := c.helpOf(t.Context(), append(slices.Clone(path), "list")...)
-			search, _ := c.helpOf(t.Context(), append(slices.Clone(path), "search")...)
-			known = strings.Contains(users+list+search, flag)
-		}
-		if !known {
-			t.Errorf("%s: %s has no flag %s", page, strings.Join(path, " "), flag)
+		no := strings.Replace(flag, "--no-", "--", 1)
+		if strings.HasPrefix(flag, "--") && !slices.ContainsFunc(known, func(k string) bool { return k == flag || k == "--[no-]"+no[2:] }) {
+			return full + " has no flag " + flag
 		}
 	}
+	return ""
 }
 
-// helpOf returns the help of a command, and whether there is such a command.
-func (c *checker) helpOf(ctx context.Context, path ...string) (string, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	key := strings.Join(path, " ")
-	if help, ok := c.help[key]; ok {
-		return help, help != ""
+// helpOf returns the help of a command, or nothing if there is no such command.
+func (c *checker) helpOf(ctx context.Context, command string) string {
+	if help, ok := c.help[command]; ok {
+		return help
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(c.bin, path[0]), append(path[1:], "--help")...).Output() //nolint:gosec // built by this test
+	words := strings.Fields(command)
+	out, err := exec.CommandContext(ctx, filepath.Join(c.bin, words[0]), append(words[1:], "--help")...).Output() //nolint:gosec // built by this test
 	help := string(out)
-	// What is no command of its own is an argument to the one before.
-	if err != nil || !strings.HasPrefix(help, "Usage: "+key) {
+	if err != nil || !strings.HasPrefix(help, "Usage: "+command) { // the help of the command before it
 		help = ""
 	}
-	if c.help == nil {
-		c.help = map[string]string{}
-	}
-	c.help[key] = help
-	return help, help != ""
+	c.help[command] = help
+	return help
 }
 
-func (c *checker) checkCompose(t *testing.T, page string, args []string) {
-	t.Helper()
-	withValue := []string{"--profile", "-f", "--file", "--scale", "--user", "-u", "--tail", "--env-file", "-p", "-e", "-T"}
-	var words []string
+func (c *checker) checkCompose(ctx context.Context, args []string) (problem string) {
+	withValue := []string{"--profile", "-f", "--file", "--user", "-u", "--tail", "--env-file", "-p", "-e"}
+	var words, named []string
 	for i := 0; i < len(args); i++ {
+		within := len(words) >= 2 && (words[0] == "exec" || words[0] == "run") // flags of the command in the container
 		switch {
+		case within || !strings.HasPrefix(args[i], "-"):
+			words = append(words, args[i])
 		case args[i] == "--scale" && i+1 < len(args):
-			service, _, _ := strings.Cut(args[i+1], "=")
-			c.checkService(t, page, service)
 			i++
-		case slices.Contains(withValue, args[i]) && args[i] != "-T":
+			service, _, _ := strings.Cut(args[i], "=")
+			named = append(named, service)
+		case slices.Contains(withValue, args[i]):
 			i++
-		case !strings.HasPrefix(args[i], "-"):
-			words = append(words, args[i])
-		case len(words) >= 2 && slices.Contains([]string{"exec", "run"}, words[0]):
-			words = append(words, args[i])
 		}
 	}
 	if len(words) == 0 {
-		return
+		return ""
 	}
-	known := []string{"up", "down", "build", "config", "cp", "exec", "images", "kill", "logs", "ls", "ps", "pull", "push", "restart", "rm", "run", "start", "stop", "top", "wait"}
-	switch {
-	case !slices.Contains(known, words[0]):
-		t.Errorf("%s: docker compose has no %s", page, words[0])
-	case slices.Contains([]string{"exec", "run"}, words[0]) && len(words) > 1:
-		c.checkService(t, page, words[1])
-		if len(words) > 2 {
-			c.check(t, page, words[2:])
-		}
-	case slices.Contains([]string{"up", "logs", "restart", "start", "stop", "pull", "build"}, words[0]):
-		for _, service := range words[1:] {
-			c.checkService(t, page, service)
+	var inside []string
+	switch words[0] {
+	case "exec", "run":
+		named, inside = append(named, words[1:min(2, len(words))]...), words[min(2, len(words)):]
+	case "up", "logs", "restart", "start", "stop", "pull", "build", "rm", "ps":
+		named = append(named, words[1:]...)
+	case "down", "config", "cp", "images", "kill", "ls", "push", "top", "wait":
+	default:
+		return "docker compose has no " + words[0]
+	}
+	for _, service := range named {
+		if !slices.Contains(c.services, service) {
+			return "docker-compose.yml has no service " + service
 		}
 	}
+	if len(inside) > 0 {
+		return c.check(ctx, inside)
+	}
+	return ""
 }
 
-func (c *checker) checkService(t *testing.T, page, service string) {
-	t.Helper()
-	if !slices.Contains(c.services, service) {
-		t.Errorf("%s: docker-compose.yml has no service %s", page, service)
+func TestChecker(t *testing.T) {
+	t.Parallel()
+	c := newChecker(t)
+	for script, want := range map[string]string{
+		"make demo test":                          "",
+		"make tea":                                "make has no target tea",
+		"muster import 5m --seed 1 --detach":      "",
+		"muster import file users.csv --from x":   "",
+		"muster --version":                        "",
+		"muster jobs --status FAILED":             "",
+		"muster import file --form x":             "muster import file has no flag --form",
+		"muster imports 5m":                       "there is no muster imports",
+		"muster jobs stop ID":                     "there is no muster jobs stop",
+		"muster doctor --no-such":                 "muster doctor has no flag --no-such",
+		"MUSTER_AUTH=key bin/api --http-addr=:1":  "",
+		"bin/api --http-address=:1":               "api has no flag --http-address",
+		"sudo docker compose up -d --scale api=2": "",
+		"docker compose up --scale apis=2":        "docker-compose.yml has no service apis",
+		"docker compose exec api /muster keys create --owner a --name b --scopes read": "",
+		"docker compose exec api /muster keys make":                                    "there is no muster keys make",
+		"docker compose exec web /muster doctor":                                       "docker-compose.yml has no service web",
+		"docker compose upp":                                                           "docker compose has no upp",
+		"true && id=$(muster job list) # muster":                                       "there is no muster job",
+		"muster import \\\n  5m --sed 1":                                               "muster import has no flag --sed",
+		"kubectl get pods; helm install x y":                                           "",
+	} {
+		got := ""
+		for _, words := range simple(script) {
+			got += c.check(t.Context(), words)
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", script, got, want)
+		}
 	}
 }
 
