@@ -20,6 +20,9 @@ type page struct {
 	with   []string // of the line `<!-- test with: … -->`
 }
 
+// elsewhere are programs for which this test has nothing that they could work with.
+var elsewhere = []string{"docker", "kubectl", "helm", "terraform", "systemctl", "sudo", "make", "git", "gh"}
+
 // block is a fenced block of a page.
 type block struct {
 	line  int    // of its first line, from 1
@@ -70,6 +73,9 @@ func parse(name, text string) page {
 		trimmed := strings.TrimSpace(line)
 		switch {
 		case open != nil && trimmed == fence:
+			if open.shell() && open.norun == "" {
+				open.norun = open.needs()
+			}
 			p.blocks = append(p.blocks, *open)
 			open = nil
 		case open != nil:
@@ -88,6 +94,18 @@ func parse(name, text string) page {
 		}
 	}
 	return p
+}
+
+// needs says what the block cannot be run without, though the page does not say that it is not run.
+func (b *block) needs() string {
+	for _, c := range b.commands() {
+		for _, words := range simple(c.text) {
+			if slices.Contains(elsewhere, words[0]) {
+				return "needs " + words[0]
+			}
+		}
+	}
+	return ""
 }
 
 func (b *block) shell() bool { return b.lang == "sh" || b.lang == "console" }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/loader"
@@ -43,7 +44,14 @@ func TestCommandsExist(t *testing.T) {
 
 func newChecker(t *testing.T) *checker {
 	t.Helper()
-	return &checker{bin: build(t), targets: targets(t), services: services(t), help: map[string]string{}}
+	c := &checker{bin: build(t), targets: targets(t), services: services(t), commands: map[string]string{}, help: map[string]string{}}
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+(?: [a-z]+)*) (.*)$`).FindAllStringSubmatch(c.helpOf(t.Context(), "muster"), -1) {
+		c.commands[m[1]] = m[2]
+	}
+	if len(c.commands) < 20 {
+		t.Fatalf("only %d commands: %v", len(c.commands), c.commands)
+	}
+	return c
 }
 
 // spans returns the commands in the text of a page.
@@ -73,7 +81,11 @@ func simple(script string) [][]string {
 	for _, line := range strings.Split(script, "\n") {
 		for _, part := range separator.Split(comment.ReplaceAllString(line, ""), -1) {
 			words := strings.Fields(part)
-			for len(words) > 0 && (setting.MatchString(words[0]) || slices.Contains([]string{"sudo", "export", "exec", "then", "do", "if", "!", "time", "nohup"}, words[0])) {
+			if len(words) > 1 && words[0] == "sudo" {
+				all = append(all, words[:1]) // of which the rest is a command as well
+				words = words[1:]
+			}
+			for len(words) > 0 && (setting.MatchString(words[0]) || slices.Contains([]string{"export", "exec", "then", "do", "if", "!", "time", "nohup"}, words[0])) {
 				words = words[1:]
 			}
 			if len(words) > 0 {
@@ -89,7 +101,10 @@ type checker struct {
 	bin      string
 	targets  []string
 	services []string
-	help     map[string]string // by command; empty: there is none
+	commands map[string]string // those of muster, and what follows each in its help
+
+	mu   sync.Mutex
+	help map[string]string // by command
 }
 
 // placeholder is a word that stands for a value: ID, $job, 100k, users.csv, ….
@@ -112,48 +127,61 @@ func (c *checker) check(ctx context.Context, words []string) (problem string) {
 	return ""
 }
 
-// checkOurs looks for a command of ours in its own help, and for its flags there.
+// checkOurs looks for a command of ours in the list of commands, and for its flags in its own help.
 func (c *checker) checkOurs(ctx context.Context, program string, args []string) (problem string) {
-	full := program
-	help := c.helpOf(ctx, full)
-	for len(args) > 0 && c.helpOf(ctx, full+" "+args[0]) != "" {
-		full, args = full+" "+args[0], args[1:]
-		help = c.helpOf(ctx, full)
-	}
-	// `muster import 100k` is short for `muster import users 100k`, `muster jobs` for `muster jobs list`.
-	short := ""
-	for _, of := range []string{" users", " list", " search"} {
-		short += c.helpOf(ctx, full+of)
-	}
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		if takesWords := strings.Contains(help+short, "Arguments:"); !takesWords || strings.Contains(help, "Commands:") && !placeholder.MatchString(args[0]) {
-			return "there is no " + full + " " + args[0]
+	full, takes := program, false
+	if program == "muster" {
+		var path string
+		for len(args) > 0 && c.isCommand(path+args[0]) {
+			path, args = path+args[0]+" ", args[1:]
+		}
+		leaf := strings.TrimSpace(path)
+		for _, of := range []string{" users", " list", " search"} { // `muster import 100k` is short for `muster import users 100k`
+			if _, ok := c.commands[leaf]; !ok && leaf != "" && c.isCommand(leaf+of) {
+				leaf += of
+			}
+		}
+		full += " " + leaf
+		takes = strings.Contains(c.commands[leaf], "<")
+		if len(args) > 0 && !strings.HasPrefix(args[0], "-") && (!takes || full != "muster "+strings.TrimSpace(path) && !placeholder.MatchString(args[0])) {
+			return "there is no muster " + path + args[0]
 		}
 	}
-	known := regexp.MustCompile(`--(?:\[no-\])?([a-z][a-z-]*)`).FindAllString(help+short, -1)
 	for _, arg := range args {
 		flag, _, _ := strings.Cut(arg, "=")
+		if !strings.HasPrefix(flag, "--") {
+			continue
+		}
+		known := regexp.MustCompile(`--(?:\[no-\])?[a-z][a-z-]*`).FindAllString(c.helpOf(ctx, strings.TrimSpace(full)), -1)
 		no := strings.Replace(flag, "--no-", "--", 1)
-		if strings.HasPrefix(flag, "--") && !slices.ContainsFunc(known, func(k string) bool { return k == flag || k == "--[no-]"+no[2:] }) {
-			return full + " has no flag " + flag
+		if !slices.Contains(known, flag) && !slices.Contains(known, "--[no-]"+no[2:]) {
+			return strings.TrimSpace(full) + " has no flag " + flag
 		}
 	}
 	return ""
 }
 
-// helpOf returns the help of a command, or nothing if there is no such command.
+// isCommand reports whether there is a command of that name, or some that begin with it.
+func (c *checker) isCommand(name string) bool {
+	for command := range c.commands {
+		if command == name || strings.HasPrefix(command, name+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+// helpOf returns the help of a command.
 func (c *checker) helpOf(ctx context.Context, command string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if help, ok := c.help[command]; ok {
 		return help
 	}
 	words := strings.Fields(command)
-	out, err := exec.CommandContext(ctx, filepath.Join(c.bin, words[0]), append(words[1:], "--help")...).Output() //nolint:gosec // built by this test
-	help := string(out)
-	if err != nil || !strings.HasPrefix(help, "Usage: "+command) { // the help of the command before it
-		help = ""
-	}
-	c.help[command] = help
-	return help
+	out, _ := exec.CommandContext(ctx, filepath.Join(c.bin, words[0]), append(words[1:], "--help")...).Output() //nolint:gosec // built by this test
+	c.help[command] = string(out)
+	return c.help[command]
 }
 
 func (c *checker) checkCompose(ctx context.Context, args []string) (problem string) {
@@ -219,7 +247,7 @@ func TestChecker(t *testing.T) {
 		"docker compose exec web /muster doctor":                                       "docker-compose.yml has no service web",
 		"docker compose upp":                                                           "docker compose has no upp",
 		"true && id=$(muster job list) # muster":                                       "there is no muster job",
-		"muster import \\\n  5m --sed 1":                                               "muster import has no flag --sed",
+		"muster import \\\n  5m --sed 1":                                               "muster import users has no flag --sed",
 		"kubectl get pods; helm install x y":                                           "",
 	} {
 		got := ""

@@ -16,8 +16,9 @@ var masks = []struct{ pattern, as string }{
 	{`whsec_[0-9A-Za-z+/=]+`, "<secret>"},
 	{`\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?`, "<time>"},
 	{`\d{4}-\d\d-\d\d`, "<date>"},
+	{`\bnever\b`, "<time>"}, // when a key was used last is noted a moment later
 	{`"(etaSeconds|ratePerSecond|requestId)":("\w+"|\d+)`, `"$1":<any>`},
-	{`[\d,]+ a second`, "<rate>"},
+	{`, [\d.]+( \w+)? a second`, ""}, // a bar has none in its first moments
 	{`\b\d+(\.\d+)? (ms|s|min|h)\b`, "<duration>"},
 }
 
