@@ -129,7 +129,7 @@ func (c *checker) check(ctx context.Context, words []string) (problem string) {
 
 // checkOurs looks for a command of ours in the list of commands, and for its flags in its own help.
 func (c *checker) checkOurs(ctx context.Context, program string, args []string) (problem string) {
-	full, takes := program, false
+	full := program
 	if program == "muster" {
 		var path string
 		for len(args) > 0 && c.isCommand(path+args[0]) {
@@ -142,7 +142,7 @@ func (c *checker) checkOurs(ctx context.Context, program string, args []string) 
 			}
 		}
 		full += " " + leaf
-		takes = strings.Contains(c.commands[leaf], "<")
+		takes := strings.Contains(c.commands[leaf], "<")
 		if len(args) > 0 && !strings.HasPrefix(args[0], "-") && (!takes || full != "muster "+strings.TrimSpace(path) && !placeholder.MatchString(args[0])) {
 			return "there is no muster " + path + args[0]
 		}

@@ -106,7 +106,8 @@ func runPage(ctx context.Context, t *testing.T, p *page, s *stack) {
 func build(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "muster-docs-"); built.err != nil {
+		built.dir, built.err = os.MkdirTemp("", "muster-docs-") //nolint:usetesting // for all tests, not for the first
+		if built.err != nil {
 			return
 		}
 		cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", built.dir, "./cmd/...") //nolint:gosec // a folder of ours

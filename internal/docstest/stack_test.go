@@ -75,13 +75,7 @@ func (s *stack) startServers(t *testing.T, home string) {
 			testenv.Missing(t, name)
 			t.SkipNow()
 		}
-		// Not t.TempDir: its path may be longer than that of a socket may be.
-		dir, err := os.MkdirTemp("", "muster-docs-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
-		p, err := start(dir)
+		p, err := start(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
