@@ -17,8 +17,10 @@ import (
 )
 
 // The units start commands that there are, with settings that are read, and leave them the time that they need to stop.
-func TestUnits(t *testing.T) {
-	t.Parallel()
+func TestUnits(t *testing.T) { // sets the environment, so it is not parallel
+	for _, m := range regexp.MustCompile(`(?m)^(MUSTER_\w+)="(.*)"$`).FindAllStringSubmatch(read(t, "systemd/muster.env.example"), -1) {
+		t.Setenv(m[1], m[2])
+	}
 	var c config.Config
 	parser, err := kong.New(&c, kong.Vars{"tiers": job.DefaultTiers})
 	if err != nil {
@@ -26,6 +28,9 @@ func TestUnits(t *testing.T) {
 	}
 	if _, err := parser.Parse(nil); err != nil {
 		t.Fatal(err)
+	}
+	if err := c.Check(); err != nil || c.Auth != "key" || !strings.HasPrefix(c.Files, "file:///var/lib/muster/") {
+		t.Errorf("the example of settings is refused, or lets anybody in: %v", err)
 	}
 	units, err := filepath.Glob("systemd/*.service")
 	if err != nil || len(units) != 3 {
@@ -60,7 +65,7 @@ func TestUnitsBySystemd(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("SKIPPED: ", err)
 	}
-	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", "systemd/muster-api.service", "systemd/muster-migrate.service").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", "systemd/muster-api.service", "systemd/muster-worker@.service", "systemd/muster-migrate.service").CombinedOutput()
 	for _, line := range strings.Split(string(out), "\n") {
 		// The programs are not installed here, and that alone may fail.
 		if strings.Contains(line, "muster") && !strings.Contains(line, "is not executable") {
