@@ -110,6 +110,17 @@ func (b *block) needs() string {
 
 func (b *block) shell() bool { return b.lang == "sh" || b.lang == "console" }
 
+// run returns the commands of a page that are run.
+func (p *page) run() []command {
+	var all []command
+	for _, b := range p.blocks {
+		if b.shell() && b.norun == "" {
+			all = append(all, b.commands()...)
+		}
+	}
+	return all
+}
+
 // commands returns what a block of shell commands says is to be typed.
 func (b *block) commands() []command {
 	if b.lang == "sh" {

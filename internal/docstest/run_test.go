@@ -24,17 +24,12 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	bin := build(t)
 	for _, p := range pages(t) {
-		if !slices.ContainsFunc(p.blocks, func(b block) bool { return b.shell() && b.norun == "" }) {
+		if len(p.run()) == 0 {
 			continue
 		}
 		t.Run(path.Base(p.name), func(t *testing.T) {
 			t.Parallel()
-			for _, program := range []string{"sh", "curl", "sed", "gzip", "jq"} {
-				if _, err := exec.LookPath(program); err != nil {
-					testenv.Missing(t, program)
-					t.SkipNow()
-				}
-			}
+			needs(t, p.run())
 			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 			defer cancel()
 			s := startStack(ctx, t, bin, p.with)
@@ -57,20 +52,13 @@ func runPage(ctx context.Context, t *testing.T, p *page, s *stack) {
 	t.Helper()
 	out := t.TempDir()
 	script := prelude
-	var all []command
-	for _, b := range p.blocks {
-		if !b.shell() || b.norun != "" {
-			continue
+	for _, c := range p.run() {
+		// What a page shows is compared, an error too; where it shows nothing, nothing may go wrong.
+		mayFail, curl := "", `curl() { case " $* " in *" --fail "*) command curl -sS "$@";; *) command curl -sS --fail-with-body "$@";; esac; }`
+		if c.shown != "" {
+			mayFail, curl = " || :", `curl() { command curl -s "$@"; }`
 		}
-		for _, c := range b.commands() {
-			// What a page shows is compared, an error too; where it shows nothing, nothing may go wrong.
-			mayFail, curl := "", `curl() { case " $* " in *" --fail "*) command curl -sS "$@";; *) command curl -sS --fail-with-body "$@";; esac; }`
-			if c.shown != "" {
-				mayFail, curl = " || :", `curl() { command curl -s "$@"; }`
-			}
-			script += fmt.Sprintf("%s\nat=%d; {\n%s\n} >\"$DOCS_OUT/%[2]d\" 2>&1%[4]s\n", curl, c.line, s.here(c.text), mayFail)
-			all = append(all, c)
-		}
+		script += fmt.Sprintf("%s\nat=%d; {\n%s\n} >\"$DOCS_OUT/%[2]d\" 2>&1%[4]s\n", curl, c.line, s.here(c.text), mayFail)
 	}
 	cmd := exec.CommandContext(ctx, "sh", "-c", script) //nolint:gosec // our own page
 	cmd.Dir = s.dir
@@ -95,9 +83,21 @@ func runPage(ctx context.Context, t *testing.T, p *page, s *stack) {
 		line := strings.TrimSpace(printed("failed"))
 		t.Fatalf("%s:%s: %v\n%s%s", p.name, line, err, printed(line), printed("stderr"))
 	}
-	for _, c := range all {
+	for _, c := range p.run() {
 		if got := printed(fmt.Sprint(c.line)); c.shown != "" && !matches(c.shown, got) {
 			t.Errorf("%s:%d: %s\nprints\n%s\nand the page shows\n%s", p.name, c.line, c.text, got, c.shown)
+		}
+	}
+}
+
+// needs skips the test where a program is missing that the commands call.
+func needs(t *testing.T, commands []command) {
+	t.Helper()
+	for _, program := range []string{"sh", "curl", "sed", "gzip", "jq", "python3"} {
+		_, err := exec.LookPath(program)
+		if err != nil && slices.ContainsFunc(commands, func(c command) bool { return program == "sh" || strings.Contains(c.text, program) }) {
+			testenv.Missing(t, program)
+			t.SkipNow()
 		}
 	}
 }
