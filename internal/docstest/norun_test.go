@@ -121,6 +121,10 @@ func (c *checker) check(ctx context.Context, words []string) (problem string) {
 		}
 	case name == "docker" && len(args) > 0 && args[0] == "compose":
 		return c.checkCompose(ctx, args[1:])
+	case name == "kubectl", name == "systemd-run": // what they start, if it is ours
+		if i := slices.IndexFunc(args, func(a string) bool { return strings.HasSuffix(a, "/muster") }); i >= 0 {
+			return c.check(ctx, args[i:])
+		}
 	case base == "muster", strings.HasSuffix(name, "bin/api"), strings.HasSuffix(name, "bin/worker"):
 		return c.checkOurs(ctx, base, args)
 	}
@@ -248,6 +252,7 @@ func TestChecker(t *testing.T) {
 		"docker compose upp":                                                           "docker compose has no upp",
 		"true && id=$(muster job list) # muster":                                       "there is no muster job",
 		"muster import \\\n  5m --sed 1":                                               "muster import users has no flag --sed",
+		"kubectl exec deploy/api -- /muster keys make":                                 "there is no muster keys make",
 		"kubectl get pods; helm install x y":                                           "",
 	} {
 		got := ""
