@@ -30,8 +30,8 @@ func TestSettingsPage(t *testing.T) {
 func TestVariablesExist(t *testing.T) {
 	t.Parallel()
 	ours := map[string]bool{}
-	for _, dir := range []string{"internal", "cmd"} {
-		sources(t, filepath.Join(root, dir), func(text string) {
+	for _, from := range []string{"internal", "cmd", "docker-compose.yml"} {
+		sources(t, filepath.Join(root, from), func(text string) {
 			for _, name := range variable.FindAllString(text, -1) {
 				ours[name] = true
 			}
@@ -50,11 +50,11 @@ func TestVariablesExist(t *testing.T) {
 	}
 }
 
-// sources calls fn with each Go file below dir.
-func sources(t *testing.T, dir string, fn func(text string)) {
+// sources calls fn with each file at or below a place that reads variables.
+func sources(t *testing.T, from string, fn func(text string)) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".go") {
+	err := filepath.WalkDir(from, func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, ".yml") {
 			return err
 		}
 		text, err := os.ReadFile(path) //nolint:gosec // our own source
