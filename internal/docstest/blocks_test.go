@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const root = "../.."
@@ -80,7 +82,7 @@ func parse(name, text string) page {
 			open = nil
 		case open != nil:
 			open.lines = append(open.lines, line)
-		case strings.HasPrefix(trimmed, "```"):
+		case strings.HasPrefix(trimmed, "```") && !strings.Contains(strings.TrimLeft(trimmed, "`"), "`"): // else it is code in a line
 			info := strings.TrimLeft(trimmed, "`")
 			fence = trimmed[:len(trimmed)-len(info)]
 			lang, rest, _ := strings.Cut(info, " ")
@@ -142,6 +144,21 @@ func (b *block) commands() []command {
 		}
 	}
 	return all
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	p := parse("x.md", strings.Join([]string{
+		"<!-- test with: servers A=b -->", "```sh", "one", "two", "```", "```` ```sh ```` is code", "- a list", "  ```console", "$ three \\", "  more", "shown", "$ four", "  ```",
+		"```sh norun: why not", "five", "```", "```sh", "sudo six", "```", "```json", "{}", "```",
+	}, "\n"))
+	want := []command{{line: 3, text: "one\ntwo"}, {line: 9, text: "three \\\n  more", shown: "shown\n"}, {line: 12, text: "four"}}
+	if diff := cmp.Diff(want, p.run(), cmp.AllowUnexported(command{})); diff != "" {
+		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+	if len(p.blocks) != 5 || p.blocks[2].norun != "why not" || p.blocks[3].norun != "needs sudo" || !slices.Equal(p.with, []string{"servers", "A=b"}) {
+		t.Errorf("%+v", p)
+	}
 }
 
 // What is not marked as sh or console must not look as if it were typed into a shell, or nobody would run it.

@@ -78,7 +78,7 @@ func markdown(t *testing.T) []string {
 	return names
 }
 
-var fenced = regexp.MustCompile("(?ms)^ *```.*?^ *```[ \t]*$")
+var fenced = regexp.MustCompile("(?ms)^ *```[^`\n]*$.*?^ *```[ \t]*$")
 
 func outsideOfFences(text string) string { return fenced.ReplaceAllString(text, "") }
 
