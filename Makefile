@@ -9,7 +9,7 @@ TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
 COVERAGE = grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp coverage.out && $(GO) tool cover -func=coverage.out | tail -n 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test lint check bench chaos alerts generate servers
+.PHONY: help demo run build test lint check bench chaos alerts vitess generate servers
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,9 +45,11 @@ bench: servers ## measure Muster against its yardsticks, and write docs/benchmar
 	MUSTER_TEST_MARIADB_ARGS='--innodb-buffer-pool-size=4G --innodb-log-file-size=1G' $(TESTENV) $(GO) run ./internal/bench
 
 # With MUSTER_CHAOS=short the short set; SEED=… repeats a run. The table is printed, and kept as JSON.
+# ENGINE=vitess does so to a sharded database instead, which takes bin/vitess, etcd, and a mysqld of MySQL's.
+ENGINE ?=
 chaos: servers ## kill, freeze and flush while jobs run, and audit every row
 	@mkdir -p bin
-	MUSTER_CHAOS_JSON=$(CURDIR)/bin/chaos.json $(TESTENV) $(TEST) -count=1 -v -timeout 90m -run Chaos ./internal/integration
+	MUSTER_CHAOS_ENGINE=$(ENGINE) MUSTER_CHAOS_JSON=$(CURDIR)/bin/chaos.json $(TESTENV) $(TEST) -count=1 -v -timeout 90m -run '$(if $(ENGINE),ChaosVitess,Chaos)' ./internal/integration
 
 # Every alert of deployments/prometheus, by a real Prometheus over a running stack.
 alerts: servers ## let each alert fire by the trouble that it is about
@@ -57,6 +59,13 @@ alerts: servers ## let each alert fire by the trouble that it is about
 # were skipped.
 bin/versitygw: tools/s3/go.mod
 	cd tools/s3 && $(GO) build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
+
+# Vitess, for tests; it takes some minutes. They also need etcd (Debian's etcd-server) and mysqld, of MySQL and not of MariaDB.
+bin/vitess: tools/vitess/go.mod
+	mkdir -p $@ && cd tools/vitess && $(GO) build -o ../../bin/vitess/ tool
+
+vitess: bin/vitess ## run the tests of the store on a sharded database, too
+	MUSTER_TEST_REQUIRE=vitess $(TEST) -count=1 -timeout 60m -run '/vitess' ./internal/store/... ./internal/fileexport ./internal/httpapi
 
 generate: ## write the generated files anew
 	$(GO) generate ./...

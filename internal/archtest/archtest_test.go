@@ -104,8 +104,8 @@ var muster = archtest.Rules{
 		"github.com/hibiken/asynq":  {"internal/tasks", "internal/worker", "internal/httpapi"},
 		"github.com/redis/go-redis": {"internal/deployment", "internal/ratelimit", "internal/progress", "internal/tasks", "cmd/internal/boot", "internal/bench"},
 
-		"database/sql":                       {"internal/store", "internal/bench"},
-		"github.com/go-sql-driver":           {"internal/store", "internal/bench"},
+		"database/sql":                       {"internal/store", "internal/bench", "internal/testenv"},
+		"github.com/go-sql-driver":           {"internal/store", "internal/bench", "internal/testenv"},
 		"github.com/jmoiron/sqlx":            {"internal/store"},
 		"github.com/pressly/goose":           {"internal/store"},
 		"modernc.org/sqlite":                 {"internal/store"},

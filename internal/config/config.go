@@ -210,6 +210,9 @@ func (c *Config) Check() error {
 }
 
 func (c *Config) checkURLs(bad func(name, format string, args ...any)) {
+	if strings.HasPrefix(c.Database, "vitess://") && c.ChunkRows > 1<<job.BlockBits {
+		bad("MUSTER_CHUNK_ROWS", "%d is above %d, the most on a sharded database", c.ChunkRows, 1<<job.BlockBits)
+	}
 	switch scheme, _, _ := strings.Cut(c.Database, "://"); scheme {
 	case "mysql", "mariadb", "vitess", "sqlite": // internal/store says what is wrong with the rest
 	default:

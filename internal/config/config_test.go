@@ -23,6 +23,24 @@ func valid() Config {
 	}
 }
 
+// A chunk has to lie on one shard.
+func TestChunksOnShards(t *testing.T) {
+	t.Parallel()
+	c := valid()
+	c.Database, c.ChunkRows = "vitess://u@h/muster", 1<<17
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+	c.ChunkRows++
+	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "MUSTER_CHUNK_ROWS: ") {
+		t.Error(err)
+	}
+	c.Database = "mysql://u@h/muster"
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCheckListsEverything(t *testing.T) {
 	t.Parallel()
 	c := valid()

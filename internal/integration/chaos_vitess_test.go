@@ -26,6 +26,9 @@ func TestChaosVitess(t *testing.T) {
 		t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
 			cluster := testenv.NewVitessCluster(t, shards, "SINGLE")
 			s := newStack(t, storetest.Cluster(testenv.VitessDSN(cluster.Gate)))
+			if shards == 4 {
+				s.onRedisCluster()
+			}
 			chaos(t, "V1", fmt.Sprintf("deaths on %d shards", shards), s, func(s *stack) string {
 				return vitessDeaths(s, cluster, vitessKills{shards: rounds(3, 10), tablets: rounds(3, 10), gates: rounds(3, 10), workers: rounds(10, 50)},
 					rounds(200_000, 1_000_000))

@@ -307,17 +307,22 @@ func TestBadStart(t *testing.T) {
 	})
 }
 
+// onRedisCluster has the processes that are started from here on use a Redis Cluster of six.
+func (s *stack) onRedisCluster() {
+	s.t.Helper()
+	addrs, err := testenv.StartRedisCluster(s.t.Context(), s.t.TempDir())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.env = append(s.env, "MUSTER_REDIS=redis://"+strings.Join(addrs, ",redis://"))
+	s.rdb = redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
+	s.t.Cleanup(func() { _ = s.rdb.Close() })
+}
+
 // The same processes on a Redis Cluster: slots, tasks and progress spread over its nodes.
 func TestImportOnRedisCluster(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *stack) {
-		addrs, err := testenv.StartRedisCluster(t.Context(), t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		setting := "MUSTER_REDIS=redis://" + strings.Join(addrs, ",redis://")
-		s.env = append(s.env, setting)
-		s.rdb = redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
-		t.Cleanup(func() { _ = s.rdb.Close() })
+		s.onRedisCluster()
 		api := s.api()
 		s.workers(2)
 		var ids []string

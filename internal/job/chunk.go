@@ -17,6 +17,9 @@ type Chunk struct {
 	Updated, Unchanged, Skipped int64
 }
 
+// BlockBits: on a sharded database ids form blocks of 2^17 = 131,072, and a chunk is at most as long.
+const BlockBits = 17
+
 // ChunkNow is a chunk as it stands in the database.
 type ChunkNow struct {
 	Chunk

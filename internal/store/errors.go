@@ -212,7 +212,8 @@ func classifyMySQL(err *mysql.MySQLError) fault {
 	switch {
 	case err.Number == 1290 && strings.Contains(err.Message, "--max-session-mem-used"): // MariaDB
 		return limited
-	case err.Number == 1317 && strings.Contains(err.Message, "multi-db transaction"): // Vitess: it would span shards, which is our fault
+	case err.Number == 1317 && (strings.Contains(err.Message, "multi-db transaction") || strings.Contains(err.Message, "Row count exceeded")):
+		// Vitess: it would span shards, or takes more rows of one than vttablet gives out. Trying again does not help.
 		return fault{}
 	case listed:
 		return f

@@ -85,6 +85,10 @@ func TestVitessErrors(t *testing.T) {
 	if got := classify(&mysql.MySQLError{Number: 1317, Message: spans}); got != (fault{}) {
 		t.Errorf("a transaction over shards: %+v", got)
 	}
+	const many = "target: muster_users.-80.primary: vttablet: rpc error: code = Aborted desc = Row count exceeded 50000"
+	if got := classify(&mysql.MySQLError{Number: 1317, Message: many}); got != (fault{}) {
+		t.Errorf("too many rows: %+v", got)
+	}
 	const late = "target: muster.0.primary: vttablet: rpc error: code = Aborted desc = transaction 17: ended at 12:00 (exceeded timeout: 10s)"
 	if got := classify(&mysql.MySQLError{Number: 1317, Message: late}); got != down {
 		t.Errorf("a transaction that took too long: %+v", got)

@@ -250,6 +250,9 @@ func (p *Process) poll(ready func(addr string) bool) error {
 	}
 }
 
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Stop asks the server to end and waits for it.
 func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
 

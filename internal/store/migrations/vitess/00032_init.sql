@@ -1,6 +1,7 @@
 -- +goose NO TRANSACTION
 -- +goose Up
--- The tables as they are after migration 32 of MySQL. Those whose rows have a block are in the sharded keyspace muster_users;
+-- The tables as they are after migration 32 of MySQL, with whose numbers these go on: a database that is moved from there has
+-- them already. Those whose rows have a block are in the sharded keyspace muster_users;
 -- deployments/vitess has the VSchema and the routing rules. Vitess has no transaction for changes of its schema, so each
 -- statement may run again.
 CREATE TABLE IF NOT EXISTS id_blocks (
