@@ -9,10 +9,10 @@ TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
 COVERAGE = grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp coverage.out && $(GO) tool cover -func=coverage.out | tail -n 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test lint check bench chaos alerts release release-check generate servers
+.PHONY: help demo run build test lint check bench chaos alerts release release-check generate servers vulnerabilities
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## import, search and export a million users, on a stack inside one process
 	$(GO) run ./cmd/muster demo
@@ -32,10 +32,14 @@ test: servers ## run the tests with coverage, on real servers where installed; R
 	@$(if $(race),true,$(COVERAGE))
 
 # Generated files are formatted by their generator.
-lint: ## check formatting, and with golangci-lint, go vet among it
+lint: ## check formatting, with golangci-lint, go vet among it, and the workflows
 	@unformatted=$$(find . -name '*.go' ! -name '*.gen.go' ! -path './.git/*' -exec gofmt -l {} +) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'gofmt -w is needed for:\n%s\n' "$$unformatted"; exit 1; fi
 	$(LINT) run ./...
+	$(GO) tool -modfile=tools/go.mod actionlint
+
+vulnerabilities: ## look for known ones in what is used of all modules; needs a network
+	$(GO) tool -modfile=tools/go.mod govulncheck ./...
 
 check: lint test ## what to run before review
 
