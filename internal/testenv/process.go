@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Process is a server that this package started. It dies with the process that started it.
+// Process is a server that this package started. On Linux it dies with the process that started it.
 type Process struct {
 	Addr string // host:port
 	Dir  string // its data folder
@@ -177,8 +177,7 @@ func start(binary, dir string, port int, args ...string) (*Process, error) {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, environ(dir)
-	// Its own group: a Ctrl-C of the terminal reaches the tests, which end it in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = attributes()
 	p := &Process{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Dir: dir, cmd: cmd, done: make(chan struct{})}
 	err = p.run()
 	_ = log.Close() // the child has its own handle
