@@ -57,13 +57,14 @@ chaos: servers ## kill, freeze and flush while jobs run, and audit every row
 alerts: servers ## let each alert fire by the trouble that it is about
 	MUSTER_ALERTS=1 $(TESTENV) $(TEST) -count=1 -v -run '^TestAlerts' ./internal/integration
 
-# VERSION=v0.2.0, or that of the newest section of CHANGELOG.md. The files lie in dist/: docs/releasing.md.
+# VERSION=v0.2.0, or that of the newest section of CHANGELOG.md; PLATFORMS=linux/amd64,darwin/arm64 picks some. The files lie
+# in dist/: docs/releasing.md.
 RELEASE := $(GO) run ./internal/release
 release: ## build what a release consists of, for all platforms
-	$(RELEASE) -version "$$VERSION"
+	$(RELEASE) -version "$$VERSION" -platforms "$$PLATFORMS"
 
 release-check: ## the same into a temporary folder, twice, and look whether all is right
-	$(RELEASE) -version "$$VERSION" -check
+	$(RELEASE) -version "$$VERSION" -platforms "$$PLATFORMS" -check
 
 # The S3 server of the tests, VersityGW, which Debian does not have; .ci/run builds it. Without it those tests say that they
 # were skipped.

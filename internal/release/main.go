@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	version := flags.String("version", "", "a tag, such as v0.1.0; by default that of the newest section of CHANGELOG.md")
 	out := flags.String("out", "dist", "the folder to write, which must not hold anything")
-	only := flags.String("platforms", strings.Join(platforms, ","), "what to build")
+	only := flags.String("platforms", "", "what to build, as GOOS/GOARCH with commas between; by default all")
 	checked := flags.Bool("check", false, "build twice, into a temporary folder, and look whether everything is right")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -40,7 +40,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r.platforms = strings.Split(*only, ",")
+	if r.platforms = platforms; *only != "" {
+		r.platforms = strings.Split(*only, ",")
+	}
 	if *checked {
 		return r.check(ctx)
 	}
