@@ -158,7 +158,7 @@ func (r release) again(ctx context.Context, dir, platform string) error {
 	if err := os.MkdirAll(second.root, 0o755); err != nil { //nolint:gosec // temporary
 		return err
 	}
-	sources := exec.CommandContext(ctx, "git", "archive", "--format=tar", "--output="+filepath.Join(dir, "sources.tar"), "HEAD")
+	sources := exec.CommandContext(ctx, "git", "archive", "--format=tar", "--output="+filepath.Join(dir, "sources.tar"), r.revision)
 	if out, err := sources.CombinedOutput(); err != nil {
 		return fmt.Errorf("git archive: %w\n%s", err, out)
 	}
