@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,9 +60,39 @@ const sbomEnding = ".cdx.json"
 // modules lists in the file name what a program was built from, without anything that another run would write otherwise.
 func (r release) modules(ctx context.Context, program, name string) error {
 	cmd := exec.CommandContext(ctx, "go", "tool", "-modfile="+filepath.Join("tools", "release", "go.mod"), "cyclonedx-gomod",
-		"bin", "-json", "-noserial", "-notimestamp", "-std", "-version", r.version, "-output", name, program)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cyclonedx-gomod: %w\n%s", err, out)
+		"bin", "-json", "-noserial", "-notimestamp", "-std", "-version", r.version, program)
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
+	text, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("cyclonedx-gomod: %w\n%s", err, &problems)
 	}
-	return nil
+	if text, err = withoutTool(text); err != nil {
+		return fmt.Errorf("cyclonedx-gomod: %w", err)
+	}
+	return os.WriteFile(name, text, 0o644) //nolint:gosec // published
+}
+
+// withoutTool takes the checksums of the program that wrote a list out of it: it was compiled on another machine next time.
+func withoutTool(text []byte) ([]byte, error) {
+	var list map[string]any
+	if err := json.Unmarshal(text, &list); err != nil {
+		return nil, err
+	}
+	metadata, _ := list["metadata"].(map[string]any)
+	tools, _ := metadata["tools"].([]any)
+	if len(tools) == 0 {
+		return nil, errors.New("the list does not say what wrote it")
+	}
+	for _, t := range tools {
+		if tool, ok := t.(map[string]any); ok {
+			delete(tool, "hashes")
+		}
+	}
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(list)
+	return out.Bytes(), err
 }

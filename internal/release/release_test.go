@@ -114,6 +114,33 @@ func TestImageIsBuiltTheSameWay(t *testing.T) {
 	}
 }
 
+// The list of modules does not depend on the machine that its writer was compiled on.
+func TestListsOfModulesAreTheSameEverywhere(t *testing.T) {
+	t.Parallel()
+	list := func(hash string) string {
+		return `{"metadata":{"tools":[{"name":"x","hashes":[{"content":"` + hash + `"}]}]},"components":[{"purl":"a?b=1&c","hashes":[{"content":"kept"}]}]}`
+	}
+	one, err := withoutTool([]byte(list("1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := withoutTool([]byte(list("2")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(one), string(other)); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.Contains(string(one), "kept") || !strings.Contains(string(one), "a?b=1&c") {
+		t.Errorf("more was changed: %s", one)
+	}
+	for _, text := range []string{"", "{}"} {
+		if _, err := withoutTool([]byte(text)); err == nil {
+			t.Errorf("%q was taken for a list", text)
+		}
+	}
+}
+
 // begins is how programs begin.
 var begins = map[string]string{"linux/amd64": "\x7fELF", "windows/amd64": "MZ", "windows/arm64": "MZ"}
 
