@@ -36,7 +36,7 @@ lint: ## check formatting, with golangci-lint, go vet among it, and the workflow
 	@unformatted=$$(find . -name '*.go' ! -name '*.gen.go' ! -path './.git/*' -exec gofmt -l {} +) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'gofmt -w is needed for:\n%s\n' "$$unformatted"; exit 1; fi
 	$(LINT) run ./...
-	$(GO) tool -modfile=tools/go.mod actionlint
+	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
 
 vulnerabilities: ## look for known ones in what is used of all modules; needs a network
 	$(GO) tool -modfile=tools/go.mod govulncheck ./...
