@@ -9,10 +9,10 @@ TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
 COVERAGE = grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp coverage.out && $(GO) tool cover -func=coverage.out | tail -n 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test lint check bench chaos alerts vitess generate servers
+.PHONY: help demo run build test lint check bench chaos alerts vitess release release-check generate servers vulnerabilities
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## import, search and export a million users, on a stack inside one process
 	$(GO) run ./cmd/muster demo
@@ -32,10 +32,14 @@ test: servers ## run the tests with coverage, on real servers where installed; R
 	@$(if $(race),true,$(COVERAGE))
 
 # Generated files are formatted by their generator.
-lint: ## check formatting, and with golangci-lint, go vet among it
+lint: ## check formatting, with golangci-lint, go vet among it, and the workflows
 	@unformatted=$$(find . -name '*.go' ! -name '*.gen.go' ! -path './.git/*' -exec gofmt -l {} +) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'gofmt -w is needed for:\n%s\n' "$$unformatted"; exit 1; fi
 	$(LINT) run ./...
+	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
+
+vulnerabilities: ## look for known ones in what is used of all modules; needs a network
+	$(GO) tool -modfile=tools/go.mod govulncheck ./...
 
 check: lint test ## what to run before review
 
@@ -54,6 +58,15 @@ chaos: servers ## kill, freeze and flush while jobs run, and audit every row
 # Every alert of deployments/prometheus, by a real Prometheus over a running stack.
 alerts: servers ## let each alert fire by the trouble that it is about
 	MUSTER_ALERTS=1 $(TESTENV) $(TEST) -count=1 -v -run '^TestAlerts' ./internal/integration
+
+# VERSION=v0.2.0, or that of the newest section of CHANGELOG.md; PLATFORMS=linux/amd64,darwin/arm64 picks some. The files lie
+# in dist/: docs/releasing.md.
+RELEASE := $(GO) run ./internal/release
+release: ## build what a release consists of, for all platforms
+	$(RELEASE) -version "$$VERSION" -platforms "$$PLATFORMS"
+
+release-check: ## the same into a temporary folder, twice, and look whether all is right
+	$(RELEASE) -version "$$VERSION" -platforms "$$PLATFORMS" -check
 
 # The S3 server of the tests, VersityGW, which Debian does not have; .ci/run builds it. Without it those tests say that they
 # were skipped.

@@ -17,7 +17,13 @@ import (
 	"github.com/musterhq/muster/internal/config"
 )
 
-func project(t *testing.T) *types.Project {
+// project is what starts without profiles.
+func project(t *testing.T) *types.Project { return projectOf(t, nil) }
+
+// everything is what starts with all profiles.
+func everything(t *testing.T) *types.Project { return projectOf(t, nil, "*") }
+
+func projectOf(t *testing.T, env types.Mapping, profiles ...string) *types.Project {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -26,8 +32,8 @@ func project(t *testing.T) *types.Project {
 	p, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
 		WorkingDir:  root,
 		ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(root, "docker-compose.yml")}},
-		Environment: types.Mapping{},
-	}, func(o *loader.Options) { o.SetProjectName("muster", true) })
+		Environment: env,
+	}, loader.WithProfiles(profiles), func(o *loader.Options) { o.SetProjectName("muster", true) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +64,10 @@ func TestServices(t *testing.T) {
 		t.Error("the API has no folder for /export/csv")
 	}
 	// What the API takes in, every worker reads.
+	at := filesURL(t, p)
+	at, _ = strings.CutPrefix(strings.TrimSpace(at), "file://")
 	for _, name := range []string{"api", "worker"} {
 		s := p.Services[name]
-		at, _ := strings.CutPrefix(*s.Environment["MUSTER_FILES"], "file://")
 		if !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
 			return v.Target == at && v.Type == types.VolumeTypeVolume && v.Source == "files" && !v.ReadOnly
 		}) {
@@ -77,10 +84,20 @@ func TestServices(t *testing.T) {
 	}
 }
 
+// filesURL is the example of the secret that says where files are.
+func filesURL(t *testing.T, p *types.Project) string {
+	t.Helper()
+	text, err := os.ReadFile(p.Secrets["files_url"].File + ".example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	p := project(t)
-	want := map[string]string{"mysql": "service_healthy", "redis": "service_healthy", "migrate": "service_completed_successfully"}
+	want := map[string]string{"mysql": "service_healthy", "redis": "service_healthy", "migrate": "service_completed_successfully", "s3": "service_healthy"}
 	for _, name := range []string{"api", "worker"} {
 		got := map[string]string{}
 		for on, d := range p.Services[name].DependsOn {
@@ -101,7 +118,7 @@ func TestDependencies(t *testing.T) {
 // Only the API is published beyond loopback.
 func TestPorts(t *testing.T) {
 	t.Parallel()
-	for name, s := range project(t).Services {
+	for name, s := range everything(t).Services {
 		for _, port := range s.Ports {
 			if port.HostIP != "127.0.0.1" && (name != "api" || port.Target != 8080) {
 				t.Errorf("%s publishes port %d to %q", name, port.Target, port.HostIP)
@@ -113,7 +130,7 @@ func TestPorts(t *testing.T) {
 // Every MUSTER_ variable that is set is one that the program reads, and every path in /run/secrets is granted.
 func TestEnvironmentAndSecrets(t *testing.T) {
 	t.Parallel()
-	p := project(t)
+	p := everything(t)
 	known := config.EnvNames()
 	set := 0
 	for name, s := range p.Services {
@@ -156,7 +173,7 @@ func TestDockerfile(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^USER nonroot`).MatchString(text) || !strings.Contains(text, "CGO_ENABLED=0") {
 		t.Error("the image runs as root, or needs a C library that its base lacks")
 	}
-	for name, s := range project(t).Services {
+	for name, s := range everything(t).Services {
 		if s.Build == nil {
 			continue
 		}

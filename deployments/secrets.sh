@@ -19,3 +19,8 @@ keep() {
 keep mysql_password.txt "$(random)"
 keep database_url.txt "mysql://muster:$(cat "$dir/mysql_password.txt")@mysql:3306/muster"
 keep admin_password.txt "$(random)"
+keep grafana_password.txt "$(random)"
+keep s3_secret.txt "$(random)"
+# Where files are: MUSTER_FILES_IN picks one.
+keep files_folder.txt file:///files
+keep files_s3.txt "s3://muster:$(cat "$dir/s3_secret.txt")@muster?endpoint=http://s3:7070"

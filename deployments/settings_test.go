@@ -17,9 +17,8 @@ import (
 	"github.com/musterhq/muster/internal/job"
 )
 
-// Each process accepts the settings that its service gives it, with the secrets that secrets.sh makes.
+// Each process, with files in a folder or in a bucket, accepts the settings that its service gives it, with the secrets that secrets.sh makes.
 func TestSettings(t *testing.T) {
-	p := project(t)
 	dir := filepath.Join(t.TempDir(), "secrets")
 	var made string
 	for range 2 { // the second run keeps what is there
@@ -32,13 +31,16 @@ func TestSettings(t *testing.T) {
 		}
 		made = string(password)
 	}
-	files := map[string]string{} // where a secret lies in a container -> where it lies here
-	for name, secret := range p.Secrets {
-		files["/run/secrets/"+name] = filepath.Join(dir, filepath.Base(secret.File))
-	}
-	for name, s := range p.Services {
-		if s.Build != nil {
-			t.Run(name, func(t *testing.T) { checkSettings(t, s, files, strings.TrimSpace(made)) })
+	for _, in := range []string{"folder", "s3"} {
+		p := projectOf(t, types.Mapping{"MUSTER_FILES_IN": in}, "*")
+		files := map[string]string{} // where a secret lies in a container -> where it lies here
+		for name, secret := range p.Secrets {
+			files["/run/secrets/"+name] = filepath.Join(dir, filepath.Base(secret.File))
+		}
+		for name, s := range p.Services {
+			if s.Build != nil {
+				t.Run(name+" "+in, func(t *testing.T) { checkSettings(t, s, files, strings.TrimSpace(made)) })
+			}
 		}
 	}
 }
@@ -72,7 +74,7 @@ func checkSettings(t *testing.T, s types.ServiceConfig, files map[string]string,
 		t.Errorf("the database at %s gets another password than MySQL, or a short one", u.Host)
 	}
 	if s.HealthCheck == nil {
-		return // the migration
+		return // the migration, and the doctor
 	}
 	if grace := time.Duration(*s.StopGracePeriod); grace < c.DrainTimeout+2*time.Second {
 		t.Errorf("it is killed after %s, in the middle of its drain of %s", grace, c.DrainTimeout)

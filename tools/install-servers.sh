@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers that the tests use, MariaDB and Redis, where they are missing; with --with-compiler also what
-# `go test -race` needs (cgo, hence a C compiler), make, and the programs that single tests need: promtool, Chromium, curl, jq. It acts only as root where apt-get is; elsewhere it changes
+# `go test -race` needs (cgo, hence a C compiler), make, and the programs that single tests need: promtool, Chromium, curl, jq; and
+# shellcheck, which actionlint asks about the scripts of workflows. It acts only as root where apt-get is; elsewhere it changes
 # nothing and succeeds: the tests say for themselves what they skipped.
 set -euo pipefail
 
@@ -16,6 +17,7 @@ if [[ ${1:-} == --with-compiler ]]; then
 	have chromium || packages+=(chromium)
 	have curl || packages+=(curl)
 	have jq || packages+=(jq)
+	have shellcheck || packages+=(shellcheck)
 fi
 if ((${#packages[@]} == 0)); then
 	exit 0

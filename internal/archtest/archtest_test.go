@@ -86,6 +86,8 @@ var muster = archtest.Rules{
 
 		// Helpers of tests and measurements.
 		"internal/bench":                {archtest.Any},
+		"internal/bench/compare":        {},
+		"internal/release":              {},
 		"deployments":                   {},
 		"internal/archtest":             {},
 		"internal/docstest":             {},

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -22,7 +21,7 @@ func folder(prefix string) (string, error) {
 	}
 	// The open file holds the lock until this process ends, however it ends.
 	locks.Store(dir, f)
-	return dir, syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	return dir, lock(f)
 }
 
 // locks keeps the lock files by folder, or the garbage collector would close them.
@@ -39,7 +38,7 @@ func sweep(prefix string) {
 		if err != nil {
 			continue
 		}
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		if tryLock(f) {
 			_ = os.RemoveAll(filepath.Dir(name))
 		}
 		_ = f.Close()

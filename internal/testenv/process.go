@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Process is a server that this package started. It dies with the process that started it.
+// Process is a server that this package started. On Linux it dies with the process that started it.
 type Process struct {
 	Addr string // host:port
 	Dir  string // its data folder
@@ -172,8 +172,11 @@ func start(binary, dir string, port int, args ...string) (*Process, error) {
 	return startAs(nil, binary, dir, port, args...)
 }
 
+// account is who a server runs as.
+type account struct{ uid, gid uint32 }
+
 // startAs is start for a server that runs as somebody else; nil: as this process does.
-func startAs(who *syscall.Credential, binary, dir string, port int, args ...string) (*Process, error) {
+func startAs(who *account, binary, dir string, port int, args ...string) (*Process, error) {
 	path, err := find(binary)
 	if err != nil {
 		return nil, err
@@ -198,12 +201,6 @@ func startAs(who *syscall.Credential, binary, dir string, port int, args ...stri
 		return nil, fmt.Errorf("%s: %w: %s", binary, err, lastLines(string(text), 5))
 	}
 	return p, nil
-}
-
-// attributes are those of a process that ends with this one. It has a group of its own: a Ctrl-C of the terminal reaches the tests,
-// which end it in order.
-func attributes(who *syscall.Credential) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: who}
 }
 
 func lastLines(text string, n int) string {

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -72,11 +71,11 @@ func Vitess(t testing.TB) string {
 func VitessDSN(p *Process) string { return "root@tcp(" + p.Addr + ")/" + headKeyspace }
 
 // nobody is who Vitess runs as, which refuses to do so as root; nil: as this process does, who is not root.
-func nobody() *syscall.Credential {
+func nobody() *account {
 	if os.Getuid() != 0 {
 		return nil
 	}
-	return &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: true}
+	return &account{uid: 65534, gid: 65534}
 }
 
 // giveAway lets nobody write into the folders, which lie where everybody can look.
@@ -89,7 +88,7 @@ func giveAway(dirs ...string) error {
 			return err
 		}
 		if who := nobody(); who != nil {
-			if err := os.Chown(dir, int(who.Uid), int(who.Gid)); err != nil {
+			if err := os.Chown(dir, int(who.uid), int(who.gid)); err != nil {
 				return err
 			}
 		}

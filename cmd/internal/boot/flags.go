@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -18,7 +16,7 @@ func flagRules(name string) []kong.Option {
 		kong.Embed(&struct {
 			Version kong.VersionFlag `help:"Show the version."`
 		}{}),
-		kong.Vars{"version": name + " " + version()},
+		kong.Vars{"version": name + " " + versionText()},
 		kong.KindMapper(reflect.String, kong.MapperFunc(anyCase)),
 		kong.ValueFormatter(help),
 	}
@@ -82,16 +80,4 @@ func help(v *kong.Value) string {
 		return text
 	}
 	return strings.Replace(text, "("+env+")", "("+env+", or "+env+"_FILE, a file that holds it)", 1)
-}
-
-// version is the release, or the commit, as far as the build knew it, with the Go release and the platform.
-func version() string {
-	release := ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		release = strings.Trim(info.Main.Version, "()") // (devel) where the build knew neither
-	}
-	if release == "" {
-		release = "devel"
-	}
-	return fmt.Sprintf("%s (%s %s/%s)", release, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -34,18 +33,10 @@ func (s *Stack) MetricsPage() http.Handler {
 }
 
 func buildInfo() prometheus.Collector {
-	release, revision := "", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		release = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = s.Value
-			}
-		}
-	}
+	name, commit := version()
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "muster_build_info", Help: "1; its labels say which release this process is, of which commit, and which Go built it.",
-		ConstLabels: prometheus.Labels{"version": release, "revision": revision, "goversion": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": name, "revision": commit, "goversion": runtime.Version()},
 	})
 	g.Set(1)
 	return g
