@@ -170,4 +170,3 @@ func numbers(t testing.TB, db *sql.DB, query string) (list []int64) {
 	}
 	return list
 }
-
