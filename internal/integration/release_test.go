@@ -39,28 +39,48 @@ func theRelease(t testing.TB) release {
 
 var errNoRelease = errors.New("git knows no release before this tree: a shallow clone lacks tags (git fetch --tags --unshallow)")
 
+// buildRelease builds the last release below bin/, by its commit: the go command's cache knows sources by where they lie, and the
+// next run finds them built.
 func buildRelease() (r release, err error) {
 	if r.tag, err = releaseTag(); err != nil {
 		return r, err
 	}
-	dir := filepath.Join(binaries, "release")
-	r.sources, r.bin = filepath.Join(dir, "sources"), filepath.Join(dir, "bin")
-	if err := os.MkdirAll(r.sources, 0o755); err != nil {
+	commit, err := git("rev-parse", "--short", r.tag+"^{commit}")
+	if err != nil {
 		return r, err
 	}
-	archive := filepath.Join(dir, "sources.tar")
-	if _, err := run(root, "git", "archive", "--format=tar", "--output="+archive, r.tag); err != nil {
+	dir, err := filepath.Abs(filepath.Join(root, "bin", "release-"+commit))
+	if err != nil {
 		return r, err
 	}
-	if _, err := run(root, "tar", "-xf", archive, "-C", r.sources); err != nil {
-		return r, err
+	r.sources, r.bin = filepath.Join(dir, "sources"), filepath.Join(dir, "commands")
+	if _, err := os.Stat(r.sources); errors.Is(err, os.ErrNotExist) {
+		if err := export(r.tag, r.sources); err != nil {
+			return r, err
+		}
 	}
 	return r, r.build(r.bin)
 }
 
+// export writes the sources of a tag into dir, all or nothing.
+func export(tag, dir string) error {
+	part := dir + "~"
+	if err := errors.Join(os.RemoveAll(part), os.MkdirAll(part, 0o755)); err != nil {
+		return err
+	}
+	archive := part + ".tar"
+	if _, err := git("archive", "--format=tar", "--output="+archive, tag); err != nil {
+		return err
+	}
+	if _, err := run(part, "tar", "-xf", archive); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(archive), os.Rename(part, dir))
+}
+
 // releaseTag returns the tag of the last release among the ancestors of HEAD, and not of HEAD itself. Pre-releases do not count.
 func releaseTag() (string, error) {
-	here, err := run(root, "git", "tag", "--points-at", "HEAD")
+	here, err := git("tag", "--points-at", "HEAD")
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errNoRelease, err)
 	}
@@ -68,17 +88,16 @@ func releaseTag() (string, error) {
 	for tag := range strings.FieldsSeq(here) {
 		args = append(args, "--exclude="+tag)
 	}
-	tag, err := run(root, "git", args...)
+	tag, err := git(args...)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errNoRelease, err)
 	}
-	return strings.TrimSpace(tag), nil
+	return tag, nil
 }
 
-// build builds the release's commands into dir. With -trimpath the next run finds the packages in the build cache, wherever
-// their sources lie then.
+// build builds the release's commands into dir.
 func (r release) build(dir string, flags ...string) error {
-	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-tags=chaos", "-ldflags=-w", "-o", dir + string(filepath.Separator)}, flags...)
+	args := append([]string{"build", "-buildvcs=false", "-tags=chaos", "-o", dir + string(filepath.Separator)}, flags...)
 	_, err := run(r.sources, "go", append(args, "./cmd/...")...)
 	return err
 }
@@ -91,6 +110,12 @@ func (r release) without(control string) (dir string, err error) {
 		return "", err
 	}
 	return dir, r.build(dir, "-overlay", overlay)
+}
+
+// git returns what git says of this tree, without the last line end.
+func git(args ...string) (string, error) {
+	out, err := run(root, "git", args...)
+	return strings.TrimSpace(out), err
 }
 
 func run(dir, name string, args ...string) (string, error) {
