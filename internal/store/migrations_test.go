@@ -42,15 +42,15 @@ func TestMigrationsUnderLoad(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			algorithms := algorithmsOf(t, e)
 			target := e.Empty(t)
-			if err := store.MigrateSteps(t.Context(), target, 6); err != nil {
+			if err := store.MigrateSteps(t.Context(), target, 5); err != nil { // before users have indexes, which would make this slow
 				t.Fatal(err)
 			}
 			began := time.Now()
 			storeUsers(t, target, users)
-			t.Logf("%d users loaded in %.0f s", users, time.Since(began).Seconds())
 			if err := store.MigrateSteps(t.Context(), target, from); err != nil {
 				t.Fatal(err)
 			}
+			t.Logf("%d users at version %d after %.0f s", users, from, time.Since(began).Seconds())
 			l := startLoad(t, target, users)
 			l.during(5 * time.Second) // all caches warm
 			quiet := l.during(5 * time.Second)
@@ -138,7 +138,7 @@ func alter(t *testing.T, db *sql.DB, statement string) string {
 	return ""
 }
 
-// storeUsers stores users as they were at version 6, which every later one keeps.
+// storeUsers stores users as they were at version 5, with a job, which every later one keeps.
 func storeUsers(t *testing.T, target string, users int) {
 	t.Helper()
 	db := server(t, target)
@@ -151,7 +151,7 @@ func storeUsers(t *testing.T, target string, users int) {
 			for id := first; id <= last; id++ {
 				fmt.Fprintln(b, row(id))
 			}
-			_ = w.CloseWithError(errors.Join(b.Flush(), io.EOF))
+			_ = w.CloseWithError(b.Flush())
 		}()
 		name := fmt.Sprintf("fill%s%d", target, first)
 		mysql.RegisterReaderHandler(name, func() io.Reader { return r })
