@@ -269,21 +269,7 @@ func (u *upgrade) audit() string {
 	})
 	u.in.audit(told)
 	u.as(u.api.version, func() { u.settle(want) })
-	m := newModel()
-	for _, f := range files {
-		u.auditFile(u.api, m, f)
-	}
-	row := fakerRow(u.t)
-	for id := range want {
-		j, chunks := u.auditCounts(u.api, id)
-		if j.Source != "faker" || j.Undone {
-			continue
-		}
-		for n := range counted(chunks) {
-			m.insert(j.FirstID+n, row(j, n))
-		}
-	}
-	u.auditUsers(m)
+	users := u.auditAll(u.api, want, files...)
 	for _, c := range u.cargo {
 		u.auditExport(c.export, baseUsers)
 	}
@@ -291,5 +277,5 @@ func (u *upgrade) audit() string {
 	if n == 0 {
 		u.t.Error("no job was shared by the two versions")
 	}
-	return fmt.Sprintf("%d jobs exact, %d users, %d jobs shared", len(want), len(m.users), n)
+	return fmt.Sprintf("%d jobs exact, %d users, %d jobs shared", len(want), users, n)
 }
