@@ -86,8 +86,8 @@ func (b *backup) begin() {
 		return id
 	}
 	random := chaosSeed(t)
-	base := submit("base", baseUsers)
-	b.api.follow(base, "base", time.Minute)
+	base := submit("ann", baseUsers)
+	b.api.follow(base, "ann", time.Minute)
 	old := newFile(random, mix{set: "people", n: 2000, again: 1, step: 3})
 	b.before = b.api.importFile("files", old, strategy{onDuplicate: job.DuplicateInsert}, old.text)
 	b.done = submit("ann", 2000)

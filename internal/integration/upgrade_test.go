@@ -220,8 +220,8 @@ func (p *proc) stop() {
 func (u *upgrade) prepare(crews int) {
 	u.t.Helper()
 	u.in = u.api.receiver("ann")
-	u.base = u.api.submit("base", baseUsers).JobID
-	u.api.follow(u.base, "base", time.Minute)
+	u.base = u.api.submit("ann", baseUsers).JobID
+	u.api.follow(u.base, "ann", time.Minute)
 	random := chaosSeed(u.t)
 	for i := range crews {
 		set := fmt.Sprint("crew", i)
@@ -251,12 +251,15 @@ func (u *upgrade) shared() (n int) {
 // audit waits for all jobs and compares every user, rejected row, file and webhook with what there must be.
 func (u *upgrade) audit() string {
 	u.t.Helper()
-	want, told, files := wantStatus{}, map[string]string{}, slices.Clone(u.before)
+	want, files := wantStatus{}, slices.Clone(u.before)
+	told := []string{"job.completed of job " + u.base}
 	for _, c := range u.cargo {
 		c.end(u.api)
 		for _, j := range c.jobs {
-			want[j.id], told[j.id] = j.want, "job."+strings.ToLower(string(j.want))
+			want[j.id] = j.want
+			told = append(told, "job."+strings.ToLower(string(j.want))+" of job "+j.id)
 		}
+		told = append(told, "job.undone of job "+c.undo)
 		files = append(files, c.file)
 	}
 	for _, f := range files {
@@ -267,7 +270,7 @@ func (u *upgrade) audit() string {
 		v := u.api.must(http.MethodGet, "/webhooks/deliveries?state=PENDING&limit=1", "ann", http.StatusOK)
 		return strings.Contains(v.RawResponse, `"content":[]`)
 	})
-	u.in.audit(told)
+	u.in.auditKeys(told)
 	u.as(u.api.version, func() { u.settle(want) })
 	users := u.auditAll(u.api, want, files...)
 	for _, c := range u.cargo {
