@@ -170,12 +170,12 @@ func (s *Store) OpenJobs(ctx context.Context, limit int) ([]OpenJob, error) {
 		WaitReason string `db:"wait_reason"`
 		CreatedAt  int64  `db:"created_at"`
 		Overdue    bool   `db:"overdue"`
-		Now        int64  `db:"now"`
+		Clock      int64  `db:"clock"`
 	}
 	err := s.r.SelectContext(ctx, &rows, `
 		SELECT id, tier, wait_reason, created_at,
 		       CASE WHEN deadline_at > 0 AND deadline_at <= `+s.dialect.now+` THEN 1 ELSE 0 END AS overdue,
-		       `+s.dialect.now+` AS now
+		       `+s.dialect.now+` AS clock
 		  FROM jobs
 		 WHERE finalized_at = 0 AND status IN ('PENDING', 'IN_PROGRESS')
 		 ORDER BY id
@@ -197,7 +197,7 @@ func (s *Store) OpenJobs(ctx context.Context, limit int) ([]OpenJob, error) {
 		since := max(r.CreatedAt, of.Lease-s.lease.Milliseconds()) // a batch renews the lease, and the last one leaves it
 		list[i] = OpenJob{
 			ID: r.ID, Tier: job.Tier(r.Tier), WaitReason: job.WaitReason(r.WaitReason), Overdue: r.Overdue, FailedChunks: of.Failed,
-			Age: time.Duration(r.Now-r.CreatedAt) * time.Millisecond, Quiet: time.Duration(max(0, r.Now-since)) * time.Millisecond,
+			Age: time.Duration(r.Clock-r.CreatedAt) * time.Millisecond, Quiet: time.Duration(max(0, r.Clock-since)) * time.Millisecond,
 		}
 	}
 	return list, nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 )
 
 // recently is how long Ready answers as it did last: while all was well, so that probes of a fleet cost little, and after a
@@ -88,10 +89,11 @@ func (s *Store) probes() []string {
 	if s.probed.Load() {
 		return []string{update}
 	}
+	columns := strings.Join(user.Columns, ", ") // a column that is computed takes no value
 	probes := []string{
 		update,
 		`DELETE FROM users WHERE FALSE`,
-		`INSERT INTO users SELECT * FROM users WHERE FALSE`,
+		`INSERT INTO users (` + columns + `) SELECT ` + columns + ` FROM users WHERE FALSE`,
 		`INSERT INTO jobs SELECT * FROM jobs WHERE FALSE`,
 		`INSERT INTO job_chunks SELECT * FROM job_chunks WHERE FALSE`,
 		`INSERT INTO deployment SELECT * FROM deployment WHERE FALSE`,

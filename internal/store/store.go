@@ -96,7 +96,7 @@ var (
 	}
 	vitessDialect = func() dialect {
 		d := mysqlDialect
-		d.name, d.sharded = "vitess", true
+		d.name, d.sharded, d.search = vitess, true, &search.Vitess
 		return d
 	}()
 	sqliteDialect = dialect{
@@ -138,7 +138,7 @@ func Open(rawURL string, o Options) (*Store, error) {
 	switch u.Scheme {
 	case "mysql", "mariadb":
 		err = s.openMySQL(u, o, &mysqlDialect)
-	case "vitess":
+	case vitess:
 		err = s.openMySQL(u, o, &vitessDialect)
 	case "sqlite":
 		err = s.openSQLite(rawURL, u, o)
@@ -158,10 +158,10 @@ func (s *Store) openMySQL(u *url.URL, o Options, d *dialect) error {
 		return err
 	}
 	idle := max(o.Lease*2/3, time.Second)
-	s.session = append(slices.Clip(settings),
-		setting{name: "wait_timeout", value: fmt.Sprint(int(idle.Seconds()))},
+	s.session = sent(u.Scheme, append(slices.Clip(settings),
+		setting{name: "wait_timeout", value: fmt.Sprint(int(idle.Seconds())), local: true},
 		setting{name: "innodb_lock_wait_timeout", value: "5"},
-		setting{name: "lock_wait_timeout", value: "5"}) // for a table that is being altered, or a backup that locks all
+		setting{name: "lock_wait_timeout", value: "5", local: true})) // for a table that is being altered, or a backup that locks all
 	setSession(cfg, s.session)
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
