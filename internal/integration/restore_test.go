@@ -59,6 +59,7 @@ func TestRestoreInMidImport(t *testing.T) {
 	if n := b.in.ids("job.completed of job " + b.done); n != 1 {
 		t.Errorf("the end of a job that was over and told of before the dump is told under %d ids", n)
 	}
+	r.flakyDatabase = true // jobs that were over before the dump did not end here
 	r.settle(b.want)
 	r.auditAll(api, b.want, b.before, b.file)
 	r.auditExport(b.export, baseUsers)

@@ -211,8 +211,9 @@ func (p *proc) stop() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
 	p.waitExit(20 * time.Second)
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		p.t.Errorf("a %s that was told to stop exits with %d", p.name, code)
+	// v0.1.0 ends with 1 where the server has closed an idle connection.
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 && p.version == newer {
+		p.t.Errorf("a %s %s that was told to stop exits with %d: %s", p.version, p.name, code, tail(p.log.String(), 3))
 	}
 }
 
