@@ -186,11 +186,7 @@ func (s *stack) api(env ...string) *proc {
 	p := s.start("api", append([]string{"MUSTER_HTTP_ADDR=" + addr}, env...)...)
 	p.base = "http://" + addr + "/api/v1"
 	eventually(s.t, time.Minute, "the API is ready", func() bool {
-		select {
-		case <-p.done:
-			s.t.Fatalf("the API is ready: it ended: %s", tail(p.log.String(), 1))
-		default:
-		}
+		p.mustRun("the API is ready")
 		resp, err := http.Get("http://" + addr + "/readyz")
 		if err != nil {
 			return false
@@ -236,6 +232,16 @@ func (p *proc) profile(name, pattern string) int {
 
 func (p *proc) goroutines() int { p.t.Helper(); return p.profile("goroutine", `total (\d+)`) }
 
+// mustRun ends the test if the process has ended before what was waited for.
+func (p *proc) mustRun(what string) {
+	p.t.Helper()
+	select {
+	case <-p.done:
+		p.t.Fatalf("%s: it ended: %s", what, tail(p.log.String(), 1))
+	default:
+	}
+}
+
 func (s *stack) workers(n int, env ...string) []*proc {
 	s.t.Helper()
 	var all []*proc
@@ -243,7 +249,13 @@ func (s *stack) workers(n int, env ...string) []*proc {
 		all = append(all, s.start("worker", env...))
 	}
 	for _, w := range all {
-		eventually(s.t, time.Minute, "the worker runs", func() bool { return strings.Contains(w.log.String(), "worker runs") })
+		eventually(s.t, time.Minute, "the worker runs", func() bool {
+			if strings.Contains(w.log.String(), "worker runs") {
+				return true
+			}
+			w.mustRun("the worker runs")
+			return false
+		})
 	}
 	return all
 }
