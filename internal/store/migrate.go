@@ -53,10 +53,12 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 		}
 		cfg.ReadTimeout, cfg.ClientFoundRows = 0, false
 		cfg.ParseTime = true // goose's lock scans a time.Time; without this it retries for its whole timeout
-		if cfg.Params == nil {
-			cfg.Params = map[string]string{}
+		if u.Scheme != vitess { // which takes no notice of it
+			if cfg.Params == nil {
+				cfg.Params = map[string]string{}
+			}
+			cfg.Params["lock_wait_timeout"] = strconv.Itoa(int(holdUp.Seconds()))
 		}
-		cfg.Params["lock_wait_timeout"] = strconv.Itoa(int(holdUp.Seconds()))
 		connector, err := mysql.NewConnector(cfg)
 		if err != nil {
 			return 0, err
