@@ -86,6 +86,9 @@ func (s *Store) probes() []string {
 		UPDATE users AS u, jobs AS j, job_chunks AS c, id_blocks AS b
 		   SET u.age = u.age, j.version = j.version, c.stalls = c.stalls, b.next_id = b.next_id
 		 WHERE FALSE`
+	if s.dialect.sharded {
+		return shardedProbes()
+	}
 	if s.probed.Load() {
 		return []string{update}
 	}
@@ -108,6 +111,15 @@ func (s *Store) probes() []string {
 			`UPDATE `+t.table+` SET `+t.column+` = `+t.column+` WHERE FALSE`, `DELETE FROM `+t.table+` WHERE FALSE`)
 	}
 	return probes
+}
+
+// shardedProbes are the probes of a sharded database, where no table has rights of its own. vtgate answers WHERE FALSE without
+// asking a shard, so these look for a row that there is not.
+func shardedProbes() []string {
+	return []string{
+		`UPDATE jobs AS j, id_blocks AS b SET j.version = j.version, b.next_id = b.next_id WHERE j.id = ''`,
+		`UPDATE ` + eachShard + `users SET age = age WHERE id = 0`,
+	}
 }
 
 // wholly are tables of which all rights are needed, with one of their columns.

@@ -19,6 +19,9 @@ func isMariaDB(mysqld string) bool {
 // StartMySQL starts a MySQL server with its data in dir, made first when it is empty, which takes 20 s. root has no password, and
 // the socket is s.sock in dir.
 func StartMySQL(dir string, args ...string) (*Process, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
 	data := filepath.Join(dir, "data")
 	if _, err := os.Stat(data); errors.Is(err, os.ErrNotExist) {
 		mysqld, err := find("mysqld")

@@ -185,8 +185,7 @@ func startAs(who *syscall.Credential, binary, dir string, port int, args ...stri
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, environ(dir)
-	// Its own group: a Ctrl-C of the terminal reaches the tests, which end it in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: who}
+	cmd.SysProcAttr = attributes(who)
 	p := &Process{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Dir: dir, cmd: cmd, done: make(chan struct{})}
 	err = p.run()
 	_ = log.Close() // the child has its own handle
@@ -196,10 +195,20 @@ func startAs(who *syscall.Credential, binary, dir string, port int, args ...stri
 	if err := p.poll(listens); err != nil {
 		_ = p.Kill()
 		text, _ := os.ReadFile(logName)
-		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-		return nil, fmt.Errorf("%s: %w: %s", binary, err, strings.Join(lines[max(0, len(lines)-5):], "; "))
+		return nil, fmt.Errorf("%s: %w: %s", binary, err, lastLines(string(text), 5))
 	}
 	return p, nil
+}
+
+// attributes are those of a process that ends with this one. It has a group of its own: a Ctrl-C of the terminal reaches the tests,
+// which end it in order.
+func attributes(who *syscall.Credential) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: who}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "; ")
 }
 
 // run starts the command on a thread that stays alive until it ends: Pdeathsig follows the thread that forked.

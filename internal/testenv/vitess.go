@@ -124,9 +124,9 @@ func StartVtcombo(dir, mysqlAddr, socket string) (*Process, error) {
 	names := map[string]string{}
 	for _, shard := range []string{"0", "-80", "80-"} {
 		names[shard] = "vt_" + strings.ToLower(rand.Text())[:10] + "_" + shard
-	}
-	if err := createDatabases(mysqlAddr, names); err != nil {
-		return nil, err
+		if err := statements("root@tcp("+mysqlAddr+")/", "CREATE DATABASE `"+names[shard]+"`"); err != nil {
+			return nil, err
+		}
 	}
 	topology, err := topologyOf(names)
 	if err != nil {
@@ -201,14 +201,15 @@ func freePorts(n int) (ports []string, err error) {
 	return ports, nil
 }
 
-func createDatabases(addr string, names map[string]string) error {
-	db, err := sql.Open("mysql", "root@tcp("+addr+")/")
+// statements runs them on the server.
+func statements(dsn string, list ...string) error {
+	db, err := sql.Open("mysql", dsn)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	for _, name := range names {
-		if _, err := db.Exec("CREATE DATABASE `" + name + "`"); err != nil {
+	for _, statement := range list {
+		if _, err := db.Exec(statement); err != nil {
 			return err
 		}
 	}
