@@ -99,6 +99,7 @@ func control(t *testing.T, id string, s *stack, name, wanted string, test func(s
 
 // recorded runs a test that is expected to fail, and returns what it reported.
 func recorded(t testing.TB, test func(r *recorder)) (failures []string) {
+	t.Helper()
 	r := &recorder{TB: t}
 	done := make(chan struct{})
 	go func() {

@@ -52,7 +52,7 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 			return 0, err
 		}
 		cfg.ReadTimeout, cfg.ClientFoundRows = 0, false
-		cfg.ParseTime = true // goose's lock scans a time.Time; without this it retries for its whole timeout
+		cfg.ParseTime = true    // goose's lock scans a time.Time; without this it retries for its whole timeout
 		if u.Scheme != vitess { // which takes no notice of it
 			if cfg.Params == nil {
 				cfg.Params = map[string]string{}

@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -66,10 +65,11 @@ func startLoad(t *testing.T, target string, users int) *load {
 		if err != nil {
 			return err
 		}
+		defer func() { _ = rows.Close() }()
 		for rows.Next() {
 			continue
 		}
-		return errors.Join(rows.Err(), rows.Close())
+		return rows.Err()
 	}
 	id := func() int { return 1 + rand.IntN(users) }
 	start(false, 5*time.Millisecond, func(ctx context.Context) error {
