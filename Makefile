@@ -9,7 +9,7 @@ TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
 COVERAGE = grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp coverage.out && $(GO) tool cover -func=coverage.out | tail -n 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test lint check bench chaos alerts vitess release release-check generate servers vulnerabilities
+.PHONY: help demo run build test lint check bench chaos upgrade alerts vitess release release-check generate servers vulnerabilities
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ ENGINE ?=
 chaos: servers ## kill, freeze and flush while jobs run, and audit every row
 	@mkdir -p bin
 	MUSTER_CHAOS_ENGINE=$(ENGINE) MUSTER_CHAOS_JSON=$(CURDIR)/bin/chaos.json $(TESTENV) $(TEST) -count=1 -v -timeout 90m -run '$(if $(ENGINE),ChaosVitess,Chaos)' ./internal/integration
+
+# The last release is built from its tag; MUSTER_UPGRADE=short leaves orders out.
+upgrade: servers ## go from the last release to this tree, and back, while jobs run
+	MUSTER_UPGRADE=$${MUSTER_UPGRADE:-1} $(TESTENV) $(TEST) -count=1 -v -timeout 30m -run '^TestUpgrade' ./internal/integration
 
 # Every alert of deployments/prometheus, by a real Prometheus over a running stack.
 alerts: servers ## let each alert fire by the trouble that it is about

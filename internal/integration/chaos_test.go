@@ -88,6 +88,18 @@ func control(t *testing.T, id string, s *stack, name, wanted string, test func(s
 		results.add(x)
 		t.Fatal(err)
 	}
+	failures := recorded(t, func(r *recorder) {
+		without := newStack(r, s.server)
+		without.control = name
+		test(without)
+	})
+	x.Seconds = seconds(began)
+	verdict(t, x, failures, wanted)
+}
+
+// recorded runs a test that is expected to fail, and returns what it reported.
+func recorded(t testing.TB, test func(r *recorder)) (failures []string) {
+	t.Helper()
 	r := &recorder{TB: t}
 	done := make(chan struct{})
 	go func() {
@@ -97,13 +109,10 @@ func control(t *testing.T, id string, s *stack, name, wanted string, test func(s
 				f()
 			}
 		}()
-		without := newStack(r, s.server)
-		without.control = name
-		test(without)
+		test(r)
 	}()
 	<-done
-	x.Seconds = seconds(began)
-	verdict(t, x, r.failures, wanted)
+	return r.failures
 }
 
 // verdict judges a control by what it recorded, and puts it into the table.

@@ -69,6 +69,7 @@ type stack struct {
 	procs         []*proc
 	hooks         bool   // start processes that have internal/crash's hooks
 	control       string // start processes that also lack what this control takes away
+	from          string // start the commands that lie here, not this tree's
 	flakyDatabase bool   // the database's answers may get lost, and with them the log line about a job's end
 }
 
@@ -84,14 +85,17 @@ func eachServer(t *testing.T, fn func(t *testing.T, s *stack)) {
 	}
 }
 
-func newStack(t testing.TB, e storetest.Engine) *stack {
+func newStack(t testing.TB, e storetest.Engine) *stack { t.Helper(); return newStackOn(t, e, e.New(t)) }
+
+// newStackOn is newStack on a database that is there.
+func newStackOn(t testing.TB, e storetest.Engine, database string) *stack {
 	t.Helper()
 	p, err := testenv.StartRedis(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Kill() })
-	s := &stack{t: t, engine: e.Name, server: e, database: e.New(t), redis: p, files: filepath.Join(t.TempDir(), "files")}
+	s := &stack{t: t, engine: e.Name, server: e, database: database, redis: p, files: filepath.Join(t.TempDir(), "files")}
 	s.rdb = redis.NewClient(&redis.Options{Addr: p.Addr})
 	t.Cleanup(func() { _ = s.rdb.Close() })
 	s.store = storetest.Open(t, s.database, store.Options{})
@@ -113,6 +117,7 @@ type proc struct {
 	done chan struct{}
 	base string // of an API, with /api/v1
 
+	version version
 	ops     string        // of an API with operators' pages
 	timeout time.Duration // of call, if not 30 s
 }
@@ -128,9 +133,12 @@ func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock()
 
 func (s *stack) start(binary string, env ...string) *proc {
 	s.t.Helper()
-	p := &proc{t: s.t, name: binary, log: &buffer{}, done: make(chan struct{})}
+	p := &proc{t: s.t, name: binary, version: newer, log: &buffer{}, done: make(chan struct{})}
 	dir := binaries
-	if s.hooks || s.control != "" {
+	switch {
+	case s.from != "":
+		dir, p.version = s.from, older
+	case s.hooks || s.control != "":
 		var err error
 		if dir, err = chaosBuild(s.control); err != nil {
 			s.t.Fatal(err)
@@ -178,6 +186,7 @@ func (s *stack) api(env ...string) *proc {
 	p := s.start("api", append([]string{"MUSTER_HTTP_ADDR=" + addr}, env...)...)
 	p.base = "http://" + addr + "/api/v1"
 	eventually(s.t, time.Minute, "the API is ready", func() bool {
+		p.mustRun("the API is ready")
 		resp, err := http.Get("http://" + addr + "/readyz")
 		if err != nil {
 			return false
@@ -223,6 +232,16 @@ func (p *proc) profile(name, pattern string) int {
 
 func (p *proc) goroutines() int { p.t.Helper(); return p.profile("goroutine", `total (\d+)`) }
 
+// mustRun ends the test if the process has ended before what was waited for.
+func (p *proc) mustRun(what string) {
+	p.t.Helper()
+	select {
+	case <-p.done:
+		p.t.Fatalf("%s: it ended: %s", what, tail(p.log.String(), 1))
+	default:
+	}
+}
+
 func (s *stack) workers(n int, env ...string) []*proc {
 	s.t.Helper()
 	var all []*proc
@@ -230,7 +249,13 @@ func (s *stack) workers(n int, env ...string) []*proc {
 		all = append(all, s.start("worker", env...))
 	}
 	for _, w := range all {
-		eventually(s.t, time.Minute, "the worker runs", func() bool { return strings.Contains(w.log.String(), "worker runs") })
+		eventually(s.t, time.Minute, "the worker runs", func() bool {
+			if strings.Contains(w.log.String(), "worker runs") {
+				return true
+			}
+			w.mustRun("the worker runs")
+			return false
+		})
 	}
 	return all
 }

@@ -53,7 +53,7 @@ func exported(t testing.TB, s *stack, rows int) []byte {
 	api := s.api()
 	s.workers(1)
 	importSeeded(api, rows)
-	text := export(t, api)
+	text := exportCSV(t, api)
 	s.stopWorkers()
 	return text
 }
@@ -66,7 +66,7 @@ func importSeeded(api *proc, rows int) {
 	}
 }
 
-func export(t testing.TB, api *proc) []byte {
+func exportCSV(t testing.TB, api *proc) []byte {
 	t.Helper()
 	resp, err := http.Get(api.base + "/export/stream")
 	if err != nil {
@@ -100,7 +100,7 @@ func vitessCosts(s *stack, cluster *testenv.VitessCluster, rows int, want []byte
 	before, statements := kinds(), serverCounts(t, cluster)
 	importSeeded(api, rows)
 	after, later := kinds(), serverCounts(t, cluster)
-	if got := export(t, api); !bytes.Equal(got, want) {
+	if got := exportCSV(t, api); !bytes.Equal(got, want) {
 		t.Errorf("the export of %d bytes differs from MariaDB's of %d", len(got), len(want))
 	}
 	onShards := auditShards(t, cluster)

@@ -2,10 +2,15 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
 
 	"github.com/musterhq/muster/internal/columns"
 	"github.com/musterhq/muster/internal/job"
@@ -138,4 +143,56 @@ func (s *Store) FailingSince(t interface {
 	if _, err := s.w.ExecContext(t.Context(), `UPDATE webhook_endpoints SET failing_since = ? WHERE id = ?`, since.UnixMilli(), id); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// MigrateSteps makes the migrations up to a version, on a connection as Migrate's.
+func MigrateSteps(ctx context.Context, rawURL string, version int64) error {
+	return withProvider(rawURL, func(p *goose.Provider) error {
+		_, err := p.UpTo(ctx, version)
+		return err
+	})
+}
+
+// MigrateOne makes the next migration, and returns its version and how long it took; io.EOF: there is none.
+func MigrateOne(ctx context.Context, rawURL string) (version int64, took time.Duration, err error) {
+	err = withProvider(rawURL, func(p *goose.Provider) error {
+		r, err := p.UpByOne(ctx)
+		if errors.Is(err, goose.ErrNoNextVersion) {
+			return io.EOF
+		}
+		if err == nil {
+			version, took = r.Source.Version, r.Duration
+		}
+		return err
+	})
+	return version, took, err
+}
+
+// withProvider calls fn with the migrations of a database, on connections that wait as long as an ALTER TABLE takes.
+func withProvider(rawURL string, fn func(p *goose.Provider) error) (err error) {
+	s, err := Open(rawURL, Options{MaxConns: 2})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return err
+	}
+	cfg, err := mysqlConfig(u)
+	if err != nil {
+		return err
+	}
+	cfg.ReadTimeout, cfg.ParseTime = 0, true
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return err
+	}
+	db := openDB(connector, "mysql")
+	defer func() { err = errors.Join(err, db.Close()) }()
+	p, err := s.provider(db)
+	if err != nil {
+		return err
+	}
+	return fn(p)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -27,7 +28,7 @@ func openDB(c driver.Connector, name string) *sqlx.DB { return sqlx.NewDb(sql.Op
 
 // Migrate brings the database at rawURL to this program's schema and returns how many steps that took. Several
 // replicas may call it at once: on MySQL one does the work under a lock table and the others wait; on SQLite those that
-// lose a race look again.
+// lose a race look again. Where a long transaction uses a table, it lets others go on meanwhile, and tries for ten minutes.
 func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 	s, err := Open(rawURL, Options{MaxConns: 4})
 	if err != nil {
@@ -51,7 +52,13 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 			return 0, err
 		}
 		cfg.ReadTimeout, cfg.ClientFoundRows = 0, false
-		cfg.ParseTime = true // goose's lock scans a time.Time; without this it retries for its whole timeout
+		cfg.ParseTime = true    // goose's lock scans a time.Time; without this it retries for its whole timeout
+		if u.Scheme != vitess { // which takes no notice of it
+			if cfg.Params == nil {
+				cfg.Params = map[string]string{}
+			}
+			cfg.Params["lock_wait_timeout"] = strconv.Itoa(int(holdUp.Seconds()))
+		}
 		connector, err := mysql.NewConnector(cfg)
 		if err != nil {
 			return 0, err
@@ -69,17 +76,45 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for n := 1; ; n++ {
+	for n, until := 1, time.Now().Add(tableInUse); ; n++ {
 		results, err := p.Up(ctx)
 		steps += len(results)
 		if err == nil {
 			return steps, nil
 		}
-		// SQLite has no lock that spans goose's look and its step. Its DDL is transactional, so a step that another
-		// process took meanwhile fails whole, and the next look sees it taken.
-		if s.dialect.name != "sqlite" || n == attempts || backoff(ctx, n) != nil {
+		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+			steps += len(partial.Applied)
+		}
+		if !s.migrateAgain(ctx, err, n, until) {
 			return steps, translate("migrate", err)
 		}
+	}
+}
+
+const (
+	// holdUp is how long a step waits for a table that a long transaction uses, or a backup. All that others ask of the table
+	// meanwhile waits behind the step, less than the 5 s after which their sessions give up.
+	holdUp = 3 * time.Second
+	// others is how long they go on then, before the step tries again, until tableInUse is over.
+	others     = 2 * time.Second
+	tableInUse = 10 * time.Minute
+)
+
+// migrateAgain waits before the migrations are tried again after an error, and reports whether they are to be.
+func (s *Store) migrateAgain(ctx context.Context, err error, n int, until time.Time) bool {
+	if s.dialect.name == "sqlite" {
+		// It has no lock that spans goose's look and its step. Its DDL is transactional, so a step that another process took
+		// meanwhile fails whole, and the next look sees it taken.
+		return n < attempts && backoff(ctx, n) == nil
+	}
+	if classify(err).class != conflict || time.Now().After(until) {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(others):
+		return true
 	}
 }
 
