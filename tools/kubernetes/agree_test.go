@@ -60,43 +60,41 @@ func only(t *testing.T, objects []object, who object, s *meta.LabelSelector, wan
 }
 
 // Each selector finds the pods that it is meant for, and no others; each name is that of an object.
-func TestSelectors(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, objects []object) {
-		for _, o := range objects {
-			switch o := o.(type) {
-			case *apps.Deployment:
-				only(t, objects, o, o.Spec.Selector, o.Name)
-			case *policy.PodDisruptionBudget:
-				only(t, objects, o, o.Spec.Selector, o.Name)
-			case *networking.NetworkPolicy:
-				only(t, objects, o, &o.Spec.PodSelector, strings.Replace(o.Name, "-migration", "-migrate", 1))
-			case *core.Service:
-				checkService(t, objects, o)
-			case *monitoring.ServiceMonitor:
-				checkMonitor(t, objects, o)
-			case *autoscaling.HorizontalPodAutoscaler:
-				checkScaled(t, objects, o, o.Spec.ScaleTargetRef.Name, "-api")
-			case *keda.ScaledObject:
-				checkScaled(t, objects, o, o.Spec.ScaleTargetRef.Name, "-worker")
-			case *networking.Ingress:
-				for _, rule := range o.Spec.Rules {
-					to := rule.HTTP.Paths[0].Backend.Service
-					service := all[*core.Service](objects)[to.Name]
-					if service == nil || service.Spec.Ports[0].Name != to.Port.Name || !strings.HasSuffix(to.Name, "-api") {
-						t.Errorf("%s leads to %s, port %s", title(o), to.Name, to.Port.Name)
-					}
+func checkSelectors(t *testing.T, objects []object) {
+	t.Helper()
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *apps.Deployment:
+			only(t, objects, o, o.Spec.Selector, o.Name)
+		case *policy.PodDisruptionBudget:
+			only(t, objects, o, o.Spec.Selector, o.Name)
+		case *networking.NetworkPolicy:
+			only(t, objects, o, &o.Spec.PodSelector, o.Name)
+		case *core.Service:
+			checkService(t, objects, o)
+		case *monitoring.ServiceMonitor:
+			checkMonitor(t, objects, o)
+		case *autoscaling.HorizontalPodAutoscaler:
+			checkScaled(t, objects, o, o.Spec.ScaleTargetRef.Name, "-api")
+		case *keda.ScaledObject:
+			checkScaled(t, objects, o, o.Spec.ScaleTargetRef.Name, "-worker")
+		case *networking.Ingress:
+			for _, rule := range o.Spec.Rules {
+				to := rule.HTTP.Paths[0].Backend.Service
+				service := all[*core.Service](objects)[to.Name]
+				if service == nil || service.Spec.Ports[0].Name != to.Port.Name || !strings.HasSuffix(to.Name, "-api") {
+					t.Errorf("%s leads to %s, port %s", title(o), to.Name, to.Port.Name)
 				}
 			}
 		}
-		for name, pod := range pods(objects) {
-			for _, c := range pod.Spec.TopologySpreadConstraints {
-				if got := selected(t, objects, c.LabelSelector); !slices.Contains(got, name) {
-					t.Errorf("%s is spread by the pods of %v", name, got)
-				}
+	}
+	for name, pod := range pods(objects) {
+		for _, c := range pod.Spec.TopologySpreadConstraints {
+			if got := selected(t, objects, c.LabelSelector); !slices.Contains(got, name) {
+				t.Errorf("%s is spread by the pods of %v", name, got)
 			}
 		}
-	})
+	}
 }
 
 func checkService(t *testing.T, objects []object, s *core.Service) {
@@ -155,29 +153,27 @@ func checkScaled(t *testing.T, objects []object, by object, target, suffix strin
 }
 
 // A Deployment that nobody scales says how many replicas it has, and never none.
-func TestReplicas(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, objects []object) {
-		scaled := map[string]bool{}
-		for _, h := range all[*autoscaling.HorizontalPodAutoscaler](objects) {
-			scaled[h.Spec.ScaleTargetRef.Name] = true
+func checkReplicas(t *testing.T, objects []object) {
+	t.Helper()
+	scaled := map[string]bool{}
+	for _, h := range all[*autoscaling.HorizontalPodAutoscaler](objects) {
+		scaled[h.Spec.ScaleTargetRef.Name] = true
+	}
+	for _, s := range all[*keda.ScaledObject](objects) {
+		scaled[s.Spec.ScaleTargetRef.Name] = true
+		if s.Spec.MinReplicaCount == nil || *s.Spec.MinReplicaCount < 1 || s.Spec.IdleReplicaCount != nil {
+			t.Errorf("%s may leave no worker, and so no reconciler", title(s))
 		}
-		for _, s := range all[*keda.ScaledObject](objects) {
-			scaled[s.Spec.ScaleTargetRef.Name] = true
-			if s.Spec.MinReplicaCount == nil || *s.Spec.MinReplicaCount < 1 || s.Spec.IdleReplicaCount != nil {
-				t.Errorf("%s may leave no worker, and so no reconciler", title(s))
-			}
+	}
+	deployments := all[*apps.Deployment](objects)
+	if len(deployments) != 2 {
+		t.Errorf("deployments: %v", slices.Collect(maps.Keys(deployments)))
+	}
+	for name, d := range deployments {
+		if !scaled[name] && (d.Spec.Replicas == nil || *d.Spec.Replicas < 1) {
+			t.Errorf("%s has no replicas", name)
 		}
-		deployments := all[*apps.Deployment](objects)
-		if len(deployments) != 2 {
-			t.Errorf("deployments: %v", slices.Collect(maps.Keys(deployments)))
-		}
-		for name, d := range deployments {
-			if !scaled[name] && (d.Spec.Replicas == nil || *d.Spec.Replicas < 1) {
-				t.Errorf("%s has no replicas", name)
-			}
-		}
-	})
+	}
 }
 
 // A hook that runs before an install finds nothing of the chart's but other hooks.

@@ -156,14 +156,19 @@ func cases(t *testing.T) map[string]values {
 	return all
 }
 
-// each runs a check over the objects of all cases, also under a release whose name is not the chart's.
-func each(t *testing.T, check func(t *testing.T, objects []object)) {
-	t.Helper()
+// What must hold whatever the values are, and whatever the release is called.
+func TestObjects(t *testing.T) {
+	t.Parallel()
 	for name, v := range cases(t) {
 		for _, release := range []string{"muster", "prod", "a-release-with-a-name-as-long-as-helm-lets-one-be-12345"} {
 			t.Run(name+"/"+release, func(t *testing.T) {
 				t.Parallel()
-				check(t, decodeAll(t, mustRender(t, release, v).all()))
+				objects := decodeAll(t, mustRender(t, release, v).all())
+				checkNames(t, objects)
+				checkSelectors(t, objects)
+				checkReplicas(t, objects)
+				checkPods(t, objects)
+				checkProbes(t, objects)
 			})
 		}
 	}

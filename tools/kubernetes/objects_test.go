@@ -85,37 +85,35 @@ func title(o object) string { return o.GetObjectKind().GroupVersionKind().Kind +
 
 // Names, labels and annotations are such as an API server takes, no object is there twice, and all are in the release's
 // namespace.
-func TestNamesAndLabels(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, objects []object) {
-		seen := map[string]bool{}
-		for _, o := range objects {
-			if seen[title(o)] {
-				t.Errorf("%s is there twice", title(o))
-			}
-			seen[title(o)] = true
-			if bad := validation.IsDNS1035Label(o.GetName()); bad != nil {
-				t.Errorf("%s: %v", title(o), bad)
-			}
-			if o.GetNamespace() != "muster" {
-				t.Errorf("%s is in %q", title(o), o.GetNamespace())
-			}
-			checkLabels(t, title(o), o.GetLabels())
-			for key := range o.GetAnnotations() {
-				if bad := validation.IsQualifiedName(key); bad != nil {
-					t.Errorf("%s: annotation %s: %v", title(o), key, bad)
-				}
+func checkNames(t *testing.T, objects []object) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, o := range objects {
+		if seen[title(o)] {
+			t.Errorf("%s is there twice", title(o))
+		}
+		seen[title(o)] = true
+		if bad := validation.IsDNS1035Label(o.GetName()); bad != nil {
+			t.Errorf("%s: %v", title(o), bad)
+		}
+		if o.GetNamespace() != "muster" {
+			t.Errorf("%s is in %q", title(o), o.GetNamespace())
+		}
+		checkLabels(t, title(o), o.GetLabels())
+		for key := range o.GetAnnotations() {
+			if bad := validation.IsQualifiedName(key); bad != nil {
+				t.Errorf("%s: annotation %s: %v", title(o), key, bad)
 			}
 		}
-		for name, spec := range pods(objects) {
-			checkLabels(t, name, spec.Labels)
-		}
-	})
+	}
+	for name, spec := range pods(objects) {
+		checkLabels(t, name, spec.Labels)
+	}
 }
 
 func checkLabels(t *testing.T, where string, labels map[string]string) {
 	t.Helper()
-	for _, key := range []string{"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version", "helm.sh/chart"} {
+	for _, key := range []string{"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version"} {
 		if labels[key] == "" {
 			t.Errorf("%s has no label %s", where, key)
 		}

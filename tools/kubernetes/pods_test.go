@@ -10,24 +10,22 @@ import (
 )
 
 // Whatever is switched on, containers are as locked up as they can be, and have what they need all the same.
-func TestPods(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, objects []object) {
-		configs := all[*core.ConfigMap](objects)
-		accounts := all[*core.ServiceAccount](objects)
-		for name, pod := range pods(objects) {
-			checkLockedUp(t, name, &pod.Spec)
-			checkMounts(t, name, &pod.Spec)
-			for _, from := range pod.Spec.Containers[0].EnvFrom {
-				if configs[from.ConfigMapRef.Name] == nil {
-					t.Errorf("%s reads the settings %s, which nobody makes", name, from.ConfigMapRef.Name)
-				}
-			}
-			if account := pod.Spec.ServiceAccountName; account != "" && account != "default" && account != "mine" && accounts[account] == nil {
-				t.Errorf("%s has the account %s, which nobody makes", name, account)
+func checkPods(t *testing.T, objects []object) {
+	t.Helper()
+	configs := all[*core.ConfigMap](objects)
+	accounts := all[*core.ServiceAccount](objects)
+	for name, pod := range pods(objects) {
+		checkLockedUp(t, name, &pod.Spec)
+		checkMounts(t, name, &pod.Spec)
+		for _, from := range pod.Spec.Containers[0].EnvFrom {
+			if configs[from.ConfigMapRef.Name] == nil {
+				t.Errorf("%s reads the settings %s, which nobody makes", name, from.ConfigMapRef.Name)
 			}
 		}
-	})
+		if account := pod.Spec.ServiceAccountName; account != "" && account != "default" && account != "mine" && accounts[account] == nil {
+			t.Errorf("%s has the account %s, which nobody makes", name, account)
+		}
+	}
 }
 
 func checkLockedUp(t *testing.T, name string, pod *core.PodSpec) {
@@ -81,6 +79,9 @@ func checkMounts(t *testing.T, name string, pod *core.PodSpec) {
 				}
 			}
 		}
+		if v.Projected != nil && *v.Projected.DefaultMode != 0o440 {
+			t.Errorf("%s: others read the secrets, or nobody: %o", name, *v.Projected.DefaultMode)
+		}
 		if v.EmptyDir != nil && v.EmptyDir.SizeLimit == nil {
 			t.Errorf("%s: %s may fill the node's disk", name, v.Name)
 		}
@@ -109,28 +110,26 @@ func checkMounts(t *testing.T, name string, pod *core.PodSpec) {
 }
 
 // Each probe asks a port that is there, for a path of Muster's.
-func TestProbes(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, objects []object) {
-		checked := 0
-		for name, pod := range pods(objects) {
-			c := pod.Spec.Containers[0]
-			if len(c.Ports) == 0 {
-				continue // it ends by itself
-			}
-			checked++
-			for path, probe := range map[string]*core.Probe{"/healthz": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
-				if probe == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.StrVal != c.Ports[0].Name {
-					t.Errorf("%s: %s is asked by %+v", name, path, probe)
-				}
-			}
-			// What needs others must not be restarted for them.
-			if p := c.StartupProbe; p == nil || p.HTTPGet.Path != "/healthz" {
-				t.Errorf("%s is given no time to start: %+v", name, p)
+func checkProbes(t *testing.T, objects []object) {
+	t.Helper()
+	checked := 0
+	for name, pod := range pods(objects) {
+		c := pod.Spec.Containers[0]
+		if len(c.Ports) == 0 {
+			continue // it ends by itself
+		}
+		checked++
+		for path, probe := range map[string]*core.Probe{"/healthz": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
+			if probe == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.StrVal != c.Ports[0].Name {
+				t.Errorf("%s: %s is asked by %+v", name, path, probe)
 			}
 		}
-		if checked != 2 {
-			t.Errorf("%d probed pods", checked)
+		// What needs others must not be restarted for them.
+		if p := c.StartupProbe; p == nil || p.HTTPGet.Path != "/healthz" {
+			t.Errorf("%s is given no time to start: %+v", name, p)
 		}
-	})
+	}
+	if checked != 2 {
+		t.Errorf("%d probed pods", checked)
+	}
 }

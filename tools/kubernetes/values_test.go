@@ -119,6 +119,7 @@ func TestSchemaRefuses(t *testing.T) {
 		`podSecurityContext: {runAsUser: 0}`:                               "/podSecurityContext/runAsUser'",
 		`networkPolicy: {egress: {database: {ports: []}}}`:                 "/networkPolicy/egress/database/ports'",
 		`networkPolicy: {egress: {database: {ports: [mysql]}}}`:            "/networkPolicy/egress/database/ports/0'",
+		`metrics: {serviceMonitor: {interval: 4s}}`:                        "/metrics/serviceMonitor/interval'", // scrapes may take 5 s
 		`metrics: {serviceMonitor: {interval: 15}}`:                        "/metrics/serviceMonitor/interval'",
 		`fullnameOverride: My_Muster`:                                      "/fullnameOverride'",
 		`{files: {existingClaim: a, url: "s3://b"}}`:                       "keep one",

@@ -35,13 +35,15 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
-{{/* The labels of a component's pods. Takes a list: the root, the component. */}}
+{{/* The labels of a component's pods, without the chart's version: a chart that changes nothing else restarts nobody. Takes a list: the root, the component. */}}
 {{- define "muster.podLabels" -}}
 {{- $root := index . 0 -}}
-{{- $own := index $root.Values (index . 1) | default dict -}}
-{{ include "muster.labels" $root }}
-app.kubernetes.io/component: {{ index . 1 }}
-{{- with $own.podLabels }}
+{{ include "muster.selector" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- with (index $root.Values (index . 1)).podLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
