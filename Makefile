@@ -9,7 +9,7 @@ TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
 COVERAGE = grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp coverage.out && $(GO) tool cover -func=coverage.out | tail -n 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test lint check bench chaos alerts generate servers
+.PHONY: help demo run build test lint check bench chaos alerts chart generate servers
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,8 +58,14 @@ alerts: servers ## let each alert fire by the trouble that it is about
 bin/versitygw: tools/s3/go.mod
 	cd tools/s3 && $(GO) build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
 
+# In a module of its own, for Helm's and Kubernetes' libraries, so that `make test` leaves it out. -count=1, since Go keeps the
+# result of a test though a file outside of the test's module has changed.
+chart: ## check the Helm chart, the manifests of it, and Terraform
+	cd tools/kubernetes && $(GO) test -count=1 ./...
+
 generate: ## write the generated files anew
 	$(GO) generate ./...
+	cd tools/kubernetes && $(GO) test -count=1 . -run '^(TestCopies|TestManifests|TestGolden)$$' -update
 
 # A failed installation does not stop the tests: they skip loudly, or fail where MUSTER_TEST_REQUIRE asks for a server.
 servers:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -90,4 +91,17 @@ func TestGolden(t *testing.T) {
 	same(t, "testdata/full.golden.yaml", joined("# testdata/full.yaml as the release prod, without the text of the dashboards.\n", short))
 	same(t, "testdata/full.notes.golden.txt", []byte(r.notes))
 	same(t, "testdata/default.notes.golden.txt", []byte(mustRender(t, "muster", nil).notes))
+}
+
+// The chart installs the last version that was released.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	log, err := os.ReadFile("../../CHANGELOG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	released := regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\]`).FindSubmatch(log)
+	if released == nil || load(t).AppVersion() != string(released[1]) {
+		t.Errorf("the chart is of version %s, CHANGELOG.md of %s", load(t).AppVersion(), released[1])
+	}
 }
