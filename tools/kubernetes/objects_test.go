@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -56,7 +58,13 @@ func decode(t *testing.T, manifest string) object {
 		t.Fatalf("no object that we know: %s %s", head.APIVersion, head.Kind)
 	}
 	o := known()
-	if err := yaml.UnmarshalStrict([]byte(manifest), o); err != nil {
+	// Not yaml.UnmarshalStrict, which makes texts of numbers and of false where texts are wanted. An API server does not.
+	text, err := yaml.YAMLToJSONStrict([]byte(manifest))
+	if err != nil {
+		t.Fatalf("%s: %v in\n%s", head.Kind, err, manifest)
+	}
+	unknown, err := json.UnmarshalStrict(text, o)
+	if err := errors.Join(append(unknown, err)...); err != nil {
 		t.Fatalf("%s: %v in\n%s", head.Kind, err, manifest)
 	}
 	return o
