@@ -74,6 +74,10 @@ func checkSelectors(t *testing.T, objects []object) {
 			checkService(t, objects, o)
 		case *monitoring.ServiceMonitor:
 			checkMonitor(t, objects, o)
+		case *monitoring.PrometheusRule:
+			if len(o.Spec.Groups) == 0 || len(o.Spec.Groups[0].Rules) < 10 {
+				t.Errorf("%s has no alerts", title(o))
+			}
 		case *autoscaling.HorizontalPodAutoscaler:
 			checkScaled(t, objects, o, o.Spec.ScaleTargetRef.Name, "-api")
 		case *keda.ScaledObject:
@@ -217,4 +221,22 @@ func secretsOf(spec *core.PodSpec) (found []string) {
 		}
 	}
 	return found
+}
+
+// Whoever takes jobs with files, from callers or from schedules, knows the same places.
+func TestAPIsAndWorkersReadTheSameSecrets(t *testing.T) {
+	t.Parallel()
+	for name, v := range cases(t) {
+		read := map[string][]string{}
+		for title, pod := range pods(decodeAll(t, mustRender(t, "muster", v).manifests)) {
+			for _, e := range pod.Spec.Containers[0].Env {
+				if strings.HasSuffix(e.Name, "_FILE") {
+					read[title] = append(read[title], e.Name+"="+e.Value)
+				}
+			}
+		}
+		if len(read) != 2 || !slices.Equal(read["Deployment muster-api"], read["Deployment muster-worker"]) && name != "names" {
+			t.Errorf("%s: %v", name, read)
+		}
+	}
 }

@@ -15,7 +15,8 @@ adminPassword: admin_password
 {{- if $s.files.key }}
 files: files
 {{- end }}
-{{- if and (eq (index . 1) "api") $s.importFrom.key }}
+{{- /* Workers, too, fetch files: those of schedules. */}}
+{{- if $s.importFrom.key }}
 importFrom: import_from
 {{- end }}
 {{- end }}
