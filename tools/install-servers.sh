@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the servers that the tests use, MariaDB and Redis, where they are missing; with --with-compiler also what
-# `go test -race` needs (cgo, hence a C compiler), make, and the programs that single tests need: promtool, Chromium. It acts only as root where apt-get is; elsewhere it changes
+# `go test -race` needs (cgo, hence a C compiler), make, and the programs that single tests need: promtool, Chromium, curl, jq. It acts only as root where apt-get is; elsewhere it changes
 # nothing and succeeds: the tests say for themselves what they skipped.
 set -euo pipefail
 
@@ -14,6 +14,8 @@ if [[ ${1:-} == --with-compiler ]]; then
 	have make || packages+=(make)
 	have promtool || packages+=(prometheus)
 	have chromium || packages+=(chromium)
+	have curl || packages+=(curl)
+	have jq || packages+=(jq)
 fi
 if ((${#packages[@]} == 0)); then
 	exit 0

@@ -105,7 +105,7 @@ func (d *demo) run(ctx context.Context) error {
 	fmt.Fprintf(d.out, "The counts agree: %d requested, %d imported, %d exported.\n\n", d.count, j.ProcessedCount, lines)
 	fmt.Fprint(d.out, "Where to look next:\n"+
 		"  make run     leaves the same stack up, with the API's pages at http://127.0.0.1:8080/docs\n"+
-		"  README.md    the real stack: MySQL or MariaDB, Redis, and as many workers as you like\n")
+		"  docs/        guide.md for the first ten minutes, install.md for MySQL or MariaDB, Redis, and as many workers as you like\n")
 	return nil
 }
 

@@ -88,6 +88,7 @@ var muster = archtest.Rules{
 		"internal/bench":                {archtest.Any},
 		"deployments":                   {},
 		"internal/archtest":             {},
+		"internal/docstest":             {},
 		"internal/integration":          {archtest.Any},
 		"internal/integration/controls": {},
 		"internal/source/sourcetest":    {archtest.Any},

@@ -21,7 +21,7 @@ import (
 // Config is the settings that cmd/api and cmd/worker share. Every field has a flag, an environment variable and a
 // default; secrets can also be read from the file that NAME_FILE names.
 type Config struct {
-	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db or mariadb://…, user and password percent-encoded, for TLS with ?ssl-mode=REQUIRED or VERIFY_IDENTITY; or sqlite:///path/to/file."`
+	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db or mariadb://…, user and password percent-encoded, for TLS with ?ssl-mode=REQUIRED or VERIFY_IDENTITY; vitess://… for a sharded one; or sqlite:///path/to/file."`
 	Redis    string `env:"MUSTER_REDIS" default:"redis://127.0.0.1:6379/0" secret:"url" help:"redis://, rediss:// (TLS), several addresses joined by commas (a cluster), or redis-sentinel://host:port,host:port/name."`
 
 	RedisPrefix   string        `env:"MUSTER_REDIS_PREFIX" default:"muster" help:"What every key in Redis begins with: deployments that share a database of Redis need one each."`
@@ -211,9 +211,9 @@ func (c *Config) Check() error {
 
 func (c *Config) checkURLs(bad func(name, format string, args ...any)) {
 	switch scheme, _, _ := strings.Cut(c.Database, "://"); scheme {
-	case "mysql", "mariadb", "sqlite": // internal/store says what is wrong with the rest
+	case "mysql", "mariadb", "vitess", "sqlite": // internal/store says what is wrong with the rest
 	default:
-		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db, mariadb://… or sqlite:///path/to/file")
+		bad("MUSTER_DATABASE", "want mysql://user:password@host:3306/db, mariadb://…, vitess://… or sqlite:///path/to/file")
 	}
 	for _, place := range [][2]string{{"MUSTER_FILES", c.Files}, {"MUSTER_IMPORT_FROM", c.ImportFrom}} {
 		if scheme, where, _ := strings.Cut(place[1], "://"); place[1] != "" && (scheme != "file" && scheme != "s3" || where == "") {

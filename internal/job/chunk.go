@@ -11,6 +11,7 @@ type Chunk struct {
 	Rejected int64
 	Claims   int64 // how often the chunk was claimed; part of the id of its task
 	Stalls   int   // claims in a row without a committed batch
+	Block    int64 // what a sharded database keeps the chunk and its users together by
 
 	// Of a file's rows: part of Done, as Job has them.
 	Updated, Unchanged, Skipped int64

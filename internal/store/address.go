@@ -16,7 +16,7 @@ import (
 )
 
 // errNoURL never repeats the address, which holds the password, nor the error of url.Parse, which repeats it.
-var errNoURL = errors.New("the database address is no URL: want mysql://user:password@host:3306/db (or mariadb://) or " +
+var errNoURL = errors.New("the database address is no URL: want mysql://user:password@host:3306/db (or mariadb://, vitess://) or " +
 	"sqlite:///path; percent-encode what is special in user and password: %2F for /, %23 for #, %3F for ?, %40 for @, %25 for %")
 
 // driverParameters are those of go-sql-driver that the address may have. None of them changes what a statement means.
@@ -75,7 +75,7 @@ func mysqlConfig(u *url.URL) (*mysql.Config, error) {
 	if cfg.WriteTimeout == 0 {
 		cfg.WriteTimeout = 30 * time.Second
 	}
-	setSession(cfg, settings)
+	setSession(cfg, sent(u.Scheme, settings))
 	return cfg, nil
 }
 

@@ -50,14 +50,14 @@ func (s *Store) AddChunks(ctx context.Context, j job.Job) error {
 	first, count := j.ChunkNumbers()
 	for from := first; from < first+count; from += perStatement {
 		n := min(perStatement, first+count-from)
-		args := make([]any, 0, 6*n)
+		args := make([]any, 0, 7*n)
 		for no := from; no < from+n; no++ {
 			row, rows := rowsOf(&j, no)
-			args = append(args, j.ID, no, row, rows, state, j.ChunksVersion)
+			args = append(args, j.ID, no, row, rows, state, j.ChunksVersion, chunkBlock(&j, no, row))
 		}
 		_, err := s.exec(ctx, "add chunks", `
-			INSERT INTO job_chunks (job_id, chunk_no, first_row, row_count, state, job_version)
-			VALUES `+lists("(?,?,?,?,?,?)", n)+s.dialect.onDuplicateKeep, args...)
+			INSERT `+eachShard+`INTO job_chunks (job_id, chunk_no, first_row, row_count, state, job_version, block)
+			VALUES `+lists("(?,?,?,?,?,?,?)", n)+s.dialect.onDuplicateKeep, args...)
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (s *Store) endPreparation(ctx context.Context, id string) error {
 	_, err := s.exec(ctx, "end preparation", `
 		UPDATE job_chunks
 		   SET state = 'DONE', rows_done = row_count, lease_until = 0, last_error = ''
-		 WHERE job_id = ? AND chunk_no = ? AND state <> 'DONE'`, id, job.PrepareChunk)
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state <> 'DONE'`, id, job.PrepareChunk, prepareBlock)
 	return err
 }
 
@@ -98,7 +98,7 @@ func (s *Store) followJob(ctx context.Context, j job.Job) error {
 	moves := `state IN ` + quoted(follow.From)
 	// A chunk that moves has a clean record afterwards. The state is assigned after the columns whose value depends on it.
 	_, err := s.exec(ctx, "align chunks", `
-		UPDATE job_chunks
+		UPDATE `+eachShard+`job_chunks
 		   SET lease_until = CASE WHEN `+moves+` THEN 0 ELSE lease_until END,
 		       stalls = CASE WHEN `+moves+` THEN 0 ELSE stalls END,
 		       last_error = CASE WHEN `+moves+` THEN '' ELSE last_error END,

@@ -22,7 +22,7 @@ func (s *Store) CommitBatch(ctx context.Context, c *job.Claim, users []user.User
 	return s.commit(ctx, c, &batch{
 		rows: len(users) + rejected, rejected: rejected, inserts: len(users),
 		store: func(ctx context.Context, tx *sqlx.Tx, with prepared, _ *job.Chunk) error {
-			return s.insertUsers(ctx, tx, with.insert, users)
+			return s.insertUsers(ctx, tx, with.insert, c.Chunk.Block, users)
 		},
 	})
 }
@@ -81,7 +81,7 @@ func (s *Store) tryBatch(ctx context.Context, c *job.Claim, b *batch, unknown bo
 	err = s.runTx(ctx, b.isolation, func(tx *sqlx.Tx) error {
 		began := time.Now()
 		rows, err := changed(tx.StmtxContext(ctx, guard).ExecContext(ctx,
-			b.rows, b.rows, b.rejected, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Done))
+			b.rows, b.rows, b.rejected, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Block, c.Chunk.Done))
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (s *Store) guardSQL() string {
 		   SET state = CASE WHEN rows_done + ? >= row_count THEN 'DONE' ELSE state END,
 		       rows_done = rows_done + ?, rows_rejected = rows_rejected + ?,
 		       lease_until = ` + s.dialect.now + ` + ?, stalls = 0
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND rows_done = ?`
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state = 'READY' AND rows_done = ?`
 }
 
 // resolve finds out why the guard of a batch of n rows matched no row. After a lost connection the first commit may
@@ -142,8 +142,8 @@ func (s *Store) resolve(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, n int64,
 		return errNoRow
 	}
 	var now chunkRow
-	err := tx.GetContext(ctx, &now, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ?`+s.dialect.forUpdate,
-		c.JobID, c.No)
+	err := tx.GetContext(ctx, &now, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ? AND block = ?`+s.dialect.forUpdate,
+		c.JobID, c.No, c.Block)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -21,21 +22,24 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 	if first, count := j.ChunkNumbers(); err != nil || !j.Status.HoldsSlot() || no < first || no >= first+count {
 		return nil, err
 	}
-	var row chunkRow
+	row, err := s.chunkRowOf(ctx, jobID, no)
+	if err != nil || row == nil {
+		return nil, err
+	}
 	now := s.dialect.now
 	err = s.inTx(ctx, "claim chunk", func(tx *sqlx.Tx) error {
 		began := time.Now()
 		err := requireRow(tx.ExecContext(ctx, `
 			UPDATE job_chunks
 			   SET lease_until = `+now+` + ?, stalls = stalls + 1, claims = claims + 1
-			 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND lease_until < `+now+` AND stalls < ?`,
-			s.lease.Milliseconds(), jobID, no, j.MaxStalls()))
+			 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state = 'READY' AND lease_until < `+now+` AND stalls < ?`,
+			s.lease.Milliseconds(), jobID, no, row.Block, j.MaxStalls()))
 		if err != nil {
 			return err
 		}
 		s.observeRTT(time.Since(began))
 		crash.Point("claim.taken")
-		err = tx.GetContext(ctx, &row, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ?`, jobID, no)
+		err = tx.GetContext(ctx, row, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ? AND block = ?`, jobID, no, row.Block)
 		crash.Point("claim.read")
 		return err
 	})
@@ -50,6 +54,16 @@ func (s *Store) ClaimChunk(ctx context.Context, jobID string, no int) (*job.Clai
 	return &job.Claim{Job: j, Chunk: row.chunk()}, nil
 }
 
+// chunkRowOf returns the row of a chunk, also where a sharded database has it; nil: there is none.
+func (s *Store) chunkRowOf(ctx context.Context, jobID string, no int) (*chunkRow, error) {
+	var row chunkRow
+	err := s.r.GetContext(ctx, &row, `SELECT `+chunkColumns+` FROM job_chunks WHERE job_id = ? AND chunk_no = ?`, jobID, no)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return &row, translate("read chunk", err)
+}
+
 // GiveBack ends a claim on purpose: the chunk may be claimed again after wait, and the claim does not count as a
 // stall. reason is kept as the chunk's last error. It has no effect when the chunk was claimed again or has moved on since.
 func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, reason string) error {
@@ -58,8 +72,9 @@ func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, 
 		UPDATE job_chunks
 		   SET lease_until = CASE WHEN ? > 0 THEN `+s.dialect.now+` + ? ELSE 0 END,
 		       stalls = CASE WHEN stalls > 0 AND stalls >= ? THEN stalls - 1 ELSE stalls END, last_error = ?
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ? AND rows_done = ?`,
-		wait.Milliseconds(), wait.Milliseconds(), c.Chunk.Stalls, cut(reason), c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims, c.Chunk.Done)
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state = 'READY' AND claims = ? AND rows_done = ?`,
+		wait.Milliseconds(), wait.Milliseconds(), c.Chunk.Stalls, cut(reason),
+		c.Chunk.JobID, c.Chunk.No, c.Chunk.Block, c.Chunk.Claims, c.Chunk.Done)
 	crash.Point("giveback.done")
 	return err
 }
@@ -69,8 +84,8 @@ func (s *Store) GiveBack(ctx context.Context, c *job.Claim, wait time.Duration, 
 func (s *Store) Stall(ctx context.Context, c *job.Claim, reason string) error {
 	_, err := s.exec(ctx, "stall chunk", `
 		UPDATE job_chunks SET lease_until = 0, last_error = ?
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ?`,
-		cut(reason), c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims)
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state = 'READY' AND claims = ?`,
+		cut(reason), c.Chunk.JobID, c.Chunk.No, c.Chunk.Block, c.Chunk.Claims)
 	return err
 }
 

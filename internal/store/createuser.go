@@ -31,10 +31,14 @@ func (s *Store) CreateUserOnDuplicate(ctx context.Context, u *user.User, onDupli
 		return user.User{}, "", s.refuse("create user", err)
 	}
 	var done settlement
-	err = s.inTxAt(ctx, "create user", s.isolation(&st), func(tx *sqlx.Tx) (err error) {
-		done, err = s.apply(ctx, tx, with, &st, rows)
-		return err
-	})
+	if s.dialect.sharded {
+		done, err = s.createAcross(ctx, with, &st, rows)
+	} else {
+		err = s.inTxAt(ctx, "create user", s.isolation(&st), func(tx *sqlx.Tx) (err error) {
+			done, err = s.apply(ctx, tx, with, &st, blockOf(id), rows)
+			return err
+		})
+	}
 	if err == nil {
 		stored, what, err = done.single()
 	}

@@ -74,7 +74,7 @@ func TestListsOfJobs(t *testing.T) {
 // Lists name an index, so an older schema, which lacks it, is to be told from a fault of ours.
 func TestListWithoutItsIndex(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachServer(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, url, store.Options{})
 		drop := `DROP INDEX ix_jobs_owner_status`
 		if strings.HasPrefix(url, "mysql") {

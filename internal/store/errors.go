@@ -106,6 +106,10 @@ var mysqlFaults = map[uint16]fault{
 	4031: down, // MySQL: closed for inactivity, by wait_timeout
 	6400: down, // MySQL: server is in offline mode, for a reason
 	9001: down, // ProxySQL: no server behind it in time
+	2002: down, // Vitess, which passes on errors of clients: vttablet cannot reach its server
+	2003: down, // the same
+	2006: down, // vttablet's connection is gone
+	2013: down, // the same, during a statement
 
 	1044: denied, // to the database
 	1045: denied, // user or password
@@ -208,10 +212,32 @@ func classifyMySQL(err *mysql.MySQLError) fault {
 	switch {
 	case err.Number == 1290 && strings.Contains(err.Message, "--max-session-mem-used"): // MariaDB
 		return limited
+	case err.Number == 1317 && strings.Contains(err.Message, "multi-db transaction"): // Vitess: it would span shards, which is our fault
+		return fault{}
 	case listed:
 		return f
 	case err.Number < 1000, strings.Contains(err.Message, "No space left on device"):
 		return diskFails
+	case err.Number == 1105:
+		return unknownFault(err.Message)
+	}
+	return fault{}
+}
+
+// vitessDown are parts of what vtgate says when a shard cannot serve: a tablet or its server is gone, ends, or was demoted. Errors in a
+// statement have the same number.
+var vitessDown = []string{
+	"no healthy tablet", "is serving but", "not serving", "shutting down", "is shutdown", "SHUTTING_DOWN", "is closed", "operation not allowed in state",
+	"Unavailable", "UNAVAILABLE", "Code(17)", "CLUSTER_EVENT", "primary buffer", "buffer full", "failover", "reparent", "resharding",
+	"dialing", "connection refused", "connection reset", "Connection Closed", "connection error", "EOF", "context canceled",
+}
+
+// unknownFault returns what an error of the number for all others means. Only Vitess has it for anything else than faults of ours.
+func unknownFault(message string) fault {
+	for _, part := range vitessDown {
+		if strings.Contains(message, part) {
+			return down
+		}
 	}
 	return fault{}
 }

@@ -26,7 +26,7 @@ func TestServerErrors(t *testing.T) {
 		{conflict, job.WaitStoreBusy}:     {1020, 1205, 1213, 1297, 1412, 1613, 1614, 1615, 1689, 3101, 3177},
 		{readOnly, job.WaitStoreReadOnly}: {1036, 1290, 1792, 1836, 1874, 3989},
 		{unavailable, job.WaitStoreDown}: {1042, 1043, 1047, 1053, 1077, 1078, 1079, 1080, 1129, 1152, 1158, 1159, 1160, 1161, 1180, 1184,
-			1317, 1927, 3032, 3100, 3168, 3169, 3781, 3782, 3796, 3797, 3798, 3799, 4031, 6400, 9001},
+			1317, 1927, 3032, 3100, 3168, 3169, 3781, 3782, 3796, 3797, 3798, 3799, 4031, 6400, 9001, 2002, 2003, 2006, 2013},
 		{unavailable, job.WaitStoreDenied}: {1044, 1045, 1130, 1142, 1143, 1227, 1698, 1820, 1862, 1873, 3118, 3879, 3955, 4150, 4151, 6444},
 		{unavailable, job.WaitStoreLimit}: {1037, 1038, 1040, 1041, 1135, 1197, 1203, 1206, 1226, 1461, 1637, 1705, 1969, 3015, 3024, 3044,
 			3231, 3985, 4081, 4082, 6411},
@@ -63,6 +63,31 @@ func TestServerErrors(t *testing.T) {
 	full := &mysql.MySQLError{Number: 1105, Message: `Error writing file '/tmp/x' (Errcode: 28 "No space left on device")`}
 	if got := classify(full); got != diskFails {
 		t.Errorf("no space, in the text only: %+v", got)
+	}
+}
+
+// What vtgate says, most of it under the number for all that has none.
+func TestVitessErrors(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]fault{
+		`no healthy tablet available for 'keyspace:"muster_users" shard:"-80" tablet_type:PRIMARY'`:                          down,
+		`target: muster_users.-80.primary: vttablet: rpc error: code = Unavailable desc = error reading from server: EOF`:    down,
+		`target: muster.0.primary: vttablet: rpc error: code = Code(17) desc = operation not allowed in state SHUTTING_DOWN`: down,
+		`VT12001: unsupported: correlated subquery is only supported for EXISTS`:                                             {},
+		`VT09003: INSERT query does not have primary vindex column 'block' in the column list`:                               {},
+		`syntax error at position 165 near 'now'`:                                                                            {},
+	} {
+		if got := classify(&mysql.MySQLError{Number: 1105, Message: message}); got != want {
+			t.Errorf("%s: %+v, want %+v", message, got, want)
+		}
+	}
+	const spans = "multi-db transaction attempted: [target:{keyspace:\"muster\"} target:{keyspace:\"muster_users\"}]"
+	if got := classify(&mysql.MySQLError{Number: 1317, Message: spans}); got != (fault{}) {
+		t.Errorf("a transaction over shards: %+v", got)
+	}
+	const late = "target: muster.0.primary: vttablet: rpc error: code = Aborted desc = transaction 17: ended at 12:00 (exceeded timeout: 10s)"
+	if got := classify(&mysql.MySQLError{Number: 1317, Message: late}); got != down {
+		t.Errorf("a transaction that took too long: %+v", got)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // What the jobs of files ask goes by an index, however large the tables are.
 func TestFilesUseIndexes(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachServer(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, url, store.Options{})
 		storetest.Import(t, s, storetest.People(500))
 		c := fileOf(t, s, job.FileOptions{OnDuplicate: job.DuplicateInsert}, 500)
@@ -40,7 +40,7 @@ func TestFilesUseIndexes(t *testing.T) {
 // by an index and sorts nothing.
 func TestListsOfJobsUseIndexes(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachServer(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, url, store.Options{})
 		db, _ := storetest.DB(t, url)
 		manyJobs(t, s, db, url)

@@ -35,7 +35,7 @@ func (s *Store) SetRTT(rtt time.Duration) { s.rtt.Store(int64(rtt)) }
 func (s *Store) Prepared(rows int) bool {
 	s.inserts.mu.Lock()
 	defer s.inserts.mu.Unlock()
-	return s.inserts.m[insertSQL(rows)] != nil
+	return s.inserts.m[s.dialect.insertSQL(rows)] != nil
 }
 
 // RowsPerInsert returns how many rows an INSERT has to a server nearby, and to one that is far.
@@ -74,9 +74,9 @@ func (s *Store) FileStatements() map[string][]any {
 	}
 	for _, onDuplicate := range []string{job.DuplicateSkip, job.DuplicateUpdate} {
 		byEmail := newStrategy(job.FileOptions{Key: columns.KeyEmail, OnDuplicate: onDuplicate}, 1, false)
-		statements[s.findSQL(&byEmail, 3)] = []any{"a1@example.com", "b2@example.com", "c3@example.com"}
+		statements[s.findSQL(&byEmail, 3)+s.lockFound(&byEmail)] = []any{"a1@example.com", "b2@example.com", "c3@example.com"}
 		byID := newStrategy(job.FileOptions{Key: columns.KeyID, OnDuplicate: onDuplicate}, 1, false)
-		statements[s.findSQL(&byID, 3)] = []any{1, 2, 3}
+		statements[s.findSQL(&byID, 3)+s.lockFound(&byID)] = []any{1, 2, 3}
 	}
 	return statements
 }
@@ -98,7 +98,7 @@ func (s *Store) HoldKeys(ctx context.Context, key string, keys []any, held func(
 		for _, k := range keys {
 			there[fmt.Sprint(k)] = nil
 		}
-		if err := s.find(ctx, tx, &st, keys, there); err != nil {
+		if err := s.find(ctx, tx, &st, s.lockFound(&st), keys, there); err != nil {
 			return err
 		}
 		locks, err := s.lockMissing(ctx, tx, &st, there)

@@ -21,8 +21,8 @@ func (s *Store) RenewExport(ctx context.Context, c *job.Claim) error {
 	}
 	rows, err := s.exec(ctx, "renew export", `
 		UPDATE job_chunks SET lease_until = `+s.dialect.now+` + ?
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ?`,
-		s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims)
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state = 'READY' AND claims = ?`,
+		s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Block, c.Chunk.Claims)
 	if err == nil && rows == 0 {
 		err = job.ErrFenced
 	}
@@ -41,19 +41,19 @@ func (s *Store) CommitExport(ctx context.Context, c *job.Claim, files []job.Expo
 		store: func(ctx context.Context, tx *sqlx.Tx, _ prepared, after *job.Chunk) error {
 			// Users may have come back while they were read; what was passed over cannot be less than nothing.
 			after.Skipped = max(0, c.Chunk.Rows-users)
-			_, err := tx.ExecContext(ctx, `UPDATE job_chunks SET rows_skipped = ? WHERE job_id = ? AND chunk_no = ?`,
-				after.Skipped, c.Chunk.JobID, c.Chunk.No)
+			_, err := tx.ExecContext(ctx, `UPDATE job_chunks SET rows_skipped = ? WHERE job_id = ? AND chunk_no = ? AND block = ?`,
+				after.Skipped, c.Chunk.JobID, c.Chunk.No, c.Chunk.Block)
 			if err != nil || len(files) == 0 {
 				return err
 			}
-			args := make([]any, 0, 7*len(files))
+			args := make([]any, 0, 8*len(files))
 			for i := range files {
 				f := &files[i]
-				args = append(args, c.Chunk.JobID, c.Chunk.No, f.Number, f.Object, f.Rows, f.Bytes, f.SHA256)
+				args = append(args, c.Chunk.JobID, c.Chunk.No, f.Number, f.Object, f.Rows, f.Bytes, f.SHA256, c.Chunk.Block)
 			}
 			_, err = tx.ExecContext(ctx, `
-				INSERT INTO export_files (job_id, chunk_no, file_no, object, row_count, bytes, sha256)
-				VALUES `+lists("(?,?,?,?,?,?,?)", len(files)), args...)
+				INSERT INTO export_files (job_id, chunk_no, file_no, object, row_count, bytes, sha256, block)
+				VALUES `+lists("(?,?,?,?,?,?,?,?)", len(files)), args...)
 			return err
 		},
 	})
@@ -107,7 +107,7 @@ func (s *Store) DeleteExports(ctx context.Context, endedBefore time.Time) (files
 	}
 }
 
-// forgetExport has no effect when the owner retries the job meanwhile.
+// forgetExport has no effect when the owner retries the job meanwhile: he waits for the job's row.
 func (s *Store) forgetExport(ctx context.Context, id string) (files int64, err error) {
 	err = s.inTx(ctx, "forget files of an export", func(tx *sqlx.Tx) error {
 		files = 0
@@ -120,13 +120,13 @@ func (s *Store) forgetExport(ctx context.Context, id string) (files int64, err e
 		case !status.Terminal():
 			return nil
 		case status == job.Failed:
-			_, err := tx.ExecContext(ctx, `
-				UPDATE job_chunks SET state = 'FAILED', rows_done = 0, rows_skipped = 0 WHERE job_id = ? AND state = 'DONE'`, id)
+			_, err := s.beside(tx).ExecContext(ctx, `
+				UPDATE `+eachShard+`job_chunks SET state = 'FAILED', rows_done = 0, rows_skipped = 0 WHERE job_id = ? AND state = 'DONE'`, id)
 			if err != nil {
 				return err
 			}
 		}
-		files, err = changed(tx.ExecContext(ctx, `DELETE FROM export_files WHERE job_id = ?`, id))
+		files, err = changed(s.beside(tx).ExecContext(ctx, `DELETE `+eachShard+`FROM export_files WHERE job_id = ?`, id))
 		return err
 	})
 	return files, err

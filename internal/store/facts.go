@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/musterhq/muster/internal/job"
 )
 
@@ -41,14 +43,17 @@ type Replica struct {
 func (s *Store) Facts(ctx context.Context) (*Facts, error) {
 	f := &Facts{Engine: "SQLite"}
 	version := `SELECT sqlite_version()`
-	if s.dialect.name == "mysql" {
+	if s.dialect.name != "sqlite" {
 		version = `SELECT VERSION()`
 	}
 	if err := s.r.GetContext(ctx, &f.Version, version); err != nil {
 		return f, translate("facts", err)
 	}
-	if s.dialect.name == "mysql" {
+	if s.dialect.name != "sqlite" {
 		f.Engine = "MySQL"
+		if s.dialect.sharded {
+			f.Engine = "Vitess"
+		}
 		if strings.Contains(strings.ToLower(f.Version), "mariadb") {
 			f.Engine = "MariaDB"
 		}
@@ -165,30 +170,63 @@ func (s *Store) OpenJobs(ctx context.Context, limit int) ([]OpenJob, error) {
 		WaitReason string `db:"wait_reason"`
 		CreatedAt  int64  `db:"created_at"`
 		Overdue    bool   `db:"overdue"`
-		Now        int64  `db:"now"`
-		Lease      int64  `db:"lease"`
-		Failed     int    `db:"failed"`
+		Clock      int64  `db:"clock"`
 	}
 	err := s.r.SelectContext(ctx, &rows, `
-		SELECT j.id, j.tier, j.wait_reason, j.created_at,
-		       CASE WHEN j.deadline_at > 0 AND j.deadline_at <= `+s.dialect.now+` THEN 1 ELSE 0 END AS overdue,
-		       `+s.dialect.now+` AS now,
-		       COALESCE(MAX(c.lease_until), 0) AS lease,
-		       COALESCE(SUM(CASE WHEN c.state = 'FAILED' THEN 1 ELSE 0 END), 0) AS failed
-		  FROM (SELECT * FROM jobs WHERE finalized_at = 0 AND status IN ('PENDING', 'IN_PROGRESS') ORDER BY id LIMIT ?) AS j
-		  LEFT JOIN job_chunks AS c ON c.job_id = j.id
-		 GROUP BY j.id, j.tier, j.wait_reason, j.created_at, j.deadline_at
-		 ORDER BY j.id`, limit)
+		SELECT id, tier, wait_reason, created_at,
+		       CASE WHEN deadline_at > 0 AND deadline_at <= `+s.dialect.now+` THEN 1 ELSE 0 END AS overdue,
+		       `+s.dialect.now+` AS clock
+		  FROM jobs
+		 WHERE finalized_at = 0 AND status IN ('PENDING', 'IN_PROGRESS')
+		 ORDER BY id
+		 LIMIT ?`, limit)
+	if err != nil || len(rows) == 0 {
+		return nil, translate("open jobs", err)
+	}
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
+	}
+	chunks, err := s.openChunks(ctx, ids)
 	if err != nil {
 		return nil, translate("open jobs", err)
 	}
 	list := make([]OpenJob, len(rows))
 	for i, r := range rows {
-		since := max(r.CreatedAt, r.Lease-s.lease.Milliseconds()) // a batch renews the lease, and the last one leaves it
+		of := chunks[r.ID]
+		since := max(r.CreatedAt, of.Lease-s.lease.Milliseconds()) // a batch renews the lease, and the last one leaves it
 		list[i] = OpenJob{
-			ID: r.ID, Tier: job.Tier(r.Tier), WaitReason: job.WaitReason(r.WaitReason), Overdue: r.Overdue, FailedChunks: r.Failed,
-			Age: time.Duration(r.Now-r.CreatedAt) * time.Millisecond, Quiet: time.Duration(max(0, r.Now-since)) * time.Millisecond,
+			ID: r.ID, Tier: job.Tier(r.Tier), WaitReason: job.WaitReason(r.WaitReason), Overdue: r.Overdue, FailedChunks: of.Failed,
+			Age: time.Duration(r.Clock-r.CreatedAt) * time.Millisecond, Quiet: time.Duration(max(0, r.Clock-since)) * time.Millisecond,
 		}
 	}
 	return list, nil
+}
+
+// openChunks is what OpenJobs tells of the chunks of a job.
+type openChunks struct {
+	JobID  string `db:"job_id"`
+	Lease  int64  `db:"lease"` // the latest, ms since 1970
+	Failed int    `db:"failed"`
+}
+
+func (s *Store) openChunks(ctx context.Context, jobs []string) (map[string]openChunks, error) {
+	query, args, err := sqlx.In(`
+		SELECT job_id, COALESCE(MAX(lease_until), 0) AS lease,
+		       COALESCE(SUM(CASE WHEN state = 'FAILED' THEN 1 ELSE 0 END), 0) AS failed
+		  FROM job_chunks
+		 WHERE job_id IN (?)
+		 GROUP BY job_id`, jobs)
+	if err != nil {
+		return nil, err
+	}
+	var rows []openChunks
+	if err := s.r.SelectContext(ctx, &rows, query, args...); err != nil {
+		return nil, err
+	}
+	of := make(map[string]openChunks, len(rows))
+	for _, r := range rows {
+		of[r.JobID] = r
+	}
+	return of, nil
 }

@@ -30,17 +30,26 @@ func (s *Store) CommitFileBatch(ctx context.Context, c *job.Claim, b *columns.Ba
 	if st.changes() {
 		t.upserts = len(b.Rows)
 	}
+	if s.dialect.sharded && st.options.Key != "" {
+		return s.commitAcross(ctx, c, b, &t, &st)
+	}
 	t.store = func(ctx context.Context, tx *sqlx.Tx, with prepared, after *job.Chunk) error {
-		done, err := s.apply(ctx, tx, with, &st, b.Rows)
+		done, err := s.apply(ctx, tx, with, &st, c.Chunk.Block, b.Rows)
 		if err != nil {
 			return err
 		}
-		if err := insertRejects(ctx, tx, after, keptRaw(&c.Job), append(b.Rejects[:len(b.Rejects):len(b.Rejects)], done.rejects...)); err != nil {
-			return err
-		}
-		return countRows(ctx, tx, after, &done, b.Skipped)
+		return s.storeOutcome(ctx, tx, c, b, after, &done)
 	}
 	return s.commit(ctx, c, &t)
+}
+
+// storeOutcome stores what became of the rows of b beside users.
+func (s *Store) storeOutcome(ctx context.Context, tx *sqlx.Tx, c *job.Claim, b *columns.Batch, after *job.Chunk, done *settlement) error {
+	rejects := append(b.Rejects[:len(b.Rejects):len(b.Rejects)], done.rejects...)
+	if err := insertRejects(ctx, tx, after, keptRaw(&c.Job), rejects); err != nil {
+		return err
+	}
+	return countRows(ctx, tx, after, done, b.Skipped)
 }
 
 // countRows adds to the chunk, in tx and in c, what is known only after its rows were settled.
@@ -53,8 +62,8 @@ func countRows(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, done *settlement,
 		UPDATE job_chunks
 		   SET rows_rejected = rows_rejected + ?, rows_updated = rows_updated + ?, rows_unchanged = rows_unchanged + ?,
 		       rows_skipped = rows_skipped + ?
-		 WHERE job_id = ? AND chunk_no = ? AND rows_done = ?`,
-		rejected, done.updated, done.unchanged, passed, c.JobID, c.No, c.Done))
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND rows_done = ?`,
+		rejected, done.updated, done.unchanged, passed, c.JobID, c.No, c.Block, c.Done))
 	if errors.Is(err, errNoRow) { // this transaction holds the row
 		return fmt.Errorf("chunk %d of job %s moved under its own lock", c.No, c.JobID)
 	}
@@ -92,10 +101,10 @@ func (s *Store) isolation(st *strategy) *sql.TxOptions {
 	return s.dialect.current
 }
 
-// apply stores what becomes of the rows in tx, and returns it.
-func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, with prepared, st *strategy, rows []columns.Row) (settlement, error) {
+// apply stores what becomes of the rows in tx, new users in this block, and returns it.
+func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, with prepared, st *strategy, block int64, rows []columns.Row) (settlement, error) {
 	there, keys := wanted(rows, st.options.Key)
-	if err := s.find(ctx, tx, st, keys, there); err != nil {
+	if err := s.find(ctx, tx, st, s.lockFound(st), keys, there); err != nil {
 		return settlement{}, err
 	}
 	locks, err := s.lockMissing(ctx, tx, st, there)
@@ -106,10 +115,10 @@ func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, with prepared, st *strat
 	if st.dryRun {
 		return done, nil
 	}
-	if err := s.insertUsers(ctx, tx, with.insert, done.inserts); err != nil {
+	if err := s.insertUsers(ctx, tx, with.insert, block, done.inserts); err != nil {
 		return done, err
 	}
-	if err := s.insertUsers(ctx, tx, with.upsert, done.updates); err != nil {
+	if err := s.insertUsers(ctx, tx, with.upsert, block, done.updates); err != nil {
 		return done, err
 	}
 	return done, locks.remove(ctx, tx)
@@ -122,15 +131,20 @@ func (s *Store) lockMissing(ctx context.Context, tx *sqlx.Tx, st *strategy, ther
 	if !s.dialect.keyLocks || st.dryRun || st.options.Key != columns.KeyEmail {
 		return locks, nil
 	}
-	var missing []any
+	missing := missingKeys(there)
+	locks = newKeyLocks(missing)
+	if err := locks.take(ctx, tx); err != nil {
+		return locks, err
+	}
+	return locks, s.find(ctx, tx, st, s.lockFound(st), missing, there)
+}
+
+// missingKeys returns the keys that nobody has.
+func missingKeys(there map[string][]*known) (missing []any) {
 	for key, found := range there {
 		if len(found) == 0 {
 			missing = append(missing, key)
 		}
 	}
-	locks = newKeyLocks(missing)
-	if err := locks.take(ctx, tx); err != nil {
-		return locks, err
-	}
-	return locks, s.find(ctx, tx, st, missing, there)
+	return missing
 }

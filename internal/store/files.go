@@ -29,8 +29,8 @@ func (s *Store) RenewPreparation(ctx context.Context, c *job.Claim, bytes int64)
 		   SET stalls = CASE WHEN ? > rows_done THEN 0 ELSE stalls END,
 		       rows_done = CASE WHEN ? > rows_done THEN ? ELSE rows_done END,
 		       lease_until = `+s.dialect.now+` + ?
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ?`,
-		bytes, bytes, bytes, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims)
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state = 'READY' AND claims = ?`,
+		bytes, bytes, bytes, s.lease.Milliseconds(), c.Chunk.JobID, c.Chunk.No, c.Chunk.Block, c.Chunk.Claims)
 	if err == nil && rows == 0 {
 		err = job.ErrFenced
 	}
@@ -133,8 +133,8 @@ func (s *Store) FailPreparation(ctx context.Context, c *job.Claim, fault *job.Fi
 	rows, err := s.exec(ctx, "fail preparation", `
 		UPDATE job_chunks
 		   SET state = 'FAILED', stalls = 0, lease_until = 0, last_error = ?
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'READY' AND claims = ?`,
-		fault.Code, c.Chunk.JobID, c.Chunk.No, c.Chunk.Claims)
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state = 'READY' AND claims = ?`,
+		fault.Code, c.Chunk.JobID, c.Chunk.No, c.Chunk.Block, c.Chunk.Claims)
 	if err == nil && rows == 0 {
 		return job.ErrFenced
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -48,16 +49,26 @@ func (p *statements) close() {
 }
 
 // insertSQL returns the INSERT for rows users. Never INSERT IGNORE: it cuts and blanks bad values silently.
-func insertSQL(rows int) string {
-	return `INSERT INTO users (` + strings.Join(user.Inserts, ", ") + `) VALUES ` + lists("("+placeholders+")", rows)
+func (d *dialect) insertSQL(rows int) string {
+	columns := user.Inserts
+	if d.sharded { // elsewhere it is computed
+		columns = append(slices.Clip(columns), "block")
+	}
+	return `INSERT INTO users (` + strings.Join(columns, ", ") + `) VALUES ` + lists("("+lists("?", len(columns))+")", rows)
 }
-
-// placeholders are those of one row: ?,?,?
-var placeholders = lists("?", len(user.Inserts))
 
 // lists returns n times the row, joined by commas.
 func lists(row string, n int) string {
 	return strings.TrimSuffix(strings.Repeat(row+",", n), ",")
+}
+
+// inserted appends the values that insertSQL wants of a user of this block.
+func (d *dialect) inserted(args []any, u *user.User, block int64) []any {
+	args = u.Inserted(args)
+	if d.sharded {
+		args = append(args, block)
+	}
+	return args
 }
 
 // writer stores users by statements of up to perStatement rows.
@@ -81,32 +92,32 @@ func (s *Store) prepare(ctx context.Context, inserts, upserts int) (p prepared, 
 func (s *Store) writer(ctx context.Context, users int, suffix string) (w writer, err error) {
 	w = writer{perStatement: s.rowsPerInsert(), suffix: suffix}
 	if users >= w.perStatement {
-		w.full, err = s.inserts.get(ctx, insertSQL(w.perStatement)+suffix)
+		w.full, err = s.inserts.get(ctx, s.dialect.insertSQL(w.perStatement)+suffix)
 	}
 	return w, err
 }
 
-// insertUsers stores users in tx.
-func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, w writer, users []user.User) (err error) {
+// insertUsers stores users of a block in tx.
+func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, w writer, block int64, users []user.User) (err error) {
 	if w.perStatement == 1 { // thousands of statements, which are one span
 		var span trace.Span
 		ctx, span = tracing.Start(ctx, "INSERT INTO users")
 		defer func() { tracing.End(span, err) }()
 		ctx = tracing.Quiet(ctx)
 	}
-	args := make([]any, 0, min(len(users), w.perStatement)*len(user.Inserts))
+	args := make([]any, 0, min(len(users), w.perStatement)*(len(user.Inserts)+1))
 	for len(users) > 0 {
 		n := min(len(users), w.perStatement)
 		args = args[:0]
 		for i := range users[:n] {
-			args = users[i].Inserted(args)
+			args = s.dialect.inserted(args, &users[i], block)
 		}
 		var rows int64
 		var err error
 		if n == w.perStatement {
 			rows, err = changed(tx.StmtxContext(ctx, w.full).ExecContext(ctx, args...))
 		} else {
-			rows, err = changed(tx.ExecContext(ctx, insertSQL(n)+w.suffix, args...))
+			rows, err = changed(tx.ExecContext(ctx, s.dialect.insertSQL(n)+w.suffix, args...))
 		}
 		if err != nil {
 			return err

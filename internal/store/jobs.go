@@ -102,7 +102,7 @@ func millis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-const chunkColumns = `job_id, chunk_no, first_row, row_count, rows_done, rows_rejected, claims, stalls,
+const chunkColumns = `job_id, chunk_no, first_row, row_count, rows_done, rows_rejected, claims, stalls, block,
 	rows_updated, rows_unchanged, rows_skipped`
 
 type chunkRow struct {
@@ -114,6 +114,7 @@ type chunkRow struct {
 	Rejected int64  `db:"rows_rejected"`
 	Claims   int64  `db:"claims"`
 	Stalls   int    `db:"stalls"`
+	Block    int64  `db:"block"`
 
 	Updated   int64 `db:"rows_updated"`
 	Unchanged int64 `db:"rows_unchanged"`

@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/musterhq/muster/internal/columns"
+	"github.com/musterhq/muster/internal/user"
 )
 
 // keysPerStatement is how many keys one statement locks or looks for. MariaDB turns longer lists into a temporary table.
@@ -83,11 +85,10 @@ func wanted(rows []columns.Row, by string) (there map[string][]*known, keys []an
 	return there, keys
 }
 
-// find adds to there the users with one of the keys, at most two for each. Deleted users are none. If rows may change them,
-// nobody else can until the end of tx.
-func (s *Store) find(ctx context.Context, tx *sqlx.Tx, st *strategy, keys []any, there map[string][]*known) error {
+// find adds to there the users with one of the keys, at most two for each. Deleted users are none. suffix ends each statement.
+func (s *Store) find(ctx context.Context, q sqlx.QueryerContext, st *strategy, suffix string, keys []any, there map[string][]*known) error {
 	for part := range slices.Chunk(keys, keysPerStatement) {
-		if err := s.findKeys(ctx, tx, st, part, there); err != nil {
+		if err := s.findKeys(ctx, q, st, suffix, part, there); err != nil {
 			return err
 		}
 	}
@@ -95,20 +96,24 @@ func (s *Store) find(ctx context.Context, tx *sqlx.Tx, st *strategy, keys []any,
 }
 
 // findKeys is find for the keys of one statement.
-func (s *Store) findKeys(ctx context.Context, tx *sqlx.Tx, st *strategy, keys []any, there map[string][]*known) error {
-	rows, err := tx.QueryxContext(ctx, s.findSQL(st, len(keys)), keys...)
+func (s *Store) findKeys(ctx context.Context, q sqlx.QueryerContext, st *strategy, suffix string, keys []any, there map[string][]*known) error {
+	rows, err := q.QueryxContext(ctx, s.findSQL(st, len(keys))+suffix, keys...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() { // one by one, since a million users may share an address
-		var row userRow
+		var row struct {
+			userRow
+
+			Block int64 `db:"block"`
+		}
 		if err := rows.StructScan(&row); err != nil {
 			return err
 		}
 		key := keyOf(&columns.Row{ID: row.ID, User: row.User}, st.options.Key)
 		if found, asked := there[key]; asked && len(found) < 2 {
-			there[key] = append(found, &known{user: row.user()})
+			there[key] = append(found, &known{user: row.user(), block: row.Block})
 		}
 	}
 	return rows.Err()
@@ -119,9 +124,14 @@ func (s *Store) findSQL(st *strategy, keys int) string {
 	if st.options.Key == columns.KeyID {
 		by, column = "", "id"
 	}
-	query := selectUsers + by + ` WHERE ` + column + ` IN (` + lists("?", keys) + `) AND deleted = FALSE`
+	return `SELECT ` + strings.Join(user.Columns, ", ") + `, block FROM users` + by +
+		` WHERE ` + column + ` IN (` + lists("?", keys) + `) AND deleted = FALSE`
+}
+
+// lockFound returns what keeps others from changing the users who are found, if the rows may change them.
+func (s *Store) lockFound(st *strategy) string {
 	if st.changes() {
-		query += s.dialect.forUpdate
+		return s.dialect.forUpdate
 	}
-	return query
+	return ""
 }

@@ -24,7 +24,7 @@ type keyRow struct {
 	ExpiresAt int64  `db:"expires_at"`
 	RevokedAt int64  `db:"revoked_at"`
 	UsedAt    int64  `db:"last_used_at"`
-	Now       int64  `db:"now"`
+	Clock     int64  `db:"clock"`
 }
 
 const keyColumns = `k.id, k.owner, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at, k.last_used_at`
@@ -43,7 +43,7 @@ func (r *keyRow) key() (apikey.Key, error) {
 // getKey returns the one key that the rest of a SELECT finds, and the database's time.
 func (s *Store) getKey(ctx context.Context, op, rest string, args ...any) (k apikey.Key, now time.Time, err error) {
 	var r keyRow
-	err = s.r.GetContext(ctx, &r, `SELECT `+keyColumns+`, `+s.dialect.now+` AS now FROM `+rest, args...)
+	err = s.r.GetContext(ctx, &r, `SELECT `+keyColumns+`, `+s.dialect.now+` AS clock FROM `+rest, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return k, now, apikey.ErrNotFound
 	}
@@ -51,7 +51,7 @@ func (s *Store) getKey(ctx context.Context, op, rest string, args ...any) (k api
 		return k, now, translate(op, err)
 	}
 	k, err = r.key()
-	return k, millis(r.Now), err
+	return k, millis(r.Clock), err
 }
 
 // CreateKey stores a key of k's owner, name, scopes and prefix under a new id, and returns it. lasts is until when it counts from now

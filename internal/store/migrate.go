@@ -36,7 +36,7 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	db := s.w
 	var opts []goose.ProviderOption
-	if s.dialect.name == "mysql" {
+	if s.dialect.name != "sqlite" {
 		if err := s.checkServer(ctx); err != nil {
 			return 0, translate("migrate", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/user"
 )
 
 // recently is how long Ready answers as it did last: while all was well, so that probes of a fleet cost little, and after a
@@ -85,13 +86,17 @@ func (s *Store) probes() []string {
 		UPDATE users AS u, jobs AS j, job_chunks AS c, id_blocks AS b
 		   SET u.age = u.age, j.version = j.version, c.stalls = c.stalls, b.next_id = b.next_id
 		 WHERE FALSE`
+	if s.dialect.sharded {
+		return shardedProbes()
+	}
 	if s.probed.Load() {
 		return []string{update}
 	}
+	columns := strings.Join(user.Columns, ", ") // a column that is computed takes no value
 	probes := []string{
 		update,
 		`DELETE FROM users WHERE FALSE`,
-		`INSERT INTO users SELECT * FROM users WHERE FALSE`,
+		`INSERT INTO users (` + columns + `) SELECT ` + columns + ` FROM users WHERE FALSE`,
 		`INSERT INTO jobs SELECT * FROM jobs WHERE FALSE`,
 		`INSERT INTO job_chunks SELECT * FROM job_chunks WHERE FALSE`,
 		`INSERT INTO deployment SELECT * FROM deployment WHERE FALSE`,
@@ -106,6 +111,15 @@ func (s *Store) probes() []string {
 			`UPDATE `+t.table+` SET `+t.column+` = `+t.column+` WHERE FALSE`, `DELETE FROM `+t.table+` WHERE FALSE`)
 	}
 	return probes
+}
+
+// shardedProbes are the probes of a sharded database, where no table has rights of its own. vtgate answers WHERE FALSE without
+// asking a shard, so these look for a row that there is not.
+func shardedProbes() []string {
+	return []string{
+		`UPDATE jobs AS j, id_blocks AS b SET j.version = j.version, b.next_id = b.next_id WHERE j.id = ''`,
+		`UPDATE ` + eachShard + `users SET age = age WHERE id = 0`,
+	}
 }
 
 // wholly are tables of which all rights are needed, with one of their columns.

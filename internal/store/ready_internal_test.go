@@ -46,7 +46,7 @@ func TestEachSettingIsSetAndChecked(t *testing.T) {
 				}
 				u := &url.URL{Scheme: "mysql", User: url.UserPassword(cfg.User, cfg.Passwd), Host: cfg.Addr, Path: "/information_schema"}
 				s := &Store{}
-				if err := s.openMySQL(u, Options{MaxConns: 1}); err != nil {
+				if err := s.openMySQL(u, Options{MaxConns: 1}, &mysqlDialect); err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = s.Close() })

@@ -35,7 +35,7 @@ func keptRaw(j *job.Job) int {
 func insertRejects(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, kept int, rejects []job.Reject) error {
 	for len(rejects) > 0 {
 		n, size := 0, 0
-		args := make([]any, 0, 8*min(len(rejects), rejectsPerInsert))
+		args := make([]any, 0, 9*min(len(rejects), rejectsPerInsert))
 		for n < min(len(rejects), rejectsPerInsert) {
 			r := &rejects[n]
 			raw, message := append([]byte{}, r.Raw[:min(len(r.Raw), kept)]...), cut(r.Message) // nil would be NULL
@@ -46,12 +46,12 @@ func insertRejects(ctx context.Context, tx *sqlx.Tx, c *job.Chunk, kept int, rej
 			if size += len(raw); n > 0 && size > rawPerInsert {
 				break
 			}
-			args = append(args, c.JobID, r.Row, c.No, r.Line, r.Code, r.Field, message, raw)
+			args = append(args, c.JobID, r.Row, c.No, r.Line, r.Code, r.Field, message, raw, c.Block)
 			n++
 		}
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO job_rejects (job_id, row_no, chunk_no, line_no, code, field, message, raw)
-			VALUES `+lists("(?,?,?,?,?,?,?,?)", n), args...)
+			INSERT INTO job_rejects (job_id, row_no, chunk_no, line_no, code, field, message, raw, block)
+			VALUES `+lists("(?,?,?,?,?,?,?,?,?)", n), args...)
 		if err != nil {
 			return err
 		}

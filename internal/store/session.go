@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -16,6 +17,9 @@ type setting struct {
 	name  string
 	value string // as SQL
 	on    string // the comment that only one engine reads; empty: both have the variable
+	// local: not for Vitess, which takes no notice of the variable or does not know the value. vttablet's own flags say what
+	// its sessions have.
+	local bool
 }
 
 const (
@@ -40,12 +44,12 @@ var settings = []setting{
 
 	{name: "character_set_client", value: "'utf8mb4'"},
 	{name: "character_set_results", value: "'utf8mb4'"},
-	{name: "collation_connection", value: "'utf8mb4_unicode_ci'"}, // that of the columns; sets character_set_connection
+	{name: "collation_connection", value: "'utf8mb4_unicode_ci'", local: true}, // that of the columns; sets character_set_connection
 	{name: "time_zone", value: "'+00:00'"},
 	// A value that does not fit is an error, never cut.
 	{name: "sql_mode", value: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"},
 
-	{name: "sql_select_limit", value: "18446744073709551615"},
+	{name: "sql_select_limit", value: "18446744073709551615", local: true},
 	{name: "sql_big_selects", value: "1"}, // max_join_size is not looked at then
 	{name: "sql_safe_updates", value: "0"},
 	{name: "max_sort_length", value: "1024"}, // less sorts by the first letters only
@@ -55,6 +59,14 @@ var settings = []setting{
 	// For migrations.
 	{name: "default_storage_engine", value: "'InnoDB'"},
 	{name: "sql_if_exists", value: "0", on: onMariaDB},
+}
+
+// vitess is the scheme of addresses of sharded databases.
+const vitess = "vitess"
+
+// sent returns those of the list that are sent to a database with such an address.
+func sent(scheme string, list []setting) []setting {
+	return slices.DeleteFunc(slices.Clone(list), func(s setting) bool { return s.local && scheme == vitess })
 }
 
 // setSession has the driver set the session of each new connection, in the one statement that it sends for its Params.

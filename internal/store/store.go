@@ -63,7 +63,7 @@ type Store struct {
 
 // dialect is where the engines differ.
 type dialect struct {
-	name      string // "mysql" or "sqlite", as the folders of migrations
+	name      string // "mysql", "vitess" or "sqlite", as the folders of migrations
 	now       string // the database's clock, ms since 1970
 	forUpdate string
 	// onDuplicateKeep, at the end of an INSERT, leaves rows alone whose key exists.
@@ -74,6 +74,8 @@ type dialect struct {
 	// between them. nil: that of SQLite is alone.
 	current  *sql.TxOptions
 	keyLocks bool // others may write at the same time, and so be about the same users
+	// sharded: users and chunks lie on several servers by their block, and the rest on another. A transaction has one of them.
+	sharded bool
 	// rowsPerInsert is for a server nearby, farRowsPerInsert for one that is farther than farRTT. MySQL takes 65,535
 	// placeholders, but 1000 rows in one statement cost it a tenth more work than 250 in each of four. SQLite copies each
 	// page aside that a statement of several rows changes, which costs more than the calls that it saves.
@@ -92,6 +94,11 @@ var (
 		keyLocks:           true,
 		search:             &search.MySQL,
 	}
+	vitessDialect = func() dialect {
+		d := mysqlDialect
+		d.name, d.sharded, d.search = vitess, true, &search.Vitess
+		return d
+	}()
 	sqliteDialect = dialect{
 		name: "sqlite", rowsPerInsert: 1, farRowsPerInsert: 1,
 		now:                "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
@@ -112,7 +119,8 @@ func replaced(assignment string) string {
 	return strings.Join(list, ", ")
 }
 
-// Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (or mariadb://; the query says what
+// Open connects lazily to the database at rawURL, mysql://user:password@host:3306/db?… (or mariadb://, or vitess:// for a sharded
+// one, of which db is the unsharded keyspace; the query says what
 // is to be said of TLS, as ssl-mode=REQUIRED, and of timeouts) or sqlite:///path/to/file, as SQLiteURL writes it. It fails on a URL that it does not
 // understand, with a message that holds no password; use Ready to learn whether the database can serve.
 func Open(rawURL string, o Options) (*Store, error) {
@@ -129,11 +137,13 @@ func Open(rawURL string, o Options) (*Store, error) {
 	s := &Store{lease: o.Lease, allowed: o.Deadline}
 	switch u.Scheme {
 	case "mysql", "mariadb":
-		err = s.openMySQL(u, o)
+		err = s.openMySQL(u, o, &mysqlDialect)
+	case vitess:
+		err = s.openMySQL(u, o, &vitessDialect)
 	case "sqlite":
 		err = s.openSQLite(rawURL, u, o)
 	default:
-		err = fmt.Errorf("the database address starts with %q: want mysql://, mariadb:// or sqlite://", u.Scheme)
+		err = fmt.Errorf("the database address starts with %q: want mysql://, mariadb://, vitess:// or sqlite://", u.Scheme)
 	}
 	if err != nil {
 		return nil, err
@@ -142,16 +152,16 @@ func Open(rawURL string, o Options) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) openMySQL(u *url.URL, o Options) error {
+func (s *Store) openMySQL(u *url.URL, o Options, d *dialect) error {
 	cfg, err := mysqlConfig(u)
 	if err != nil {
 		return err
 	}
 	idle := max(o.Lease*2/3, time.Second)
-	s.session = append(slices.Clip(settings),
-		setting{name: "wait_timeout", value: fmt.Sprint(int(idle.Seconds()))},
+	s.session = sent(u.Scheme, append(slices.Clip(settings),
+		setting{name: "wait_timeout", value: fmt.Sprint(int(idle.Seconds())), local: true},
 		setting{name: "innodb_lock_wait_timeout", value: "5"},
-		setting{name: "lock_wait_timeout", value: "5"}) // for a table that is being altered, or a backup that locks all
+		setting{name: "lock_wait_timeout", value: "5", local: true})) // for a table that is being altered, or a backup that locks all
 	setSession(cfg, s.session)
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
@@ -163,7 +173,7 @@ func (s *Store) openMySQL(u *url.URL, o Options) error {
 	db.SetConnMaxIdleTime(idle / 2)
 	// A connection that only reads would stay with a demoted primary for ever.
 	db.SetConnMaxLifetime(time.Minute)
-	s.w, s.r, s.dialect = db, db, mysqlDialect
+	s.w, s.r, s.dialect = db, db, *d
 	s.maxIdle, s.database = o.MaxConns, cfg.DBName
 	return nil
 }

@@ -24,6 +24,7 @@ type settlement struct {
 // known is a user whom a row may be about: one that is there, or that an earlier row of the batch becomes.
 type known struct {
 	user              user.User
+	block             int64 // in which he is, if he is there
 	inserted, updated bool
 }
 

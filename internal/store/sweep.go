@@ -73,7 +73,7 @@ func (s *Store) deleteRejectsOf(ctx context.Context, id string) (rows int64, err
 		if err != nil || !end.Valid {
 			return rows, translate("delete rejected rows", err)
 		}
-		n, err := s.exec(ctx, "delete rejected rows", `DELETE FROM job_rejects WHERE job_id = ? AND row_no <= ?`, id, end.Int64)
+		n, err := s.exec(ctx, "delete rejected rows", `DELETE `+eachShard+`FROM job_rejects WHERE job_id = ? AND row_no <= ?`, id, end.Int64)
 		rows += n
 		if err != nil {
 			return rows, err

@@ -59,6 +59,6 @@ func (s *Store) removeSlice(ctx context.Context, j *job.Job) (to int64, err erro
 		next, to = found.Int64, min(found.Int64-j.FirstID+undoRows, j.Requested)
 	}
 	// Also when nobody was found: a replica that lags may have answered. It refuses the DELETE, and the primary does it.
-	_, err = s.exec(ctx, "undo job", `DELETE FROM users WHERE id >= ? AND id < ?`, next, j.FirstID+to)
+	_, err = s.exec(ctx, "undo job", `DELETE `+eachShard+`FROM users WHERE id >= ? AND id < ?`, next, j.FirstID+to)
 	return to, err
 }

@@ -44,13 +44,27 @@ var selectUsers = `SELECT ` + strings.Join(user.Columns, ", ") + ` FROM users `
 
 // User returns the user, or user.ErrNotFound, also when it is deleted.
 func (s *Store) User(ctx context.Context, id int64) (user.User, error) {
-	u, err := getUser(ctx, s.r, selectUsers+`WHERE id = ? AND deleted = FALSE`, id)
+	before, own := blocksOf(id)
+	u, err := getUser(ctx, s.r, selectUsers+`WHERE id = ? AND block IN (?, ?) AND deleted = FALSE`, id, before, own)
 	return u, translate("read user", err)
 }
 
-func getUser(ctx context.Context, q sqlx.QueryerContext, query string, id int64) (user.User, error) {
+// userBlock returns the block of a user, which never changes, or user.ErrNotFound.
+func (s *Store) userBlock(ctx context.Context, id int64) (block int64, err error) {
+	before, own := blocksOf(id)
+	if !s.dialect.sharded {
+		return own, nil
+	}
+	err = s.w.GetContext(ctx, &block, `SELECT block FROM users WHERE id = ? AND block IN (?, ?)`, id, before, own)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, user.ErrNotFound
+	}
+	return block, translate("read user", err)
+}
+
+func getUser(ctx context.Context, q sqlx.QueryerContext, query string, args ...any) (user.User, error) {
 	var row userRow
-	err := sqlx.GetContext(ctx, q, &row, query, id)
+	err := sqlx.GetContext(ctx, q, &row, query, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return user.User{}, user.ErrNotFound
 	}
@@ -63,7 +77,7 @@ func (s *Store) CreateUser(ctx context.Context, u *user.User) (err error) {
 		return err
 	}
 	return s.inTx(ctx, "create user", func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, insertSQL(1), u.Inserted(nil)...)
+		_, err := tx.ExecContext(ctx, s.dialect.insertSQL(1), s.dialect.inserted(nil, u, blockOf(u.ID))...)
 		return err
 	})
 }
@@ -92,8 +106,12 @@ func (s *Store) nextID(ctx context.Context) (id int64, err error) {
 // returns the changed user, or user.ErrNotFound, also when it is deleted, or the error of CheckIdentity when the user would
 // be left without an e-mail address and a name.
 func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check func(user.User) error) (u user.User, err error) {
+	block, err := s.userBlock(ctx, id)
+	if err != nil {
+		return user.User{}, err
+	}
 	err = s.inTx(ctx, "change user", func(tx *sqlx.Tx) error {
-		if u, err = s.hold(ctx, tx, id, check); err != nil {
+		if u, err = s.hold(ctx, tx, id, block, check); err != nil {
 			return err
 		}
 		if p.Empty() {
@@ -104,7 +122,7 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, p user.Patch, check fu
 			return err
 		}
 		set, args := assignments(p)
-		_, err := tx.ExecContext(ctx, `UPDATE users SET `+set+` WHERE id = ?`, append(args, id)...)
+		_, err := tx.ExecContext(ctx, `UPDATE users SET `+set+` WHERE id = ? AND block = ?`, append(args, id, block)...)
 		return err
 	})
 	if err != nil {
@@ -127,19 +145,23 @@ func assignments(p user.Patch) (set string, args []any) {
 // DeleteUser marks the user as deleted. It returns user.ErrNotFound when there is no such user, or it is deleted already.
 // check is as with ChangeUser.
 func (s *Store) DeleteUser(ctx context.Context, id int64, check func(user.User) error) error {
+	block, err := s.userBlock(ctx, id)
+	if err != nil {
+		return err
+	}
 	return s.inTx(ctx, "delete user", func(tx *sqlx.Tx) error {
-		if _, err := s.hold(ctx, tx, id, check); err != nil {
+		if _, err := s.hold(ctx, tx, id, block, check); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE users SET deleted = TRUE, deleted_at = `+s.dialect.now+` WHERE id = ?`, id)
+		_, err := tx.ExecContext(ctx, `UPDATE users SET deleted = TRUE, deleted_at = `+s.dialect.now+` WHERE id = ? AND block = ?`, id, block)
 		return err
 	})
 }
 
 // hold returns the user and keeps others from changing it for the rest of the transaction. An error of check, if any, is
 // returned.
-func (s *Store) hold(ctx context.Context, tx *sqlx.Tx, id int64, check func(user.User) error) (user.User, error) {
-	u, err := getUser(ctx, tx, selectUsers+`WHERE id = ? AND deleted = FALSE`+s.dialect.forUpdate, id)
+func (s *Store) hold(ctx context.Context, tx *sqlx.Tx, id, block int64, check func(user.User) error) (user.User, error) {
+	u, err := getUser(ctx, tx, selectUsers+`WHERE id = ? AND block = ? AND deleted = FALSE`+s.dialect.forUpdate, id, block)
 	if err == nil && check != nil {
 		err = check(u)
 	}
@@ -148,15 +170,19 @@ func (s *Store) hold(ctx context.Context, tx *sqlx.Tx, id int64, check func(user
 
 // ReactivateUser undoes DeleteUser and returns the user. Errors: user.ErrNotFound, user.ErrActive.
 func (s *Store) ReactivateUser(ctx context.Context, id int64) (u user.User, err error) {
+	block, err := s.userBlock(ctx, id)
+	if err != nil {
+		return user.User{}, err
+	}
 	err = s.inTx(ctx, "reactivate user", func(tx *sqlx.Tx) error {
-		if u, err = getUser(ctx, tx, selectUsers+`WHERE id = ?`+s.dialect.forUpdate, id); err != nil {
+		if u, err = getUser(ctx, tx, selectUsers+`WHERE id = ? AND block = ?`+s.dialect.forUpdate, id, block); err != nil {
 			return err
 		}
 		if !u.Deleted {
 			return user.ErrActive
 		}
 		u.Deleted, u.DeletedAt = false, time.Time{}
-		_, err := tx.ExecContext(ctx, `UPDATE users SET deleted = FALSE, deleted_at = NULL WHERE id = ?`, id)
+		_, err := tx.ExecContext(ctx, `UPDATE users SET deleted = FALSE, deleted_at = NULL WHERE id = ? AND block = ?`, id, block)
 		return err
 	})
 	if err != nil {

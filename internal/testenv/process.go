@@ -24,11 +24,14 @@ type Process struct {
 	done chan struct{} // closed when it ended
 }
 
-// Installed reports whether a server's binaries can be found: those of "redis", "mariadb" or "s3".
+// Installed reports whether a server's binaries can be found: those of "redis", "mariadb", "s3" or "vitess".
 func Installed(name string) bool {
-	binaries := map[string][]string{"redis": {"redis-server"}, "mariadb": {"mariadbd", "mariadb-install-db"}, "s3": {"versitygw"}}[name]
+	binaries := map[string][]string{
+		"redis": {"redis-server"}, "mariadb": {"mariadbd", "mariadb-install-db"}, "s3": {"versitygw"}, "vitess": {"mysqld", "vitess/vtcombo", "vitess/vtgate", "vitess/vttablet", "vitess/vtctldclient", "etcd"},
+	}[name]
 	for _, b := range binaries {
-		if _, err := find(b); err != nil {
+		path, err := find(b)
+		if err != nil || b == "mysqld" && isMariaDB(path) {
 			return false
 		}
 	}
@@ -166,19 +169,23 @@ func user() string {
 }
 
 func start(binary, dir string, port int, args ...string) (*Process, error) {
+	return startAs(nil, binary, dir, port, args...)
+}
+
+// startAs is start for a server that runs as somebody else; nil: as this process does.
+func startAs(who *syscall.Credential, binary, dir string, port int, args ...string) (*Process, error) {
 	path, err := find(binary)
 	if err != nil {
 		return nil, err
 	}
-	logName := filepath.Join(dir, binary+".log")
+	logName := filepath.Join(dir, filepath.Base(binary)+".log")
 	log, err := os.Create(logName)
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, environ(dir)
-	// Its own group: a Ctrl-C of the terminal reaches the tests, which end it in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = attributes(who)
 	p := &Process{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Dir: dir, cmd: cmd, done: make(chan struct{})}
 	err = p.run()
 	_ = log.Close() // the child has its own handle
@@ -188,10 +195,20 @@ func start(binary, dir string, port int, args ...string) (*Process, error) {
 	if err := p.poll(listens); err != nil {
 		_ = p.Kill()
 		text, _ := os.ReadFile(logName)
-		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-		return nil, fmt.Errorf("%s: %w: %s", binary, err, strings.Join(lines[max(0, len(lines)-5):], "; "))
+		return nil, fmt.Errorf("%s: %w: %s", binary, err, lastLines(string(text), 5))
 	}
 	return p, nil
+}
+
+// attributes are those of a process that ends with this one. It has a group of its own: a Ctrl-C of the terminal reaches the tests,
+// which end it in order.
+func attributes(who *syscall.Credential) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: who}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "; ")
 }
 
 // run starts the command on a thread that stays alive until it ends: Pdeathsig follows the thread that forked.

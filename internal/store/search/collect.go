@@ -24,10 +24,26 @@ func (s *search) collect(f filter, total float64) candidate {
 	return candidate{
 		Name: "collect " + f.name, Cost: total * f.read * lookupCost,
 		Run: func(ctx context.Context) ([]int64, error) {
+			if s.dialect.oneSelect {
+				index, c := s.collectedAtOnce(f)
+				return s.firstIDs(ctx, index, c, s.ordering(), s.want)
+			}
 			subqueries, args := s.collected(f)
 			return s.firstOf(ctx, subqueries, args)
 		},
 	}
+}
+
+// collectedAtOnce returns the indexes of the filter's columns, which MySQL merges, and the conditions of all its users.
+func (s *search) collectedAtOnce(f filter) (index string, c Conditions) {
+	var names, either []string
+	var args []any
+	for _, v := range f.values {
+		names = append(names, "ix_users_"+v.column)
+		either = append(either, s.dialect.in(v.column, len(v.values)))
+		args = append(args, v.values...)
+	}
+	return s.dialect.Index(strings.Join(names, ", ")), s.cursorCondition().And("("+strings.Join(either, " OR ")+")", args...)
 }
 
 // collected returns a subquery for each column of the filter, and their arguments.

@@ -12,6 +12,8 @@ type Dialect struct {
 	// table where their statistics are a little off.
 	Index func(name string) string
 
+	// oneSelect: a collect of several columns is one SELECT over all of their indexes, in place of a UNION.
+	oneSelect bool
 	// folded returns a text that is the same for all texts which the collation takes for equal. A text that LIKE finds
 	// inside another has its folded text inside the other's.
 	folded func(text string) string
@@ -31,6 +33,14 @@ var MySQL = Dialect{
 		return "SELECT DISTINCT " + column + " AS v FROM users WHERE " + column + " IS NOT NULL LIMIT ?"
 	},
 }
+
+// Vitess is the dialect of MySQL behind vtgate. Of SELECT … FROM (… UNION …) ORDER BY … LIMIT n, vtgate (v24) asks each shard for
+// any n, and not for the first, so that some of the first are missing.
+var Vitess = func() Dialect {
+	d := MySQL
+	d.oneSelect = true
+	return d
+}()
 
 // SQLite is the dialect of SQLite.
 var SQLite = Dialect{

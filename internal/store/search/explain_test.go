@@ -35,7 +35,7 @@ func (r *recorder) QueryContext(ctx context.Context, query string, args ...any) 
 // No search may read the whole table: each statement seeks by an index, or walks one and stops.
 func TestSearchesUseIndexes(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachServer(t, func(t *testing.T, url string) {
 		l := open(t, url)
 		storetest.Import(t, l.store, storetest.People(500))
 		one := map[string]user.Filter{
@@ -64,7 +64,7 @@ func TestSearchesUseIndexes(t *testing.T) {
 // nothing is sorted.
 func TestWalksByColumnSeek(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, url string) {
+	storetest.EachServer(t, func(t *testing.T, url string) {
 		l := open(t, url)
 		people := storetest.People(500)
 		for i := range people {

@@ -21,7 +21,7 @@ import (
 
 // Engine is a database server, or SQLite, on which tests run.
 type Engine struct {
-	Name   string // sqlite, mariadb or mysql
+	Name   string // sqlite, mariadb, mysql or vitess
 	server string // DSN of the server; empty for SQLite
 }
 
@@ -38,11 +38,32 @@ func Engines(t testing.TB) []Engine {
 // Server returns the engine of a MySQL or MariaDB server of the test's own, which it may kill.
 func Server(name, dsn string) Engine { return Engine{Name: name, server: dsn} }
 
+// Vitess is the engine of a sharded database of each test's own.
+var Vitess = Engine{Name: "vitess"}
+
+// Cluster returns the engine of a sharded database of the test's own, which has one database only.
+func Cluster(dsn string) Engine { return Engine{Name: Vitess.Name, server: dsn} }
+
 // Each runs fn as a parallel subtest on every engine that is present, with the URL of an empty private database
-// that is at the current schema.
+// that is at the current schema. On Vitess, which takes some seconds for each, only where MUSTER_TEST_REQUIRE names it.
 func Each(t *testing.T, fn func(t *testing.T, url string)) {
 	t.Helper()
-	for _, e := range Engines(t) {
+	engines := Engines(t)
+	if testenv.Required("vitess") {
+		engines = append(engines, Vitess)
+	}
+	each(t, engines, fn)
+}
+
+// EachServer is Each without Vitess, for tests that look into a server.
+func EachServer(t *testing.T, fn func(t *testing.T, url string)) {
+	t.Helper()
+	each(t, Engines(t), fn)
+}
+
+func each(t *testing.T, engines []Engine, fn func(t *testing.T, url string)) {
+	t.Helper()
+	for _, e := range engines {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			fn(t, e.New(t))
@@ -85,6 +106,17 @@ func (e Engine) New(t testing.TB) string {
 // Empty is New without the schema.
 func (e Engine) Empty(t testing.TB) string {
 	t.Helper()
+	if e.Name == Vitess.Name {
+		dsn := e.server
+		if dsn == "" {
+			dsn = testenv.Vitess(t)
+		}
+		cfg, err := mysql.ParseDSN(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return (&url.URL{Scheme: "vitess", User: url.User(cfg.User), Host: cfg.Addr, Path: "/" + cfg.DBName}).String()
+	}
 	if e.server == "" {
 		u, err := store.SQLiteURL(filepath.Join(t.TempDir(), "muster.db"))
 		if err != nil {

@@ -78,9 +78,12 @@ func DB(t testing.TB, rawURL string) (*sql.DB, *search.Dialect) {
 		t.Fatal(err)
 	}
 	driver, dsn, dialect := "sqlite", "file:"+u.Path+"?_pragma=busy_timeout(10000)", &search.SQLite
-	if u.Scheme == "mysql" {
+	if u.Scheme != "sqlite" {
 		// As store.Open does: the server plans a statement with its values in it.
 		driver, dsn, dialect = "mysql", u.User.String()+"@tcp("+u.Host+")"+u.Path+"?interpolateParams=true", &search.MySQL
+	}
+	if u.Scheme == "vitess" {
+		dialect = &search.Vitess
 	}
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
