@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
 	autoscaling "k8s.io/api/autoscaling/v2"
@@ -80,8 +79,13 @@ func checkSelectors(t *testing.T, objects []object) {
 			}
 		case *autoscaling.HorizontalPodAutoscaler:
 			checkScaled(t, objects, o, o.Spec.ScaleTargetRef.Name, "-api")
-		case *keda.ScaledObject:
+		case *scaledObject:
 			checkScaled(t, objects, o, o.Spec.ScaleTargetRef.Name, "-worker")
+			for key := range o.Spec.Triggers[0].Metadata {
+				if !slices.Contains(prometheusKeys, key) {
+					t.Errorf("%s: KEDA does not read %s", title(o), key)
+				}
+			}
 		case *networking.Ingress:
 			for _, rule := range o.Spec.Rules {
 				to := rule.HTTP.Paths[0].Backend.Service
@@ -163,7 +167,7 @@ func checkReplicas(t *testing.T, objects []object) {
 	for _, h := range all[*autoscaling.HorizontalPodAutoscaler](objects) {
 		scaled[h.Spec.ScaleTargetRef.Name] = true
 	}
-	for _, s := range all[*keda.ScaledObject](objects) {
+	for _, s := range all[*scaledObject](objects) {
 		scaled[s.Spec.ScaleTargetRef.Name] = true
 		if s.Spec.MinReplicaCount == nil || *s.Spec.MinReplicaCount < 1 || s.Spec.IdleReplicaCount != nil {
 			t.Errorf("%s may leave no worker, and so no reconciler", title(s))

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
 	autoscaling "k8s.io/api/autoscaling/v2"
@@ -33,7 +32,7 @@ var kinds = map[string]func() object{
 	"apps/v1 Deployment":                      func() object { return new(apps.Deployment) },
 	"autoscaling/v2 HorizontalPodAutoscaler":  func() object { return new(autoscaling.HorizontalPodAutoscaler) },
 	"batch/v1 Job":                            func() object { return new(batch.Job) },
-	"keda.sh/v1alpha1 ScaledObject":           func() object { return new(keda.ScaledObject) },
+	"keda.sh/v1alpha1 ScaledObject":           func() object { return new(scaledObject) },
 	"monitoring.coreos.com/v1 PrometheusRule": func() object { return new(monitoring.PrometheusRule) },
 	"monitoring.coreos.com/v1 ServiceMonitor": func() object { return new(monitoring.ServiceMonitor) },
 	"networking.k8s.io/v1 Ingress":            func() object { return new(networking.Ingress) },
