@@ -9,7 +9,7 @@ TESTENV := $(GO) run ./internal/testenv/cmd/testenv --
 COVERAGE = grep -v '\.gen\.go:' coverage.out >coverage.tmp && mv coverage.tmp coverage.out && $(GO) tool cover -func=coverage.out | tail -n 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test lint check bench chaos upgrade alerts vitess release release-check generate servers vulnerabilities
+.PHONY: help demo run build test lint check bench chaos upgrade alerts chart vitess release release-check generate servers vulnerabilities
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,8 +84,14 @@ bin/vitess: tools/vitess/go.mod
 vitess: bin/vitess ## run the tests of the store on a sharded database, too
 	MUSTER_TEST_REQUIRE=vitess $(TEST) -count=1 -timeout 60m -run '/vitess' ./internal/store/... ./internal/fileexport ./internal/httpapi
 
+# In a module of its own, for Helm's and Kubernetes' libraries, so that `make test` leaves it out. -count=1, since Go keeps the
+# result of a test though a file outside of the test's module has changed.
+chart: ## check the Helm chart, the manifests of it, and Terraform
+	cd tools/kubernetes && $(GO) test -count=1 ./...
+
 generate: ## write the generated files anew
 	$(GO) generate ./...
+	cd tools/kubernetes && $(GO) test -count=1 . -run '^(TestCopies|TestManifests|TestGolden)$$' -update
 
 # A failed installation does not stop the tests: they skip loudly, or fail where MUSTER_TEST_REQUIRE asks for a server.
 servers:

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/musterhq/muster/cmd/internal/workerproc"
+	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/doctor"
 	"github.com/musterhq/muster/internal/embedded"
 	"github.com/musterhq/muster/internal/job"
@@ -253,5 +254,13 @@ func TestDoctorOfADev(t *testing.T) {
 	i := slices.IndexFunc(x.Findings, func(f doctor.Finding) bool { return f.Check == "dev" })
 	if x.code != 0 || i < 0 || !strings.Contains(x.Findings[i].Found, api) || !strings.Contains(x.Findings[i].Means, "cannot be looked at") {
 		t.Errorf("%d: %+v", x.code, x.Findings)
+	}
+}
+
+// Without a place for files none is said to take any.
+func TestDoctorWithoutFiles(t *testing.T) {
+	t.Parallel()
+	if d := examineFiles(t.Context(), &config.Config{Database: "mysql://u:p@h/db"}); d.Address != "" || d.Err != nil {
+		t.Errorf("%+v", d)
 	}
 }

@@ -155,10 +155,10 @@ func deploymentOf(ctx context.Context, c *config.Config) string {
 
 func examineFiles(ctx context.Context, c *config.Config) *doctor.Folder {
 	place := c.FilesURL()
-	d := &doctor.Folder{Address: config.Redact(place)}
 	if place == "" {
-		return d
+		return &doctor.Folder{}
 	}
+	d := &doctor.Folder{Address: config.Redact(place)}
 	if dir, ok := strings.CutPrefix(place, "file://"); ok { // to open one would make it
 		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) && c.Files == "" {
 			return nil // beside an SQLite file, of which no process has run yet

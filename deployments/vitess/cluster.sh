@@ -49,7 +49,7 @@ shard() {
 	fi
 	background "mysql-$n" mysqld --no-defaults --datadir="$data" --port="$port" --bind-address=127.0.0.1 --socket="$socket" --mysqlx=OFF \
 		--secure-file-priv=NULL --gtid-mode=ON --enforce-gtid-consistency --max-allowed-packet=64M --init-file="$dir/init.sql"
-	eventually listens "$port"
+	eventually test -S "$socket"
 	background "tablet-$n" vttablet "${topology[@]}" --tablet-path "zone1-$((100 + n))" --init-keyspace "$2" --init-shard "$3" \
 		--init-tablet-type replica --init-db-name-override "vt_$2" --tablet-hostname 127.0.0.1 --bind-address 127.0.0.1 --grpc-bind-address 127.0.0.1 \
 		--port $((24500 + n)) --grpc-port $((24600 + n)) --service-map grpc-queryservice,grpc-tabletmanager,grpc-updatestream --unmanaged \
