@@ -14,6 +14,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
 
 	"database/sql"
@@ -127,8 +128,33 @@ func (s *Store) provider(db *sqlx.DB, opts ...goose.ProviderOption) (*goose.Prov
 	if s.dialect.name == "sqlite" {
 		d = goose.DialectSQLite3
 	}
-	opts = append(opts, goose.WithTableName("schema_version"), goose.WithDisableGlobalRegistry(true))
-	return goose.NewProvider(d, db.DB, dir, opts...)
+	opts = append(opts, goose.WithDisableGlobalRegistry(true))
+	if s.dialect.sharded {
+		versions, err := database.NewStore(d, versionTable)
+		if err != nil {
+			return nil, err
+		}
+		return goose.NewProvider(goose.DialectCustom, db.DB, dir, append(opts, goose.WithStore(vitessVersions{versions}))...)
+	}
+	return goose.NewProvider(d, db.DB, dir, append(opts, goose.WithTableName(versionTable))...)
+}
+
+const versionTable = "schema_version"
+
+// vitessVersions asks for the table of versions by reading it: behind vtgate information_schema has other names of databases than
+// DATABASE().
+type vitessVersions struct{ database.Store }
+
+// TableExists reports whether there is a table of versions.
+func (vitessVersions) TableExists(ctx context.Context, db database.DBTxConn) (bool, error) {
+	rows, err := db.QueryContext(ctx, `SELECT id FROM `+versionTable+` LIMIT 1`)
+	if classify(err).class == schema {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, rows.Close()
 }
 
 // SchemaCurrent returns job.ErrSchema when the database's schema is not the one this program was built for, with
