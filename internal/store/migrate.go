@@ -147,14 +147,12 @@ type vitessVersions struct{ database.Store }
 
 // TableExists reports whether there is a table of versions.
 func (vitessVersions) TableExists(ctx context.Context, db database.DBTxConn) (bool, error) {
-	rows, err := db.QueryContext(ctx, `SELECT id FROM `+versionTable+` LIMIT 1`)
+	var rows int
+	err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+versionTable).Scan(&rows)
 	if classify(err).class == schema {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	return true, rows.Close()
+	return err == nil, err
 }
 
 // SchemaCurrent returns job.ErrSchema when the database's schema is not the one this program was built for, with
