@@ -51,7 +51,7 @@ bench: servers ## measure Muster against its yardsticks, and write docs/benchmar
 # With MUSTER_CHAOS=short the short set; SEED=… repeats a run. The table is printed, and kept as JSON.
 # ENGINE=vitess does so to a sharded database instead, which takes bin/vitess, etcd, and a mysqld of MySQL's.
 ENGINE ?=
-chaos: servers ## kill, freeze and flush while jobs run, and audit every row
+chaos: servers $(if $(ENGINE),bin/vitess) ## kill, freeze and flush while jobs run, and audit every row
 	@mkdir -p bin
 	MUSTER_CHAOS_ENGINE=$(ENGINE) MUSTER_CHAOS_JSON=$(CURDIR)/bin/chaos.json $(TESTENV) $(TEST) -count=1 -v -timeout 90m -run '$(if $(ENGINE),ChaosVitess,Chaos)' ./internal/integration
 
