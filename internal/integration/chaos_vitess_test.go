@@ -44,6 +44,50 @@ func TestChaosVitess(t *testing.T) {
 	})
 }
 
+// V3: users move from two shards to four while an import runs.
+func TestChaosVitessReshard(t *testing.T) {
+	if os.Getenv("MUSTER_CHAOS_ENGINE") != "vitess" {
+		t.Skip("only with MUSTER_CHAOS_ENGINE=vitess: make chaos ENGINE=vitess")
+	}
+	cluster := testenv.NewVitessCluster(t, 2, "SINGLE")
+	s := newStack(t, storetest.Cluster(testenv.VitessDSN(cluster.Gate)))
+	chaos(t, "V3", "2 to 4 shards in mid-import", s, func(s *stack) string { return reshard(s, cluster) })
+}
+
+func reshard(s *stack, cluster *testenv.VitessCluster) string {
+	t := s.t
+	s.flakyDatabase = true
+	s.env = append(s.env, noCooldown, "MUSTER_BATCH_ROWS=100", "MUSTER_CHUNK_ROWS=5000")
+	api := s.api()
+	api.timeout = 2 * time.Minute
+	s.workers(3)
+	w := newLoad(api, rounds(200_000, 500_000))
+	eventually(t, time.Minute, "the import runs", func() bool { return w.running() > 20_000 })
+	before, done := w.running(), make(chan error, 1)
+	go func() { done <- cluster.Reshard(4) }()
+	over := false
+	eventually(t, 10*time.Minute, "the users have moved", func() bool { // the load goes on meanwhile
+		w.running()
+		select {
+		case err := <-done:
+			if over = true; err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+		return over
+	})
+	during := w.running() - before
+	at := w.running()
+	eventually(t, time.Minute, "progress on the new shards", func() bool { return w.running() > at })
+	ids, users := w.finish()
+	s.audit(api, fakerRow(t), ids...)
+	if during == 0 {
+		t.Error("nothing was imported while the users moved")
+	}
+	return fmt.Sprintf("%d users exact, %d of them imported meanwhile: %s", users, during, auditShards(t, cluster))
+}
+
 // vitessKills is how often each kind of process is killed.
 type vitessKills struct{ shards, tablets, gates, workers int }
 

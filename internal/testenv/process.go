@@ -27,7 +27,7 @@ type Process struct {
 // Installed reports whether a server's binaries can be found: those of "redis", "mariadb", "s3" or "vitess".
 func Installed(name string) bool {
 	binaries := map[string][]string{
-		"redis": {"redis-server"}, "mariadb": {"mariadbd", "mariadb-install-db"}, "s3": {"versitygw"}, "vitess": {"mysqld", "vitess/vtcombo", "vitess/vtgate", "vitess/vttablet", "vitess/vtctldclient", "etcd"},
+		"redis": {"redis-server"}, "mariadb": {"mariadbd", "mariadb-install-db"}, "s3": {"versitygw"}, "vitess": {"mysqld", "vitess/vtcombo", "vitess/vtgate", "vitess/vttablet", "vitess/vtctldclient", "vitess/vtctld", "etcd"},
 	}[name]
 	for _, b := range binaries {
 		path, err := find(b)

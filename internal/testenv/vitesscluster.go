@@ -15,8 +15,9 @@ import (
 // VitessCluster is a real one: etcd, a MySQL and a vttablet for the head and for each shard, and a vtgate. Every process may be killed
 // and started again.
 type VitessCluster struct {
-	Shards []Shard // the head first
-	Gate   *Process
+	Shards  []Shard // the head first
+	Gate    *Process
+	Control *Process // vtctld; nil: it was never needed
 
 	dir, etcd    string
 	transactions string
@@ -77,8 +78,7 @@ func StartVitessCluster(dir string, shards int, transactions string) (*VitessClu
 	for i, name := range ranges(shards) {
 		c.Shards = append(c.Shards, Shard{Keyspace: usersKeyspace, Name: name, uid: 101 + i})
 	}
-	empty := c.path("empty")
-	first, err := StartMySQL(empty) // made once, and copied
+	first, err := StartMySQL(c.path("empty")) // made once, and copied
 	if err == nil {
 		err = first.Stop()
 	}
@@ -94,7 +94,7 @@ func StartVitessCluster(dir string, shards int, transactions string) (*VitessClu
 		}
 	}
 	for i := range c.Shards {
-		if err := c.startShard(&c.Shards[i], empty); err != nil {
+		if err := c.startShard(&c.Shards[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -174,9 +174,9 @@ func (c *VitessCluster) control(args ...string) error {
 }
 
 // startShard starts the server and the tablet of a shard for the first time.
-func (c *VitessCluster) startShard(s *Shard, empty string) error {
+func (c *VitessCluster) startShard(s *Shard) error {
 	dir := c.path(fmt.Sprintf("mysql-%d", s.uid))
-	if err := os.CopyFS(filepath.Join(dir, "data"), os.DirFS(filepath.Join(empty, "data"))); err != nil {
+	if err := os.CopyFS(filepath.Join(dir, "data"), os.DirFS(filepath.Join(c.path("empty"), "data"))); err != nil {
 		return err
 	}
 	if err := os.Remove(filepath.Join(dir, "data", "auto.cnf")); err != nil { // the server's id
@@ -265,6 +265,7 @@ func (c *VitessCluster) Kill() error {
 		}
 	}
 	kill(c.Gate)
+	kill(c.Control)
 	for i := range c.Shards {
 		kill(c.Shards[i].Tablet)
 		kill(c.Shards[i].MySQL)
