@@ -29,7 +29,7 @@ func (c *VitessCluster) Reshard(shards int) error {
 		}
 		return strings.Join(all, ",")
 	}
-	if _, err := c.reshard("create", "--source-shards="+names(old), "--target-shards="+names(grown)); err != nil {
+	if err := c.reshardSoon("create", "--source-shards="+names(old), "--target-shards="+names(grown)); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
@@ -42,8 +42,8 @@ func (c *VitessCluster) Reshard(shards int) error {
 		}
 	}
 	for _, step := range []string{"switchtraffic", "complete"} {
-		if out, err := c.reshard(step); err != nil {
-			return fmt.Errorf("%s: %w: %s", step, err, out)
+		if err := c.reshardSoon(step); err != nil {
+			return err
 		}
 	}
 	c.Shards = append(c.Shards[:1:1], grown...)
@@ -78,6 +78,15 @@ func (c *VitessCluster) startControl() error {
 	args := append(c.topology(), "--port", ports[0], "--grpc-port", ports[1], "--service-map", "grpc-vtctl,grpc-vtctld")
 	c.Control, err = startAs(nobody(), "vitess/vtctld", dir, grpc, append(args, loopback...)...)
 	return err
+}
+
+// reshardSoon is reshard for an action for which a tablet may not be ready yet.
+func (c *VitessCluster) reshardSoon(action string, args ...string) error {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(500 * time.Millisecond) {
+		if _, err := c.reshard(action, args...); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // reshard runs an action of the workflow that moves users to other shards, and returns what it says.
