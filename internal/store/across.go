@@ -20,8 +20,8 @@ import (
 // errKeysLost: the transaction that holds locks of keys is gone, with its server or its connection.
 var errKeysLost = errors.New("the locks of keys are lost")
 
-// errGone: a user who was to be changed is not there any more.
-var errGone = errors.New("a user with one of the keys is gone")
+// errOthers: a user who was to be changed is not there any more, or one who was to be inserted is there by now.
+var errOthers = errors.New("others have inserted or deleted users with these keys")
 
 // across is what rows do to users of all shards.
 type across struct {
@@ -79,7 +79,7 @@ func (s *Store) createAcross(ctx context.Context, with prepared, st *strategy, r
 func (s *Store) retryAcross(ctx context.Context, try func() error) error {
 	for n := 1; ; n++ {
 		err := try()
-		again := errors.Is(err, errKeysLost) || errors.Is(err, errGone) || isRetryable(err)
+		again := errors.Is(err, errKeysLost) || errors.Is(err, errOthers) || isRetryable(err)
 		if !again || n == attempts || backoff(ctx, n) != nil {
 			return err
 		}
@@ -100,24 +100,34 @@ func (s *Store) renew(ctx context.Context, c *job.Claim) error {
 
 // settleAcross decides what becomes of the rows, changes the users who are to be changed, and keeps others from storing users with
 // the keys of those who are to be inserted, until release. It calls before before it changes anybody.
-func (s *Store) settleAcross(ctx context.Context, st *strategy, rows []columns.Row, before func() error) (a *across, err error) {
+func (s *Store) settleAcross(ctx context.Context, st *strategy, rows []columns.Row, before func() error) (*across, error) {
 	there, keys := wanted(rows, st.options.Key)
 	if err := s.find(ctx, s.w, st, "", keys, there); err != nil {
 		return nil, translate("find users", err)
 	}
-	a = &across{}
-	defer func() {
-		if err != nil {
-			a.release()
-		}
-	}()
+	a := &across{}
+	// The changes first: they may take longer than a transaction with locks may last.
+	own, err := s.changeOthers(ctx, a, st, rows, there, before)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.holdMissing(ctx, a, st, there); err != nil {
+		a.release()
 		return nil, translate("lock keys", err)
 	}
-	own, others := rows, map[int64][]columns.Row(nil)
-	if st.changes() {
-		own, others = apart(rows, st, there)
+	done := settle(own, &st.options, st.firstID, there)
+	a.add(&done)
+	return a, nil
+}
+
+// changeOthers changes the users who are to be changed, and returns the rows of the others.
+func (s *Store) changeOthers(
+	ctx context.Context, a *across, st *strategy, rows []columns.Row, there map[string][]*known, before func() error,
+) (own []columns.Row, err error) {
+	if !st.changes() {
+		return rows, nil
 	}
+	own, others := apart(rows, st, there)
 	if len(others) > 0 {
 		if err := before(); err != nil {
 			return nil, err
@@ -130,9 +140,7 @@ func (s *Store) settleAcross(ctx context.Context, st *strategy, rows []columns.R
 		}
 		a.add(&done)
 	}
-	done := settle(own, &st.options, st.firstID, there)
-	a.add(&done)
-	return a, nil
+	return own, nil
 }
 
 // apart returns the rows that change users, by the blocks of these, and the others.
@@ -163,7 +171,7 @@ func (s *Store) changeIn(ctx context.Context, st *strategy, block int64, rows []
 		}
 		for _, found := range there {
 			if len(found) == 0 {
-				return errGone
+				return errOthers
 			}
 		}
 		done = settle(rows, &st.options, st.firstID, there)
@@ -185,7 +193,13 @@ func (s *Store) holdMissing(ctx context.Context, a *across, st *strategy, there 
 	if err := a.locks.take(ctx, a.tx); err != nil {
 		return err
 	}
-	return s.find(ctx, s.w, st, "", missing, there)
+	if err := s.find(ctx, s.w, st, "", missing, there); err != nil {
+		return err
+	}
+	if st.changes() && len(missingKeys(there)) != len(missing) {
+		return errOthers
+	}
+	return nil
 }
 
 // held returns errKeysLost unless the locks are still there.
