@@ -39,7 +39,7 @@ variable "database_url" {
   sensitive   = true
 
   validation {
-    condition     = can(regex("^(mysql|mariadb)://", var.database_url))
+    condition     = can(regex("^(mysql|mariadb|vitess)://", var.database_url))
     error_message = "Want mysql://user:password@host:3306/db or mariadb://…"
   }
 }

@@ -7,14 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
 )
-
-// others are written elsewhere and come with a merge.
-var others = []string{"kubernetes.md", "sharding.md", "backup.md", "upgrading.md", "releasing.md", "releasing.md#verify-a-download", "operations.md#with-docker-compose"}
 
 // Every relative link of every page leads to a file, and to a heading of it where the link names one.
 func TestLinks(t *testing.T) {
@@ -36,9 +32,6 @@ func TestLinks(t *testing.T) {
 				continue
 			}
 			checked++
-			if slices.Contains(others, m[1]) {
-				continue
-			}
 			to := name
 			if u.Path != "" {
 				to = filepath.Join(filepath.Dir(name), filepath.FromSlash(u.Path))

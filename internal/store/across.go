@@ -186,7 +186,7 @@ func (s *Store) holdMissing(ctx context.Context, a *across, st *strategy, there 
 	if st.dryRun || st.options.Key != columns.KeyEmail || len(missing) == 0 {
 		return nil
 	}
-	if a.tx, err = s.w.BeginTxx(ctx, s.dialect.current); err != nil {
+	if a.tx, err = s.locks.BeginTxx(ctx, s.dialect.current); err != nil {
 		return err
 	}
 	a.locks = newKeyLocks(missing)

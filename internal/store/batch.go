@@ -54,6 +54,8 @@ func (s *Store) commit(ctx context.Context, c *job.Claim, b *batch) error {
 			return nil
 		case errors.Is(err, errNoRow):
 			return job.ErrFenced
+		case errors.Is(err, errKeysLost): // to be done anew from the locks on
+			return err
 		case !classify(err).passing() || n == attempts || ctx.Err() != nil:
 			return s.refuse("commit batch", err)
 		case errors.Is(err, job.ErrUncertain):

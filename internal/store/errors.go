@@ -235,6 +235,7 @@ var vitessDown = []string{
 
 // unknownFault returns what an error of the number for all others means. Only Vitess has it for anything else than faults of ours.
 func unknownFault(message string) fault {
+	message, _, _ = strings.Cut(message, "BindVars") // what follows are values
 	for _, part := range vitessDown {
 		if strings.Contains(message, part) {
 			return down

@@ -44,6 +44,7 @@ type Options struct {
 // when the database's schema is not this program's.
 type Store struct {
 	w, r    *sqlx.DB // the same pool on MySQL; one writer beside many readers on SQLite
+	locks   *sqlx.DB // of a sharded database, for locks of keys: who holds some must not wait for a connection behind who wants some
 	dialect dialect
 	lease   time.Duration
 	allowed time.Duration // Options.Deadline
@@ -174,6 +175,12 @@ func (s *Store) openMySQL(u *url.URL, o Options, d *dialect) error {
 	// A connection that only reads would stay with a demoted primary for ever.
 	db.SetConnMaxLifetime(time.Minute)
 	s.w, s.r, s.dialect = db, db, *d
+	if d.sharded {
+		s.locks = sqlx.NewDb(o.open(connector, "mysql"), "mysql")
+		s.locks.SetMaxOpenConns(o.MaxConns)
+		s.locks.SetConnMaxIdleTime(idle / 2)
+		s.locks.SetConnMaxLifetime(time.Minute)
+	}
 	s.maxIdle, s.database = o.MaxConns, cfg.DBName
 	return nil
 }
@@ -233,6 +240,9 @@ func (s *Store) openSQLite(rawURL string, u *url.URL, o Options) error {
 // Close releases all connections.
 func (s *Store) Close() error {
 	s.inserts.close()
+	if s.locks != nil {
+		_ = s.locks.Close() // as below
+	}
 	if s.w == s.r {
 		// A server closes idle connections by itself, and then there is nobody to say good-bye to: no error, for a process that
 		// was told to stop would end with one.

@@ -2,6 +2,8 @@ package testenv
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strconv"
@@ -21,6 +23,9 @@ func (c *VitessCluster) Reshard(shards int) error {
 		if err := c.startShard(&grown[i]); err != nil {
 			return err
 		}
+		if err := copySchema(&old[0], &grown[i]); err != nil {
+			return err
+		}
 	}
 	names := func(list []Shard) string {
 		var all []string
@@ -29,7 +34,7 @@ func (c *VitessCluster) Reshard(shards int) error {
 		}
 		return strings.Join(all, ",")
 	}
-	if err := c.reshardSoon("create", "--source-shards="+names(old), "--target-shards="+names(grown)); err != nil {
+	if err := c.reshardSoon("create", "--skip-schema-copy", "--source-shards="+names(old), "--target-shards="+names(grown)); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
@@ -52,6 +57,25 @@ func (c *VitessCluster) Reshard(shards int) error {
 			return err
 		}
 		if err := old[i].MySQL.Kill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copySchema makes the tables of a shard on another. Vitess would do so, but not when its first try came too early.
+func copySchema(from, to *Shard) error {
+	db, err := sql.Open("mysql", from.DSN())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	for _, table := range []string{"users", "job_chunks", "job_rejects", "export_files"} {
+		var name, create string
+		if err := db.QueryRow("SHOW CREATE TABLE "+table).Scan(&name, &create); err != nil {
+			return err
+		}
+		if err := statements(to.DSN(), create); err != nil {
 			return err
 		}
 	}
@@ -82,9 +106,14 @@ func (c *VitessCluster) startControl() error {
 
 // reshardSoon is reshard for an action for which a tablet may not be ready yet.
 func (c *VitessCluster) reshardSoon(action string, args ...string) error {
+	var errs []error
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(500 * time.Millisecond) {
-		if _, err := c.reshard(action, args...); err == nil || time.Now().After(deadline) {
-			return err
+		_, err := c.reshard(action, args...)
+		if err == nil {
+			return nil
+		}
+		if errs = append(errs, err); time.Now().After(deadline) {
+			return errors.Join(errs...)
 		}
 	}
 }
