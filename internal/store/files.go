@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 
 	"github.com/jmoiron/sqlx"
@@ -144,8 +145,11 @@ func (s *Store) FailPreparation(ctx context.Context, c *job.Claim, fault *job.Fi
 // preparationFailure returns the code of the error for which a job's preparation failed; empty when it stalled too often.
 func (s *Store) preparationFailure(ctx context.Context, id string) (code string, err error) {
 	err = s.r.GetContext(ctx, &code, `
-		SELECT COALESCE(MAX(last_error), '')
+		SELECT last_error
 		  FROM job_chunks
-		 WHERE job_id = ? AND chunk_no = ? AND state = 'FAILED' AND stalls = 0`, id, job.PrepareChunk)
+		 WHERE job_id = ? AND chunk_no = ? AND block = ? AND state = 'FAILED' AND stalls = 0`, id, job.PrepareChunk, prepareBlock)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
 	return code, translate("read chunk", err)
 }
