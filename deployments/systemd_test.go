@@ -14,6 +14,7 @@ import (
 
 	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/testenv"
 )
 
 // The units start commands that there are, with settings that are read, and leave them the time that they need to stop.
@@ -63,7 +64,8 @@ func TestUnits(t *testing.T) { // sets the environment, so it is not parallel
 func TestUnitsBySystemd(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("SKIPPED: ", err)
+		testenv.Missing(t, "systemd")
+		t.SkipNow()
 	}
 	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", "systemd/muster-api.service", "systemd/muster-worker@.service", "systemd/muster-migrate.service").CombinedOutput()
 	for _, line := range strings.Split(string(out), "\n") {

@@ -49,7 +49,8 @@ func buildRelease() (r release, err error) {
 	if err != nil {
 		return r, err
 	}
-	dir, err := filepath.Abs(filepath.Join(root, "bin", "release-"+commit))
+	// The underscore keeps the go command's ./... out, which would take the sources of a control for packages of ours.
+	dir, err := filepath.Abs(filepath.Join(root, "bin", "_release-"+commit))
 	if err != nil {
 		return r, err
 	}
