@@ -14,50 +14,33 @@
 --
 -- A refusal writes nothing, and nothing is written before the last check. The ends are compared with TIME besides
 -- the keys' own expiry: in-process Redis expires keys only when told to.
--- As few calls as it takes: each costs as much as a bare EVALSHA does.
+-- As few calls as it takes: each costs as much as a bare EVALSHA does. So while there are fewer leases than slots, nobody asks
+-- which of them are over.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local lease = now + ARGV[3]
+local leases = redis.call('ZCARD', KEYS[1])
+local most = tonumber(ARGV[2])
 
-local members = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES') -- the tier's few, by their ends
-local held, last, dead = 0, 0, 0
-local live = {}
-for i = 1, #members, 2 do
-  local ends = tonumber(members[i + 1])
-  if ends > now then
-    live[#live + 1] = members[i]
-  else
-    dead = dead + 1
-  end
-  if members[i] == ARGV[1] then
-    held = ends
-  end
-  last = ends
-end
-local used = #live
-
-if held <= now then
-  if used >= tonumber(ARGV[2]) then
-    local answer = {'full', used, 0}
-    for _, id in ipairs(live) do
-      answer[#answer + 1] = id
+if leases >= most or ARGV[4] ~= '0' then
+  local held = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
+  if held <= now then
+    local used = redis.call('ZCOUNT', KEYS[1], now + 1, '+inf')
+    if used >= most then
+      return {'full', used, 0, unpack(redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf'))}
     end
-    return answer
-  end
-  if ARGV[4] ~= '0' then
     local wait = tonumber(redis.call('GET', KEYS[2]) or 0) - now
-    if wait > 0 then
+    if ARGV[4] ~= '0' and wait > 0 then
       return {'cooldown', used, wait}
     end
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
   end
 end
 
-lease = math.max(lease, held) -- a lease that was renewed is longer, and stays
-if dead > 0 then
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-end
-redis.call('ZADD', KEYS[1], string.format('%.0f', lease), ARGV[1])
-if lease > last then -- the key goes with its last lease
-  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', lease))
+local lease = now + ARGV[3]
+redis.call('ZADD', KEYS[1], 'GT', lease, ARGV[1]) -- one that was renewed is longer, and stays
+if leases == 0 then -- where there is no expiry yet, GT would set none
+  redis.call('PEXPIREAT', KEYS[1], lease)
+else
+  redis.call('PEXPIREAT', KEYS[1], lease, 'GT') -- the key goes with its last lease
 end
 return 1
