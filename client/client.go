@@ -98,7 +98,7 @@ func Failure(resp *http.Response, body []byte) error {
 // Wait polls the job until it is over, calls show with each state that it sees, and returns the last one. The interval
 // grows to a second, so that thousands of waiting clients cost little. Errors: *APIError, that of ctx.
 func (c *ClientWithResponses) Wait(ctx context.Context, userID string, jobID JobID, show func(*Job)) (*Job, error) {
-	for pause := 100 * time.Millisecond; ; pause = min(pause*5/4, time.Second) {
+	for pause := 20 * time.Millisecond; ; pause = min(pause*5/4, time.Second) {
 		r, err := c.GetJobWithResponse(ctx, jobID, &GetJobParams{UserID: userID})
 		if err != nil {
 			return nil, err

@@ -99,8 +99,9 @@ func (s *Server) await(ctx context.Context, j job.Job, wait time.Duration) job.J
 	defer cancel()
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
-	for pause := 100 * time.Millisecond; !j.Status.Terminal(); pause = min(pause*3/2, 500*time.Millisecond) {
-		poll := time.NewTimer(pause)
+	for began := time.Now(); !j.Status.Terminal(); {
+		// An eighth of the wait so far is the most that a poll adds to it. Polls that come at once share calls to Redis.
+		poll := time.NewTimer(min(max(time.Since(began)/8, 5*time.Millisecond), 500*time.Millisecond))
 		select {
 		case <-poll.C:
 		case <-deadline.C:

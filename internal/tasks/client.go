@@ -168,6 +168,10 @@ func (c *Client) add(ctx context.Context, queue, id, kind string, payload []byte
 func (c *Client) enqueue(ctx context.Context, queue, id string, task *asynq.Task, timeout time.Duration) error {
 	_, err := c.client.EnqueueContext(ctx, task,
 		asynq.Queue(queue), asynq.TaskID(id), asynq.Timeout(timeout), asynq.MaxRetry(maxRetry))
+	if err == nil {
+		// For idle workers. Where it fails they find the task when they look.
+		_ = c.rdb.Publish(ctx, channel(queue), "").Err()
+	}
 	return err
 }
 

@@ -24,7 +24,7 @@ func TestFleet(t *testing.T) {
 			return nil
 		}
 		for _, prefix := range []string{job.DefaultPrefix, "other"} {
-			srv := NewServer(rdb, asynq.Config{Concurrency: 2, Queues: Queues(prefix), TaskCheckInterval: 20 * time.Millisecond, LogLevel: asynq.FatalLevel})
+			srv := NewServer(rdb, asynq.Config{Concurrency: 2, Queues: Queues(prefix), LogLevel: asynq.FatalLevel})
 			if err := srv.Start(asynq.HandlerFunc(work)); err != nil {
 				t.Fatal(err)
 			}

@@ -101,11 +101,6 @@ func Queues(prefix string) map[string]int {
 // Redis is the client that the queue works with. Closing it is up to the caller.
 type Redis = redis.UniversalClient
 
-// NewServer returns an asynq server on a shared client, which it does not close.
-func NewServer(rdb Redis, c asynq.Config) *asynq.Server {
-	return asynq.NewServerFromRedisClient(rdb, c)
-}
-
 // SharedRedis returns a client in the form that asynqmon takes. Do not close the asynqmon handler: that would close the
 // client.
 func SharedRedis(rdb Redis) asynq.RedisConnOpt { return shared{rdb} }

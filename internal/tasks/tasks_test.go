@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
@@ -146,7 +145,7 @@ func TestStuckTaskIsPassedBy(t *testing.T) {
 	each(t, func(t *testing.T, rdb *redis.Client) {
 		c := NewClient(rdb, job.DefaultPrefix, 0)
 		taken, release := make(chan ChunkPayload), make(chan struct{})
-		srv := NewServer(rdb, asynq.Config{Concurrency: 1, Queues: Queues(job.DefaultPrefix), TaskCheckInterval: 20 * time.Millisecond, LogLevel: asynq.FatalLevel})
+		srv := NewServer(rdb, asynq.Config{Concurrency: 1, Queues: Queues(job.DefaultPrefix), LogLevel: asynq.FatalLevel})
 		if err := srv.Start(asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error {
 			p, err := ParseChunk(task.Payload())
 			if err != nil {

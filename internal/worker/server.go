@@ -15,7 +15,7 @@ import (
 
 // Server takes tasks from the queue and hands them to the Importer.
 type Server struct {
-	jobs, webhooks *asynq.Server
+	jobs, webhooks *tasks.Server
 	mux            *asynq.ServeMux
 }
 
@@ -34,12 +34,9 @@ type ServerConfig struct {
 // NewServer prepares a Server; Start makes it take tasks.
 func NewServer(c ServerConfig) *Server {
 	config := asynq.Config{
-		Concurrency: c.Concurrency,
-		Queues:      tasks.Queues(c.Prefix),
-		// How long an idle worker waits before it looks at the queues again. With asynq's default of 1 s everyone who
-		// submits a small job would wait for it; this costs some hundred Redis commands a second and worker.
-		TaskCheckInterval: 100 * time.Millisecond,
-		ShutdownTimeout:   c.DrainTimeout,
+		Concurrency:     c.Concurrency,
+		Queues:          tasks.Queues(c.Prefix),
+		ShutdownTimeout: c.DrainTimeout,
 		// asynq only ever retries the tasks of dead workers, long after the reconciler enqueued new ones: a retry soon finds
 		// its chunk done, and is gone.
 		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
@@ -47,7 +44,7 @@ func NewServer(c ServerConfig) *Server {
 		LogLevel:       asynq.WarnLevel,
 	}
 	webhooks := config
-	webhooks.Concurrency, webhooks.Queues, webhooks.TaskCheckInterval = deliveriesAtOnce, map[string]int{tasks.WebhookQueue(c.Prefix): 1}, time.Second
+	webhooks.Concurrency, webhooks.Queues = deliveriesAtOnce, map[string]int{tasks.WebhookQueue(c.Prefix): 1}
 	s := &Server{mux: asynq.NewServeMux(), jobs: tasks.NewServer(c.Redis, config), webhooks: tasks.NewServer(c.Redis, webhooks)}
 	// Every task handler of the fleet.
 	s.mux.HandleFunc(tasks.TypeChunk, func(ctx context.Context, t *asynq.Task) error { // enqueued by jobs: a submission, the chunk one window before, or the reconciler
