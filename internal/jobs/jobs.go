@@ -97,7 +97,8 @@ type Service struct {
 
 	// For Submit only.
 	MaxCount  int64
-	ChunkRows int64 // rows of a chunk; RandomUser's chunks are its pages, whatever this says
+	ChunkRows int64 // rows of a chunk, and of a small job's fewer; RandomUser's chunks are its pages, whatever this says
+	BatchRows int64 // rows that a worker commits at once; a chunk has no fewer, 0: than ChunkRows
 	MaxDepth  int64 // tasks that may wait in all queues when a job is accepted; requests at once may pass it together
 
 	// What a RandomUser job waits for, which the estimate of a refusal needs; zero: nothing limits it.

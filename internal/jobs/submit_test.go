@@ -169,6 +169,21 @@ func TestSubmitSteps(t *testing.T) {
 	}
 }
 
+// A small job is shared by several workers, as long as each has a batch to commit.
+func TestChunksOfSmallJobs(t *testing.T) {
+	t.Parallel()
+	for count, want := range map[int64]int64{1: 1000, 1000: 1000, 4000: 1000, 10_000: 2500, 10_001: 2501, 99_999: 25_000, 1_000_000: 25_000} {
+		f, s := newFakes()
+		s.BatchRows = 1000
+		sp := spec()
+		sp.Count = count
+		j, _, err := s.Submit(t.Context(), sp)
+		if err != nil || j.ChunkRows != want {
+			t.Errorf("%d users: chunks of %d, want %d; %v after %v", count, j.ChunkRows, want, err, f.calls)
+		}
+	}
+}
+
 func TestFullQueueRefusesBeforeTheSlot(t *testing.T) {
 	t.Parallel()
 	f, s := newFakes()

@@ -17,7 +17,7 @@ func (s *Stack) Jobs() *jobs.Service {
 		Store: s.Store, Repair: s.Store, Live: progress.New(s.Redis, c.RedisPrefix), Queue: tasks.NewClient(s.Redis, c.RedisPrefix, 0),
 		Slots: ratelimit.NewSlots(s.Redis, ratelimit.Options{Prefix: c.RedisPrefix, ReserveLease: c.SlotReserveLease, RenewLease: c.SlotLease}),
 		Tiers: s.Tiers, Window: c.Window, AtOnce: min(4, c.DBMaxConns/2), Log: s.Log, Metrics: s.jobMetrics,
-		MaxCount: c.MaxCount, ChunkRows: c.ChunkRows, MaxDepth: c.MaxQueueDepth, Upstream: c.Upstream(),
+		MaxCount: c.MaxCount, ChunkRows: c.ChunkRows, BatchRows: int64(c.EffectiveBatchRows()), MaxDepth: c.MaxQueueDepth, Upstream: c.Upstream(),
 	}
 	if files := s.FileExport(); files != nil {
 		service.Exports = files
