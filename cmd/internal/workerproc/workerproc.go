@@ -4,6 +4,7 @@ package workerproc
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/musterhq/muster/cmd/internal/boot"
@@ -63,6 +64,7 @@ func Run(ctx context.Context, s *boot.Stack) error {
 	if err := server.Start(); err != nil {
 		return fmt.Errorf("start taking tasks: %w", err)
 	}
+	debug.FreeOSMemory() // what faker's word lists were read from is garbage that an idle process would keep
 	s.Log.Info("worker runs", "concurrency", c.WorkerConcurrency)
 	var loops sync.WaitGroup
 	loops.Go(func() { service.RunReconciler(ctx, c.ReconcileInterval) })
