@@ -99,14 +99,23 @@ func (s *Store) writer(ctx context.Context, users int, suffix string) (w writer,
 
 // insertUsers stores users of a block in tx.
 func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, w writer, block int64, users []user.User) (err error) {
+	cancelled := ctx.Err
 	if w.perStatement == 1 { // thousands of statements, which are one span
 		var span trace.Span
 		ctx, span = tracing.Start(ctx, "INSERT INTO users")
 		defer func() { tracing.End(span, err) }()
-		ctx = tracing.Quiet(ctx)
+		// SQLite's driver has a goroutine watch each statement that may be cancelled.
+		ctx = context.WithoutCancel(tracing.Quiet(ctx))
+	}
+	var full *sqlx.Stmt
+	if w.full != nil {
+		full = tx.StmtxContext(ctx, w.full)
 	}
 	args := make([]any, 0, min(len(users), w.perStatement)*(len(user.Inserts)+1))
 	for len(users) > 0 {
+		if err := cancelled(); err != nil {
+			return err
+		}
 		n := min(len(users), w.perStatement)
 		args = args[:0]
 		for i := range users[:n] {
@@ -115,7 +124,7 @@ func (s *Store) insertUsers(ctx context.Context, tx *sqlx.Tx, w writer, block in
 		var rows int64
 		var err error
 		if n == w.perStatement {
-			rows, err = changed(tx.StmtxContext(ctx, w.full).ExecContext(ctx, args...))
+			rows, err = changed(full.ExecContext(ctx, args...))
 		} else {
 			rows, err = changed(tx.ExecContext(ctx, s.dialect.insertSQL(n)+w.suffix, args...))
 		}
