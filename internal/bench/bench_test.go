@@ -2,19 +2,19 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-func TestRatioJudgesByMedians(t *testing.T) {
+func TestRatioIsOfMedians(t *testing.T) {
 	t.Parallel()
-	res := ratio([]float64{90, 100, 1}, []float64{100, 1000, 50}, 0.9, "users/s", "a", "b")
-	if res.value != "0.90" || !res.met {
-		t.Errorf("value %s, met %v", res.value, res.met)
-	}
-	if res := ratio([]float64{89}, []float64{100}, 0.9, "users/s", "a", "b"); res.met {
-		t.Error("0.89 meets 0.9")
+	res := ratio([]float64{90, 100, 1}, []float64{100, 1000, 50}, "users/s", "a", "b")
+	if diff := cmp.Diff([]float64{0.9}, res.values); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -43,29 +43,103 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-func TestReportShowsWhatWasMissed(t *testing.T) {
+// The median of the runs is judged, each number by its own goal.
+func TestReportJudgesMedians(t *testing.T) {
 	t.Parallel()
-	r := report{engine: engine{name: "mariadb", version: "10.11"}, scale: 1}
-	r.add(figures[0], result{value: "0.50", bars: []bar{{"ours <1>", 1}, {"theirs", 2}}, details: []string{"a detail"}})
+	r := &report{engine: engine{name: "mariadb", version: "10.11.1-MariaDB", settings: "log_bin OFF"}, scale: 1}
+	for _, p4 := range [][]float64{{0.8, 9}, {0.7, 3.5}, {0.76, 5}} {
+		r.add("S1", result{values: []float64{0.96}})
+		r.add("P4", result{values: p4, details: []string{"a detail"}})
+		r.add("P14", result{values: []float64{2, 9}})
+	}
 	var out strings.Builder
 	r.print(&out)
-	for _, want := range []string{"P1", "0.50", "missed", "a detail"} {
+	for i, want := range []string{
+		"P4   admission: reserve a slot", "≥ 0.75, p99 ≤ 4 ms  0.76, p99 5 ms", "missed p99  0.80, 9 ms · 0.70, 3.5 ms · 0.76, 5 ms", "a detail",
+	} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("the table lacks %q:\n%s", want, out.String())
+			t.Errorf("%d: the table lacks %q:\n%s", i, want, out.String())
 		}
 	}
-	r.add(figures[0], result{value: "1.20", met: true, bars: []bar{{"ours <1>", 2}, {"theirs", 2}}})
-	out.Reset()
-	r.print(&out)
-	if want := "0.50 · 1.20  met in 1 of 2"; !strings.Contains(out.String(), want) {
-		t.Errorf("two runs do not show as %q:\n%s", want, out.String())
+	var order, marks []string
+	for _, l := range r.lines {
+		order, marks = append(order, l.id), append(marks, l.mark())
 	}
-	dir := t.TempDir()
-	if err := r.write(dir); err != nil {
-		t.Fatal(err)
+	if diff := cmp.Diff([]string{"P4", "P14", "S1"}, order); diff != "" {
+		t.Error(diff)
 	}
-	if chart := r.chart(); !strings.Contains(chart, "ours &lt;1&gt;") {
-		t.Error("the chart does not escape its labels")
+	if diff := cmp.Diff([]string{"missed p99", "", "met"}, marks); diff != "" {
+		t.Error(diff)
+	}
+	if text := r.markdown(); !strings.Contains(text, "| S1 | import of 300,000 users into SQLite | a loop of prepared INSERTs on the same file | ≥ 0.95 | 0.96 · 0.96 · 0.96 | 0.96 | met |") ||
+		!strings.Contains(text, "log_bin OFF") {
+		t.Error(text)
+	}
+}
+
+// Every figure is measured by one experiment, and has a goal for each number.
+func TestFiguresAndExperiments(t *testing.T) {
+	t.Parallel()
+	var measured, known []string
+	for _, e := range experiments {
+		measured = append(measured, e.ids...)
+	}
+	for _, f := range figures {
+		known = append(known, f.id)
+		if len(f.numbers) == 0 {
+			t.Errorf("%s has no goal", f.id)
+		}
+	}
+	slices.Sort(measured)
+	slices.Sort(known)
+	if diff := cmp.Diff(known, measured); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestChart(t *testing.T) {
+	t.Parallel()
+	r := &report{engine: engine{name: "mariadb", version: "10.11.1-MariaDB"}, scale: 1}
+	for _, x := range []float64{70_000, 72_226, 99_000} {
+		r.add("P1", result{values: []float64{1}, bars: []bar{{"Muster <1>", x}, {"loader", 80_000}}})
+		r.add("P2", result{values: []float64{1}, bars: []bar{{"Muster <1>", x}, {"inserts", 7900}}})
+	}
+	svg := chart([]*report{r})
+	for _, want := range []string{"MariaDB 10.11.1<", "Muster &lt;1&gt;", ">72,000<", ">80,000<", ">7,900<"} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("the chart lacks %q:\n%s", want, svg)
+		}
+	}
+	if strings.Contains(svg, "Export") {
+		t.Error("the chart shows what was not measured")
+	}
+}
+
+func TestRounded(t *testing.T) {
+	t.Parallel()
+	for x, want := range map[float64]int64{0: 0, 7: 7, 72_226: 72_000, 7934: 7900, 1_428_387: 1_400_000, 999: 1000} {
+		if got := rounded(x); got != want {
+			t.Errorf("%g becomes %d, want %d", x, got, want)
+		}
+	}
+}
+
+func TestDemoTime(t *testing.T) {
+	t.Parallel()
+	const out = "Submitted job 1: 1000 users\nImported 1000 users in 12.5 s.\nSearched"
+	if got, err := demoTime(out, 1000); got != 12.5 || err != nil {
+		t.Errorf("%g, %v", got, err)
+	}
+	if _, err := demoTime(out, 2000); err == nil {
+		t.Error("another number of users is taken")
+	}
+}
+
+func TestCallsIn(t *testing.T) {
+	t.Parallel()
+	got := callsIn("# Commandstats\r\ncmdstat_ping:calls=2,usec=1\r\ncmdstat_config|get:calls=30,usec=4\r\n")
+	if diff := cmp.Diff([]redisCalls{{"config|get", 30}, {"ping", 2}}, got, cmp.AllowUnexported(redisCalls{})); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -16,22 +16,36 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-func exportAgainstClient(ctx context.Context, l *lab) (result, error) {
+// reads measures P3 and P8, on the same users.
+func reads(ctx context.Context, l *lab) (results []result, err error) {
 	n := l.size(3e6)
-	api, _, err := l.fleet(ctx, 1)
+	api, workers, err := l.fleet(ctx, 2)
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
 	if _, err := importUsers(ctx, api, n); err != nil {
-		return result{}, err
+		return nil, err
 	}
+	for _, w := range workers {
+		w.stop()
+	}
+	exported, err := l.exportAgainstClient(ctx, api, n)
+	if err != nil {
+		return nil, err
+	}
+	api.stop()
+	searched, err := l.searches(ctx, n)
+	return []result{exported, searched}, err
+}
+
+func (l *lab) exportAgainstClient(ctx context.Context, api *process, n int64) (result, error) {
 	ours, theirs, err := alternate(3,
 		func() (float64, error) { rate, _, err := export(ctx, api, "", n); return rate, err },
 		func() (float64, error) { return l.selectAll(ctx, n) })
 	if err != nil {
 		return result{}, err
 	}
-	res := ratio(ours, theirs, 1.2, "users/s", "Muster, CSV over HTTP", "mariadb --quick --batch")
+	res := ratio(ours, theirs, "users/s", "Muster", "the database's own client")
 	for _, format := range []string{"csv", "ndjson", "parquet", "avro"} {
 		for _, compress := range []string{"", "zstd"} {
 			detail, err := l.exportAs(ctx, format, compress, n)

@@ -18,7 +18,7 @@ const personBytes, noteBytes = 600, 480
 func fileMemory(ctx context.Context, l *lab) (result, error) {
 	n := int64(l.fileGB * float64(l.size(1e9)) / personBytes)
 	var res result
-	worst, most := 0.0, 0.0
+	worst, grown := 0.0, 0.0
 	for _, k := range append([]fileKind{{"skip.csv", writeCSV}}, fileKinds...) {
 		rows, strategy := n/4, "insert"
 		switch k.name {
@@ -33,10 +33,10 @@ func fileMemory(ctx context.Context, l *lab) (result, error) {
 		if err != nil {
 			return res, fmt.Errorf("%s: %w", k.name, err)
 		}
-		worst, most = max(worst, peak), max(most, growth)
+		worst, grown = max(worst, peak), max(grown, growth)
 		res.details = append(res.details, detail)
 	}
-	res.value, res.met = fmt.Sprintf("%.0f MiB, +%.0f after a tenth", worst, most), worst < 150 && most < 32
+	res.values = []float64{worst, grown}
 	return res, nil
 }
 

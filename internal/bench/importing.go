@@ -99,21 +99,49 @@ func (l *lab) ours(ctx context.Context, api *process, n int64) func() (float64, 
 	}
 }
 
-func importAgainstLoader(ctx context.Context, l *lab) (result, error) {
+// imports measures P1, P2 and P14: the same import beside both ways to do without Muster, with all indexes and with one.
+func imports(ctx context.Context, l *lab) (results []result, err error) {
 	n := l.size(1e6)
 	api, _, err := l.fleet(ctx, 1)
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
 	files, err := rendered(n, 50_000)
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
-	ours, theirs, err := alternate(3, l.ours(ctx, api, n), func() (float64, error) { return l.loadData(ctx, n, files) })
+	ours := l.ours(ctx, api, n)
+	loader := func() (float64, error) { return l.loadData(ctx, n, files) }
+	inserts := func() (float64, error) {
+		if err := l.empty(ctx); err != nil {
+			return 0, err
+		}
+		return insertOneByOne(ctx, l.db, min(n/5, 100_000), 1000)
+	}
+	all, err := inTurn(3, ours, loader, inserts)
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
-	return ratio(ours, theirs, 1, "users/s", "Muster, one worker", "LOAD DATA LOCAL, 2 connections"), nil
+	if err := l.empty(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := l.db.ExecContext(ctx, `ALTER TABLE users DROP INDEX ix_users_first_name, DROP INDEX ix_users_last_name, DROP INDEX ix_users_city,
+		DROP INDEX ix_users_state, DROP INDEX ix_users_age, DROP INDEX ix_users_deleted`); err != nil {
+		return nil, err
+	}
+	few, err := inTurn(3, ours, loader, inserts)
+	if err != nil {
+		return nil, err
+	}
+	const muster, scripted = "Muster, one worker", "a script: one INSERT a row"
+	p1 := ratio(all[0], all[1], "users/s", muster, "LOAD DATA, of rows that lie ready")
+	p2 := ratio(all[0], all[2], "users/s", muster, scripted)
+	alone := ratio(few[0], few[2], "users/s", muster, scripted)
+	p14 := result{
+		values:  []float64{median(few[0]) / median(all[0]), alone.values[0]},
+		details: append(alone.details, ratio(few[0], few[1], "users/s", muster, "LOAD DATA LOCAL").details[1]),
+	}
+	return []result{p1, p2, p14}, nil
 }
 
 // rendered returns the first n users in files of so many rows, as LOAD DATA reads them.
@@ -135,24 +163,6 @@ func rendered(n int64, rows int) (files [][]byte, err error) {
 		}
 	}
 	return files, nil
-}
-
-func importAgainstInserts(ctx context.Context, l *lab) (result, error) {
-	n := l.size(1e6)
-	api, _, err := l.fleet(ctx, 1)
-	if err != nil {
-		return result{}, err
-	}
-	ours, theirs, err := alternate(3, l.ours(ctx, api, n), func() (float64, error) {
-		if err := l.empty(ctx); err != nil {
-			return 0, err
-		}
-		return insertOneByOne(ctx, l.db, min(n/5, 100_000), 1000)
-	})
-	if err != nil {
-		return result{}, err
-	}
-	return ratio(ours, theirs, 10, "users/s", "Muster, one worker", "one INSERT a row, 1000 a transaction"), nil
 }
 
 // insertOneByOne stores n users in the simplest way, by a prepared INSERT for each row on one connection, and returns

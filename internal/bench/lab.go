@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,9 +24,10 @@ import (
 
 // engine is a server to measure on.
 type engine struct {
-	name    string
-	dsn     string
-	version string
+	name     string
+	dsn      string
+	version  string
+	settings string // of the server, that matter for imports
 }
 
 // engines returns the servers that internal/testenv/cmd/testenv started, or that the environment names.
@@ -39,6 +41,9 @@ func engines(ctx context.Context) (list []engine, err error) {
 			return nil, err
 		}
 		err = db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&e.version)
+		if err == nil {
+			e.settings, err = settingsOf(ctx, db)
+		}
 		if err := errors.Join(err, db.Close()); err != nil {
 			return nil, fmt.Errorf("%s: %w", e.name, err)
 		}
@@ -48,6 +53,27 @@ func engines(ctx context.Context) (list []engine, err error) {
 		return nil, errors.New("no server to measure on: make bench starts one, or MUSTER_TEST_MARIADB names one")
 	}
 	return list, nil
+}
+
+// settingsOf returns the settings of a server on which imports depend.
+func settingsOf(ctx context.Context, db *sql.DB) (text string, err error) {
+	var list []string
+	for _, name := range []string{
+		"innodb_buffer_pool_size", "innodb_log_file_size", "innodb_redo_log_capacity", "innodb_flush_log_at_trx_commit", "log_bin", "sync_binlog",
+	} {
+		var value string
+		switch err := db.QueryRowContext(ctx, "SHOW GLOBAL VARIABLES LIKE '"+name+"'").Scan(&name, &value); {
+		case errors.Is(err, sql.ErrNoRows): // one server has it, the other not
+			continue
+		case err != nil:
+			return "", err
+		}
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n >= 1<<20 {
+			value = strconv.FormatInt(n>>20, 10) + " MiB"
+		}
+		list = append(list, name+" "+value)
+	}
+	return strings.Join(list, ", "), nil
 }
 
 // build compiles the commands as they are deployed, and returns the folder of the binaries.
@@ -187,15 +213,18 @@ func (p *process) stop() {
 	}
 }
 
-// peak returns the most memory that the process has had, in MiB, as the kernel counts it.
-func (p *process) peak() (float64, error) {
+// peak returns the most memory that the process has had, in MiB.
+func (p *process) peak() (float64, error) { return p.memory("VmHWM") }
+
+// memory returns what the kernel says of the process's memory under that name, in MiB.
+func (p *process) memory(name string) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
 		var kb float64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kb); n == 1 {
+		if n, _ := fmt.Sscanf(line, name+": %f kB", &kb); n == 1 {
 			return kb / 1024, nil
 		}
 	}

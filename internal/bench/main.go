@@ -1,9 +1,10 @@
 // Command bench measures Muster against what it is built on, prints the table of design goals beside the measured
-// figures, and writes docs/benchmarks. Every figure is a ratio of two measurements that alternate in one run, on private
+// figures, and writes docs/benchmarks. Every ratio is of two measurements that alternate in one run, on private
 // servers and with the binaries that are deployed.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,40 +14,67 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
-// figure is one line of the table: a goal of the design, and how it is measured.
-type figure struct {
-	id, what, against, goal string
-	perEngine               bool // else it has no database, or SQLite, and is measured once
-	run                     func(ctx context.Context, l *lab) (result, error)
-}
-
-// result is what was measured.
-type result struct {
-	value   string // beside the goal
-	met     bool
-	details []string // lines that say how it came about
-	bars    []bar    // of the chart
-}
-
+// figures are the lines of the table, in its order, with the goals of the design.
 var figures = []figure{
-	{"P1", "import of {1M} users through the API, one worker process", "LOAD DATA LOCAL of the same rows, 2 connections", "≥ 1.0", true, importAgainstLoader},
-	{"P2", "the same", "one INSERT a row, 1000 rows a transaction", "≥ 10", true, importAgainstInserts},
-	{"P3", "streamed CSV export of {3M} users", "mariadb --quick --batch of the same SELECT", "≥ 1.2", true, exportAgainstClient},
-	{"P4", "admission: reserve a slot", "a bare EVALSHA on as many connections", "≥ 0.7, p99 < 5 ms", false, admission},
-	{"P5", "peak memory, {5M} users in and out", "", "< 100 MiB each", true, memory},
-	{"P6", "time of {5M} users over time of a tenth", "", "≤ 11", true, growth},
-	{"P7", "generation alone, one core", "", "≥ 2,000,000 users/s", false, generation},
-	{"P8", "first page of any filter or pair, {3M} users", "", "p95 < 50 ms, no full scan", true, searches},
-	{"P9", "workers over a database 20 ms away, 1, 2, 4", "one worker", "≥ 1.9, ≥ 3.6", true, scaling},
-	{"P10", "GET /jobs/{id}", "a bare Echo handler doing one HGETALL", "≥ 0.8", false, polling},
-	{"F1", "import of a CSV of {1M} users through the API, one worker process", "LOAD DATA LOCAL of the same file, 1 connection", "≥ 0.9", true, fileAgainstLoader},
-	{"F2", "skip and update, a CSV of {1M} users of whom half are there", "INSERT … ON DUPLICATE KEY UPDATE, 1000 rows a statement", "≥ 1.0", true, fileAgainstUpserts},
-	{"F3", "preparing a CSV, one core", "encoding/csv reading it and doing nothing", "≥ 1.5, ≥ 150 MB/s", false, preparing},
-	{"F4", "peak memory, files of all kinds up to {file}", "", "< 150 MiB each, flat", false, fileMemory},
-	{"F5", "preview of any file, hostile ones too", "", "p95 < 100 ms", false, previews},
-	{"S1", "import of {300k} users into SQLite", "a loop of prepared INSERTs on the same file", "≥ 0.8", false, embeddedImport},
+	{"P1", "import of {1M} users through the API, one worker process", "LOAD DATA LOCAL of the same rows, 2 connections", least(1, quotient)},
+	{"P2", "the same", "one INSERT a row, 1000 rows a transaction", least(10, quotient)},
+	{"P3", "streamed CSV export of {3M} users", "mariadb --quick --batch of the same SELECT", least(1.2, quotient)},
+	{"P4", "admission: reserve a slot", "a bare EVALSHA on as many connections", append(least(0.75, quotient), most("p99", 4, millis)...)},
+	{"P5", "peak memory, {5M} users in and out", "", append(most("API", 100, mebibytes), most("worker", 100, mebibytes)...)},
+	{"P6", "time of {5M} users", "a tenth of them", append(most("import", 10.5, quotient), most("export", 10.5, quotient)...)},
+	{"P7", "generation alone, one core", "", least(2e6, perSecond)},
+	{"P8", "first page of any filter or pair, {3M} users", "", append(most("worst p95", 50, millis), most("full scans", 0, number)...)},
+	{"P9", "two and four workers over a database 20 ms away", "one worker", append(least(1.95, quotient), least(3.7, quotient)...)},
+	{"P10", "GET /jobs/{id}", "a bare Echo handler doing one HGETALL", least(0.8, quotient)},
+	{"P11", "POST to COMPLETED of 1, 100 and 10,000 users, p95", "", slices.Concat(most("1 user", 40, millis), most("100", 50, millis), most("10,000", 250, millis))},
+	{"P12", "idle API and worker", "", slices.Concat(most("API", 1, percent), most("worker", 1, percent), most("Redis", 30, commands), most("API", 45, mebibytes), most("worker", 45, mebibytes))},
+	{"P13", "import and polls with metrics and traces on", "the same with both off", append(named("import", least(0.97, quotient)), named("polls", least(0.97, quotient))...)},
+	{"P14", "the import of P1 where only e-mail addresses are indexed", "all indexes; one INSERT a row into the same table", append(nothing("all indexes"), nothing("INSERTs")...)},
+	{"F1", "import of a CSV of {300k} users through the API, one worker process", "LOAD DATA LOCAL of the same file, 1 connection", least(0.9, quotient)},
+	{"F2", "skip and update, a CSV of {300k} users of whom half are there", "INSERT … ON DUPLICATE KEY UPDATE, 1000 rows a statement", append(named("skip", least(1, quotient)), named("update", least(1, quotient))...)},
+	{"F3", "preparing a CSV, one core", "encoding/csv reading it and doing nothing", append(least(1.5, quotient), least(150, megabytes)...)},
+	{"F4", "peak memory, files of all kinds up to {file}", "", append(most("worst", 150, mebibytes), most("after a tenth", 32, mebibytes)...)},
+	{"F5", "preview of a file, p95 of the worst", "", append(most("real", 100, millis), most("hostile", 100, millis)...)},
+	{"S1", "import of {300k} users into SQLite", "a loop of prepared INSERTs on the same file", least(0.95, quotient)},
+	{"S2", "make demo: import of {1M} users", "", most("", 20, seconds)},
+}
+
+// experiment measures figures on private servers, and returns one result for each id.
+type experiment struct {
+	ids       []string
+	perEngine bool // else it has no database, or SQLite, or one engine is enough, and is measured once
+	run       func(ctx context.Context, l *lab) ([]result, error)
+}
+
+var experiments = []experiment{
+	{[]string{"P1", "P2", "P14"}, true, imports},
+	{[]string{"P3", "P8"}, true, reads},
+	{[]string{"P4"}, false, one(admission)},
+	{[]string{"P5", "P6"}, true, growth},
+	{[]string{"P7"}, false, one(generation)},
+	{[]string{"P9"}, true, one(scaling)},
+	{[]string{"P10"}, false, one(polling)},
+	{[]string{"P11"}, true, one(latency)},
+	{[]string{"P12"}, false, one(idle)},
+	{[]string{"P13"}, false, one(observed)},
+	{[]string{"F1"}, true, one(fileAgainstLoader)},
+	{[]string{"F2"}, true, one(fileAgainstUpserts)},
+	{[]string{"F3"}, false, one(preparing)},
+	{[]string{"F4"}, false, one(fileMemory)},
+	{[]string{"F5"}, false, one(previews)},
+	{[]string{"S1"}, false, one(embeddedImport)},
+	{[]string{"S2"}, false, one(demo)},
+}
+
+// one is the experiment of a single figure.
+func one(run func(ctx context.Context, l *lab) (result, error)) func(ctx context.Context, l *lab) ([]result, error) {
+	return func(ctx context.Context, l *lab) ([]result, error) {
+		res, err := run(ctx, l)
+		return []result{res}, err
+	}
 }
 
 func main() {
@@ -62,15 +90,15 @@ func main() {
 	}
 }
 
-// number returns a setting, 1 when it is not set.
-func number(name string, most float64) (float64, error) {
+// setting returns a variable, 1 when it is not set.
+func setting(name string, limit float64) (float64, error) {
 	s := os.Getenv(name)
 	if s == "" {
 		return 1, nil
 	}
 	n, err := strconv.ParseFloat(s, 64)
-	if err != nil || n <= 0 || n > most {
-		return 0, fmt.Errorf("%s is a number above 0, at most %g", name, most)
+	if err != nil || n <= 0 || n > limit {
+		return 0, fmt.Errorf("%s is a number above 0, at most %g", name, limit)
 	}
 	return n, nil
 }
@@ -78,11 +106,11 @@ func number(name string, most float64) (float64, error) {
 // run measures the figures that BENCH names (all), at SCALE times the sizes of the goals (1), RUNS times (1). The largest file
 // of F4 has FILE_GB gigabytes (1), at scale 1.
 func run(ctx context.Context) (err error) {
-	scale, err := number("SCALE", 10)
+	scale, err := setting("SCALE", 10)
 	if err != nil {
 		return err
 	}
-	fileGB, err := number("FILE_GB", 20)
+	fileGB, err := setting("FILE_GB", 20)
 	if err != nil {
 		return err
 	}
@@ -107,37 +135,46 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer cleanup()
-	reports := make([]report, len(engines))
+	reports := make([]*report, len(engines))
+	for i, e := range engines {
+		reports[i] = &report{engine: e, scale: scale, fileGB: fileGB}
+	}
+	began := time.Now()
 	for range runs {
-		for i, e := range engines {
-			reports[i].engine, reports[i].scale, reports[i].fileGB = e, scale, fileGB
-			if err := measureAll(ctx, &reports[i], i == 0, wanted, binaries); err != nil {
+		for i, r := range reports {
+			if err := measureAll(ctx, r, i == 0, wanted, binaries); err != nil {
 				return err
 			}
+			r.print(os.Stdout)
+		}
+	}
+	fmt.Fprintf(os.Stderr, "all in %s\n", time.Since(began).Round(time.Second))
+	dir := cmp.Or(os.Getenv("OUT"), "docs/benchmarks")
+	if len(wanted) > 0 || scale != 1 && os.Getenv("OUT") == "" {
+		fmt.Fprintf(os.Stderr, "%s has whole runs at scale 1 only: nothing is written; OUT names a folder for others\n", dir)
+		return nil
+	}
+	return write(dir, reports)
+}
+
+// measureAll adds a run of the wanted figures (all) to the report of an engine.
+func measureAll(ctx context.Context, r *report, first bool, wanted []string, binaries string) error {
+	for _, e := range experiments {
+		if len(wanted) > 0 && !slices.ContainsFunc(e.ids, func(id string) bool { return slices.Contains(wanted, id) }) || !first && !e.perEngine {
+			continue
+		}
+		ids := strings.Join(e.ids, ", ")
+		began := time.Now()
+		results, err := measure(ctx, e, r, binaries)
+		if err != nil {
+			return fmt.Errorf("%s on %s: %w", ids, r.engine.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "%s on %s in %s\n", ids, r.engine.name, time.Since(began).Round(time.Second))
+		for i, id := range e.ids {
+			r.add(id, results[i])
 		}
 	}
 	return nil
-}
-
-// measureAll adds a run of the wanted figures (all) to the report of an engine, and shows it.
-func measureAll(ctx context.Context, r *report, first bool, wanted []string, binaries string) error {
-	for _, f := range figures {
-		if len(wanted) > 0 && !slices.Contains(wanted, f.id) || !first && !f.perEngine {
-			continue
-		}
-		f.what = sizes(r.scale, r.fileGB).Replace(f.what)
-		fmt.Fprintf(os.Stderr, "%s on %s: %s …\n", f.id, r.engine.name, f.what)
-		res, err := measure(ctx, f, r, binaries)
-		if err != nil {
-			return fmt.Errorf("%s on %s: %w", f.id, r.engine.name, err)
-		}
-		r.add(f, res)
-	}
-	r.print(os.Stdout)
-	if len(wanted) > 0 {
-		return nil
-	}
-	return r.write("docs/benchmarks")
 }
 
 // sizes replaces {1M} and the like in the text of a figure by that number of users at the scale, and {file} by the size of F4's.
@@ -146,12 +183,12 @@ func sizes(scale, fileGB float64) *strings.Replacer {
 	return strings.NewReplacer("{300k}", at(3e5), "{1M}", at(1e6), "{3M}", at(3e6), "{5M}", at(5e6), "{file}", at(fileGB*1000)+" MB")
 }
 
-func measure(ctx context.Context, f figure, r *report, binaries string) (res result, err error) {
+func measure(ctx context.Context, e experiment, r *report, binaries string) (results []result, err error) {
 	l, err := newLab(ctx, r.engine, r.scale, binaries)
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	l.fileGB = r.fileGB
-	return f.run(ctx, l)
+	return e.run(ctx, l)
 }

@@ -47,9 +47,8 @@ func preparing(ctx context.Context, l *lab) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	res := ratio(ours, theirs, 1.5, "kB/s", "preparing a CSV", "encoding/csv reading it")
-	res.value += fmt.Sprintf(", %.0f MB/s", median(ours)/1000)
-	res.met = res.met && median(ours) >= 150_000
+	res := ratio(ours, theirs, "kB/s", "preparing a CSV", "encoding/csv reading it")
+	res.values = append(res.values, median(ours)/1000)
 	res.details = append(res.details, fmt.Sprintf("with a strategy, which sorts the keys of all rows: %s kB/s (%s)", count(int64(median(keyed))), spread(keyed)))
 	return res, nil
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
-	"html"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,12 +19,17 @@ type bar struct {
 	value float64
 }
 
+// result is what a run measured of a figure.
+type result struct {
+	values  []float64 // one for each goal of the figure
+	details []string  // lines that say how they came about
+	bars    []bar     // for the chart
+}
+
 // line is a figure and what all runs measured.
 type line struct {
 	figure
-	result   // of the last run
-	measured []string
-	hits     int // runs that met the goal
+	runs []result
 }
 
 // report is the table of one engine.
@@ -35,104 +40,110 @@ type report struct {
 	lines  []line
 }
 
-func (r *report) add(f figure, res result) {
-	i := slices.IndexFunc(r.lines, func(l line) bool { return l.id == f.id })
-	if i < 0 {
-		i = len(r.lines)
-		r.lines = append(r.lines, line{figure: f})
+// add adds what a run measured of the figure with that id.
+func (r *report) add(id string, res result) {
+	order := slices.IndexFunc(figures, func(f figure) bool { return f.id == id })
+	f := figures[order]
+	f.what = sizes(r.scale, r.fileGB).Replace(f.what)
+	i, found := slices.BinarySearchFunc(r.lines, order, func(l line, order int) int {
+		return cmp.Compare(slices.IndexFunc(figures, func(f figure) bool { return f.id == l.id }), order)
+	})
+	if !found {
+		r.lines = slices.Insert(r.lines, i, line{figure: f})
 	}
-	l := &r.lines[i]
-	l.result, l.measured = res, append(l.measured, res.value)
-	if res.met {
-		l.hits++
-	}
+	r.lines[i].runs = append(r.lines[i].runs, res)
 }
 
-// values returns what each run measured, as one text.
-func (l line) values() string { return strings.Join(l.measured, " · ") }
-
-// mark returns a text that says in how many runs the goal was met.
-func (l line) mark() string {
-	switch l.hits {
-	case len(l.measured):
-		return "met"
-	case 0:
-		return "missed"
+// median returns the median of the runs of the figure's number i.
+func (l line) median(i int) float64 {
+	var list []float64
+	for _, r := range l.runs {
+		list = append(list, r.values[i])
 	}
-	return fmt.Sprintf("met in %d of %d", l.hits, len(l.measured))
+	return median(list)
+}
+
+// goals returns what the figure is to be.
+func (l line) goals() string {
+	return joined(l.numbers, func(_ int, g goal) string { return g.String() })
+}
+
+// values returns what each run measured.
+func (l line) values() string {
+	var runs []string
+	for _, r := range l.runs {
+		runs = append(runs, joined(l.numbers, func(i int, g goal) string { return g.show(r.values[i]) }))
+	}
+	return strings.Join(runs, " · ")
+}
+
+func (l line) medians() string {
+	return joined(l.numbers, func(i int, g goal) string { return g.text(l.median(i)) })
+}
+
+// mark says whether the medians meet the goals.
+func (l line) mark() string {
+	var missed []string
+	judged := false
+	for i, g := range l.numbers {
+		judged = judged || g.sense != free
+		if !g.met(l.median(i)) {
+			missed = append(missed, strings.TrimSpace("missed "+g.name))
+		}
+	}
+	switch {
+	case len(missed) > 0:
+		return strings.Join(missed, ", ")
+	case judged:
+		return "met"
+	}
+	return ""
 }
 
 func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s %s\n", r.engine.name, r.engine.version)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\tfigure\tagainst\tgoal\tmeasured\t")
+	fmt.Fprintln(t, "\tfigure\tagainst\tgoal\tmedian\t\truns")
 	for _, l := range r.lines {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.id, l.what, l.against, l.goal, l.values(), l.mark())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.id, l.what, l.against, l.goals(), l.medians(), l.mark(), l.values())
 	}
 	_ = t.Flush()
 	for _, l := range r.lines {
-		for _, d := range l.details {
+		for _, d := range l.runs[len(l.runs)-1].details {
 			fmt.Fprintf(w, "  %s  %s\n", l.id, d)
 		}
 	}
 }
 
-// write makes <engine>.md and <engine>.svg in dir.
-func (r *report) write(dir string) error {
+// write makes <engine>.md of each report in dir, and the chart of all.
+func write(dir string, reports []*report) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // documentation
 		return err
 	}
+	for _, r := range reports {
+		if err := os.WriteFile(filepath.Join(dir, r.engine.name+".md"), []byte(r.markdown()), 0o644); err != nil { //nolint:gosec // documentation
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "compare.svg"), []byte(chart(reports)), 0o644) //nolint:gosec // documentation
+}
+
+func (r *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Measured on %s %s\n\n", r.engine.name, r.engine.version)
 	fmt.Fprintf(&b, "By `make bench` on %s, %d cores, %s/%s, %s, at scale %g. Servers, Muster and yardsticks shared the machine.\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), r.scale)
-	b.WriteString("Where there are several figures in a row, each is a whole run; the chart and the lists are of the last one.\n\n")
-	fmt.Fprintf(&b, "![Users or calls a second](%s.svg)\n\n", r.engine.name)
-	b.WriteString("| | figure | against | goal | measured | |\n|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "The server: %s.\n\n", r.engine.settings)
+	b.WriteString("Each run measured everything; the median of the runs is judged. The lists below are of the last run.\n\n")
+	b.WriteString("| | figure | against | goal | runs | median | |\n|---|---|---|---|---|---|---|\n")
 	for _, l := range r.lines {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", l.id, l.what, l.against, l.goal, l.values(), l.mark())
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", l.id, l.what, l.against, l.goals(), l.values(), l.medians(), l.mark())
 	}
 	for _, l := range r.lines {
 		fmt.Fprintf(&b, "\n## %s: %s\n\n", l.id, l.what)
-		for _, d := range l.details {
+		for _, d := range l.runs[len(l.runs)-1].details {
 			fmt.Fprintf(&b, "- %s\n", d)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, r.engine.name+".md"), []byte(b.String()), 0o644); err != nil { //nolint:gosec // documentation
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, r.engine.name+".svg"), []byte(r.chart()), 0o644) //nolint:gosec // documentation
-}
-
-// chart draws the bars of each figure, as long as their share of the figure's longest.
-func (r *report) chart() string {
-	const width, label, row, gap = 900, 430, 20, 12
-	var b strings.Builder
-	y := 8
-	for _, l := range r.lines {
-		if len(l.bars) == 0 {
-			continue
-		}
-		longest := 0.0
-		for _, x := range l.bars {
-			longest = max(longest, x.value)
-		}
-		for i, x := range l.bars {
-			color := "#2f6f4f"
-			if i > 0 {
-				color = "#b9b9b9"
-			}
-			text := x.label
-			if i == 0 {
-				text = l.id + "  " + text
-			}
-			fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text><rect x="%d" y="%d" width="%.0f" height="%d" fill="%s"/>`,
-				label-8, y+14, html.EscapeString(text), label, y+2, x.value/max(longest, 1e-9)*(width-label-110), row-4, color)
-			fmt.Fprintf(&b, `<text x="%.0f" y="%d">%s</text>`+"\n", float64(label)+x.value/max(longest, 1e-9)*(width-label-110)+6, y+14, count(int64(x.value)))
-			y += row
-		}
-		y += gap
-	}
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+
-		`<rect width="100%%" height="100%%" fill="white"/>`+"\n%s</svg>\n", width, y, b.String())
+	return b.String()
 }

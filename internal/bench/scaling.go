@@ -43,12 +43,9 @@ func scaling(ctx context.Context, l *lab) (result, error) {
 		for _, p := range all {
 			p.stop()
 		}
-		label := fmt.Sprintf("%d workers, 20 ms away", workers)
-		res.details = append(res.details, fmt.Sprintf("%s: %s users/s", label, count(int64(rates[workers]))))
-		res.bars = append(res.bars, bar{label, rates[workers]})
+		res.details = append(res.details, fmt.Sprintf("%d workers, 20 ms away: %s users/s", workers, count(int64(rates[workers]))))
 	}
-	two, four := rates[2]/rates[1], rates[4]/rates[1]
-	res.value, res.met = fmt.Sprintf("%.2f, %.2f", two, four), two >= 1.9 && four >= 3.6
+	res.values = []float64{rates[2] / rates[1], rates[4] / rates[1]}
 	return res, nil
 }
 

@@ -37,25 +37,37 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // alternate measures ours and theirs in turn, rounds times each, and returns what they measured, users or calls a second.
 func alternate(rounds int, ours, theirs func() (float64, error)) (a, b []float64, err error) {
-	for range rounds {
-		x, err := theirs()
-		if err != nil {
-			return nil, nil, fmt.Errorf("yardstick: %w", err)
-		}
-		y, err := ours()
-		if err != nil {
-			return nil, nil, err
-		}
-		a, b = append(a, y), append(b, x)
+	both, err := inTurn(rounds, ours, theirs)
+	if err != nil {
+		return nil, nil, err
 	}
-	return a, b, nil
+	return both[0], both[1], nil
+}
+
+// inTurn measures ours after all others, rounds times each, and returns what each measured.
+func inTurn(rounds int, ours func() (float64, error), others ...func() (float64, error)) (measured [][]float64, err error) {
+	measured = make([][]float64, 1+len(others))
+	for range rounds {
+		for i, other := range others {
+			x, err := other()
+			if err != nil {
+				return nil, fmt.Errorf("yardstick: %w", err)
+			}
+			measured[1+i] = append(measured[1+i], x)
+		}
+		x, err := ours()
+		if err != nil {
+			return nil, err
+		}
+		measured[0] = append(measured[0], x)
+	}
+	return measured, nil
 }
 
 // ratio returns the result of two series of measurements: the quotient of their medians.
-func ratio(ours, theirs []float64, goal float64, unit, a, b string) result {
-	r := median(ours) / median(theirs)
+func ratio(ours, theirs []float64, unit, a, b string) result {
 	return result{
-		value: fmt.Sprintf("%.2f", r), met: r >= goal,
+		values: []float64{median(ours) / median(theirs)},
 		details: []string{
 			fmt.Sprintf("%s: %s %s (%s)", a, count(int64(median(ours))), unit, spread(ours)),
 			fmt.Sprintf("%s: %s %s (%s)", b, count(int64(median(theirs))), unit, spread(theirs)),
