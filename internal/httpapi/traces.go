@@ -21,10 +21,13 @@ func (s *Server) traced(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		ctx := tracing.Continue(r.Context(), r.Header.Get(tracing.Header))
 		ctx, span := tracing.Begin(ctx, s.Traces, methodOf(r)+" "+routeOf(c), trace.SpanKindServer)
+		c.SetRequest(r.WithContext(ctx))
+		if !span.IsRecording() {
+			return next(c)
+		}
 		defer span.End()
 		span.SetAttributes(
 			attribute.String("http.request.method", methodOf(r)), attribute.String("http.route", routeOf(c)), attribute.String("muster.request", requestID(c)))
-		c.SetRequest(r.WithContext(ctx))
 		err := next(c)
 		status := c.Response().Status
 		if err != nil && !c.Response().Committed {

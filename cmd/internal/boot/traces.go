@@ -43,7 +43,11 @@ func openTraces(ctx context.Context, log *slog.Logger) (*traces, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	return &traces{sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))}, nil
+	options := []sdk.TracerProviderOption{sdk.WithBatcher(exporter), sdk.WithResource(about)}
+	if os.Getenv("OTEL_TRACES_SAMPLER") == "" {
+		options = append(options, sdk.WithSampler(sampler()))
+	}
+	return &traces{sdk.NewTracerProvider(options...)}, nil
 }
 
 // serviceName is muster, muster-api or muster-worker; OTEL_SERVICE_NAME says otherwise.
