@@ -217,9 +217,6 @@ func TestIndexesThatVanish(t *testing.T) {
 			"sortBy": {Sort: user.Sort{By: user.SortState}}, "deleted": {Filter: user.Filter{Deleted: true}},
 		} {
 			believe()
-			if field == "city" || field == "age" || field == "name" { // looked up by a statement that names no index
-				s.ForgetIndexes()
-			}
 			wantRefused(t, s, q, field)
 		}
 		believe()
