@@ -79,15 +79,9 @@ func Parse(text string) (s Set, given bool, err error) {
 	return s, true, nil
 }
 
-// String returns what Parse reads as s. Of the two indexes of names it names one alone by its column.
-func (s Set) String() string {
-	switch s {
-	case All:
-		return "all"
-	case 0:
-		return "none"
-	}
-	var list []string
+// Names returns the words of the indexes, never nil. Of the two indexes of names it gives one alone by its column.
+func (s Set) Names() []string {
+	list := []string{}
 	for _, w := range words {
 		if s&w.set == w.set {
 			list = append(list, w.word)
@@ -95,5 +89,16 @@ func (s Set) String() string {
 			list = append(list, (s & w.set).Columns()...)
 		}
 	}
-	return strings.Join(list, ",")
+	return list
+}
+
+// String returns what Parse reads as s, if s has both indexes of names or none.
+func (s Set) String() string {
+	switch s {
+	case All:
+		return "all"
+	case 0:
+		return "none"
+	}
+	return strings.Join(s.Names(), ",")
 }
