@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,6 +117,55 @@ func TestAlignIndexesAtOnce(t *testing.T) {
 		}
 		align(t, url, "age", "none", "none")
 	})
+}
+
+// A table that a long transaction uses keeps a change of its indexes waiting, and nobody else.
+func TestAlignIndexesBehindALongTransaction(t *testing.T) {
+	t.Parallel()
+	for _, e := range storetest.Engines(t) {
+		if e.Name == "sqlite" {
+			continue
+		}
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			url := e.New(t)
+			db, _ := storetest.DB(t, url)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			long, err := db.BeginTx(ctx, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = long.Rollback() }()
+			var n int
+			if err := long.QueryRowContext(ctx, `SELECT COUNT(*) FROM users`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			aligned := make(chan error, 1)
+			go func() { _, _, err := store.AlignIndexes(ctx, url, searchindex.Of("age")); aligned <- err }()
+			const waits = `SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'`
+			for range 2 { // it tries more than once
+				for waiting := 0; waiting == 0; {
+					select {
+					case err := <-aligned:
+						t.Fatalf("aligned, though the table is in use: %v", err)
+					case <-time.After(10 * time.Millisecond):
+					}
+					if err := db.QueryRowContext(ctx, waits).Scan(&waiting); err != nil {
+						t.Fatal(err)
+					}
+				}
+				create(t, storetest.Open(t, url, store.Options{}), user.User{FirstName: "Ada"})
+			}
+			if err := long.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-aligned; err != nil {
+				t.Error(err)
+			}
+			align(t, url, "age", "none", "none")
+		})
+	}
 }
 
 // wantRefused fails unless the list is refused, for these fields.
@@ -302,7 +353,8 @@ func TestKeysWithoutIndexes(t *testing.T) {
 		if _, what, err := s.CreateUserOnDuplicate(t.Context(), &bob, job.DuplicateUpdate); err != nil || what != user.WasUpdated {
 			t.Errorf("%s, %v", what, err)
 		}
-		if err := errors.Join(s.Ready(t.Context()), s.SchemaCurrent(t.Context())); err != nil {
+		fresh := storetest.Open(t, url, store.Options{})
+		if err := errors.Join(fresh.Ready(t.Context()), fresh.SchemaCurrent(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})
