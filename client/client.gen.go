@@ -160,7 +160,7 @@ type DeliveryPage struct {
 // Error defines model for Error.
 type Error struct {
 	// Code Names the kind of error; stable, though new ones may come.
-	// - 400 `validation_failed`, `user_id_missing`, `batch_limit_exceeded`, `malformed_json`, `user_is_active`
+	// - 400 `validation_failed`, `not_indexed`, `user_id_missing`, `batch_limit_exceeded`, `malformed_json`, `user_is_active`
 	// - 400 `empty_file`, `unknown_format`, `unknown_charset`, `unreadable`, `bomb`, `bad_header`, `too_many_columns`, `too_large`
 	// - 400 `needs_whole_file`, `no_known_column`, `no_key_column`, `bad_map`, which are also the errorCode of a job
 	// - 401 `unauthenticated`

@@ -111,8 +111,12 @@ func runEmbedded(ctx context.Context, c *config.Config, dir string, offline bool
 		defer stub.stop()
 		c.RandomUserURL, c.RandomUserUsers = stub.url, 1<<40 // the stand-in serves as fast as it can
 	}
-	if _, err := store.Migrate(ctx, c.Database); err != nil {
+	done, err := boot.Migrate(ctx, c)
+	if err != nil {
 		return err
+	}
+	if done.Built != 0 || done.Dropped != 0 {
+		log.Info("search indexes changed", "built", done.Built.String(), "dropped", done.Dropped.String())
 	}
 	s, err := boot.Open(ctx, c, log)
 	if err != nil {

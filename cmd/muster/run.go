@@ -12,7 +12,6 @@ import (
 
 	"github.com/musterhq/muster/cmd/internal/boot"
 	"github.com/musterhq/muster/internal/config"
-	"github.com/musterhq/muster/internal/store"
 )
 
 // commands is the command line of muster.
@@ -28,7 +27,7 @@ type commands struct {
 	Webhooks   webhooksCommand   `cmd:"" help:"Have other systems told of the end of jobs, and see what they were told."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys, in the database itself."`
 	Doctor     doctorCommand     `cmd:"" help:"Look at the whole stack, and say what is wrong and how to mend it."`
-	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema. Safe to run several times at once."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema, and its indexes to MUSTER_SEARCH_INDEXES. Safe to run several times at once."`
 	Completion completionCommand `cmd:"" help:"Print the script by which a shell completes these commands."`
 	Health     healthCommand     `cmd:"" help:"Ask a health address; exit 0 when it answers 200. For container health checks."`
 }
@@ -84,14 +83,21 @@ func (m *migrateCommand) Run(p *process) error {
 	if err := boot.Check(&m.Config); err != nil {
 		return err
 	}
-	steps, err := store.Migrate(p.ctx, m.Database)
+	done, err := boot.Migrate(p.ctx, &m.Config)
 	if err != nil {
 		return fmt.Errorf("MUSTER_DATABASE %s: %w", config.Redact(m.Database), err)
 	}
 	if m.json() {
-		return printJSON(p.stdout, map[string]int{"applied": steps})
+		answer := map[string]any{"applied": done.Steps}
+		if done.Aligned {
+			answer["indexesBuilt"], answer["indexesDropped"] = done.Built.Names(), done.Dropped.Names()
+		}
+		return printJSON(p.stdout, answer)
 	}
-	_, err = fmt.Fprintf(p.stdout, "The schema is current; %d migrations were applied.\n", steps)
+	if _, err := fmt.Fprintf(p.stdout, "The schema is current; %d migrations were applied.\n", done.Steps); err != nil || !done.Aligned {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "Search indexes are as MUSTER_SEARCH_INDEXES says; built: %s, dropped: %s.\n", done.Built, done.Dropped)
 	return err
 }
 

@@ -153,3 +153,26 @@ func TestMigrateAsJSON(t *testing.T) {
 		t.Errorf("%v, %q, then %q", first.failure, first.out, again.out)
 	}
 }
+
+// What is set is applied, said, and left alone by a migration to which nothing is said.
+func TestMigrateIndexes(t *testing.T) {
+	t.Parallel()
+	address := "--database=sqlite://" + t.TempDir() + "/muster.db"
+	for _, c := range []struct{ flag, want string }{
+		{"--search-indexes=city,age", "built: none, dropped: name,state,deleted.\n"},
+		{"--search-indexes=", "0 migrations were applied.\n"},
+		{"--search-indexes=city,age", "built: none, dropped: none.\n"},
+		{"--search-indexes=all", "built: name,state,deleted, dropped: none.\n"},
+	} {
+		if s := muster(t, "migrate", address, c.flag); s.failure != nil || !strings.HasSuffix(s.out, c.want) {
+			t.Errorf("%s: %v, %q", c.flag, s.failure, s.out)
+		}
+	}
+	s := muster(t, "migrate", "-o", "json", address, "--search-indexes=name")
+	if want := `{"applied":0,"indexesBuilt":[],"indexesDropped":["city","state","age","deleted"]}` + "\n"; s.failure != nil || s.out != want {
+		t.Errorf("%v, %q", s.failure, s.out)
+	}
+	if s := muster(t, "migrate", address, "--search-indexes=email"); s.failure == nil || !strings.Contains(s.failure.Error(), "MUSTER_SEARCH_INDEXES: ") {
+		t.Errorf("an index that cannot be left out: %v", s.failure)
+	}
+}

@@ -25,7 +25,7 @@ var muster = archtest.Rules{
 		"internal/jobs":      {"internal/crash", "internal/invalid", "internal/job", "internal/tracing"},
 
 		// Adapters never import one another.
-		"internal/store":      {"internal/apikey", "internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/tracing", "internal/user", "internal/webhook"},
+		"internal/store":      {"internal/apikey", "internal/columns", "internal/crash", "internal/job", "internal/scrape", "internal/searchindex", "internal/tracing", "internal/user", "internal/webhook"},
 		"internal/deployment": {"internal/job"},
 		"internal/ratelimit":  {"internal/job"},
 		"internal/progress":   {"internal/job"},
@@ -52,7 +52,7 @@ var muster = archtest.Rules{
 		"internal/upload/whole": {"internal/filestore", "internal/job"},
 
 		// A part of the store, which imports it.
-		"internal/store/search": {"internal/user"},
+		"internal/store/search": {"internal/invalid", "internal/searchindex", "internal/user"},
 
 		// Files, seen as users. It is pure.
 		"internal/columns": {"internal/formula", "internal/invalid", "internal/job", "internal/user"},
@@ -68,18 +68,19 @@ var muster = archtest.Rules{
 		"internal/schedules": {"internal/crash", "internal/cron", "internal/invalid", "internal/job"},
 
 		// What is wrong with a stack, from facts that others collect.
-		"internal/doctor": {"internal/config", "internal/job", "internal/store"},
+		"internal/doctor": {"internal/config", "internal/job", "internal/searchindex", "internal/store"},
 
 		// Who a caller is, by a key.
 		"internal/apikey": {},
 
 		// Nouns and settings.
-		"internal/config":  {"internal/job"},
-		"internal/job":     {},
-		"internal/user":    {"internal/invalid"},
-		"internal/invalid": {},
-		"internal/formula": {},
-		"internal/crash":   {},
+		"internal/config":      {"internal/job", "internal/searchindex"},
+		"internal/job":         {},
+		"internal/searchindex": {},
+		"internal/user":        {"internal/invalid"},
+		"internal/invalid":     {},
+		"internal/formula":     {},
+		"internal/crash":       {},
 
 		// What others import: nothing of the inside.
 		"client": {},
@@ -98,7 +99,7 @@ var muster = archtest.Rules{
 		"internal/testenv":              {},
 	},
 	StandardOnly: map[string][]string{
-		"internal/config": nil, "internal/crash": nil, "internal/formula": nil, "internal/invalid": nil, "internal/job": nil,
+		"internal/config": nil, "internal/crash": nil, "internal/formula": nil, "internal/invalid": nil, "internal/job": nil, "internal/searchindex": nil,
 		"internal/columns": {"golang.org/x/text/unicode/norm"}, "internal/user": {"golang.org/x/text/unicode/norm"},
 	},
 	Homes: map[string][]string{

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/searchindex"
 )
 
 // Config is the settings that cmd/api and cmd/worker share. Every field has a flag, an environment variable and a
@@ -24,6 +25,7 @@ type Config struct {
 	Database string `env:"MUSTER_DATABASE" default:"sqlite://data/muster.db" secret:"url" help:"mysql://user:password@host:3306/db or mariadb://…, user and password percent-encoded, for TLS with ?ssl-mode=REQUIRED or VERIFY_IDENTITY; vitess://… for a sharded one; or sqlite:///path/to/file."`
 	Redis    string `env:"MUSTER_REDIS" default:"redis://127.0.0.1:6379/0" secret:"url" help:"redis://, rediss:// (TLS), several addresses joined by commas (a cluster), or redis-sentinel://host:port,host:port/name."`
 
+	SearchIndexes string        `env:"MUSTER_SEARCH_INDEXES" help:"By which fields lists can be searched and sorted fast: all, none, or some of name,city,state,age,deleted; the fewer, the faster are imports. muster migrate builds and drops indexes. Empty: they stay as they are, all in a new database."`
 	RedisPrefix   string        `env:"MUSTER_REDIS_PREFIX" default:"muster" help:"What every key in Redis begins with: deployments that share a database of Redis need one each."`
 	Files         string        `env:"MUSTER_FILES" secret:"url" help:"Where files that are imported lie: file:///path, a folder that APIs and workers share, or s3://key:secret@bucket/prefix?region=…&endpoint=https://host (without key: as Amazon's tools find it; without endpoint: Amazon). Empty: beside a SQLite file, otherwise files cannot be imported."`
 	MaxFileBytes  int64         `env:"MUSTER_MAX_FILE_BYTES" default:"20000000000" help:"Bytes of the largest file that is taken."`
@@ -168,6 +170,9 @@ func (c *Config) Check() error {
 		bad("MUSTER_TIERS", "%w; the default is %s", err, job.DefaultTiers)
 	}
 	c.checkAddrs(bad)
+	if _, _, err := searchindex.Parse(c.SearchIndexes); err != nil {
+		bad("MUSTER_SEARCH_INDEXES", "%w", err)
+	}
 	for _, n := range []struct {
 		name         string
 		v, low, high int64

@@ -49,12 +49,13 @@ func TestCheckListsEverything(t *testing.T) {
 	}
 	c.RedisPrefix, c.CORSOrigins = "a:b", []string{"*"}
 	c.Database, c.Redis, c.Tiers, c.AdminPassword, c.AdminAddr, c.Lease, c.Window = "pg://u:hunter2@h", "x", "A:1", "", "0.0.0.0:1", 0, 0
+	c.SearchIndexes = "city,email"
 	c.Files, c.MaxFileBytes, c.FileRetention = "gs://u:hunter2@h", 1<<40, -1
 	err := c.Check()
 	if err == nil {
 		t.Fatal("bad settings passed")
 	}
-	for _, name := range []string{"DATABASE", "REDIS", "REDIS_PREFIX", "CORS_ORIGINS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW", "FILES", "MAX_FILE_BYTES", "FILE_RETENTION"} {
+	for _, name := range []string{"DATABASE", "REDIS", "REDIS_PREFIX", "CORS_ORIGINS", "TIERS", "ADMIN_ADDR", "LEASE", "WINDOW", "FILES", "MAX_FILE_BYTES", "FILE_RETENTION", "SEARCH_INDEXES"} {
 		if !strings.Contains(err.Error(), "MUSTER_"+name+": ") {
 			t.Errorf("no line for MUSTER_%s in:\n%v", name, err)
 		}
@@ -86,6 +87,20 @@ func TestPrintedWithoutSecrets(t *testing.T) {
 	got := fmt.Sprint((&c).LogValue())
 	if strings.Contains(got, "hunter2") || !strings.Contains(got, "u:***@h:3306/db") {
 		t.Errorf("printed: %s", got)
+	}
+}
+
+func TestSearchIndexes(t *testing.T) {
+	t.Parallel()
+	for text, ok := range map[string]bool{
+		"": true, "all": true, "none": true, "name,city": true, "city, age": true,
+		"all,city": false, "email": false, "first_name": false, "city;age": false, ",": false,
+	} {
+		c := valid()
+		c.SearchIndexes = text
+		if err := c.Check(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "joined by commas") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

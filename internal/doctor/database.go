@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/searchindex"
 	"github.com/musterhq/muster/internal/store"
 )
 
@@ -32,6 +33,9 @@ func (r *report) database(d *Database, all *Facts) {
 		return
 	}
 	r.schema(f)
+	if all.Settings != nil && f.SchemaHave != 0 && d.Err == nil {
+		r.indexes(f, all.Settings.Config.SearchIndexes)
+	}
 	if f.Engine != "SQLite" {
 		if d.Ready == nil {
 			r.sessions(f)
@@ -69,6 +73,21 @@ func (r *report) schema(f *store.Facts) {
 		r.add("schema", Warning, found, "a newer version has migrated it; this one works on it only while the new one is rolled out", "bring all processes to the newer version")
 	default:
 		r.ok("schema", "it is current, version %d", f.SchemaHave)
+	}
+}
+
+// indexes compares the indexes for searches with the setting.
+func (r *report) indexes(f *store.Facts, setting string) {
+	want, given, err := searchindex.Parse(setting)
+	found := "lists can be searched and sorted by: " + f.Indexes.String()
+	switch {
+	case err != nil: // which is judged with the settings
+	case !given || want == f.Indexes:
+		r.ok("search-indexes", "%s", found)
+	default:
+		r.add("search-indexes", Warning, fmt.Sprintf("%s; MUSTER_SEARCH_INDEXES is %s", found, want),
+			"lists by what is missing are refused (`not_indexed`), and what is too much slows imports down",
+			"run `muster migrate` with the same variable, or mend it; where it is not set, indexes stay as they are")
 	}
 }
 

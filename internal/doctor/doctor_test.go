@@ -11,6 +11,7 @@ import (
 	"github.com/musterhq/muster/internal/config"
 	"github.com/musterhq/muster/internal/doctor"
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/searchindex"
 	"github.com/musterhq/muster/internal/store"
 )
 
@@ -22,7 +23,7 @@ func healthy() *doctor.Facts {
 			DBMaxConns: 16, WorkerConcurrency: 2, ChunkRows: 25_000,
 		}},
 		Database: &doctor.Database{Address: "mysql://u:***@h/muster", Free: new(int64(50 << 30)), Facts: &store.Facts{
-			Engine: "MariaDB", Version: "10.11.6-MariaDB", RoundTrip: time.Millisecond, SchemaHave: 17, SchemaNeed: 17, Packet: 16 << 20,
+			Engine: "MariaDB", Version: "10.11.6-MariaDB", RoundTrip: time.Millisecond, SchemaHave: 17, SchemaNeed: 17, Indexes: searchindex.All, Packet: 16 << 20,
 			MaxConns: 151, Conns: 5, FlushLog: 1, SyncBinlog: 1, Binlog: true, BinlogFormat: "MIXED", TimeZone: "SYSTEM", SQLMode: "STRICT_TRANS_TABLES", Replicas: 1,
 		}},
 		Redis: &doctor.Redis{Address: "redis://h:6379", RoundTrip: time.Millisecond, Ours: "A", Holder: "A", Nodes: []doctor.RedisNode{{
@@ -48,7 +49,7 @@ func TestHealthy(t *testing.T) {
 		checks = append(checks, f.Check)
 	}
 	want := []string{
-		"settings", "auth", "database", "schema", "database-sessions", "connections", "binary-log", "durability", "replication", "database-disk",
+		"settings", "auth", "database", "schema", "search-indexes", "database-sessions", "connections", "binary-log", "durability", "replication", "database-disk",
 		"redis", "redis-memory", "redis-persistence", "redis-prefix", "files", "temp-dir", "clocks", "workers", "queues", "jobs",
 	}
 	if diff := cmp.Diff(want, checks); diff != "" {
@@ -84,8 +85,16 @@ func TestFaults(t *testing.T) {
 		"database full": {func(f *doctor.Facts) {
 			f.Database.Ready = &job.StoreError{Reason: job.WaitStoreDisk, Err: errors.New("errno 28")}
 		}, "database broken errno 28"},
-		"old schema":          {func(f *doctor.Facts) { f.Database.Facts.SchemaHave = 16 }, "schema broken version 16, this program needs 17"},
-		"new schema":          {func(f *doctor.Facts) { f.Database.Facts.SchemaHave = 18 }, "schema warning version 18"},
+		"old schema":       {func(f *doctor.Facts) { f.Database.Facts.SchemaHave = 16 }, "schema broken version 16, this program needs 17"},
+		"new schema":       {func(f *doctor.Facts) { f.Database.Facts.SchemaHave = 18 }, "schema warning version 18"},
+		"indexes left out": {func(f *doctor.Facts) { f.Database.Facts.Indexes = 0 }, ""},
+		"indexes as they should be": {func(f *doctor.Facts) {
+			f.Database.Facts.Indexes, f.Settings.Config.SearchIndexes = searchindex.Of("age"), "age"
+		}, ""},
+		"indexes to build": {func(f *doctor.Facts) {
+			f.Database.Facts.Indexes, f.Settings.Config.SearchIndexes = searchindex.Of("age"), "all"
+		}, "search-indexes warning sorted by: age; MUSTER_SEARCH_INDEXES is all"},
+		"indexes to drop":     {func(f *doctor.Facts) { f.Settings.Config.SearchIndexes = "name,city" }, "search-indexes warning by: all; MUSTER_SEARCH_INDEXES is name,city"},
 		"all connections":     {func(f *doctor.Facts) { f.Database.Facts.Conns = 140 }, "connections warning 140 are open"},
 		"many processes":      {func(f *doctor.Facts) { f.Database.Facts.MaxConns = 40 }, "connections warning 2 workers and an API may take 16 each, 48"},
 		"statement log":       {func(f *doctor.Facts) { f.Database.Facts.BinlogFormat = "STATEMENT" }, "binary-log broken STATEMENT"},

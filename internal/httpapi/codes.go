@@ -13,6 +13,7 @@ type code int
 const (
 	internalError code = iota
 	validationFailed
+	notIndexed
 	userIDMissing
 	batchLimitExceeded
 	malformedJSON
@@ -87,6 +88,7 @@ var codes = [codeCount]struct {
 }{
 	internalError:        {500, "internal_error"},
 	validationFailed:     {400, "validation_failed"},
+	notIndexed:           {400, "not_indexed"},
 	userIDMissing:        {400, "user_id_missing"},
 	batchLimitExceeded:   {400, "batch_limit_exceeded"},
 	malformedJSON:        {400, "malformed_json"},

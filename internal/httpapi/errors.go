@@ -110,6 +110,9 @@ func explainUser(err error) (problem, bool) {
 	if e, ok := errors.AsType[malformedError](err); ok {
 		return problem{code: malformedJSON, message: e.Error()}, true
 	}
+	if e, ok := errors.AsType[*user.NotIndexedError](err); ok {
+		return problem{code: notIndexed, message: e.Error(), details: &api.ErrorDetails{FieldErrors: e.Fields}}, true
+	}
 	switch {
 	case errors.Is(err, user.ErrNotFound):
 		return problem{code: userNotFound, message: user.ErrNotFound.Error()}, true

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/internal/httpapi/api"
+	"github.com/musterhq/muster/internal/invalid"
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/user"
 )
@@ -29,6 +30,7 @@ func userCalls() []call {
 		u.Deleted = true
 		f.users[1] = u
 	}
+	notIndexed := failing(fmt.Errorf("list users: %w", &user.NotIndexedError{Fields: []invalid.Field{{Field: "city", Message: "is not indexed"}}}))
 	big := `{"city":"` + strings.Repeat("x", 1<<20) + `"}`
 	var all []call
 	for _, request := range []string{
@@ -71,6 +73,8 @@ func userCalls() []call {
 	return append(all,
 		call{"GET /api/v1/users?size=0", nil, nil, 400, "validation_failed"},
 		call{"GET /api/v1/users/search?sortBy=password", nil, nil, 400, "validation_failed"},
+		call{"GET /api/v1/users/search?city=aus&sortBy=age", nil, notIndexed, 400, "not_indexed"},
+		call{"GET /api/v1/users?deleted=true", nil, notIndexed, 400, "not_indexed"},
 		call{"GET /api/v1/users", nil, nil, 200, ""},
 		call{"GET /api/v1/users/search", nil, nil, 200, ""},
 		call{"POST /api/v1/users " + byronJSON, nil, nil, 201, ""},

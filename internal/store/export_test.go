@@ -196,3 +196,6 @@ func withProvider(rawURL string, fn func(p *goose.Provider) error) (err error) {
 	}
 	return fn(p)
 }
+
+// ForgetIndexes makes the next search look which indexes there are.
+func (s *Store) ForgetIndexes() { s.indexes.Store(nil) }

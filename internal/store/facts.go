@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/musterhq/muster/internal/job"
+	"github.com/musterhq/muster/internal/searchindex"
 )
 
 // Facts is what a database tells of itself and of its server, to people who look for what is wrong with it.
@@ -18,7 +19,8 @@ type Facts struct {
 	Ahead     time.Duration // its clock before this machine's; negative: behind it
 	RoundTrip time.Duration // of the question for its clock, of which half is the error of Ahead
 
-	SchemaHave, SchemaNeed int64 // versions of the schema: the database's, 0 for none, and this program's
+	SchemaHave, SchemaNeed int64           // versions of the schema: the database's, 0 for none, and this program's
+	Indexes                searchindex.Set // for searches; of no meaning without a schema
 
 	// Of MySQL and MariaDB. Numbers are -1 where the server does not tell.
 	Packet                 int64 // max_allowed_packet, bytes
@@ -69,8 +71,11 @@ func (s *Store) Facts(ctx context.Context) (*Facts, error) {
 	f.RoundTrip = time.Since(began)
 	f.Ahead = time.UnixMilli(now).Sub(began.Add(f.RoundTrip / 2))
 	var err error
-	f.SchemaHave, f.SchemaNeed, err = s.schemaVersions(ctx)
-	return f, translate("facts", err)
+	if f.SchemaHave, f.SchemaNeed, err = s.schemaVersions(ctx); err != nil || f.SchemaHave == 0 {
+		return f, translate("facts", err)
+	}
+	f.Indexes, err = s.SearchIndexes(ctx)
+	return f, err
 }
 
 func (s *Store) serverFacts(ctx context.Context, f *Facts) error {
@@ -136,7 +141,16 @@ func (s *Store) replication(ctx context.Context, f *Facts) {
 
 // rows returns what a statement tells whose columns depend on the server.
 func (s *Store) rows(ctx context.Context, query string) (list []map[string]any, err error) {
-	rows, err := s.r.QueryxContext(ctx, query)
+	return selectRows(ctx, s.r, query)
+}
+
+// rowsQuerier is what selectRows needs of a pool, a connection or a transaction.
+type rowsQuerier interface {
+	QueryxContext(ctx context.Context, query string, args ...any) (*sqlx.Rows, error)
+}
+
+func selectRows(ctx context.Context, q rowsQuerier, query string) (list []map[string]any, err error) {
+	rows, err := q.QueryxContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +163,15 @@ func (s *Store) rows(ctx context.Context, query string) (list []map[string]any, 
 		list = append(list, row)
 	}
 	return list, rows.Err()
+}
+
+// textOf returns a text of such a row.
+func textOf(value any) string {
+	if b, ok := value.([]byte); ok {
+		return string(b)
+	}
+	text, _ := value.(string)
+	return text
 }
 
 // OpenJob is how a job stands that waits or runs.

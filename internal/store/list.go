@@ -7,14 +7,21 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/musterhq/muster/internal/searchindex"
 	"github.com/musterhq/muster/internal/store/search"
 	"github.com/musterhq/muster/internal/user"
 )
 
 // Users returns a slice of the list that q describes, and whether more users follow. It never counts them: it finds the
-// ids of one more than the slice holds, then reads those users. No users means that none follow.
+// ids of one more than the slice holds, then reads those users. No users means that none follow. Errors: *user.NotIndexedError.
 func (s *Store) Users(ctx context.Context, q user.Query) (users []user.User, more bool, err error) {
-	users, more, err = s.list(ctx, q, func() ([]int64, error) { return search.IDs(ctx, s.r, s.dialect.search, q) })
+	err = s.withIndexes(ctx, func(there searchindex.Set) (err error) {
+		if err := search.Refuse(q, there); err != nil {
+			return err
+		}
+		users, more, err = s.list(ctx, q, func() ([]int64, error) { return search.IDs(ctx, s.r, s.dialect.search, q) })
+		return err
+	})
 	return users, more, translate("list users", err)
 }
 

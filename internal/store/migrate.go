@@ -31,46 +31,13 @@ func openDB(c driver.Connector, name string) *sqlx.DB { return sqlx.NewDb(sql.Op
 // replicas may call it at once: on MySQL one does the work under a lock table and the others wait; on SQLite those that
 // lose a race look again. Where a long transaction uses a table, it lets others go on meanwhile, and tries for ten minutes.
 func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
-	s, err := Open(rawURL, Options{MaxConns: 4})
+	s, db, locker, err := openToMigrate(ctx, rawURL)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	db := s.w
+	defer func() { err = errors.Join(err, closeMigrated(s, db)) }()
 	var opts []goose.ProviderOption
-	if s.dialect.name != "sqlite" {
-		if err := s.checkServer(ctx); err != nil {
-			return 0, translate("migrate", err)
-		}
-		// A connection of its own without the workers' short wait_timeout: an index on a large table takes
-		// minutes, during which the lock's connection is silent.
-		u, err := url.Parse(rawURL)
-		if err != nil {
-			return 0, err
-		}
-		cfg, err := mysqlConfig(u)
-		if err != nil {
-			return 0, err
-		}
-		cfg.ReadTimeout, cfg.ClientFoundRows = 0, false
-		cfg.ParseTime = true    // goose's lock scans a time.Time; without this it retries for its whole timeout
-		if u.Scheme != vitess { // which takes no notice of it
-			if cfg.Params == nil {
-				cfg.Params = map[string]string{}
-			}
-			cfg.Params["lock_wait_timeout"] = strconv.Itoa(int(holdUp.Seconds()))
-		}
-		connector, err := mysql.NewConnector(cfg)
-		if err != nil {
-			return 0, err
-		}
-		db = openDB(connector, "mysql")
-		defer func() { _ = db.Close() }()
-		locker, err := lock.NewMySQLTableLocker(
-			lock.WithTableName("schema_lock"), lock.WithTableLockTimeout(500*time.Millisecond, 600))
-		if err != nil {
-			return 0, err
-		}
+	if locker != nil {
 		opts = append(opts, goose.WithLocker(locker))
 	}
 	p, err := s.provider(db, opts...)
@@ -90,6 +57,58 @@ func Migrate(ctx context.Context, rawURL string) (steps int, err error) {
 			return steps, translate("migrate", err)
 		}
 	}
+}
+
+// openToMigrate opens the database at rawURL: db is for changes of its schema, under the locker, which SQLite has not.
+func openToMigrate(ctx context.Context, rawURL string) (s *Store, db *sqlx.DB, locker lock.Locker, err error) {
+	s, err = Open(rawURL, Options{MaxConns: 4})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if s.dialect.name == "sqlite" {
+		return s, s.w, nil, nil
+	}
+	if err := s.checkServer(ctx); err != nil {
+		return nil, nil, nil, errors.Join(translate("migrate", err), s.Close())
+	}
+	connector, err := migrationConnector(rawURL)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, s.Close())
+	}
+	locker, err = lock.NewMySQLTableLocker(lock.WithTableName("schema_lock"), lock.WithTableLockTimeout(500*time.Millisecond, 600))
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, s.Close())
+	}
+	return s, openDB(connector, "mysql"), locker, nil
+}
+
+func closeMigrated(s *Store, db *sqlx.DB) error {
+	if db != s.w {
+		_ = db.Close() // a server that is gone is no trouble any more
+	}
+	return s.Close()
+}
+
+// migrationConnector makes connections without the workers' short wait_timeout: an index on a large table takes minutes, during
+// which the lock's connection is silent.
+func migrationConnector(rawURL string) (driver.Connector, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := mysqlConfig(u)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ReadTimeout, cfg.ClientFoundRows = 0, false
+	cfg.ParseTime = true    // goose's lock scans a time.Time; without this it retries for its whole timeout
+	if u.Scheme != vitess { // which takes no notice of it
+		if cfg.Params == nil {
+			cfg.Params = map[string]string{}
+		}
+		cfg.Params["lock_wait_timeout"] = strconv.Itoa(int(holdUp.Seconds()))
+	}
+	return mysql.NewConnector(cfg)
 }
 
 const (

@@ -7,31 +7,36 @@ import (
 	"math"
 	"strings"
 
+	"github.com/musterhq/muster/internal/searchindex"
 	"github.com/musterhq/muster/internal/store/search"
 	"github.com/musterhq/muster/internal/user"
 )
 
 // Span returns the least and the greatest id among which the users of f are; first is above last when there are none.
 func (s *Store) Span(ctx context.Context, f user.Filter) (first, last int64, err error) {
-	index, c := s.exportBy(f)
-	end := func(order string) string {
-		return `(SELECT id FROM users` + index + ` WHERE ` + c.String() + ` ORDER BY id` + order + ` LIMIT 1)`
-	}
-	err = s.r.QueryRowxContext(ctx, `SELECT COALESCE(`+end(``)+`, 1), COALESCE(`+end(` DESC`)+`, 0)`,
-		append(c.Args, c.Args...)...).Scan(&first, &last)
+	err = s.withIndexes(ctx, func(there searchindex.Set) error {
+		index, c := s.exportBy(f, there)
+		end := func(order string) string {
+			return `(SELECT id FROM users` + index + ` WHERE ` + c.String() + ` ORDER BY id` + order + ` LIMIT 1)`
+		}
+		return s.r.QueryRowxContext(ctx, `SELECT COALESCE(`+end(``)+`, 1), COALESCE(`+end(` DESC`)+`, 0)`,
+			append(c.Args, c.Args...)...).Scan(&first, &last)
+	})
 	return first, last, translate("read users", err)
 }
 
 // Nth returns the id of the nth user of f in id order, from 0; ok is false when there are fewer.
 func (s *Store) Nth(ctx context.Context, f user.Filter, n int64) (id int64, ok bool, err error) {
-	index, _ := s.exportBy(f)
 	first, last := max(f.FirstID, 1), f.LastID
 	f.FirstID, f.LastID = 0, 0
 	c := s.dialect.search.Where(f).And(`id >= ?`, first)
 	if last != 0 {
 		c = c.And(`id <= ?`, last)
 	}
-	err = s.r.GetContext(ctx, &id, `SELECT id FROM users`+index+` WHERE `+c.String()+` ORDER BY id LIMIT 1 OFFSET ?`, append(c.Args, n)...)
+	err = s.withIndexes(ctx, func(there searchindex.Set) error {
+		index, _ := s.exportBy(f, there)
+		return s.r.GetContext(ctx, &id, `SELECT id FROM users`+index+` WHERE `+c.String()+` ORDER BY id LIMIT 1 OFFSET ?`, append(c.Args, n)...)
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -39,13 +44,14 @@ func (s *Store) Nth(ctx context.Context, f user.Filter, n int64) (id int64, ok b
 }
 
 // exportBy returns the index that leads to the users of f in id order, and the conditions that it serves. By id, unless
-// f asks for few: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
-func (s *Store) exportBy(f user.Filter) (index string, c search.Conditions) {
-	index, few := s.dialect.search.ByID, s.dialect.search.Where(user.Filter{Email: f.Email, Deleted: f.Deleted})
+// f asks for few and their index is there: MariaDB would rather go by its index of deleted users, fifteen times as slowly.
+func (s *Store) exportBy(f user.Filter, there searchindex.Set) (index string, c search.Conditions) {
+	index = s.dialect.search.ByID
+	few := s.dialect.search.Where(user.Filter{Email: f.Email, Deleted: f.Deleted})
 	switch {
 	case f.Email != "":
 		index, c = s.dialect.search.Index("ix_users_email"), few
-	case f.Deleted:
+	case f.Deleted && there.Has("deleted"):
 		index, c = s.dialect.search.Index("ix_users_deleted"), few
 	}
 	c = c.And(`id >= ?`, max(f.FirstID, 1))
@@ -68,17 +74,20 @@ func (s *Store) Range(
 	}
 	ahead := f
 	ahead.FirstID = last + 1
-	index, behind := s.exportBy(ahead)
 	f.FirstID, f.LastID = 0, 0
 	c := s.dialect.search.Where(f).And(`id BETWEEN ? AND ?`, first, last)
-	n, err = s.eachRow(ctx, `SELECT `+strings.Join(names, ", ")+` FROM users`+index+` WHERE `+c.String()+` ORDER BY id`, c.Args, columns, row)
-	if err != nil || n > 0 {
-		return n, last + 1, translate("read users", err)
-	}
-	// Ids that an import never used, or whose users it took back, may be millions.
-	err = s.r.GetContext(ctx, &next, `SELECT COALESCE((SELECT id FROM users`+index+` WHERE `+behind.String()+` ORDER BY id LIMIT 1), ?)`,
-		append(behind.Args, int64(math.MaxInt64))...)
-	return 0, next, translate("read users", err)
+	err = s.withIndexes(ctx, func(there searchindex.Set) error {
+		index, behind := s.exportBy(ahead, there)
+		n, err = s.eachRow(ctx, `SELECT `+strings.Join(names, ", ")+` FROM users`+index+` WHERE `+c.String()+` ORDER BY id`, c.Args, columns, row)
+		next = last + 1
+		if err != nil || n > 0 {
+			return err
+		}
+		// Ids that an import never used, or whose users it took back, may be millions.
+		return s.r.GetContext(ctx, &next, `SELECT COALESCE((SELECT id FROM users`+index+` WHERE `+behind.String()+` ORDER BY id LIMIT 1), ?)`,
+			append(behind.Args, int64(math.MaxInt64))...)
+	})
+	return n, next, translate("read users", err)
 }
 
 // eachRow calls row for each row of a query of these columns.

@@ -56,6 +56,8 @@ type Store struct {
 	database string    // its name, of MySQL
 	session  []setting // of each connection, of MySQL
 
+	indexes atomic.Pointer[knownIndexes] // for searches; nil: not looked for
+
 	// What Ready has found out.
 	ready   atomic.Pointer[answer] // when all was well
 	refused atomic.Pointer[answer] // the last write that was refused for good

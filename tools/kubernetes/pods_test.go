@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 )
 
@@ -131,5 +132,28 @@ func checkProbes(t *testing.T, objects []object) {
 	}
 	if checked != 2 {
 		t.Errorf("%d probed pods", checked)
+	}
+}
+
+// The job that migrates builds and drops indexes as the settings say, and has no variable that would say anything else.
+func TestMigrationGetsTheIndexes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{`{}`: "", `settings: {MUSTER_SEARCH_INDEXES: "city,age", MUSTER_MAX_COUNT: "5"}`: "city,age"} {
+		found := false
+		for name, job := range all[*batch.Job](decodeAll(t, mustRender(t, "muster", parse(t, text)).all())) {
+			found = true
+			got := ""
+			for _, v := range job.Spec.Template.Spec.Containers[0].Env {
+				if v.Name == "MUSTER_SEARCH_INDEXES" {
+					got = v.Value
+				}
+			}
+			if got != want {
+				t.Errorf("%s with %s: %q", name, text, got)
+			}
+		}
+		if !found {
+			t.Error("no job migrates")
+		}
 	}
 }
