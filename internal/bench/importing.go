@@ -10,7 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/musterhq/muster/client"
+	"github.com/musterhq/muster/internal/searchindex"
 	"github.com/musterhq/muster/internal/source"
+	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/user"
 )
 
@@ -125,8 +127,7 @@ func imports(ctx context.Context, l *lab) (results []result, err error) {
 	if err := l.empty(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := l.db.ExecContext(ctx, `ALTER TABLE users DROP INDEX ix_users_first_name, DROP INDEX ix_users_last_name, DROP INDEX ix_users_city,
-		DROP INDEX ix_users_state, DROP INDEX ix_users_age, DROP INDEX ix_users_deleted`); err != nil {
+	if _, _, err := store.AlignIndexes(ctx, l.url, searchindex.Set(0)); err != nil {
 		return nil, err
 	}
 	few, err := inTurn(3, ours, loader, inserts)
