@@ -96,10 +96,8 @@ func (s *Store) alignServer(ctx context.Context, db *sqlx.DB, want searchindex.S
 		return 0, 0, err
 	}
 	for _, shard := range shards {
-		if shard != "" {
-			if _, err := conn.ExecContext(ctx, "USE `"+shard+"`"); err != nil {
-				return built, dropped, err
-			}
+		if err := s.enter(ctx, conn, shard); err != nil {
+			return built, dropped, err
 		}
 		have, err := s.readIndexes(ctx, conn)
 		if err != nil {
@@ -116,6 +114,19 @@ func (s *Store) alignServer(ctx context.Context, db *sqlx.DB, want searchindex.S
 		built |= more
 	}
 	return built, dropped, nil
+}
+
+// enter makes a shard that of the connection's next statements, which may take a day: vttablet allows 30 s by default.
+func (s *Store) enter(ctx context.Context, conn *sqlx.Conn, shard string) error {
+	if !s.dialect.sharded {
+		return nil
+	}
+	for _, statement := range []string{"USE `" + shard + "`", "SET query_timeout = 86400000"} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // alter changes the indexes of users while others read and write them, or fails at once where the server cannot.

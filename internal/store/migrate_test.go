@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/internal/store/storetest"
@@ -64,9 +66,8 @@ func TestMigrateBehindALongTransaction(t *testing.T) {
 			count(long, `SELECT COUNT(*) FROM jobs`)
 			migrated := make(chan error, 1)
 			go func() { _, err := store.Migrate(ctx, url); migrated <- err }()
-			const waits = `SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'`
 			for range 2 { // it tries more than once
-				for count(db, waits) == 0 {
+				for waiting(t, db) == 0 {
 					select {
 					case err := <-migrated:
 						t.Fatalf("migrated, though the table is in use: %v", err)
@@ -83,6 +84,20 @@ func TestMigrateBehindALongTransaction(t *testing.T) {
 			}
 		})
 	}
+}
+
+// waiting returns how many sessions wait for a table of the database.
+func waiting(t *testing.T, db *sql.DB) (n int) {
+	t.Helper()
+	err := db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM information_schema.processlist
+		WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'`).Scan(&n)
+	if my, ok := errors.AsType[*mysql.MySQLError](err); ok && my.Number == 3854 { // MySQL cannot show the bytes in a statement of another test
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // v0.1.0 looks at its rights by INSERT INTO users SELECT * FROM users WHERE FALSE, which MySQL refuses where a column is generated and
