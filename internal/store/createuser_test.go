@@ -50,5 +50,8 @@ func TestCreateUserOnDuplicate(t *testing.T) {
 		if len(got) != 5 || got[0] != (user.User{FirstName: "X", Email: "a@example.com", Age: 36, City: "Rome"}) {
 			t.Errorf("%+v", got)
 		}
+		if err := s.Ready(t.Context()); err != nil { // whose connections are those of the calls
+			t.Errorf("not ready afterwards: %v", err)
+		}
 	})
 }
