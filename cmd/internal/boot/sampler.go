@@ -14,7 +14,9 @@ const readsPerSecond = 20
 
 // sampler returns what decides which traces this process begins, where OTEL_TRACES_SAMPLER does not: all but those of reads
 // above readsPerSecond. Where a caller's trace goes on, the caller has decided.
-func sampler() sdk.Sampler { return sdk.ParentBased(&readSampler{rate.NewLimiter(readsPerSecond, readsPerSecond)}) }
+func sampler() sdk.Sampler {
+	return sdk.ParentBased(&readSampler{rate.NewLimiter(readsPerSecond, readsPerSecond)})
+}
 
 type readSampler struct{ reads *rate.Limiter }
 
