@@ -48,7 +48,7 @@ func embeddedImport(ctx context.Context, l *lab) (result, error) {
 			return 0, err
 		}
 		db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(url, "sqlite:")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
-			"&_pragma=wal_autocheckpoint(20000)&_pragma=cache_size(-65536)&_txlock=immediate")
+			"&_pragma=wal_autocheckpoint(20000)&_pragma=cache_size(-131072)&_txlock=immediate")
 		if err != nil {
 			return 0, err
 		}

@@ -8,45 +8,66 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"github.com/musterhq/muster/internal/searchindex"
+	"github.com/musterhq/muster/internal/store"
 )
 
 // scaling measures P9: workers that wait for a database 20 ms away. Each has one chunk at a time, so that only their number
-// differs.
+// differs. The database has the same cores as the workers; with few indexes, which are most of its work, it shows what the workers
+// do where it is not the limit.
 func scaling(ctx context.Context, l *lab) (result, error) {
 	far, stop, err := l.away()
 	if err != nil {
 		return result{}, err
 	}
 	defer stop()
-	n := l.size(400_000)
+	all, details, err := l.fleets(ctx, far, l.size(400_000))
+	if err != nil {
+		return result{}, err
+	}
+	if err := l.empty(ctx); err != nil {
+		return result{}, err
+	}
+	if _, _, err := store.AlignIndexes(ctx, l.url, searchindex.Set(0)); err != nil {
+		return result{}, err
+	}
+	few, more, err := l.fleets(ctx, far, l.size(400_000))
+	if err != nil {
+		return result{}, err
+	}
+	details = append(details, fmt.Sprintf("with MUSTER_SEARCH_INDEXES=none: %s, %s", quotient(few[0]), quotient(few[1])))
+	return result{values: all, details: append(details, more...)}, nil
+}
+
+// fleets imports n users by one, two and four workers, and returns how many times as fast two and four are.
+func (l *lab) fleets(ctx context.Context, far string, n int64) (times []float64, details []string, err error) {
 	rates := map[int]float64{}
-	var res result
 	for _, workers := range []int{1, 2, 4} {
 		if err := l.empty(ctx); err != nil {
-			return res, err
+			return nil, nil, err
 		}
 		api, err := l.serve(ctx)
 		if err != nil {
-			return res, err
+			return nil, nil, err
 		}
 		all := []*process{api}
 		for range workers {
 			w, err := l.work(ctx, "MUSTER_DATABASE="+far, "MUSTER_WORKER_CONCURRENCY=1")
 			if err != nil {
-				return res, err
+				return nil, nil, err
 			}
 			all = append(all, w)
 		}
 		if rates[workers], err = importUsers(ctx, api, n); err != nil {
-			return res, err
+			return nil, nil, err
 		}
 		for _, p := range all {
 			p.stop()
 		}
-		res.details = append(res.details, fmt.Sprintf("%d workers, 20 ms away: %s users/s", workers, count(int64(rates[workers]))))
+		details = append(details, fmt.Sprintf("%d workers, 20 ms away: %s users/s", workers, count(int64(rates[workers]))))
 	}
-	res.values = []float64{rates[2] / rates[1], rates[4] / rates[1]}
-	return res, nil
+	return []float64{rates[2] / rates[1], rates[4] / rates[1]}, details, nil
 }
 
 // away starts a proxy that holds each answer of the database back for 20 ms, and returns the database's address behind it.

@@ -223,12 +223,13 @@ func (s *Store) openSQLite(rawURL string, u *url.URL, o Options) error {
 	// synchronous(FULL): a job that was accepted outlives a power failure here too.
 	// wal_autocheckpoint: an import changes most pages of the indexes in every transaction, so the fewer times they move
 	// from the log to the file the better; the log grows to some 100 MB.
-	pragmas := "?_pragma=wal_autocheckpoint(20000)&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-65536)&_txlock=immediate"
-	w, err := o.openSQLiteFile(name + pragmas)
+	// cache_size, in KiB: the writer's holds the indexes of a million users, each of whose pages an import changes again and again.
+	const pragmas = "?_pragma=wal_autocheckpoint(20000)&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
+	w, err := o.openSQLiteFile(name + pragmas + "&_pragma=cache_size(-131072)")
 	if err != nil {
 		return err
 	}
-	r, err := o.openSQLiteFile(name + pragmas)
+	r, err := o.openSQLiteFile(name + pragmas + "&_pragma=cache_size(-65536)")
 	if err != nil {
 		return errors.Join(err, w.Close())
 	}
