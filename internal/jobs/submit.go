@@ -165,12 +165,12 @@ func (s *Service) chunkRows(spec *job.Spec) int64 {
 	if s.BatchRows == 0 {
 		return s.ChunkRows
 	}
-	return min(s.ChunkRows, max(s.BatchRows, (spec.Count+smallJob-1)/smallJob))
+	return min(s.ChunkRows, max(s.BatchRows, (spec.Count+leastChunks-1)/leastChunks))
 }
 
 const (
-	// smallJob is how many chunks a job has at least, if they are worth a batch: workers that are idle share it.
-	smallJob = 4
+	// leastChunks is how many chunks a job has at least, as long as each has a batch: workers that are idle share it.
+	leastChunks = 4
 	// exportChunk is how many times as many ids as an import's a chunk of an export has, 250,000 by default: what a worker
 	// writes in about a second, so that several share an export, and one that dies costs little.
 	exportChunk = 10

@@ -34,9 +34,15 @@ func AlignIndexes(ctx context.Context, rawURL string, want searchindex.Set) (bui
 		align = s.alignSQLite
 	}
 	for n, until := 1, time.Now().Add(tableInUse); ; n++ {
+		began := time.Now()
 		more, less, err := align(ctx, db, want)
 		built, dropped = built|more, dropped|less
-		if err == nil || !isOvertaken(err) && !s.migrateAgain(ctx, err, n, until) {
+		until = until.Add(time.Since(began)) // a build may be long, and fail at its end for a transaction that uses the table
+		again := err != nil && s.migrateAgain(ctx, err, n, until)
+		if isOvertaken(err) {
+			again = n < attempts && backoff(ctx, n) == nil
+		}
+		if !again {
 			return built, dropped, translate("change indexes", err)
 		}
 	}

@@ -24,13 +24,22 @@ type knownIndexes struct {
 	until time.Time
 }
 
+func (k *knownIndexes) valid() bool { return k != nil && time.Now().Before(k.until) }
+
 // SearchIndexes returns which indexes for searches the database has, as they were at most a minute ago.
 func (s *Store) SearchIndexes(ctx context.Context) (searchindex.Set, error) {
-	if known := s.indexes.Load(); known != nil && time.Now().Before(known.until) {
+	if known := s.indexes.Load(); known.valid() {
 		return known.set, nil
 	}
+	known := s.indexes.Load()
+	if known != nil { // the others go on with them meanwhile
+		s.indexes.CompareAndSwap(known, &knownIndexes{set: known.set, until: time.Now().Add(indexesKept)})
+	}
 	set, err := s.readIndexes(ctx, s.r)
-	if err != nil {
+	switch {
+	case err != nil && known != nil:
+		return known.set, nil // a search that misses one shows it
+	case err != nil:
 		return 0, translate("read indexes", err)
 	}
 	s.indexes.Store(&knownIndexes{set: set, until: time.Now().Add(indexesKept)})
@@ -51,7 +60,10 @@ func (s *Store) withIndexes(ctx context.Context, do func(there searchindex.Set) 
 	if there, err = s.SearchIndexes(ctx); err != nil {
 		return err
 	}
-	return do(there)
+	if err = do(there); !isMissingIndex(err) {
+		return err
+	}
+	return do(0) // some shards have it, and others have not
 }
 
 // readIndexes asks the database for its indexes; a sharded one for those of any shard.
@@ -67,7 +79,7 @@ func (s *Store) readIndexes(ctx context.Context, q rowsQuerier) (searchindex.Set
 	}
 	var columns []string
 	for _, row := range list {
-		if column, ours := strings.CutPrefix(textOf(row[name]), indexPrefix); ours {
+		if column, ours := strings.CutPrefix(strings.ToLower(textOf(row[name])), indexPrefix); ours {
 			columns = append(columns, column)
 		}
 	}

@@ -27,6 +27,28 @@ func (l *looks) EvalSha(ctx context.Context, sha string, keys []string, args ...
 	return l.Redis.EvalSha(ctx, sha, keys, args...)
 }
 
+// A server that does not know the script, as one that was started anew, shifts nothing: whichever queue the next task comes to, the
+// look that its message asks for is a whole one.
+func TestServerOfForgottenScripts(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	s, taken := idleServer(t, rdb, time.Hour)
+	c := NewClient(rdb, job.DefaultPrefix, 0)
+	within(t, "it subscribes", s.sleeper.told.Load)
+	for i := range 20 {
+		if err := rdb.ScriptFlush(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		rdb.Publish(t.Context(), channel("xl"), "") // a look without a task, at a server without the script
+		tier := []job.Tier{"SMALL", "MEDIUM", "LARGE", "XL", job.TierExport}[i%5]
+		if err := c.EnqueueChunk(t.Context(), tier, "job-3", i, 0); err != nil {
+			t.Fatal(err)
+		}
+		take(t, taken, "job-3")
+	}
+}
+
 // idleServer starts a server whose sleep ends by itself after the given time only, and returns what it takes.
 func idleServer(t *testing.T, rdb Redis, longest time.Duration) (*Server, <-chan string) {
 	t.Helper()

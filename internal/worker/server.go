@@ -77,12 +77,16 @@ func NewServer(c ServerConfig) *Server {
 // deliveriesAtOnce is how many webhooks a worker delivers at once, which mostly is to wait for receivers.
 const deliveriesAtOnce = 16
 
-// Start begins to take tasks; it does not block. It fails when Redis does not answer.
+// Start begins to take tasks; it does not block.
 func (s *Server) Start() error {
 	if err := s.jobs.Start(s.mux); err != nil {
 		return err
 	}
-	return s.webhooks.Start(s.mux)
+	if err := s.webhooks.Start(s.mux); err != nil {
+		s.jobs.Shutdown()
+		return err
+	}
+	return nil
 }
 
 // Shutdown stops taking tasks and waits for the handlers, at most the drain timeout. Close the Importer's Drain

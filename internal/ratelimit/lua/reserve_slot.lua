@@ -26,13 +26,17 @@ if leases >= most or ARGV[4] ~= '0' then
   if held <= now then
     local used = redis.call('ZCOUNT', KEYS[1], now + 1, '+inf')
     if used >= most then
-      return {'full', used, 0, unpack(redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf'))}
+      local answer = {'full', used, 0}
+      for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf')) do
+        answer[#answer + 1] = id
+      end
+      return answer
     end
     local wait = tonumber(redis.call('GET', KEYS[2]) or 0) - now
     if ARGV[4] ~= '0' and wait > 0 then
       return {'cooldown', used, wait}
     end
-    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+    leases = leases - redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
   end
 end
 
