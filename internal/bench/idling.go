@@ -10,16 +10,23 @@ import (
 	"time"
 )
 
-// settle is how long the processes have after their start.
-const settle = 5 * time.Second
+// settle is how long the processes have after their work.
+const settle = 20 * time.Second
 
-// idle measures P12: what an API and a worker cost that have nothing to do.
+// idle measures P12: what an API and a worker cost that have nothing to do any more.
 func idle(ctx context.Context, l *lab) (result, error) {
 	api, workers, err := l.fleet(ctx, 1)
 	if err != nil {
 		return result{}, err
 	}
 	idleTime := max(time.Duration(30*min(l.scale, 1))*time.Second, 10*time.Second)
+	n := l.size(100_000)
+	if _, err := importUsers(ctx, api, n); err != nil {
+		return result{}, err
+	}
+	if _, _, err := export(ctx, api, "", n); err != nil {
+		return result{}, err
+	}
 	time.Sleep(settle)
 	if err := l.rdb.ConfigResetStat(ctx).Err(); err != nil {
 		return result{}, err

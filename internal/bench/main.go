@@ -1,5 +1,5 @@
 // Command bench measures Muster against what it is built on, prints the table of design goals beside the measured
-// figures, and writes docs/benchmarks. Every ratio is of two measurements that alternate in one run, on private
+// figures, and writes docs/benchmarks. Both sides of a ratio are measured in one run, mostly in turn, on private
 // servers and with the binaries that are deployed.
 package main
 
@@ -30,8 +30,8 @@ var figures = []figure{
 	{"P9", "two and four workers over a database 20 ms away", "one worker", append(least(1.95, quotient), least(3.7, quotient)...)},
 	{"P10", "GET /jobs/{id}", "a bare Echo handler doing one HGETALL", least(0.8, quotient)},
 	{"P11", "POST to COMPLETED of 1, 100 and 10,000 users, p95", "", slices.Concat(most("1 user", 40, millis), most("100", 50, millis), most("10,000", 250, millis))},
-	{"P12", "idle API and worker", "", slices.Concat(most("API", 1, percent), most("worker", 1, percent), most("Redis", 30, commands), most("API", 45, mebibytes), most("worker", 45, mebibytes))},
-	{"P13", "import and polls with metrics and traces on", "the same with both off", append(named("import", least(0.97, quotient)), named("polls", least(0.97, quotient))...)},
+	{"P12", "idle API and worker, after an import and an export", "", slices.Concat(most("API", 1, percent), most("worker", 1, percent), most("Redis", 30, commands), most("API", 45, mebibytes), most("worker", 45, mebibytes))},
+	{"P13", "import and polls with metrics and traces on, as Muster samples them", "the same with both off", append(named("import", least(0.97, quotient)), named("polls", least(0.97, quotient))...)},
 	{"P14", "the import of P1 with MUSTER_SEARCH_INDEXES=none", "all indexes; one INSERT a row, without them, too", append(nothing("all indexes"), nothing("INSERTs")...)},
 	{"F1", "import of a CSV of {300k} users through the API, one worker process", "LOAD DATA LOCAL of the same file, 1 connection", least(0.9, quotient)},
 	{"F2", "skip and update, a CSV of {300k} users of whom half are there", "INSERT … ON DUPLICATE KEY UPDATE, 1000 rows a statement", append(named("skip", least(1, quotient)), named("update", least(1, quotient))...)},
