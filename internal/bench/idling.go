@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// settle is how long the processes have after their work.
-const settle = 20 * time.Second
-
 // idle measures P12: what an API and a worker cost that have nothing to do any more.
 func idle(ctx context.Context, l *lab) (result, error) {
 	api, workers, err := l.fleet(ctx, 1)
@@ -27,7 +24,8 @@ func idle(ctx context.Context, l *lab) (result, error) {
 	if _, _, err := export(ctx, api, "", n); err != nil {
 		return result{}, err
 	}
-	time.Sleep(settle)
+	// Go gives memory back after its next collection, which an idle process makes every two minutes.
+	time.Sleep(max(time.Duration(150*min(l.scale, 1))*time.Second, 10*time.Second))
 	if err := l.rdb.ConfigResetStat(ctx).Err(); err != nil {
 		return result{}, err
 	}
