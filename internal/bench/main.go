@@ -78,12 +78,12 @@ func one(run func(ctx context.Context, l *lab) (result, error)) func(ctx context
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	if addr := os.Getenv(echoEnv); addr != "" {
 		fmt.Fprintln(os.Stderr, echoServer(addr))
 		return
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -139,6 +139,8 @@ func run(ctx context.Context) (err error) {
 	for i, e := range engines {
 		reports[i] = &report{engine: e, scale: scale, fileGB: fileGB}
 	}
+	dir := cmp.Or(os.Getenv("OUT"), "docs/benchmarks")
+	written := len(wanted) == 0 && (scale == 1 || os.Getenv("OUT") != "")
 	began := time.Now()
 	for range runs {
 		for i, r := range reports {
@@ -147,14 +149,18 @@ func run(ctx context.Context) (err error) {
 			}
 			r.print(os.Stdout)
 		}
+		if !written {
+			continue
+		}
+		if err := write(dir, reports); err != nil { // after each run, as the next one may fail
+			return err
+		}
 	}
 	fmt.Fprintf(os.Stderr, "all in %s\n", time.Since(began).Round(time.Second))
-	dir := cmp.Or(os.Getenv("OUT"), "docs/benchmarks")
-	if len(wanted) > 0 || scale != 1 && os.Getenv("OUT") == "" {
+	if !written {
 		fmt.Fprintf(os.Stderr, "%s has whole runs at scale 1 only: nothing is written; OUT names a folder for others\n", dir)
-		return nil
 	}
-	return write(dir, reports)
+	return nil
 }
 
 // measureAll adds a run of the wanted figures (all) to the report of an engine.

@@ -22,7 +22,7 @@ func observed(ctx context.Context, l *lab) (result, error) {
 	}
 	defer stop()
 	n, polls := l.size(300_000), int(l.size(30_000))
-	rounds := max(int(5*min(l.scale, 1)), 2)
+	rounds := max(int(3*min(l.scale, 1)), 1)
 	var rates [2][2][]float64 // imports and polls, off and on
 	var all []float64         // polls with every one traced, over those with both off
 	for round := range rounds {

@@ -32,7 +32,7 @@ func scaling(ctx context.Context, l *lab) (result, error) {
 	if _, _, err := store.AlignIndexes(ctx, l.url, searchindex.Set(0)); err != nil {
 		return result{}, err
 	}
-	few, more, err := l.fleets(ctx, far, l.size(400_000))
+	few, more, err := l.fleets(ctx, far, l.size(200_000))
 	if err != nil {
 		return result{}, err
 	}
