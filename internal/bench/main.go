@@ -139,8 +139,13 @@ func run(ctx context.Context) (err error) {
 	for i, e := range engines {
 		reports[i] = &report{engine: e, scale: scale, fileGB: fileGB}
 	}
+	return measureRuns(ctx, reports, runs, wanted, binaries)
+}
+
+// measureRuns measures the wanted figures (all) so many times on each engine, shows them, and writes the tables and the chart.
+func measureRuns(ctx context.Context, reports []*report, runs int, wanted []string, binaries string) error {
 	dir := cmp.Or(os.Getenv("OUT"), "docs/benchmarks")
-	written := len(wanted) == 0 && (scale == 1 || os.Getenv("OUT") != "")
+	written := len(wanted) == 0 && (reports[0].scale == 1 || os.Getenv("OUT") != "")
 	began := time.Now()
 	for range runs {
 		for i, r := range reports {
