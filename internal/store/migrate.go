@@ -89,8 +89,8 @@ func closeMigrated(s *Store, db *sqlx.DB) error {
 	return s.Close()
 }
 
-// migrationConnector makes connections without the workers' short wait_timeout: an index on a large table takes minutes, during
-// which the lock's connection is silent.
+// migrationConnector makes connections with a long wait_timeout: an index on a large table takes minutes, during which the
+// lock's connection is silent.
 func migrationConnector(rawURL string) (driver.Connector, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -107,6 +107,7 @@ func migrationConnector(rawURL string) (driver.Connector, error) {
 			cfg.Params = map[string]string{}
 		}
 		cfg.Params["lock_wait_timeout"] = strconv.Itoa(int(holdUp.Seconds()))
+		cfg.Params["wait_timeout"] = "28800" // MySQL's default; the server's own may be a second
 	}
 	return mysql.NewConnector(cfg)
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"crypto/x509"
 	"database/sql"
 	"encoding/pem"
@@ -12,6 +13,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3/lock"
 
 	"github.com/musterhq/muster/internal/job"
 	"github.com/musterhq/muster/internal/store"
@@ -104,7 +109,7 @@ var hostile = []string{
 	"time_zone = '+13:00'", "sql_mode = 'ANSI,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY,IGNORE_SPACE,PAD_CHAR_TO_FULL_LENGTH'",
 	"sql_select_limit = 10", "sql_big_selects = 0", "max_join_size = 1", "sql_safe_updates = 1", "max_sort_length = 4", "max_statement_time = 0.0001",
 	"default_storage_engine = 'Aria'", "sql_if_exists = 1", "group_concat_max_len = 4", "sql_auto_is_null = 1",
-	"wait_timeout = 1", "lock_wait_timeout = 1", "innodb_lock_wait_timeout = 1", "innodb_strict_mode = 0", "low_priority_updates = 1",
+	"wait_timeout = 2", "lock_wait_timeout = 1", "innodb_lock_wait_timeout = 1", "innodb_strict_mode = 0", "low_priority_updates = 1",
 	"div_precision_increment = 0", "big_tables = 1", "optimizer_switch = 'index_merge=off,mrr=on'", "tmp_memory_table_size = 1024",
 	"old_mode = ''", "innodb_snapshot_isolation = 1", "in_predicate_conversion_threshold = 2", "eq_range_index_dive_limit = 1",
 }
@@ -116,11 +121,13 @@ func TestSessionsAreOurs(t *testing.T) {
 		"--init-connect=SET NAMES latin1, autocommit = 0, sql_select_limit = 3; START TRANSACTION")
 	db.SetMaxOpenConns(1) // the session from before
 	address := engine.Empty(t)
+	release := holdSchemaLock(t, db, databaseOf(t, address))
 	for _, setting := range hostile {
 		if _, err := db.ExecContext(t.Context(), "SET GLOBAL "+setting); err != nil {
 			t.Logf("not of this version: %s: %v", setting, err)
 		}
 	}
+	time.AfterFunc(4*time.Second, release) // longer than the server lets a session be silent
 	if _, err := store.Migrate(t.Context(), address); err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +143,32 @@ func TestSessionsAreOurs(t *testing.T) {
 	if err := db.QueryRowContext(t.Context(), "SELECT status FROM "+databaseOf(t, address)+".jobs LIMIT 1").Scan(&status); err != nil || status != "COMPLETED" {
 		t.Errorf("status %q, %v", status, err)
 	}
+}
+
+// holdSchemaLock takes the lock of migrations, as another replica does that is at them, and returns what releases it.
+func holdSchemaLock(t *testing.T, db *sql.DB, database string) (release func()) {
+	t.Helper()
+	cfg := mysql.NewConfig()
+	var port string
+	if err := db.QueryRowContext(t.Context(), "SELECT @@port").Scan(&port); err != nil {
+		t.Fatal(err)
+	}
+	cfg.User, cfg.Net, cfg.Addr, cfg.DBName, cfg.ParseTime = "root", "tcp", "127.0.0.1:"+port, database, true
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := sql.OpenDB(connector)
+	other.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = other.Close() })
+	locker, err := lock.NewMySQLTableLocker(lock.WithTableName("schema_lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := locker.Lock(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = locker.Unlock(context.WithoutCancel(t.Context()), other) }
 }
 
 func databaseOf(t *testing.T, address string) string {
