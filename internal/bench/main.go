@@ -149,10 +149,11 @@ func measureRuns(ctx context.Context, reports []*report, runs int, wanted []stri
 	began := time.Now()
 	for range runs {
 		for i, r := range reports {
-			if err := measureAll(ctx, r, i == 0, wanted, binaries); err != nil {
+			err := measureAll(ctx, r, i == 0, wanted, binaries)
+			r.print(os.Stdout) // also what was measured before an error
+			if err != nil {
 				return err
 			}
-			r.print(os.Stdout)
 		}
 		if !written {
 			continue

@@ -29,7 +29,8 @@ var whenThere = map[string]string{
 func (l *lab) makeTable(ctx context.Context, table string) error {
 	for _, query := range []string{
 		"CREATE TABLE " + table + " LIKE users",
-		"ALTER TABLE " + table + " MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, DROP INDEX ix_users_email, ADD UNIQUE INDEX ix_users_email (email)",
+		// MySQL refuses AUTO_INCREMENT beside a column that is made of the id.
+		"ALTER TABLE " + table + " DROP COLUMN block, MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, DROP INDEX ix_users_email, ADD UNIQUE INDEX ix_users_email (email)",
 	} {
 		if _, err := l.db.ExecContext(ctx, query); err != nil {
 			return err
