@@ -9,8 +9,8 @@ import (
 	zstdcodec "github.com/parquet-go/parquet-go/compress/zstd"
 )
 
-// groupRows is how many users a row group has at most. The writer holds one in memory: some 7 MB.
-const groupRows = 13 * pageRows
+// groupRows is how many users a row group has at most. The writer holds one in memory: some 4 MB.
+const groupRows = 8 * pageRows
 
 // dictBytes is the size at which a column whose values hardly repeat goes on without a dictionary.
 const dictBytes = 256 << 10
