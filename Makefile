@@ -44,6 +44,7 @@ vulnerabilities: ## look for known ones in what is used of all modules; needs a 
 check: lint test ## what to run before review
 
 # BENCH=P1,P3 picks figures, SCALE=0.1 shrinks them, RUNS=3 repeats the whole; a MySQL server joins in by MUSTER_TEST_MYSQL.
+# CONTINUE=1 goes on where one has ended.
 # The pool holds all users that are imported, as a server's does that is meant for them.
 bench: servers ## measure Muster against its yardsticks, and write docs/benchmarks
 	MUSTER_TEST_MARIADB_ARGS='--innodb-buffer-pool-size=4G --innodb-log-file-size=1G' $(TESTENV) $(GO) run ./internal/bench

@@ -59,8 +59,8 @@ func admission(ctx context.Context, l *lab) (result, error) {
 	if taken != 3 {
 		return res, fmt.Errorf("%d slots were taken, of 3", taken)
 	}
-	res.values = append(res.values, median(slowest))
-	res.details = append(res.details, fmt.Sprintf("p99 of EVALSHA 'return 1': %s", millis(median(bareSlowest))), fmt.Sprintf("%d of 2,000 attempts by one user took the 3 slots", taken))
+	res.Values = append(res.Values, median(slowest))
+	res.Details = append(res.Details, fmt.Sprintf("p99 of EVALSHA 'return 1': %s", millis(median(bareSlowest))), fmt.Sprintf("%d of 2,000 attempts by one user took the 3 slots", taken))
 	return res, nil
 }
 

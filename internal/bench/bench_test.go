@@ -13,7 +13,7 @@ import (
 func TestRatioIsOfMedians(t *testing.T) {
 	t.Parallel()
 	res := ratio([]float64{90, 100, 1}, []float64{100, 1000, 50}, "users/s", "a", "b")
-	if diff := cmp.Diff([]float64{0.9}, res.values); diff != "" {
+	if diff := cmp.Diff([]float64{0.9}, res.Values); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -48,9 +48,9 @@ func TestReportJudgesMedians(t *testing.T) {
 	t.Parallel()
 	r := &report{engine: engine{name: "mariadb", version: "10.11.1-MariaDB", settings: "log_bin OFF"}, scale: 1}
 	for _, p4 := range [][]float64{{0.8, 9}, {0.7, 3.5}, {0.76, 5}} {
-		r.add("S1", result{values: []float64{0.96}})
-		r.add("P4", result{values: p4, details: []string{"a detail"}})
-		r.add("P14", result{values: []float64{2, 9}})
+		r.add("S1", result{Values: []float64{0.96}})
+		r.add("P4", result{Values: p4, Details: []string{"a detail"}})
+		r.add("P14", result{Values: []float64{2, 9}})
 	}
 	var out strings.Builder
 	r.print(&out)
@@ -74,6 +74,35 @@ func TestReportJudgesMedians(t *testing.T) {
 	if text := r.markdown(); !strings.Contains(text, "| S1 | import of 300,000 users into SQLite | a loop of prepared INSERTs on the same file | ≥ 0.95 | 0.96 · 0.96 · 0.96 | 0.96 | met |") ||
 		!strings.Contains(text, "log_bin OFF") {
 		t.Error(text)
+	}
+}
+
+// What was written is read again, so that CONTINUE goes on with it.
+func TestReportIsReadAgain(t *testing.T) {
+	t.Parallel()
+	dir, server := t.TempDir(), engine{name: "mariadb", version: "10.11.1-MariaDB"}
+	was := &report{engine: server, scale: 0.1}
+	was.add("P4", result{Values: []float64{0.8, 9}, Details: []string{"a detail"}})
+	was.add("P4", result{Values: []float64{0.7, 3.5}})
+	was.add("P2", result{Values: []float64{9}, Bars: []bar{{"ours", 9}, {"theirs", 1}}})
+	if err := write(dir, []*report{was}); err != nil {
+		t.Fatal(err)
+	}
+	is := &report{engine: server, scale: 0.1}
+	if err := is.read(dir); err != nil {
+		t.Fatal(err)
+	}
+	if is.markdown() != was.markdown() || is.measured("P4") != 2 || is.measured("P2") != 1 || is.measured("P1") != 0 {
+		t.Errorf("%s\n%s", is.markdown(), was.markdown())
+	}
+	if diff := cmp.Diff(was.lines[0].runs, is.lines[0].runs); diff != "" {
+		t.Error(diff)
+	}
+	if none := (&report{engine: server}); none.read(t.TempDir()) != nil || len(none.lines) > 0 {
+		t.Error("there is something in an empty folder")
+	}
+	if err := (&report{engine: server, scale: 1}).read(dir); err == nil || !strings.Contains(err.Error(), "at scale 0.1, and not") {
+		t.Errorf("another scale: %v", err)
 	}
 }
 
@@ -101,8 +130,8 @@ func TestChart(t *testing.T) {
 	t.Parallel()
 	r := &report{engine: engine{name: "mariadb", version: "10.11.1-MariaDB"}, scale: 1}
 	for _, x := range []float64{70_000, 72_226, 99_000} {
-		r.add("P1", result{values: []float64{1}, bars: []bar{{"Muster <1>", x}, {"loader", 80_000}}})
-		r.add("P2", result{values: []float64{1}, bars: []bar{{"Muster <1>", x}, {"inserts", 7900}}})
+		r.add("P1", result{Values: []float64{1}, Bars: []bar{{"Muster <1>", x}, {"loader", 80_000}}})
+		r.add("P2", result{Values: []float64{1}, Bars: []bar{{"Muster <1>", x}, {"inserts", 7900}}})
 	}
 	svg := chart([]*report{r})
 	for _, want := range []string{"MariaDB 10.11.1<", "Muster &lt;1&gt;", ">72,000<", ">80,000<", ">7,900<"} {

@@ -36,12 +36,12 @@ func (r *report) groups() (list []group) {
 }
 
 func (l line) medianBars() (list []bar) {
-	for i, b := range l.runs[0].bars {
+	for i, b := range l.runs[0].Bars {
 		var values []float64
 		for _, r := range l.runs {
-			values = append(values, r.bars[i].value)
+			values = append(values, r.Bars[i].Value)
 		}
-		list = append(list, bar{b.label, median(values)})
+		list = append(list, bar{b.Label, median(values)})
 	}
 	return list
 }
@@ -74,17 +74,17 @@ func chart(reports []*report) string {
 		for _, g := range groups {
 			y += 30
 			text(24, y, "start", `font-size="13" font-weight="600" fill="`+faint+`"`, g.title)
-			longest := slices.MaxFunc(g.bars, func(a, b bar) int { return int(a.value - b.value) }).value
+			longest := slices.MaxFunc(g.bars, func(a, b bar) int { return int(a.Value - b.Value) }).Value
 			y += 8
 			for i, x := range g.bars {
 				color, weight := theirColor, ""
 				if i == len(g.bars)-1 {
 					color, weight = ourColor, ` font-weight="600"`
 				}
-				width := max(int(x.value/longest*(barRight-barLeft)), 2)
-				text(barLeft-10, y+14, "end", `font-size="13"`+weight, x.label)
+				width := max(int(x.Value/longest*(barRight-barLeft)), 2)
+				text(barLeft-10, y+14, "end", `font-size="13"`+weight, x.Label)
 				fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" rx="3" fill="%s"/>`+"\n", barLeft, y, width, barHeight, color)
-				text(barLeft+width+8, y+14, "start", `font-size="13"`+weight, count(rounded(x.value)))
+				text(barLeft+width+8, y+14, "start", `font-size="13"`+weight, count(rounded(x.Value)))
 				y += barStep
 			}
 		}

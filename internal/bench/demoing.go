@@ -19,7 +19,7 @@ func demo(ctx context.Context, l *lab) (result, error) {
 		return result{}, fmt.Errorf("%w\n%s", err, out)
 	}
 	took, err := demoTime(string(out), n)
-	return result{values: []float64{took}}, err
+	return result{Values: []float64{took}}, err
 }
 
 var importedLine = regexp.MustCompile(`Imported (\d+) users in ([\d.]+) s\.`)

@@ -61,6 +61,6 @@ func embeddedImport(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	res := ratio(ours, theirs, "users/s", "Muster on SQLite, one worker", "a loop of prepared INSERTs")
-	res.details = append(res.details, details...)
+	res.Details = append(res.Details, details...)
 	return res, nil
 }

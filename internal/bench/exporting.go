@@ -52,7 +52,7 @@ func (l *lab) exportAgainstClient(ctx context.Context, api *process, n int64) (r
 			if err != nil {
 				return result{}, fmt.Errorf("export %s %s: %w", format, compress, err)
 			}
-			res.details = append(res.details, detail)
+			res.Details = append(res.Details, detail)
 		}
 	}
 	return res, nil

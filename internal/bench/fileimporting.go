@@ -107,7 +107,7 @@ func fileAgainstUpserts(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	update, err := l.mergeFile(ctx, api, n, half, all, "update", client.Outcome{Inserted: n / 2, Updated: n / 2})
-	return result{values: append(skip.values, update.values...), details: append(skip.details, update.details...)}, err
+	return result{Values: append(skip.Values, update.Values...), Details: append(skip.Details, update.Details...)}, err
 }
 
 // mergeFile measures a strategy with a file of n people of whom half are there.

@@ -34,9 +34,9 @@ func fileMemory(ctx context.Context, l *lab) (result, error) {
 			return res, fmt.Errorf("%s: %w", k.name, err)
 		}
 		worst, grown = max(worst, peak), max(grown, growth)
-		res.details = append(res.details, detail)
+		res.Details = append(res.Details, detail)
 	}
-	res.values = []float64{worst, grown}
+	res.Values = []float64{worst, grown}
 	return res, nil
 }
 

@@ -64,7 +64,7 @@ func TestYardsticksOfFiles(t *testing.T) {
 					t.Errorf("%s: %d rows are as in the file, and of %d the age: %v", strategy, whole, same, err)
 				}
 			}
-			if res, err := preparing(ctx, l); err != nil || len(res.bars) != 2 {
+			if res, err := preparing(ctx, l); err != nil || len(res.Bars) != 2 {
 				t.Errorf("%+v: %v", res, err)
 			}
 		})

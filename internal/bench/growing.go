@@ -13,15 +13,15 @@ func growth(ctx context.Context, l *lab) (results []result, err error) {
 		return nil, err
 	}
 	var in, out [2]float64 // seconds
-	p5 := result{values: make([]float64, 2)}
+	p5 := result{Values: make([]float64, 2)}
 	note := func(after string) error {
 		a, err := api.peak()
 		if err != nil {
 			return err
 		}
 		w, err := workers[0].peak()
-		p5.values = []float64{a, w} // which only grow
-		p5.details = append(p5.details, fmt.Sprintf("after %s: API %.0f MiB, worker %.0f MiB", after, a, w))
+		p5.Values = []float64{a, w} // which only grow
+		p5.Details = append(p5.Details, fmt.Sprintf("after %s: API %.0f MiB, worker %.0f MiB", after, a, w))
 		return err
 	}
 	for i, size := range []int64{n / 10, n} {
@@ -56,8 +56,8 @@ func growth(ctx context.Context, l *lab) (results []result, err error) {
 		return nil, err
 	}
 	p6 := result{
-		values: []float64{in[1] / in[0], out[1] / out[0]},
-		details: []string{
+		Values: []float64{in[1] / in[0], out[1] / out[0]},
+		Details: []string{
 			fmt.Sprintf("import %.1f s and %.1f s", in[0], in[1]), fmt.Sprintf("export %.2f s and %.2f s", out[0], out[1]),
 		},
 	}
@@ -74,5 +74,5 @@ func generation(ctx context.Context, l *lab) (result, error) {
 		}
 		rates = append(rates, rate)
 	}
-	return result{values: []float64{median(rates)}, details: []string{"of five: " + spread(rates)}}, nil
+	return result{Values: []float64{median(rates)}, Details: []string{"of five: " + spread(rates)}}, nil
 }

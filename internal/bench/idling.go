@@ -37,22 +37,22 @@ func idle(ctx context.Context, l *lab) (result, error) {
 		}
 	}
 	time.Sleep(idleTime)
-	res := result{values: make([]float64, 5)}
+	res := result{Values: make([]float64, 5)}
 	for i, p := range processes {
 		after, err := p.cpu()
 		if err != nil {
 			return result{}, err
 		}
-		res.values[i] = 100 * (after - before[i]).Seconds() / idleTime.Seconds()
-		if res.values[3+i], err = p.memory("VmRSS"); err != nil {
+		res.Values[i] = 100 * (after - before[i]).Seconds() / idleTime.Seconds()
+		if res.Values[3+i], err = p.memory("VmRSS"); err != nil {
 			return result{}, err
 		}
 		anonymous, err := p.memory("RssAnon")
 		if err != nil {
 			return result{}, err
 		}
-		res.details = append(res.details, fmt.Sprintf("%s: %.0f MiB resident, of which %.0f MiB are its own and the rest pages of the program's file",
-			[]string{"API", "worker"}[i], res.values[3+i], anonymous))
+		res.Details = append(res.Details, fmt.Sprintf("%s: %.0f MiB resident, of which %.0f MiB are its own and the rest pages of the program's file",
+			[]string{"API", "worker"}[i], res.Values[3+i], anonymous))
 	}
 	info, err := l.rdb.Info(ctx, "commandstats").Result()
 	if err != nil {
@@ -63,12 +63,12 @@ func idle(ctx context.Context, l *lab) (result, error) {
 	for _, c := range calls {
 		total += c.calls
 	}
-	res.values[2] = float64(total) / idleTime.Seconds()
+	res.Values[2] = float64(total) / idleTime.Seconds()
 	var most []string
 	for _, c := range calls[:min(8, len(calls))] {
 		most = append(most, fmt.Sprintf("%s %.1f", c.name, float64(c.calls)/idleTime.Seconds()))
 	}
-	res.details = append(res.details, "commands a second, those in scripts included: "+strings.Join(most, ", "))
+	res.Details = append(res.Details, "commands a second, those in scripts included: "+strings.Join(most, ", "))
 	return res, nil
 }
 

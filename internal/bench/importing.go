@@ -138,7 +138,7 @@ func imports(ctx context.Context, l *lab) (results []result, err error) {
 	p1 := ratio(all[0], all[1], "users/s", muster, "LOAD DATA, of rows that lie ready")
 	p2 := ratio(all[0], all[2], "users/s", muster, scripted)
 	alone := ratio(few[0], few[1], "users/s", muster, scripted)
-	p14 := result{values: []float64{median(few[0]) / median(all[0]), alone.values[0]}, details: alone.details}
+	p14 := result{Values: []float64{median(few[0]) / median(all[0]), alone.Values[0]}, Details: alone.Details}
 	return []result{p1, p2, p14}, nil
 }
 

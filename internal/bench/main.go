@@ -104,7 +104,7 @@ func setting(name string, limit float64) (float64, error) {
 }
 
 // run measures the figures that BENCH names (all), at SCALE times the sizes of the goals (1), RUNS times (1). The largest file
-// of F4 has FILE_GB gigabytes (1), at scale 1.
+// of F4 has FILE_GB gigabytes (1), at scale 1. With CONTINUE runs count that were measured before.
 func run(ctx context.Context) (err error) {
 	scale, err := setting("SCALE", 10)
 	if err != nil {
@@ -139,26 +139,23 @@ func run(ctx context.Context) (err error) {
 	for i, e := range engines {
 		reports[i] = &report{engine: e, scale: scale, fileGB: fileGB}
 	}
-	return measureRuns(ctx, reports, runs, wanted, binaries)
-}
-
-// measureRuns measures the wanted figures (all) so many times on each engine, shows them, and writes the tables and the chart.
-func measureRuns(ctx context.Context, reports []*report, runs int, wanted []string, binaries string) error {
 	dir := cmp.Or(os.Getenv("OUT"), "docs/benchmarks")
-	written := len(wanted) == 0 && (reports[0].scale == 1 || os.Getenv("OUT") != "")
-	began := time.Now()
-	for range runs {
-		for i, r := range reports {
-			err := measureAll(ctx, r, i == 0, wanted, binaries)
-			r.print(os.Stdout) // also what was measured before an error
-			if err != nil {
+	written := len(wanted) == 0 && (scale == 1 || os.Getenv("OUT") != "")
+	if os.Getenv("CONTINUE") != "" {
+		written = true
+		for _, r := range reports {
+			if err := r.read(dir); err != nil {
 				return err
 			}
 		}
-		if !written {
-			continue
-		}
-		if err := write(dir, reports); err != nil { // after each run, as the next one may fail
+	}
+	b := bench{reports: reports, wanted: wanted, binaries: binaries}
+	if written {
+		b.dir = dir
+	}
+	began := time.Now()
+	for n := range runs {
+		if err := b.measureAll(ctx, n+1); err != nil {
 			return err
 		}
 	}
@@ -169,24 +166,49 @@ func measureRuns(ctx context.Context, reports []*report, runs int, wanted []stri
 	return nil
 }
 
-// measureAll adds a run of the wanted figures (all) to the report of an engine.
-func measureAll(ctx context.Context, r *report, first bool, wanted []string, binaries string) error {
-	for _, e := range experiments {
-		if len(wanted) > 0 && !slices.ContainsFunc(e.ids, func(id string) bool { return slices.Contains(wanted, id) }) || !first && !e.perEngine {
-			continue
+// bench is what is measured, and where it is kept.
+type bench struct {
+	reports  []*report
+	wanted   []string // figures; none: all
+	binaries string
+	dir      string // empty: nothing is written
+}
+
+// measureAll measures each figure that fewer than n runs have, and shows them.
+func (b *bench) measureAll(ctx context.Context, n int) error {
+	for i, r := range b.reports {
+		for _, e := range experiments {
+			left := func(id string) bool {
+				return r.measured(id) < n && (len(b.wanted) == 0 || slices.Contains(b.wanted, id))
+			}
+			if i > 0 && !e.perEngine || !slices.ContainsFunc(e.ids, left) {
+				continue
+			}
+			if err := b.measure(ctx, e, r); err != nil {
+				r.print(os.Stdout) // hours may be in it
+				return fmt.Errorf("%s on %s: %w", strings.Join(e.ids, ", "), r.engine.name, err)
+			}
 		}
-		ids := strings.Join(e.ids, ", ")
-		began := time.Now()
-		results, err := measure(ctx, e, r, binaries)
-		if err != nil {
-			return fmt.Errorf("%s on %s: %w", ids, r.engine.name, err)
-		}
-		fmt.Fprintf(os.Stderr, "%s on %s in %s\n", ids, r.engine.name, time.Since(began).Round(time.Second))
-		for i, id := range e.ids {
-			r.add(id, results[i])
-		}
+		r.print(os.Stdout)
 	}
 	return nil
+}
+
+// measure adds what the experiment measures to the report, and writes all reports, as the next one may fail.
+func (b *bench) measure(ctx context.Context, e experiment, r *report) error {
+	began := time.Now()
+	results, err := e.measure(ctx, r, b.binaries)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%s on %s in %s\n", strings.Join(e.ids, ", "), r.engine.name, time.Since(began).Round(time.Second))
+	for i, id := range e.ids {
+		r.add(id, results[i])
+	}
+	if b.dir == "" {
+		return nil
+	}
+	return write(b.dir, b.reports)
 }
 
 // sizes replaces {1M} and the like in the text of a figure by that number of users at the scale, and {file} by the size of F4's.
@@ -195,7 +217,8 @@ func sizes(scale, fileGB float64) *strings.Replacer {
 	return strings.NewReplacer("{300k}", at(3e5), "{1M}", at(1e6), "{3M}", at(3e6), "{5M}", at(5e6), "{file}", at(fileGB*1000)+" MB")
 }
 
-func measure(ctx context.Context, e experiment, r *report, binaries string) (results []result, err error) {
+// measure runs the experiment on servers of its own.
+func (e experiment) measure(ctx context.Context, r *report, binaries string) (results []result, err error) {
 	l, err := newLab(ctx, r.engine, r.scale, binaries)
 	if err != nil {
 		return nil, err

@@ -44,17 +44,17 @@ func observed(ctx context.Context, l *lab) (result, error) {
 		}
 		all = append(all, polled/rates[1][0][round])
 	}
-	res := result{details: []string{fmt.Sprintf("the receiver got %s requests with spans", count(spans.requests.Load()))}}
+	res := result{Details: []string{fmt.Sprintf("the receiver got %s requests with spans", count(spans.requests.Load()))}}
 	for i, what := range []string{"imports, users/s", "polls a second"} {
 		var pairs []float64 // of one round, between which the machine changes less than from the first to the last
 		for k := range rounds {
 			pairs = append(pairs, rates[i][1][k]/rates[i][0][k])
 		}
-		res.values = append(res.values, median(pairs))
-		res.details = append(res.details, fmt.Sprintf("%s: %s with both off (%s), %s on (%s)", what,
+		res.Values = append(res.Values, median(pairs))
+		res.Details = append(res.Details, fmt.Sprintf("%s: %s with both off (%s), %s on (%s)", what,
 			count(int64(median(rates[i][0]))), spread(rates[i][0]), count(int64(median(rates[i][1]))), spread(rates[i][1])))
 	}
-	res.details = append(res.details, fmt.Sprintf("polls with OTEL_TRACES_SAMPLER=always_on: %s of those with both off", quotient(median(all))))
+	res.Details = append(res.Details, fmt.Sprintf("polls with OTEL_TRACES_SAMPLER=always_on: %s of those with both off", quotient(median(all))))
 	if spans.requests.Load() == 0 {
 		return res, fmt.Errorf("no span arrived")
 	}

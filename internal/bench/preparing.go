@@ -48,8 +48,8 @@ func preparing(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	res := ratio(ours, theirs, "kB/s", "preparing a CSV", "encoding/csv reading it")
-	res.values = append(res.values, median(ours)/1000)
-	res.details = append(res.details, fmt.Sprintf("with a strategy, which sorts the keys of all rows: %s kB/s (%s)", count(int64(median(keyed))), spread(keyed)))
+	res.Values = append(res.Values, median(ours)/1000)
+	res.Details = append(res.Details, fmt.Sprintf("with a strategy, which sorts the keys of all rows: %s kB/s (%s)", count(int64(median(keyed))), spread(keyed)))
 	return res, nil
 }
 

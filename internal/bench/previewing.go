@@ -32,7 +32,7 @@ func previews(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	var res result
-	res.values = make([]float64, 2) // the worst of the real ones, and of the hostile ones
+	res.Values = make([]float64, 2) // the worst of the real ones, and of the hostile ones
 	rounds := max(int(20*l.scale), 3)
 	for n, s := range append(slices.Clip(list), bad...) {
 		var times []time.Duration
@@ -49,11 +49,11 @@ func previews(ctx context.Context, l *lab) (result, error) {
 		if n >= len(list) {
 			kind = 1
 		}
-		res.values[kind] = max(res.values[kind], ms(p95))
-		res.details = append(res.details, fmt.Sprintf("%-40s %7.1f kB: %d, p50 %5.1f ms, p95 %5.1f ms", s.name, float64(len(s.body))/1000, status, ms(p50), ms(p95)))
+		res.Values[kind] = max(res.Values[kind], ms(p95))
+		res.Details = append(res.Details, fmt.Sprintf("%-40s %7.1f kB: %d, p50 %5.1f ms, p95 %5.1f ms", s.name, float64(len(s.body))/1000, status, ms(p50), ms(p95)))
 	}
 	peak, err := api.peak()
-	res.details = append(res.details, fmt.Sprintf("peak memory of the API after all: %.0f MiB", peak))
+	res.Details = append(res.Details, fmt.Sprintf("peak memory of the API after all: %.0f MiB", peak))
 	return res, err
 }
 

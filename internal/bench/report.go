@@ -2,8 +2,11 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,15 +18,15 @@ import (
 
 // bar is a measurement in the chart.
 type bar struct {
-	label string
-	value float64
+	Label string  `json:"label"`
+	Value float64 `json:"value"`
 }
 
 // result is what a run measured of a figure.
 type result struct {
-	values  []float64 // one for each goal of the figure
-	details []string  // lines that say how they came about
-	bars    []bar     // for the chart
+	Values  []float64 `json:"values"`            // one for each goal of the figure
+	Details []string  `json:"details,omitempty"` // lines that say how they came about
+	Bars    []bar     `json:"bars,omitempty"`    // for the chart
 }
 
 // line is a figure and what all runs measured.
@@ -54,11 +57,21 @@ func (r *report) add(id string, res result) {
 	r.lines[i].runs = append(r.lines[i].runs, res)
 }
 
+// measured returns how many runs have measured the figure.
+func (r *report) measured(id string) int {
+	for _, l := range r.lines {
+		if l.id == id {
+			return len(l.runs)
+		}
+	}
+	return 0
+}
+
 // median returns the median of the runs of the figure's number i.
 func (l line) median(i int) float64 {
 	var list []float64
 	for _, r := range l.runs {
-		list = append(list, r.values[i])
+		list = append(list, r.Values[i])
 	}
 	return median(list)
 }
@@ -72,7 +85,7 @@ func (l line) goals() string {
 func (l line) values() string {
 	var runs []string
 	for _, r := range l.runs {
-		runs = append(runs, joined(l.numbers, func(i int, g goal) string { return g.show(r.values[i]) }))
+		runs = append(runs, joined(l.numbers, func(i int, g goal) string { return g.show(r.Values[i]) }))
 	}
 	return strings.Join(runs, " · ")
 }
@@ -109,18 +122,70 @@ func (r *report) print(w io.Writer) {
 	}
 	_ = t.Flush()
 	for _, l := range r.lines {
-		for _, d := range l.runs[len(l.runs)-1].details {
+		for _, d := range l.runs[len(l.runs)-1].Details {
 			fmt.Fprintf(w, "  %s  %s\n", l.id, d)
 		}
 	}
 }
 
-// write makes <engine>.md of each report in dir, and the chart of all.
+// runs is the form of a report in a file.
+type runs struct {
+	Server  string              `json:"server"`
+	Scale   float64             `json:"scale"`
+	Figures map[string][]result `json:"figures"` // what each run measured
+}
+
+// read adds what the report's file in dir has, if there is one.
+func (r *report) read(dir string) error {
+	name := filepath.Join(dir, r.engine.name+".json")
+	text, err := os.ReadFile(name) //nolint:gosec // the caller's
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var f runs
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if f.Server != r.engine.version || f.Scale != r.scale {
+		return fmt.Errorf("%s was measured on %s at scale %g, and not on %s at scale %g", name, f.Server, f.Scale, r.engine.version, r.scale)
+	}
+	for _, known := range figures {
+		for _, res := range f.Figures[known.id] {
+			if len(res.Values) != len(known.numbers) {
+				return fmt.Errorf("%s: %s has %d numbers, not %d", name, known.id, len(res.Values), len(known.numbers))
+			}
+			r.add(known.id, res)
+		}
+	}
+	return nil
+}
+
+// json returns the content of the report's file.
+func (r *report) json() ([]byte, error) {
+	f := runs{r.engine.version, r.scale, map[string][]result{}}
+	for _, l := range r.lines {
+		f.Figures[l.id] = l.runs
+	}
+	text, err := json.MarshalIndent(f, "", " ")
+	return append(text, '\n'), err
+}
+
+// write makes <engine>.json and <engine>.md of each report in dir, and the chart of all.
 func write(dir string, reports []*report) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // documentation
 		return err
 	}
 	for _, r := range reports {
+		text, err := r.json()
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, r.engine.name+".json"), text, 0o644); err != nil { //nolint:gosec // documentation
+			return err
+		}
 		if err := os.WriteFile(filepath.Join(dir, r.engine.name+".md"), []byte(r.markdown()), 0o644); err != nil { //nolint:gosec // documentation
 			return err
 		}
@@ -134,14 +199,14 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "By `make bench` on %s, %d cores, %s/%s, %s, at scale %g. Servers, Muster and yardsticks shared the machine.\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), r.scale)
 	fmt.Fprintf(&b, "The server: %s.\n\n", r.engine.settings)
-	b.WriteString("Each run measured everything; the median of the runs is judged. The lists below are of the last run.\n\n")
+	b.WriteString("The median of the runs is judged. The lists below are of the last run.\n\n")
 	b.WriteString("| | figure | against | goal | runs | median | |\n|---|---|---|---|---|---|---|\n")
 	for _, l := range r.lines {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", l.id, l.what, l.against, l.goals(), l.values(), l.medians(), l.mark())
 	}
 	for _, l := range r.lines {
 		fmt.Fprintf(&b, "\n## %s: %s\n\n", l.id, l.what)
-		for _, d := range l.runs[len(l.runs)-1].details {
+		for _, d := range l.runs[len(l.runs)-1].Details {
 			fmt.Fprintf(&b, "- %s\n", d)
 		}
 	}

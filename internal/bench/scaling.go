@@ -37,7 +37,7 @@ func scaling(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	details = append(details, fmt.Sprintf("with MUSTER_SEARCH_INDEXES=none: %s, %s", quotient(few[0]), quotient(few[1])))
-	return result{values: all, details: append(details, more...)}, nil
+	return result{Values: all, Details: append(details, more...)}, nil
 }
 
 // fleets imports n users by one, two and four workers, and returns how many times as fast two and four are.

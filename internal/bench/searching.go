@@ -123,17 +123,17 @@ func (l *lab) searches(ctx context.Context, n int64) (result, error) {
 				if err != nil {
 					return res, err
 				}
-				res.details = append(res.details, fmt.Sprintf("%s, middle %v: %s", c.name, after != nil, strings.Join(plan, "; ")))
+				res.Details = append(res.Details, fmt.Sprintf("%s, middle %v: %s", c.name, after != nil, strings.Join(plan, "; ")))
 			}
 		}
 		all = append(all, searchedList{c.name, at})
 	}
-	res.values = []float64{ms(worst[0]), float64(scans)}
+	res.Values = []float64{ms(worst[0]), float64(scans)}
 	slices.SortFunc(all, func(a, b searchedList) int { return cmp.Compare(b.at[0].p95, a.at[0].p95) })
-	res.details = append([]string{fmt.Sprintf("%d filters and pairs, %d times each; worst p95 of a first page %.1f ms, of a page in the middle %.1f ms; the slowest five:",
-		len(list), searchRounds, ms(worst[0]), ms(worst[1]))}, res.details...)
+	res.Details = append([]string{fmt.Sprintf("%d filters and pairs, %d times each; worst p95 of a first page %.1f ms, of a page in the middle %.1f ms; the slowest five:",
+		len(list), searchRounds, ms(worst[0]), ms(worst[1]))}, res.Details...)
 	for _, s := range all[:5] {
-		res.details = append(res.details, fmt.Sprintf("%-30s first page: %s; in the middle: %s", s.name, s.at[0], s.at[1]))
+		res.Details = append(res.Details, fmt.Sprintf("%-30s first page: %s; in the middle: %s", s.name, s.at[0], s.at[1]))
 	}
 	return res, nil
 }

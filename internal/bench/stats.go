@@ -67,11 +67,11 @@ func inTurn(rounds int, ours func() (float64, error), others ...func() (float64,
 // ratio returns the result of two series of measurements: the quotient of their medians.
 func ratio(ours, theirs []float64, unit, a, b string) result {
 	return result{
-		values: []float64{median(ours) / median(theirs)},
-		details: []string{
+		Values: []float64{median(ours) / median(theirs)},
+		Details: []string{
 			fmt.Sprintf("%s: %s %s (%s)", a, count(int64(median(ours))), unit, spread(ours)),
 			fmt.Sprintf("%s: %s %s (%s)", b, count(int64(median(theirs))), unit, spread(theirs)),
 		},
-		bars: []bar{{a, median(ours)}, {b, median(theirs)}},
+		Bars: []bar{{a, median(ours)}, {b, median(theirs)}},
 	}
 }

@@ -39,8 +39,8 @@ func latency(ctx context.Context, l *lab) (result, error) {
 				times = append(times, time.Since(began))
 			}
 		}
-		res.values = append(res.values, ms(quantile(times, 0.95)))
-		res.details = append(res.details, fmt.Sprintf("%6s users, %d calls: p50 %.1f ms, p95 %.1f ms, worst %.1f ms", count(s.users), len(times),
+		res.Values = append(res.Values, ms(quantile(times, 0.95)))
+		res.Details = append(res.Details, fmt.Sprintf("%6s users, %d calls: p50 %.1f ms, p95 %.1f ms, worst %.1f ms", count(s.users), len(times),
 			ms(quantile(times, 0.5)), ms(quantile(times, 0.95)), ms(quantile(times, 1))))
 	}
 	return res, nil

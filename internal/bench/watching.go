@@ -79,8 +79,8 @@ func (w *watcher) handlerReads(ctx context.Context) (sum int64, err error) {
 // explain returns what the server says about each table that the last search read, such as
 // "users type=range key=ix_users_city rows=11".
 func (w *watcher) explain(ctx context.Context) (lines []string, err error) {
-	for _, s := range w.statements {
-		rows, err := w.db.QueryContext(ctx, "EXPLAIN "+s.query, s.args...)
+	for _, s := range w.statements { // MySQL 9 has another format by default
+		rows, err := w.db.QueryContext(ctx, "EXPLAIN FORMAT=TRADITIONAL "+s.query, s.args...)
 		if err != nil {
 			return nil, err
 		}

@@ -1,18 +1,18 @@
-// Command compare reads two tables of make bench, and fails when a figure fell: a ratio of Muster to its yardstick, which one
+// Command compare reads what make bench wrote twice, and fails when a figure fell: a ratio of Muster to its yardstick, which one
 // run measured both of. Speeds, times and sizes are left out: they say more of the machine than of Muster.
 //
-//	go run ./internal/bench/compare -before docs/benchmarks/mariadb.md -after bin/bench/mariadb.md
+//	go run ./internal/bench/compare -before docs/benchmarks/mariadb.json -after bin/bench/mariadb.json
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -26,8 +26,8 @@ func main() {
 
 func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
-	before := flags.String("before", "", "the table of an earlier run")
-	after := flags.String("after", "", "the table of this run")
+	before := flags.String("before", "", "the file of an earlier run")
+	after := flags.String("after", "", "the file of this run")
 	fall := flags.Float64("fall", 0.3, "by which part of what it was a ratio may fall; runs on a shared machine differ by a fifth")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -44,7 +44,7 @@ func run(args []string, out io.Writer) error {
 		return err
 	}
 	if old.scale != now.scale {
-		return fmt.Errorf("%s is at scale %s, %s at scale %s: ratios change with it", *before, old.scale, *after, now.scale)
+		return fmt.Errorf("%s is at scale %g, %s at scale %g: ratios change with it", *before, old.scale, *after, now.scale)
 	}
 	return judge(old, now, *fall, out)
 }
@@ -53,25 +53,18 @@ func run(args []string, out io.Writer) error {
 // has a goal of its own.
 var ratios = map[string]int{"P1": 1, "P2": 1, "P3": 1, "P4": 1, "P9": 2, "P10": 1, "F1": 1, "F2": 2, "F3": 1, "S1": 1}
 
-// table is what a run measured: the medians of its ratios.
+// table is what was measured: the medians of its ratios.
 type table struct {
-	scale   string
-	figures []string // in its order
+	scale   float64
 	medians map[string][]float64
 }
-
-var (
-	row   = regexp.MustCompile(`(?m)^\| ([A-Z]\d+) \| .*$`)
-	scale = regexp.MustCompile(`at scale (\S+?)[.,]? `)
-	ratio = regexp.MustCompile(`\d+(?:\.\d+)?`)
-)
 
 func read(name string) (table, error) {
 	text, err := os.ReadFile(name) //nolint:gosec // the caller's
 	if err != nil {
 		return table{}, err
 	}
-	t, err := parse(string(text))
+	t, err := parse(text)
 	if err != nil {
 		return table{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -79,43 +72,31 @@ func read(name string) (table, error) {
 }
 
 // parse reads the file that make bench writes.
-func parse(text string) (table, error) {
-	t := table{medians: map[string][]float64{}}
-	m := scale.FindStringSubmatch(text)
-	if m == nil {
-		return t, errors.New("it does not say at which scale it was measured")
+func parse(text []byte) (table, error) {
+	var f struct {
+		Scale   float64
+		Figures map[string][]struct{ Values []float64 }
 	}
-	t.scale = m[1]
-	for _, m := range row.FindAllStringSubmatch(text, -1) {
-		n := ratios[m[1]]
-		if n == 0 {
-			continue
-		}
-		cells := strings.Split(m[0], " | ")
-		if len(cells) < 5 {
-			return t, fmt.Errorf("the line of %s has no figures", m[1])
-		}
-		series := make([][]float64, n)
-		for run := range strings.SplitSeq(cells[4], " · ") {
-			numbers := ratio.FindAllString(run, n)
-			if len(numbers) < n {
-				return t, fmt.Errorf("%s: %q has not %d figures", m[1], run, n)
-			}
-			for i, s := range numbers {
-				x, err := strconv.ParseFloat(s, 64)
-				if err != nil {
-					return t, err
+	if err := json.Unmarshal(text, &f); err != nil {
+		return table{}, err
+	}
+	t := table{scale: f.Scale, medians: map[string][]float64{}}
+	for id, n := range ratios {
+		for i := range n {
+			var series []float64
+			for _, run := range f.Figures[id] {
+				if len(run.Values) < n {
+					return t, fmt.Errorf("a run of %s has %d numbers, not %d", id, len(run.Values), n)
 				}
-				series[i] = append(series[i], x)
+				series = append(series, run.Values[i])
+			}
+			if len(series) > 0 {
+				slices.Sort(series)
+				t.medians[id] = append(t.medians[id], series[len(series)/2])
 			}
 		}
-		for _, s := range series {
-			slices.Sort(s)
-			t.medians[m[1]] = append(t.medians[m[1]], s[len(s)/2])
-		}
-		t.figures = append(t.figures, m[1])
 	}
-	if len(t.figures) == 0 {
+	if len(t.medians) == 0 {
 		return t, errors.New("it has no ratios")
 	}
 	return t, nil
@@ -126,7 +107,7 @@ func judge(old, now table, fall float64, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "figure\tbefore\tafter\tchange\t")
 	var bad []string
-	for _, id := range old.figures {
+	for _, id := range slices.Sorted(maps.Keys(old.medians)) {
 		if len(now.medians[id]) == 0 {
 			bad = append(bad, id+" was not measured")
 			continue

@@ -10,45 +10,44 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const measured = `# Measured on mariadb 11
-
-By ` + "`make bench`" + ` on 2026-11-24, 2 cores, linux/amd64, go1.26.8, at scale 0.1. Servers, Muster and yardsticks shared the machine.
-
-| | figure | against | goal | measured | |
-|---|---|---|---|---|---|
-| P1 | import of 1,000,000 users | LOAD DATA LOCAL of the same rows, 2 connections | ≥ 1.0 | 0.64 · 0.80 · 1.03 | met in 1 of 3 |
-| P4 | admission: reserve a slot | a bare EVALSHA on as many connections | ≥ 0.7, p99 < 5 ms | 0.69, p99 5.2 ms · 0.73, p99 4.2 ms · 0.69, p99 4.5 ms | met in 1 of 3 |
-| P5 | peak memory, 5,000,000 users in and out |  | < 100 MiB each | 97 MiB · 95 MiB · 96 MiB | met |
-| P7 | generation alone, one core |  | ≥ 2,000,000 users/s | 10,778,845 users/s · 11,402,637 users/s | met |
-| P9 | workers over a database 20 ms away, 1, 2, 4 | one worker | ≥ 1.9, ≥ 3.6 | 1.91, 3.55 · 1.93, 3.51 · 1.96, 3.48 | missed |
-`
+const (
+	p1       = `[0.64]}, {"values": [0.8]}, {"values": [1.03]`
+	p7       = `[10778845]}, {"values": [11402637]`
+	p9       = `[1.91, 3.55]}, {"values": [1.93, 3.51]}, {"values": [1.96, 3.48]`
+	measured = `{"server": "10.11", "scale": 0.1, "figures": {
+ "P1": [{"values": ` + p1 + `}],
+ "P4": [{"values": [0.69, 5.2]}, {"values": [0.73, 4.2]}, {"values": [0.69, 4.5], "details": ["calls"]}],
+ "P5": [{"values": [97, 39]}],
+ "P7": [{"values": ` + p7 + `}],
+ "P9": [{"values": ` + p9 + `}]
+}}`
+)
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	got, err := parse(measured)
+	got, err := parse([]byte(measured))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := table{scale: "0.1", figures: []string{"P1", "P4", "P9"}, medians: map[string][]float64{"P1": {0.80}, "P4": {0.69}, "P9": {1.93, 3.51}}}
+	want := table{scale: 0.1, medians: map[string][]float64{"P1": {0.80}, "P4": {0.69}, "P9": {1.93, 3.51}}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(table{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, c := range []struct{ text, want string }{
-		{"", "at which scale"},
-		{"at scale 1. Servers\n", "no ratios"},
-		{"at scale 1. Servers\n| P1 | a | b | c | soon | met |\n", "has not 1 figures"},
-		{"at scale 1. Servers\n| P1 | a |\n", "has no figures"},
+		{"", "unexpected end"},
+		{`{"scale": 1}`, "no ratios"},
+		{`{"scale": 1, "figures": {"P9": [{"values": [1]}]}}`, "has 1 numbers, not 2"},
 	} {
-		if _, err := parse(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want %q", c.text, err, c.want)
 		}
 	}
 }
 
-// The tables that are committed can be compared with.
+// The files that are committed can be compared with.
 func TestCommitted(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"mariadb.md", "mysql.md"} {
+	for _, name := range []string{"mariadb.json", "mysql.json"} {
 		if err := run([]string{"-before", "../../../docs/benchmarks/" + name, "-after", "../../../docs/benchmarks/" + name}, t.Output()); err != nil {
 			t.Error(err)
 		}
@@ -59,20 +58,20 @@ func TestCompare(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, from, to, fall, want string }{
 		{"the same", "", "", "0.3", ""},
-		{"a bit less", "0.64 · 0.80 · 1.03", "0.57", "0.3", ""},
-		{"much less", "0.64 · 0.80 · 1.03", "0.55", "0.3", "P1 fell from 0.8 to 0.55"},
-		{"a bit less, and nothing is allowed", "0.64 · 0.80 · 1.03", "0.79", "0", "P1 fell"},
-		{"more", "0.64 · 0.80 · 1.03", "8.00", "0", ""},
-		{"the second figure", "1.91, 3.55 · 1.93, 3.51 · 1.96, 3.48", "1.93, 1.93", "0.3", "P9 fell from 3.51 to 1.93"},
-		{"a slower machine", "10,778,845 users/s · 11,402,637 users/s", "10 users/s", "0", ""},
-		{"not measured", "| P1 |", "| P2 |", "0.3", "P1 was not measured"},
-		{"another scale", "at scale 0.1", "at scale 1", "0.3", "at scale"},
+		{"a bit less", p1, "[0.57]", "0.3", ""},
+		{"much less", p1, "[0.55]", "0.3", "P1 fell from 0.8 to 0.55"},
+		{"a bit less, and nothing is allowed", p1, "[0.79]", "0", "P1 fell"},
+		{"more", p1, "[8]", "0", ""},
+		{"the second figure", p9, "[1.93, 1.93]", "0.3", "P9 fell from 3.51 to 1.93"},
+		{"a slower machine", p7, "[10]", "0", ""},
+		{"not measured", `"P1"`, `"P2"`, "0.3", "P1 was not measured"},
+		{"another scale", "0.1,", "1,", "0.3", "at scale"},
 		{"no limit", "", "", "1", "-fall"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			before, after := filepath.Join(dir, "before.md"), filepath.Join(dir, "after.md")
+			before, after := filepath.Join(dir, "before.json"), filepath.Join(dir, "after.json")
 			for name, text := range map[string]string{before: measured, after: strings.Replace(measured, c.from, c.to, 1)} {
 				if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
