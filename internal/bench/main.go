@@ -143,10 +143,8 @@ func run(ctx context.Context) (err error) {
 	written := len(wanted) == 0 && (scale == 1 || os.Getenv("OUT") != "")
 	if os.Getenv("CONTINUE") != "" {
 		written = true
-		for _, r := range reports {
-			if err := r.read(dir); err != nil {
-				return err
-			}
+		if err := readAll(dir, reports); err != nil {
+			return err
 		}
 	}
 	b := bench{reports: reports, wanted: wanted, binaries: binaries}
@@ -162,6 +160,16 @@ func run(ctx context.Context) (err error) {
 	fmt.Fprintf(os.Stderr, "all in %s\n", time.Since(began).Round(time.Second))
 	if !written {
 		fmt.Fprintf(os.Stderr, "%s has whole runs at scale 1 only: nothing is written; OUT names a folder for others\n", dir)
+	}
+	return nil
+}
+
+// readAll adds to each report what its file in dir has.
+func readAll(dir string, reports []*report) error {
+	for _, r := range reports {
+		if err := r.read(dir); err != nil {
+			return err
+		}
 	}
 	return nil
 }
