@@ -18,6 +18,15 @@ func TestRatioIsOfMedians(t *testing.T) {
 	}
 }
 
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	for want, list := range map[float64][]float64{7: {7}, 3: {4, 2}, 2: {9, 1, 2}} {
+		if got := median(list); got != want {
+			t.Errorf("median of %v: %g, want %g", list, got, want)
+		}
+	}
+}
+
 func TestAlternateStopsAtTheFirstError(t *testing.T) {
 	t.Parallel()
 	var order []string

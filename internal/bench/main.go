@@ -114,43 +114,33 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	runs := 1
-	if s := os.Getenv("RUNS"); s != "" {
-		if runs, err = strconv.Atoi(s); err != nil || runs < 1 || runs > 100 {
-			return errors.New("RUNS is a number from 1 to 100")
-		}
-	}
-	wanted := strings.FieldsFunc(os.Getenv("BENCH"), func(r rune) bool { return r == ',' || r == ' ' })
-	for _, w := range wanted {
-		if !slices.ContainsFunc(figures, func(f figure) bool { return f.id == w }) {
-			return fmt.Errorf("BENCH: there is no figure %q", w)
-		}
+	runs, wanted, err := asked()
+	if err != nil {
+		return err
 	}
 	engines, err := engines(ctx)
 	if err != nil {
 		return err
 	}
-	binaries, cleanup, err := build(ctx)
+	b := bench{wanted: wanted}
+	for _, e := range engines {
+		b.reports = append(b.reports, &report{engine: e, scale: scale, fileGB: fileGB})
+	}
+	dir := cmp.Or(os.Getenv("OUT"), "docs/benchmarks")
+	if again := os.Getenv("CONTINUE") != ""; again || len(wanted) == 0 && (scale == 1 || os.Getenv("OUT") != "") {
+		b.dir = dir
+		if again {
+			err = b.read()
+		}
+	}
 	if err != nil {
 		return err
 	}
+	var cleanup func()
+	if b.binaries, cleanup, err = build(ctx); err != nil {
+		return err
+	}
 	defer cleanup()
-	reports := make([]*report, len(engines))
-	for i, e := range engines {
-		reports[i] = &report{engine: e, scale: scale, fileGB: fileGB}
-	}
-	dir := cmp.Or(os.Getenv("OUT"), "docs/benchmarks")
-	written := len(wanted) == 0 && (scale == 1 || os.Getenv("OUT") != "")
-	if os.Getenv("CONTINUE") != "" {
-		written = true
-		if err := readAll(dir, reports); err != nil {
-			return err
-		}
-	}
-	b := bench{reports: reports, wanted: wanted, binaries: binaries}
-	if written {
-		b.dir = dir
-	}
 	began := time.Now()
 	for n := range runs {
 		if err := b.measureAll(ctx, n+1); err != nil {
@@ -158,20 +148,27 @@ func run(ctx context.Context) (err error) {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "all in %s\n", time.Since(began).Round(time.Second))
-	if !written {
+	if b.dir == "" {
 		fmt.Fprintf(os.Stderr, "%s has whole runs at scale 1 only: nothing is written; OUT names a folder for others\n", dir)
 	}
 	return nil
 }
 
-// readAll adds to each report what its file in dir has.
-func readAll(dir string, reports []*report) error {
-	for _, r := range reports {
-		if err := r.read(dir); err != nil {
-			return err
+// asked returns how many runs RUNS asks for, and the figures that BENCH names.
+func asked() (runs int, wanted []string, err error) {
+	runs = 1
+	if s := os.Getenv("RUNS"); s != "" {
+		if runs, err = strconv.Atoi(s); err != nil || runs < 1 || runs > 100 {
+			return 0, nil, errors.New("RUNS is a number from 1 to 100")
 		}
 	}
-	return nil
+	wanted = strings.FieldsFunc(os.Getenv("BENCH"), func(r rune) bool { return r == ',' || r == ' ' })
+	for _, w := range wanted {
+		if !slices.ContainsFunc(figures, func(f figure) bool { return f.id == w }) {
+			return 0, nil, fmt.Errorf("BENCH: there is no figure %q", w)
+		}
+	}
+	return runs, wanted, nil
 }
 
 // bench is what is measured, and where it is kept.
@@ -180,6 +177,16 @@ type bench struct {
 	wanted   []string // figures; none: all
 	binaries string
 	dir      string // empty: nothing is written
+}
+
+// read adds to each report what its file has.
+func (b *bench) read() error {
+	for _, r := range b.reports {
+		if err := r.read(b.dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measureAll measures each figure that fewer than n runs have, and shows them.

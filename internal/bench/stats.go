@@ -10,7 +10,7 @@ import (
 // median returns the median of what was measured; list is not empty.
 func median(list []float64) float64 {
 	s := slices.Sorted(slices.Values(list))
-	return s[len(s)/2]
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
 // quantile returns the quantile q, from 0 to 1, of times; list is not empty.

@@ -121,7 +121,7 @@ func TestSessionsAreOurs(t *testing.T) {
 		"--init-connect=SET NAMES latin1, autocommit = 0, sql_select_limit = 3; START TRANSACTION")
 	db.SetMaxOpenConns(1) // the session from before
 	address := engine.Empty(t)
-	release := holdSchemaLock(t, db, databaseOf(t, address))
+	release := holdSchemaLock(t, address)
 	for _, setting := range hostile {
 		if _, err := db.ExecContext(t.Context(), "SET GLOBAL "+setting); err != nil {
 			t.Logf("not of this version: %s: %v", setting, err)
@@ -146,14 +146,14 @@ func TestSessionsAreOurs(t *testing.T) {
 }
 
 // holdSchemaLock takes the lock of migrations, as another replica does that is at them, and returns what releases it.
-func holdSchemaLock(t *testing.T, db *sql.DB, database string) (release func()) {
+func holdSchemaLock(t *testing.T, address string) (release func()) {
 	t.Helper()
-	cfg := mysql.NewConfig()
-	var port string
-	if err := db.QueryRowContext(t.Context(), "SELECT @@port").Scan(&port); err != nil {
+	u, err := url.Parse(address)
+	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.User, cfg.Net, cfg.Addr, cfg.DBName, cfg.ParseTime = "root", "tcp", "127.0.0.1:"+port, database, true
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Net, cfg.Addr, cfg.DBName, cfg.ParseTime = "root", "tcp", u.Host, databaseOf(t, address), true
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		t.Fatal(err)

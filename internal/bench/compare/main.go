@@ -92,7 +92,7 @@ func parse(text []byte) (table, error) {
 			}
 			if len(series) > 0 {
 				slices.Sort(series)
-				t.medians[id] = append(t.medians[id], series[len(series)/2])
+				t.medians[id] = append(t.medians[id], (series[(len(series)-1)/2]+series[len(series)/2])/2)
 			}
 		}
 	}
