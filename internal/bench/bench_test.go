@@ -89,7 +89,7 @@ func TestReportJudgesMedians(t *testing.T) {
 // What was written is read again, so that CONTINUE goes on with it.
 func TestReportIsReadAgain(t *testing.T) {
 	t.Parallel()
-	dir, server := t.TempDir(), engine{name: "mariadb", version: "10.11.1-MariaDB"}
+	dir, server := t.TempDir(), engine{name: "mariadb", version: "10.11.1-MariaDB", settings: "log_bin OFF"}
 	was := &report{engine: server, scale: 0.1}
 	was.add("P4", result{Values: []float64{0.8, 9}, Details: []string{"a detail"}})
 	was.add("P4", result{Values: []float64{0.7, 3.5}})
@@ -112,6 +112,10 @@ func TestReportIsReadAgain(t *testing.T) {
 	}
 	if err := (&report{engine: server, scale: 1}).read(dir); err == nil || !strings.Contains(err.Error(), "at scale 0.1, and not") {
 		t.Errorf("another scale: %v", err)
+	}
+	server.settings = "log_bin ON"
+	if err := (&report{engine: server, scale: 0.1}).read(dir); err == nil || !strings.Contains(err.Error(), "with log_bin OFF at scale 0.1, and not") {
+		t.Errorf("other settings: %v", err)
 	}
 }
 

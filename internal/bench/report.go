@@ -130,9 +130,15 @@ func (r *report) print(w io.Writer) {
 
 // runs is the form of a report in a file.
 type runs struct {
-	Server  string              `json:"server"`
-	Scale   float64             `json:"scale"`
-	Figures map[string][]result `json:"figures"` // what each run measured
+	Server   string              `json:"server"`
+	Settings string              `json:"settings"` // of the server
+	Scale    float64             `json:"scale"`
+	Figures  map[string][]result `json:"figures"` // what each run measured
+}
+
+// where returns what has to be the same, so that runs may be told together.
+func (f *runs) where() string {
+	return fmt.Sprintf("%s with %s at scale %g", f.Server, f.Settings, f.Scale)
 }
 
 // read adds what the report's file in dir has, if there is one.
@@ -149,8 +155,9 @@ func (r *report) read(dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if f.Server != r.engine.version || f.Scale != r.scale {
-		return fmt.Errorf("%s was measured on %s at scale %g, and not on %s at scale %g", name, f.Server, f.Scale, r.engine.version, r.scale)
+	same := runs{r.engine.version, r.engine.settings, r.scale, f.Figures}
+	if f.where() != same.where() {
+		return fmt.Errorf("%s was measured on %s, and not on %s", name, f.where(), same.where())
 	}
 	for _, known := range figures {
 		for _, res := range f.Figures[known.id] {
@@ -165,7 +172,7 @@ func (r *report) read(dir string) error {
 
 // json returns the content of the report's file.
 func (r *report) json() ([]byte, error) {
-	f := runs{r.engine.version, r.scale, map[string][]result{}}
+	f := runs{r.engine.version, r.engine.settings, r.scale, map[string][]result{}}
 	for _, l := range r.lines {
 		f.Figures[l.id] = l.runs
 	}
